@@ -1,0 +1,1 @@
+"""What it means: reads run directories, computes statistics, draws figures, writes the report."""

@@ -1,0 +1,74 @@
+"""What a run cost and what failed in it."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analysis.tables import arms_of
+
+EVERYTHING = "all arms"
+"""Name of the row of `costs` that counts every task of the run once."""
+
+
+def costs(members: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the cost of each arm and of the run.
+
+    Arms share segments: equal `folder`s in `members` are one task. An arm's row counts all it
+    used; the last row, `EVERYTHING`, counts each task once. Epochs are those a task was asked for.
+
+    Args:
+        members: the table `members`.
+        trials: the table `trials`, for the order of the arms.
+
+    Returns:
+        `arm`, `tasks`, `network_epochs`, `wall_s` and `cpu_s` (sums over tasks), `peak_memory_mb`
+        (largest of a task; all NaN where nothing was measured).
+    """
+    named = [(arm, members.loc[members["arm"].eq(arm)]) for arm in arms_of(trials)]
+    rows = [_cost(arm, own) for arm, own in [*named, (EVERYTHING, members)]]
+    return pd.DataFrame(rows)
+
+
+def network_epochs_unshared(costs_table: pd.DataFrame) -> int:
+    """Return the network-epochs if no arm shared a segment: the sum over the arms of `costs`."""
+    arms = costs_table.loc[costs_table["arm"].ne(EVERYTHING)]
+    return int(arms["network_epochs"].sum())
+
+
+def elapsed_s(members: pd.DataFrame) -> float:
+    """Return seconds from the first task's start to the last one's end, pauses included."""
+    ends = members["started_unix_s"] + members["wall_s"]
+    return float(ends.max() - members["started_unix_s"].min())
+
+
+def failures(members: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the members that did not finish (each task once) and the trials that failed.
+
+    Returns:
+        `what` ("member" or "trial"), `trial`, `arm` (all that share the task, comma-separated),
+        `segment`, `member` (<NA> for a trial), `status`, `reason`, `log`.
+    """
+    bad = members.loc[members["status"].ne("done")]
+    by = ["trial", "segment", "member", "folder"]
+    lost = bad.groupby(by, sort=False, as_index=False).agg(
+        arm=("arm", ", ".join), status=("status", "first"), reason=("reason", "first"),
+        log=("log", "first"),
+    )  # fmt: skip
+    failed = trials.loc[trials["status"].ne("done"), ["trial", "arm", "status", "reason"]]
+    both = pd.concat([failed.assign(what="trial", log=""), lost.assign(what="member")])
+    columns = ["what", "trial", "arm", "segment", "member", "status", "reason", "log"]
+    both = both.reindex(columns=columns).astype({"segment": "Int64", "member": "Int64"})
+    return both.reset_index(drop=True)
+
+
+def _cost(arm: str, rows: pd.DataFrame) -> dict[str, object]:
+    """Add up the tasks of some rows of `members`, each task once."""
+    tasks = rows.drop_duplicates("folder")
+    return {
+        "arm": arm,
+        "tasks": len(tasks),
+        "network_epochs": int((tasks["last_epoch"] - tasks["first_epoch"] + 1).sum()),
+        "wall_s": tasks["wall_s"].sum(min_count=1),
+        "cpu_s": tasks["cpu_s"].sum(min_count=1),
+        "peak_memory_mb": tasks["peak_memory_mb"].max(),
+    }

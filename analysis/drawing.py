@@ -1,0 +1,138 @@
+"""What all figures share: the style, an arm's look, and figures as SVG and PNG files.
+
+No pyplot: a figure is an object that belongs to its caller, and nothing global remembers it.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import matplotlib.style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.tables import CONTROL
+
+STYLE: Final = Path(__file__).with_name("style.mplstyle")
+
+INK: Final = "#1b1f24"
+PAPER: Final = "#ffffff"
+FRAME: Final = "#8c959f"
+GRID: Final = "#dfe3e8"
+
+COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+"""Okabe and Ito's colours for the colour-blind, without yellow (unseen on white) and black."""
+
+LINE_STYLES: Final[tuple[Any, ...]] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
+MARKERS: Final = ("o", "s", "^", "D", "v", "<", "p")
+"""With four line styles and six colours: 84 arms look different, and any 28 do in grey."""
+
+METADATA: Final[dict[str, dict[str, Any]]] = {
+    "svg": {"Date": None, "Creator": None},
+    "png": {"Software": None},
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How an arm is drawn in every figure of a report."""
+
+    colour: str
+    line: Any
+    marker: str
+
+
+def looks(arms: Sequence[str]) -> dict[str, Look]:
+    """Return the look of each arm: the control in ink, the others by their place."""
+    others = [arm for arm in arms if arm != CONTROL]
+    look = {
+        arm: Look(
+            COLOURS[place % len(COLOURS)],
+            LINE_STYLES[(place + 1) % len(LINE_STYLES)],
+            MARKERS[place % len(MARKERS)],
+        )
+        for place, arm in enumerate(others)
+    }
+    return {CONTROL: Look(INK, "-", "none"), **look}
+
+
+def shorten(name: str, longest: int = 26) -> str:
+    """Return a name that fits beside a figure: blanks collapsed, cut with an ellipsis."""
+    flat = " ".join("".join(c if c.isprintable() else " " for c in name).split())
+    return flat if len(flat) <= longest else flat[: longest - 1] + "…"
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Draw in the project's style; characters that the font lacks become boxes, silently."""
+    with matplotlib.style.context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph .* missing from", UserWarning)
+        yield
+
+
+def panels(count: int, columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    """Return an empty figure of `count` axes in `columns`; width and height in inches an axes."""
+    rows = -(-count // columns)
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    axes = [grid[place // columns][place % columns] for place in range(rows * columns)]
+    for empty in axes[count:]:
+        empty.set_axis_off()
+    return figure, axes[:count]
+
+
+def svg(figure: Figure) -> str:
+    """Return a figure as an SVG document: the same text whenever the same is drawn."""
+    return _written(figure, "svg").decode("utf-8")
+
+
+def png(figure: Figure) -> bytes:
+    """Return a figure as a PNG file at 200 dots an inch."""
+    return _written(figure, "png")
+
+
+def inline(document: str, name: str, label: str) -> str:
+    """Turn an SVG document into an element that can stand in a page beside others.
+
+    Ids get the figure's name as prefix, the size is left to the page, and the colours of ink,
+    paper, frame and grid become the page's own (`--ink` ...), so that a dark page has dark figures.
+
+    Args:
+        document: as `svg` returns it.
+        name: unique in the page; letters, digits and dashes.
+        label: the alternative text, unescaped.
+    """
+    body = document[document.index("<svg") :]
+    body = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", body, flags=re.DOTALL)
+    body = re.sub(r'\bid="', f'id="{name}-', body)
+    body = re.sub(r'((?:xlink:)?href="#|url\(#)', rf"\g<1>{name}-", body)
+    for colour, variable in _THEME.items():
+        body = body.replace(colour, f"var({variable})")
+    opening, rest = body.split(">", 1)
+    opening = re.sub(r' (?:width|height)="[^"]*"', "", opening)
+    return f'{opening} role="img" aria-label="{_attribute(label)}" focusable="false">{rest.strip()}'
+
+
+_THEME: Final = {INK: "--ink", PAPER: "--paper", FRAME: "--frame", GRID: "--grid"}
+
+
+def _attribute(text: str) -> str:
+    """Escape a text for an attribute in double quotes."""
+    for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;")):
+        text = text.replace(character, entity)
+    return text
+
+
+def _written(figure: Figure, kind: str) -> bytes:
+    """Render a figure in the project's style."""
+    buffer = io.BytesIO()
+    with styled():
+        figure.savefig(buffer, format=kind, metadata=METADATA[kind])
+    return buffer.getvalue()

@@ -1,0 +1,121 @@
+"""All numbers of one run: what the report, the command line and the notebooks show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from analysis import costs, curves, statistics
+from analysis.statistics import KINDS, SEED
+from analysis.tables import CONTROL, arms_of
+
+
+@dataclass(frozen=True)
+class Overview:
+    """The statistics of one run; every frame is described where it is made.
+
+    Attributes:
+        arms: names of the arms, the control first.
+        trials: number of trials.
+        population: members of the first segment.
+        epochs: K; 0 if no epoch was recorded.
+        fitness: "loss" or "val_loss" as the champions show, or "" when they don't.
+        champions: one row an arm: means over the champions of its finished trials.
+        paired: `statistics.pair_trials` of the champions and of `curves.lowest_losses`.
+        summary: `statistics.summarize` of `paired`, with `curves.parity_summary` beside it.
+        bands: `curves.band`.
+        departures: `curves.departures`.
+        parity: `curves.epochs_to_parity`.
+        area: `curves.area_under_curve`.
+        halts: `curves.halt_epochs`.
+        costs: `costs.costs`.
+        elapsed_s: `costs.elapsed_s`.
+        failures: `costs.failures`.
+    """
+
+    arms: list[str]
+    trials: int
+    population: int
+    epochs: int
+    fitness: str
+    champions: pd.DataFrame
+    paired: pd.DataFrame
+    summary: pd.DataFrame
+    bands: pd.DataFrame
+    departures: dict[str, int]
+    parity: pd.DataFrame
+    area: pd.DataFrame
+    halts: dict[str, list[int]]
+    costs: pd.DataFrame
+    elapsed_s: float
+    failures: pd.DataFrame
+
+    def of(self, kind: str) -> pd.DataFrame:
+        """Return the rows of `summary` of one loss kind."""
+        return self.summary.loc[self.summary["kind"].eq(kind)]
+
+    def rows(self, kind: str) -> list[Any]:
+        """Return the rows of `summary` of one loss kind as named tuples."""
+        return list(self.of(kind).itertuples())
+
+
+def overview(tables: dict[str, pd.DataFrame], *, seed: int = SEED) -> Overview:
+    """Compute the statistics of one run.
+
+    Args:
+        tables: data frames by name, as `analysis.tables.read_tables` or `workflow.tables` give
+            them; `members`, `epochs` and `trials` are used.
+        seed: of the bootstrap.
+    """
+    members, epochs, trials = tables["members"], tables["epochs"], tables["trials"]
+    lines = curves.best_member_curves(epochs, trials)
+    outcomes = trials.merge(curves.lowest_losses(lines), on=["trial", "arm"], how="left")
+    paired = statistics.pair_trials(outcomes, (*KINDS, *curves.BEST_KINDS))
+    parity = curves.epochs_to_parity(lines)
+    summary = statistics.summarize(paired, seed=seed).merge(
+        curves.parity_summary(parity), on=["arm", "kind"], how="left"
+    )
+    first = members.loc[members["segment"].eq(0)]
+    return Overview(
+        arms=arms_of(trials),
+        trials=int(trials["trial"].nunique()),
+        population=int(first["member"].nunique()),
+        epochs=int(epochs["epoch"].max()) if len(epochs) else 0,
+        fitness=_fitness(trials),
+        champions=_champions(trials),
+        paired=paired,
+        summary=summary.astype({"parity_trials": "Int64", "parity_reached": "Int64"}),
+        bands=curves.band(lines),
+        departures=curves.departures(lines),
+        parity=parity,
+        area=curves.area_under_curve(lines),
+        halts=curves.halt_epochs(members),
+        costs=costs.costs(members, trials),
+        elapsed_s=costs.elapsed_s(members),
+        failures=costs.failures(members, trials),
+    )
+
+
+def _fitness(trials: pd.DataFrame) -> str:
+    """Find out which loss chose the champions: the one that equals their fitness."""
+    control = trials.loc[trials["arm"].eq(CONTROL) & trials["status"].eq("done")]
+    for kind in KINDS:
+        if len(control) and control["fitness"].eq(control[kind]).all():
+            return kind
+    return ""
+
+
+def _champions(trials: pd.DataFrame) -> pd.DataFrame:
+    """Average the champions of each arm over its finished trials."""
+    done = trials.loc[trials["status"].eq("done")]
+    metrics = [*KINDS, "accuracy", "val_accuracy", "train_accuracy", "test_accuracy"]
+    grouped = done.groupby("arm")
+    means = (
+        grouped[metrics]
+        .mean()
+        .assign(n=grouped.size(), test_accuracy_sd=grouped["test_accuracy"].std())
+    )
+    means = means.reindex(arms_of(trials)).rename_axis("arm").reset_index()
+    return means.assign(n=means["n"].fillna(0).astype("int64"))

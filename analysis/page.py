@@ -1,0 +1,239 @@
+"""What the report's page shows, as text: cells of tables, captions, alternative texts, settings."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+import pandas as pd
+
+from analysis.costs import EVERYTHING, network_epochs_unshared
+from analysis.numerals import NOTHING, count, duration, number, p_value, percent, plain, span
+from analysis.overview import Overview
+from analysis.statistics import KINDS
+from analysis.tables import CONTROL
+from analysis.wording import NAMES, held_out_kind, is_clear
+from workflow.run_dir import RunDir
+
+PARITY_OF: Final = {"train_loss": "loss", "test_loss": ""}
+"""Loss kind whose epochs to parity stand beside another: only `loss` and `val_loss` have epochs."""
+
+
+def arm_rows(overview: Overview, kind: str) -> list[dict[str, str]]:
+    """Return the cells of the table of arms for one loss kind, the control first."""
+    champions = overview.champions.set_index("arm")
+    rows = []
+    if CONTROL in overview.arms and kind in champions.columns:
+        loss = number(float(champions.loc[[CONTROL], kind].iloc[0]))
+        finished = str(int(champions.loc[[CONTROL], "n"].iloc[0]))
+        blank = dict.fromkeys(("mean", "median", "t", "wilcoxon", "d", "wins", "worst", "best"), "")
+        parity = parity_text(overview, CONTROL, kind)
+        rows.append({"arm": CONTROL, "n": finished, "loss": loss, **blank, "parity": parity})
+        rows[0]["class"] = "control"
+    return rows + [_arm_row(overview, row) for row in overview.rows(kind)]
+
+
+def shown_kinds(overview: Overview) -> tuple[list[str], list[str]]:
+    """Return the loss kinds for the page's tables and, second, those kept for the folded part."""
+    used = overview.summary.loc[overview.summary["n"].gt(0), "kind"].unique()
+    first = [kind for kind in (held_out_kind(overview), "train_loss") if kind in used]
+    return first, [kind for kind in NAMES if kind in used and kind not in first]
+
+
+def champion_rows(overview: Overview) -> list[dict[str, str]]:
+    """Return the cells of the table of champions: means over each arm's finished trials."""
+    rows = []
+    for row in overview.champions.to_dict("records"):
+        cells = {kind: number(row[kind]) for kind in KINDS}
+        accuracy = percent(row["test_accuracy"], 2, sign=False)
+        if pd.notna(row["test_accuracy_sd"]):
+            accuracy += f" ± {100 * row['test_accuracy_sd']:.2f}"
+        rows.append({"arm": row["arm"], "n": str(row["n"]), **cells, "test_accuracy": accuracy})
+    return rows
+
+
+def parity_text(overview: Overview, arm: str, kind: str) -> str:
+    """Return the median epochs to parity, with how many trials got there if not all did."""
+    parity = overview.parity
+    own = parity.loc[parity["arm"].eq(arm) & parity["kind"].eq(PARITY_OF.get(kind, kind))]
+    own = own.loc[own["target"].notna()]
+    reached = int(own["parity"].count())
+    if own.empty:
+        return NOTHING
+    if not reached:
+        return "never"
+    text = f"{own['parity'].median():.2f} K"
+    return text if reached == len(own) else f"{text} ({reached} of {len(own)})"
+
+
+def facts(overview: Overview) -> list[tuple[str, str]]:
+    """Return the run in a few figures: value and what it counts."""
+    ran = overview.costs.loc[overview.costs["arm"].eq(EVERYTHING), "network_epochs"]
+    members = int(overview.failures["what"].eq("member").sum())
+    return [
+        (str(overview.trials), "trial" if overview.trials == 1 else "trials"),
+        (str(len(overview.arms)), "arm" if len(overview.arms) == 1 else "arms"),
+        (str(overview.population), "networks a population"),
+        (str(overview.epochs), "epoch (K)" if overview.epochs == 1 else "epochs (K)"),
+        (f"{int(ran.sum()):,}".replace(",", "\u202f"), "network-epochs trained"),
+        (str(members), "failed member" if members == 1 else "failed members"),
+    ]
+
+
+def cost_rows(overview: Overview) -> list[dict[str, str]]:
+    """Return the cells of the table of costs."""
+    return [
+        {
+            "arm": "all, each task once" if row["arm"] == EVERYTHING else row["arm"],
+            "tasks": str(row["tasks"]),
+            "network_epochs": str(row["network_epochs"]),
+            "wall": duration(row["wall_s"]),
+            "cpu": duration(row["cpu_s"]),
+            "memory": f"{row['peak_memory_mb']:.0f} MB"
+            if pd.notna(row["peak_memory_mb"])
+            else NOTHING,
+        }
+        for row in overview.costs.to_dict("records")
+    ]
+
+
+def cost_sentence(overview: Overview) -> str:
+    """Return what sharing segments saved, and how long the run took."""
+    ran = int(overview.costs["network_epochs"].iloc[-1])
+    unshared = network_epochs_unshared(overview.costs)
+    saved = percent(1 - ran / unshared, 0, sign=False) if unshared else percent(0.0, 0)
+    text = (
+        f"{ran} network-epochs were trained where {unshared} would have been without shared "
+        f"segments: {saved} saved."
+    )
+    took = duration(overview.elapsed_s)
+    return text + (f" From the first task's start to the last one's end: {took}, pauses included."
+                   if took != NOTHING else "")  # fmt: skip
+
+
+def failure_rows(overview: Overview) -> list[dict[str, str]]:
+    """Return the cells of the table of failures."""
+    rows = []
+    for row in overview.failures.to_dict("records"):
+        what = f"trial {row['trial']}"
+        if row["what"] == "member":
+            what += f", segment {row['segment']}, member {row['member']}"
+        rows.append({"what": what, **{key: str(row[key]) for key in _FAILURE_COLUMNS}})
+    return rows
+
+
+def settings(run: RunDir) -> tuple[str, str]:
+    """Return the experiment file's text and, when there is none, why ("" otherwise)."""
+    return _text(run.experiment_toml)
+
+
+def environment(run: RunDir) -> tuple[list[tuple[str, str]], str]:
+    """Return `environment.json` as rows of dotted key and value, and what is wrong with it."""
+    text, problem = _text(run.environment_json)
+    if problem:
+        return [], problem
+    try:
+        return _flat(json.loads(text)), ""
+    except ValueError as error:
+        return [], f"{run.environment_json.name} is not JSON: {error}."
+
+
+def curves_alternative(overview: Overview) -> str:
+    """Return the loss curves in words: where each arm ends."""
+    ends = []
+    for arm in overview.arms:
+        own = overview.bands.loc[overview.bands["arm"].eq(arm)]
+        last = own.loc[own["epoch"].eq(own["epoch"].max())].set_index("kind")["mean"]
+        if len(last):
+            losses = [number(last.get(kind), 3) for kind in ("loss", "val_loss")]
+            ends.append(f"{arm} {losses[0]} and {losses[1]}")
+    return (
+        f"Line chart of training and held-out loss over {count(overview.epochs, 'epoch')}. "
+        f"Mean training and held-out loss at the end: {'; '.join(ends)}."
+    )
+
+
+def improvements_alternative(overview: Overview, kinds: list[str]) -> str:
+    """Return the figure of improvements in words: mean and interval of each arm."""
+    parts = []
+    for kind in kinds:
+        rows = [
+            f"{row.arm} {percent(row.mean)} {span(row.low, row.high)}".strip()
+            for row in overview.rows(kind)
+        ]
+        parts.append(f"{NAMES[kind]}: {'; '.join(rows)}")
+    return f"Dot chart of each trial's improvement on the control. Means, {'. '.join(parts)}."
+
+
+def arms_table(overview: Overview) -> pd.DataFrame:
+    """Return the arms in a few columns of text, for a terminal.
+
+    Returns:
+        One row an arm, the control first: `arm`, `trials` (finished), the champions' mean
+        `train loss` and `held-out loss`, the improvement of both with its interval, `p` of the
+        latter (paired t, Holm-corrected), and `test accuracy` (left out where there is none).
+    """
+    kinds = {"train loss": "train_loss", "held-out loss": held_out_kind(overview)}
+    champions = overview.champions
+    table = pd.DataFrame({"arm": champions["arm"], "trials": champions["n"].astype("str")})
+    for title, kind in kinds.items():
+        table[title] = [number(value) for value in champions[kind]]
+    for title, kind in kinds.items():
+        rows = {row.arm: row for row in overview.rows(kind)}
+        table[f"{title} improved"] = [
+            f"{percent(rows[arm].mean)} {span(rows[arm].low, rows[arm].high)}".strip()
+            if arm in rows
+            else ""
+            for arm in table["arm"]
+        ]
+    table["p"] = [p_value(rows[arm].t_p_holm) if arm in rows else "" for arm in table["arm"]]
+    if champions["test_accuracy"].notna().any():
+        table["test accuracy"] = [percent(v, 2, sign=False) for v in champions["test_accuracy"]]
+    return table.map(plain)
+
+
+_FAILURE_COLUMNS: Final = ("arm", "status", "reason", "log")
+
+
+def _arm_row(overview: Overview, row: Any) -> dict[str, str]:
+    """Return the cells of one arm and loss kind."""
+    trend = ("better" if row.mean > 0 else "worse") if is_clear(row) else ""
+    some = row.n > 0
+    return {
+        "class": trend,
+        "arm": row.arm,
+        "n": str(row.n),
+        "loss": number(row.arm_loss),
+        "mean": f"{percent(row.mean)} {span(row.low, row.high)}".strip(),
+        "median": f"{percent(row.median)} {span(row.median_low, row.median_high)}".strip(),
+        "t": p_value(row.t_p_holm),
+        "wilcoxon": p_value(row.wilcoxon_p_holm),
+        "d": number(row.cohens_d, 2),
+        "wins": f"{row.wins} of {row.n}" if some else NOTHING,
+        "worst": f"{percent(row.worst)} (trial {row.worst_trial})" if some else NOTHING,
+        "best": f"{percent(row.best)} (trial {row.best_trial})" if some else NOTHING,
+        "parity": parity_text(overview, row.arm, row.kind),
+    }
+
+
+def _text(path: Any) -> tuple[str, str]:
+    """Return a file's text, or why there is none."""
+    try:
+        return path.read_text(encoding="utf-8"), ""
+    except FileNotFoundError:
+        return "", f"{path.name} is missing from the run directory."
+    except (OSError, UnicodeDecodeError) as error:
+        return "", f"{path.name} can't be read: {error}."
+
+
+def _flat(value: Any, key: str = "") -> list[tuple[str, str]]:
+    """Flatten nested JSON into rows of dotted key and text."""
+    if isinstance(value, dict):
+        return [
+            row
+            for name, part in value.items()
+            for row in _flat(part, f"{key}.{name}" if key else str(name))
+        ]
+    if isinstance(value, list):
+        return [(key, " ".join(str(part) for part in value))]
+    return [(key, "" if value is None else str(value))]

@@ -1,0 +1,70 @@
+"""Reading a run's tables: the first of the three layers, tables -> statistics -> figures."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pandas as pd
+
+from workflow.run_dir import RunDir
+from workflow.schema import TABLES, frame
+
+CONTROL: Final = "control"
+"""Name of the arm that every other arm is compared with."""
+
+REQUIRED: Final = ("members", "epochs", "trials")
+"""Tables without which there is nothing to report; the others may be missing and count as empty."""
+
+
+class ReportError(Exception):
+    """A run directory that can't be reported on; the text is meant for the user."""
+
+
+def read_tables(run: RunDir) -> dict[str, pd.DataFrame]:
+    """Read every table of `workflow.schema.TABLES` from a run directory.
+
+    Args:
+        run: the run directory; `tables/*.parquet` is all that is read.
+
+    Returns:
+        A data frame a table, its columns in the schema's order and dtypes. A table that is not
+        `REQUIRED` and not there is empty.
+
+    Raises:
+        ReportError: a required table is missing, can't be read, or lacks a column.
+    """
+    missing = [name for name in REQUIRED if not run.table(name).is_file()]
+    if missing:
+        raise ReportError(
+            f"{run.root}: a report needs the tables {', '.join(REQUIRED)}, and "
+            f"{run.table(missing[0])} is not there. Tables are written when a run ends: "
+            "start the same `heterosis run` again to finish it."
+        )
+    return {name: _read_table(run, name) for name in TABLES}
+
+
+def arms_of(trials: pd.DataFrame) -> list[str]:
+    """Return the names of the arms in the order of the table, the control first."""
+    names = [str(name) for name in trials["arm"].unique()]
+    return sorted(names, key=lambda name: name != CONTROL)
+
+
+def _read_table(run: RunDir, name: str) -> pd.DataFrame:
+    """Read one table, or return it empty when it is not there."""
+    path = run.table(name)
+    if not path.is_file():
+        return frame(name, [])
+    try:
+        data = pd.read_parquet(path)
+    except (OSError, ValueError) as error:  # pyarrow's errors are either
+        raise ReportError(
+            f"{path}: a table must be a readable parquet file, and reading it says: {error}. "
+            "Remove it and start the same `heterosis run` again to write it anew."
+        ) from error
+    absent = [column for column in TABLES[name] if column not in data.columns]
+    if absent:
+        raise ReportError(
+            f"{path}: table {name!r} must have the columns of workflow.schema, and lacks "
+            f"{', '.join(absent)}. It was written by another version: start the run again."
+        )
+    return data[list(TABLES[name])].astype(TABLES[name])

@@ -1,0 +1,180 @@
+"""Numbers in words: how a report says what the statistics found, and how sure it is.
+
+Pure functions from numbers to text; nothing here is escaped, the template does that.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pandas as pd
+
+from analysis.numerals import count, p_value, percent, span
+from analysis.overview import Overview
+from analysis.statistics import SMALLEST_BOOTSTRAP, SMALLEST_SAMPLE
+from analysis.tables import CONTROL
+
+ALPHA: Final = 0.05
+
+HELD_OUT: Final = ("val_loss", "test_loss")
+"""Loss kinds that can stand for data the training did not see, in order of preference."""
+
+NAMES: Final = {
+    "loss": "running training loss",
+    "train_loss": "training loss",
+    "val_loss": "held-out loss",
+    "test_loss": "test loss",
+    "best_loss": "lowest running training loss of any epoch",
+    "best_val_loss": "lowest held-out loss of any epoch",
+}
+"""What the loss kinds of `analysis.statistics.summarize` are called in a report."""
+
+
+def held_out_kind(overview: Overview) -> str:
+    """Return the loss kind that stands for unseen data: the first that any pair has."""
+    for kind in HELD_OUT:
+        if overview.of(kind)["n"].gt(0).any():
+            return kind
+    return HELD_OUT[0]
+
+
+def is_clear(row: Any) -> bool:
+    """Say whether a row of the summary shows a difference that chance does not explain.
+
+    The corrected p of the paired t test is below `ALPHA` *and* the interval excludes zero.
+    """
+    apart = row.low > 0 or row.high < 0
+    return bool(row.t_p_holm < ALPHA and apart)
+
+
+def headline_arm(overview: Overview) -> str | None:
+    """Return the arm that the verdict speaks of; None if no arm has a pair of trials.
+
+    The best mean improvement of the held-out loss: among arms that are clearly better; else among
+    those with enough trials for a test; else among all.
+    """
+    rows = overview.of(held_out_kind(overview))
+    rows = rows.loc[rows["n"].gt(0)]
+    clear = pd.Series([is_clear(row) for row in rows.itertuples()], index=rows.index, dtype=bool)
+    for chosen in (rows.loc[clear & rows["mean"].gt(0)], rows.loc[rows["n"] >= SMALLEST_SAMPLE]):
+        if len(chosen):
+            rows = chosen
+            break
+    return str(rows.sort_values("mean", kind="stable")["arm"].iloc[-1]) if len(rows) else None
+
+
+def verdict(overview: Overview) -> str:
+    """Return the outcome of a run in one sentence, with its uncertainty.
+
+    What is claimed depends on what was seen: "lowers" or "raises" needs `is_clear`; an interval
+    over zero is said not to tell the arm from the control; one or two trials show, and claim
+    nothing.
+    """
+    if CONTROL not in overview.arms:
+        return f"There is no arm named {CONTROL}, so nothing can be compared."
+    others = len(overview.arms) - 1
+    if not others:
+        return "Only the control ran, so there is nothing to compare it with."
+    arm = headline_arm(overview)
+    if arm is None:
+        return "No trial was finished by both the control and another arm: nothing can be compared."
+    held_out = held_out_kind(overview)
+    return f"{_lead(overview, arm, held_out, others)}{_training(overview, arm)}."
+
+
+def cautions(overview: Overview) -> list[str]:
+    """Return what a reader must know before believing the numbers, a sentence each."""
+    notes = []
+    rows = overview.summary
+    used = rows.loc[rows["n"].gt(0)]
+    if len(used) and used["n"].min() < SMALLEST_SAMPLE:
+        notes.append(f"Below {SMALLEST_SAMPLE} trials there is neither interval nor test.")
+    if used["method"].eq("t").any():
+        notes.append(
+            f"Below {SMALLEST_BOOTSTRAP} trials the interval is the t interval, which takes the "
+            "improvements to be normally distributed, and the signed-rank test cannot reach "
+            "p < 0.05. Run more trials before you rely on a difference."
+        )
+    if used["method"].str.contains("equal").any():
+        notes.append("Where all trials are equal there is neither interval nor test.")
+    lost = overview.of(held_out_kind(overview))
+    parts = [
+        f"{arm} {count(int(left_out), 'trial')}"
+        for arm, left_out in zip(lost["arm"], lost["left_out"], strict=True)
+        if left_out
+    ]
+    if parts:
+        notes.append(
+            f"Left out, because the arm or the control failed there or has no finite loss: "
+            f"{', '.join(parts)}."
+        )
+    if overview.fitness == "val_loss":
+        notes.append("The held-out loss chose the champions; the test loss chose nothing.")
+    return notes
+
+
+def _lead(overview: Overview, arm: str, kind: str, others: int) -> str:
+    """Say what the arm does to the held-out loss."""
+    row = _row(overview, arm, kind)
+    of_all = f", the best of {others} arms," if others > 1 else ""
+    loss, trials = NAMES[kind], count(row.n, "trial")
+    if row.n < SMALLEST_SAMPLE:
+        return (
+            f"In {'the only trial' if row.n == 1 else f'{row.n} trials'} the {loss} of {arm}"
+            f"{of_all} is {_compared(row)}, which {trials} cannot tell from chance"
+        )
+    if row.method.startswith("none"):
+        return f"In each of {trials} the {loss} of {arm}{of_all} is {_compared(row)}"
+    evidence = f"({trials}, p {_equals(row.t_p_holm)})"
+    if is_clear(row):
+        verb = "lowers" if row.mean > 0 else "raises"
+        return f"{arm}{of_all} {verb} the {loss} by {_size(row)} against the control {evidence}"
+    if others > 1:
+        return (
+            f"No arm can be told from the control by its {loss}: for {arm}, the best of "
+            f"{others}, it is {_size(row)} {_word(row)} {evidence}"
+        )
+    return (
+        f"{arm} cannot be told from the control by its {loss}: {_size(row)} {_word(row)} {evidence}"
+    )
+
+
+def _training(overview: Overview, arm: str) -> str:
+    """Say what the arm does to the training loss."""
+    row = _row(overview, arm, "train_loss")
+    if row is None or row.n == 0:
+        return ""
+    if row.n < SMALLEST_SAMPLE or row.method.startswith("none"):
+        return f"; its training loss is {_compared(row)}"
+    if is_clear(row):
+        return f"; its training loss {'falls' if row.mean > 0 else 'rises'} by {_size(row)}"
+    return f"; its training loss, {_size(row)} {_word(row)}, cannot be told from the control's"
+
+
+def _word(row: Any) -> str:
+    """Return how the arm's loss stands to the control's."""
+    return "lower" if row.mean > 0 else "higher"
+
+
+def _compared(row: Any) -> str:
+    """Return the size of a change that has no interval."""
+    if row.mean == 0:
+        return "the same as the control's"
+    return f"{percent(abs(row.mean), sign=False)} {_word(row)} than the control's"
+
+
+def _size(row: Any) -> str:
+    """Return the size of a change and its interval, turned so that the change is positive."""
+    low, high = (row.low, row.high) if row.mean > 0 else (-row.high, -row.low)
+    return f"{percent(abs(row.mean), sign=False)} {span(low, high)}".strip()
+
+
+def _equals(p: float) -> str:
+    """Return a p-value with its relation: "= 0.02", "< 0.001"."""
+    text = p_value(p)
+    return text if text.startswith("<") else f"= {text}"
+
+
+def _row(overview: Overview, arm: str, kind: str) -> Any:
+    """Return one row of the summary as a named tuple, None if there is none."""
+    return next((row for row in overview.rows(kind) if row.arm == arm), None)

@@ -1,0 +1,97 @@
+"""A network's whole state <-> one safetensors file: no pickle, checked by its SHA-256."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from apps.files import DamagedFile, read_limited, sha256, write_atomic
+
+Array = NDArray[Any]
+
+LARGEST: Final = 64 * 2**30
+"""Bytes read from a checkpoint at most."""
+
+_GROUPS: Final = ("weights", "optimizer", "random")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What is needed to go on as if training had never halted.
+
+    Attributes:
+        weights: name -> array, in the network's order; the learnt arrays and running statistics.
+        optimizer: its variables, in its own order; empty for a fresh one.
+        random: states of the network's random layers, in the network's order.
+        notes: anything plain that belongs to the state.
+    """
+
+    weights: Mapping[str, Array]
+    optimizer: Mapping[str, Array] = field(default_factory=dict)
+    random: Mapping[str, Array] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> str:
+    """Write a checkpoint atomically.
+
+    Returns:
+        The SHA-256 of the file.
+
+    Raises:
+        OSError: the file cannot be written; an older one is still whole.
+    """
+    tensors = {
+        f"{group}/{name}": np.ascontiguousarray(array).reshape(np.shape(array))
+        for group in _GROUPS
+        for name, array in getattr(checkpoint, group).items()
+    }
+    # The format does not keep the order of its arrays, and their order is part of the state.
+    header = {"order": json.dumps(list(tensors)), "notes": json.dumps(dict(checkpoint.notes))}
+    content = save(tensors, metadata=header)
+    write_atomic(path, content)
+    return sha256(content)
+
+
+def load_checkpoint(path: Path, expected: str | None = None) -> Checkpoint:
+    """Read a checkpoint.
+
+    Args:
+        path: the file.
+        expected: the SHA-256 its bytes must have; None for a file that has no record yet.
+
+    Raises:
+        DamagedFile: the file is missing, not a checkpoint, or not the one recorded.
+    """
+    try:
+        content = read_limited(path, LARGEST)
+    except OSError as error:
+        raise DamagedFile(f"{path}: a checkpoint is needed here: {error.strerror}") from error
+    if expected is not None and sha256(content) != expected:
+        raise DamagedFile(f"{path}: the bytes differ from the recorded SHA-256 {expected}")
+    try:
+        tensors = load(content)
+        header = _metadata(content)
+        order, notes = json.loads(header["order"]), json.loads(header["notes"])
+        groups: dict[str, dict[str, Array]] = {group: {} for group in _GROUPS}
+        for key in order:
+            group, name = key.split("/", 1)
+            groups[group][name] = tensors[key]
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise DamagedFile(f"{path}: not a checkpoint of heterosis: {error}") from error
+    return Checkpoint(**groups, notes=notes)
+
+
+def _metadata(content: bytes) -> dict[str, str]:
+    # The library reads the metadata only from a path; the format puts it first: length, then JSON.
+    length = int.from_bytes(content[:8], "little")
+    metadata: dict[str, str] = json.loads(content[8 : 8 + length])["__metadata__"]
+    return metadata

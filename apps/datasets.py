@@ -1,0 +1,258 @@
+"""Data sets by name or plug-in: checked, and split by seed into training, validation and test."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from apps import idx
+from apps.data_checks import PIXEL, Array, Source, checked
+from apps.errors import UserError
+from apps.fashion_mnist import (
+    FASHION_MNIST,
+    SAMPLE,
+    Collection,
+    Fetch,
+    decoded_folder,
+    download,
+    load_arrays,
+    survey,
+    what_to_do,
+)
+from apps.messages import DataSpec
+from apps.plugins import call_plugin, is_plugin, plugin_digest, unknown
+from apps.streams import Purpose, stream
+
+COLLECTIONS: Final = {"fashion_mnist": FASHION_MNIST, "fashion_mnist_sample": SAMPLE}
+"""The built-in data sets."""
+
+_KEPT: Final = 2
+
+_lock = threading.RLock()  # a plug-in may load a built-in data set
+_cache: OrderedDict[str, Dataset] = OrderedDict()
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Inputs and targets; the arrays are read-only when they come from `load_dataset`.
+
+    Attributes:
+        x_train: training inputs [n, ...].
+        y_train: training targets [n] or [n, ...].
+        x_validation: inputs held out of training; may be empty.
+        y_validation: their targets.
+        x_test: test inputs, which choose nothing.
+        y_test: their targets.
+        input_scale: inputs are multiplied by it, as float32, when batched.
+    """
+
+    x_train: Array
+    y_train: Array
+    x_validation: Array
+    y_validation: Array
+    x_test: Array
+    y_test: Array
+    input_scale: float = 1.0
+
+
+def load_dataset(spec: DataSpec, seed: int, search_path: str | None = None) -> Dataset:
+    """Return the data set of `spec`, split by `seed`.
+
+    The last few are kept, so threads share one and a worker loads each once.
+
+    Args:
+        spec: which data and how they are split.
+        seed: the experiment's seed; it alone decides which samples are held out.
+        search_path: the folder of the experiment, where plug-ins are looked for.
+
+    Raises:
+        UserError: the data cannot be found, are damaged, or break a rule; the message names it.
+    """
+    key = json.dumps([asdict(spec), seed, search_path], sort_keys=True)
+    with _lock:
+        if key not in _cache:
+            source = _read(spec, search_path)
+            _check_sizes(spec, source)
+            _cache[key] = _split(spec, source, seed)
+            while len(_cache) > _KEPT:
+                _cache.popitem(last=False)
+        _cache.move_to_end(key)
+        return _cache[key]
+
+
+def forget_datasets() -> None:
+    """Drop the data sets that `load_dataset` keeps."""
+    with _lock:
+        _cache.clear()
+
+
+def prepare(spec: DataSpec, search_path: str | None = None, fetch: Fetch = download) -> Path | None:
+    """Find, fetch, verify and decode the data, so that bad data end a run before its first task.
+
+    A plug-in is called and what it returns is checked.
+
+    Args:
+        spec: which data and how they are split.
+        search_path: the folder of the experiment, where plug-ins are looked for.
+        fetch: downloads.
+
+    Returns:
+        The folder of the decoded arrays that all workers map; None when there is none.
+
+    Raises:
+        UserError: as `load_dataset`.
+    """
+    source = _read(spec, search_path, verify=True, fetch=fetch)
+    _check_sizes(spec, source)
+    return source.folder
+
+
+def describe(spec: DataSpec, search_path: str | None = None) -> str:
+    """Return where the data are, how large and whether verified; or what was tried and what helps.
+
+    Nothing is fetched or written.
+
+    Raises:
+        UserError: an unknown name, or a plug-in that cannot be loaded or returns bad data.
+    """
+    if is_plugin(spec.name):
+        source = _read(spec, search_path)
+        (x, y), (x_test, _) = source.train, source.test
+        return (
+            f"{spec.name}: {len(x):,} training and {len(x_test):,} test samples, inputs"
+            f" {list(x.shape[1:])} {x.dtype}, targets {list(y.shape[1:])} {y.dtype}"
+        )
+    collection = _collection(spec)
+    train, test = (collection.files[key].shape for key in ("x_train", "x_test"))
+    lines = [f"{spec.name}: {train[0]:,} training and {test[0]:,} test images of 28 x 28 pixels"]
+    folder = str(SAMPLE.folders[0]) if collection is SAMPLE else spec.folder
+    states = survey(folder, collection)
+    lines += [
+        f"  {problem or f'{place}: {_found(place, collection)}'}" for place, problem in states
+    ]
+    if collection is not SAMPLE:
+        decoded = decoded_folder(collection)
+        done = idx.mapped(decoded, collection.files) is not None
+        lines.append(f"  {decoded}: {'decoded, shared by all workers' if done else 'not decoded'}")
+        if (spec.folder or not done) and all(problem for _, problem in states):
+            lines.append(what_to_do(collection))
+    return "\n".join(lines)
+
+
+def _found(place: Path, collection: Collection) -> str:
+    paths = [idx.find(place, file) for file in collection.files.values()]
+    size_mb = sum(path.stat().st_size for path in paths if path is not None) / 1e6
+    return f"all {len(paths)} files, {size_mb:.1f} MB, SHA-256 verified"
+
+
+# ------------------------------------------------------------------------------------- reading
+def _read(
+    spec: DataSpec, search_path: str | None, *, verify: bool = False, fetch: Fetch = download
+) -> Source:
+    if is_plugin(spec.name):
+        return _read_plugin(spec, search_path)
+    collection = _collection(spec)
+    channels = _channels(spec)
+    folder = None
+    if collection is SAMPLE:
+        arrays = idx.decode(idx.read_folder(SAMPLE.folders[0], SAMPLE.files), SAMPLE.files)
+    else:
+        arrays, folder = load_arrays(spec.folder, verify=verify, fetch=fetch, collection=collection)
+    x_train, x_test = (
+        arrays[key][..., np.newaxis] if channels else arrays[key] for key in ("x_train", "x_test")
+    )
+    y_train, y_test = (arrays[key].astype(np.int32) for key in ("y_train", "y_test"))
+    return Source((x_train, y_train), (x_test, y_test), None, PIXEL, folder)
+
+
+def _collection(spec: DataSpec) -> Collection:
+    if spec.name not in COLLECTIONS:
+        raise UserError(unknown("data.name", spec.name, COLLECTIONS))
+    collection = COLLECTIONS[spec.name]
+    if spec.folder is not None and collection is SAMPLE:
+        raise UserError(f"data.folder is for fashion_mnist; {spec.name} ships with heterosis")
+    return collection
+
+
+def _channels(spec: DataSpec) -> bool:
+    if odd := sorted(spec.params.keys() - {"channels"}):
+        raise UserError(f'data.params of {spec.name} has the one key channels, got "{odd[0]}"')
+    channels = spec.params.get("channels", False)
+    if not isinstance(channels, bool):
+        raise UserError(f"data.params.channels is true or false, got {channels!r}")
+    return channels
+
+
+def _read_plugin(spec: DataSpec, search_path: str | None) -> Source:
+    if spec.folder is not None:
+        raise UserError(
+            f"data.folder is for fashion_mnist; give {spec.name} its folder in data.params"
+        )
+    if spec.digest and spec.digest != plugin_digest(spec.name, search_path):
+        raise UserError(
+            f'the source of data plug-in "{spec.name}" has changed since this run began; undo the'
+            " change, or start over"
+        )
+    returned = call_plugin(spec.name, spec.params, search_path)
+    try:
+        return checked(_as_mapping(returned) if isinstance(returned, Dataset) else returned)
+    except UserError as error:
+        raise UserError(f'data plug-in "{spec.name}": {error}') from error
+
+
+def _as_mapping(data: Dataset) -> dict[str, object]:
+    parts: dict[str, object] = {
+        "train": (data.x_train, data.y_train),
+        "test": (data.x_test, data.y_test),
+        "input_scale": data.input_scale,
+    }
+    if len(data.x_validation) or len(data.y_validation):
+        parts["validation"] = (data.x_validation, data.y_validation)
+    return parts
+
+
+# ------------------------------------------------------------------------------------ the split
+def _check_sizes(spec: DataSpec, source: Source) -> None:
+    samples = len(source.train[0])
+    if spec.train_limit is not None and spec.train_limit < 1:
+        raise UserError(f"data.train_limit must be at least 1, got {spec.train_limit}")
+    if spec.validation < 0:
+        raise UserError(f"data.validation must be at least 0, got {spec.validation}")
+    if source.validation is None and spec.validation >= samples:
+        raise UserError(
+            f"data.validation must be smaller than the training set of {spec.name}, which has"
+            f" {samples:,} samples; got {spec.validation:,}"
+        )
+
+
+def _split(spec: DataSpec, source: Source, seed: int) -> Dataset:
+    """Return the data set: permute the training set, hold out its first, limit the rest."""
+    x, y = source.train
+    order = stream(seed, Purpose.DATA_SPLIT).permutation(len(x))
+    if source.validation is None:
+        held, rest = order[: spec.validation], order[spec.validation :]
+        validation = x[held], y[held]
+    else:
+        rest, validation = order, source.validation
+    kept = rest[: spec.train_limit]
+    return Dataset(
+        x_train=_read_only(x[kept]),
+        y_train=_read_only(y[kept]),
+        x_validation=_read_only(validation[0]),
+        y_validation=_read_only(validation[1]),
+        x_test=_read_only(source.test[0]),
+        y_test=_read_only(source.test[1]),
+        input_scale=source.input_scale,
+    )
+
+
+def _read_only(array: Array) -> Array:
+    view = array.view()
+    view.setflags(write=False)
+    return view

@@ -1,0 +1,284 @@
+"""Fashion-MNIST: found or fetched, verified, decoded once per machine.
+
+Checksums are of the unpacked files: one set of them holds for the official download, for Debian's
+package (which repacked them) and for files that somebody unpacked. With the official gzip headers
+restored, Debian's files have the MD5 sums that the data set's README lists.
+
+Reference:
+    Xiao, Rasul, Vollgraf: Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning
+    Algorithms. 2017. arXiv:1708.07747. Copyright 2017 Zalando SE, MIT licence.
+"""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock, Timeout
+
+from apps import idx
+from apps.errors import UserError
+from apps.files import write_atomic
+from apps.idx import Arrays, IdxFile
+
+Fetch = Callable[[str, int], bytes]
+"""Returns what a URL answers, at most so many bytes of it; OSError when it cannot."""
+
+CONNECT_TIMEOUT_S: Final = 5.0
+LOCK_TIMEOUT_S: Final = 600.0
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Collection:
+    """The four files of a data set, and where they may be.
+
+    Attributes:
+        name: the subfolder of the user's cache.
+        files: by array: `x_train`, `y_train`, `x_test`, `y_test`.
+        folders: system folders to search.
+        url: where they are downloaded from; None for nowhere.
+    """
+
+    name: str
+    files: dict[str, IdxFile]
+    folders: tuple[Path, ...] = ()
+    url: str | None = None
+
+
+FASHION_MNIST: Final = Collection(
+    name="fashion-mnist",
+    files={
+        "x_train": IdxFile(
+            "train-images-idx3-ubyte",
+            (60_000, 28, 28),
+            "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+        ),
+        "y_train": IdxFile(
+            "train-labels-idx1-ubyte",
+            (60_000,),
+            "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+        ),
+        "x_test": IdxFile(
+            "t10k-images-idx3-ubyte",
+            (10_000, 28, 28),
+            "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+        ),
+        "y_test": IdxFile(
+            "t10k-labels-idx1-ubyte",
+            (10_000,),
+            "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+        ),
+    },
+    folders=(
+        Path("/usr/share/datasets/fashion-mnist"),
+        Path("/usr/local/share/datasets/fashion-mnist"),
+    ),
+    url="http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+)
+
+SAMPLE: Final = Collection(
+    name="fashion-mnist-sample",
+    files={
+        "x_train": IdxFile(
+            "train-images-idx3-ubyte",
+            (2_000, 28, 28),
+            "a724cd72799a6b1c3a81c4263865a75a73bb6473673b3394e34adf222930f19e",
+        ),
+        "y_train": IdxFile(
+            "train-labels-idx1-ubyte",
+            (2_000,),
+            "4738fd437c0f8d6498ae7f6f5c86f1cc3c878d4116ff169fc5635bd6847899cc",
+        ),
+        "x_test": IdxFile(
+            "t10k-images-idx3-ubyte",
+            (500, 28, 28),
+            "8fdf02ada67d92f4db5ba3c2f6c5b1cc6186ba6e0efd4914661e4389e103b81e",
+        ),
+        "y_test": IdxFile(
+            "t10k-labels-idx1-ubyte",
+            (500,),
+            "9c71808b3a0ebfc091442c0009a7aa35be2d9622bf6aaf6891ce9a0088e96c07",
+        ),
+    },
+    folders=(Path(__file__).parent / "data" / "fashion-mnist-sample",),
+)
+
+
+def cache_folder() -> Path:
+    """Return the user's data folder: `HETEROSIS_DATA`, or `heterosis` in the user's cache."""
+    if own := os.environ.get("HETEROSIS_DATA"):
+        return Path(own).expanduser().absolute()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "heterosis"
+
+
+def decoded_folder(collection: Collection = FASHION_MNIST) -> Path:
+    """Return the folder of the decoded arrays."""
+    return cache_folder() / collection.name / "decoded"
+
+
+def download(url: str, limit_bytes: int) -> bytes:
+    """Return at most `limit_bytes` of what `url` answers.
+
+    Raises:
+        OSError: no connection, no answer, or an answer other than success.
+    """
+    try:
+        with urllib.request.urlopen(url, timeout=CONNECT_TIMEOUT_S) as response:
+            content: bytes = response.read(limit_bytes)
+    except urllib.error.HTTPError:
+        raise
+    except urllib.error.URLError as error:
+        raise OSError(f"no connection ({error.reason})") from error
+    except http.client.HTTPException as error:
+        raise OSError(f"not an HTTP answer: {error!r}") from error
+    return content
+
+
+def load_arrays(
+    folder: str | None = None,
+    *,
+    verify: bool = False,
+    fetch: Fetch = download,
+    collection: Collection = FASHION_MNIST,
+) -> tuple[Arrays, Path | None]:
+    """Return the four arrays (uint8, read-only), decoding them when this machine has not yet.
+
+    Args:
+        folder: the one folder to take the files from; None to search.
+        verify: check the files in `folder` even when the arrays are decoded already.
+        fetch: downloads.
+        collection: which data set.
+
+    Returns:
+        `x_train` [n, 28, 28], `y_train` [n], `x_test`, `y_test`; and the folder that they are
+        mapped from, or None when it cannot be written and they are in this process's memory.
+
+    Raises:
+        UserError: no place has the files, or one in `folder` is missing or damaged.
+    """
+    contents = _read_explicit(folder, collection) if folder is not None and verify else None
+    decoded = decoded_folder(collection)
+    if (arrays := idx.mapped(decoded, collection.files)) is not None:
+        return arrays, decoded
+    lock = decoded.parent / ".lock"
+    try:
+        decoded.mkdir(parents=True, exist_ok=True)
+        with FileLock(lock, timeout=LOCK_TIMEOUT_S):
+            if (arrays := idx.mapped(decoded, collection.files)) is None:
+                contents = contents or _read(folder, fetch, collection)
+                idx.store(decoded, idx.decode(contents, collection.files))
+                arrays = idx.mapped(decoded, collection.files)
+        if arrays is not None:
+            return arrays, decoded
+        reason = "what was written does not read back"
+    except Timeout as error:
+        raise UserError(
+            f"another process has been decoding {collection.name} for {LOCK_TIMEOUT_S:.0f} s (it"
+            f" holds {lock}); end it, or set HETEROSIS_DATA to another folder"
+        ) from error
+    except OSError as error:
+        reason = idx.told(error)
+    _LOG.warning(
+        "%s cannot hold the decoded data (%s), so each process decodes its own; set"
+        " HETEROSIS_DATA to a writable folder",
+        decoded,
+        reason,
+    )
+    contents = contents or _read(folder, fetch, collection)
+    return idx.decode(contents, collection.files), None
+
+
+def survey(
+    folder: str | None = None, collection: Collection = FASHION_MNIST
+) -> list[tuple[Path, str | None]]:
+    """Return every place the files are taken from, in order, without fetching anything.
+
+    Args:
+        folder: the explicit folder, then the only place.
+        collection: which data set.
+
+    Returns:
+        Each place with None when its files are all there and verified, or what is wrong.
+    """
+    states: list[tuple[Path, str | None]] = []
+    for place in (Path(folder),) if folder is not None else _places(collection):
+        try:
+            idx.read_folder(place, collection.files)
+            states.append((place, None))
+        except UserError as error:
+            states.append((place, str(error)))
+    return states
+
+
+def what_to_do(collection: Collection = FASHION_MNIST) -> str:
+    """Return the ways to get the files onto a machine."""
+    names = " ".join(f"{file.name}.gz" for file in collection.files.values())
+    return (
+        f"What helps: apt-get install dataset-{collection.name} (Debian, Ubuntu); or copy {names}"
+        f" from {collection.url} into {cache_folder() / collection.name}; or name the folder that"
+        " holds them as data.folder"
+    )
+
+
+def _places(collection: Collection) -> tuple[Path, ...]:
+    return (cache_folder() / collection.name, *collection.folders)
+
+
+def _read_explicit(folder: str, collection: Collection) -> dict[str, bytes]:
+    try:
+        return idx.read_folder(Path(folder), collection.files)
+    except UserError as error:
+        raise UserError(f"data.folder: {error}") from error
+
+
+def _read(folder: str | None, fetch: Fetch, collection: Collection) -> dict[str, bytes]:
+    """Return the contents from the first place that has them."""
+    if folder is not None:
+        return _read_explicit(folder, collection)
+    tried = []
+    for place in _places(collection):
+        try:
+            return idx.read_folder(place, collection.files)
+        except UserError as error:
+            tried.append(str(error))
+            if any(idx.find(place, file) for file in collection.files.values()):
+                _LOG.warning("%s; looking further", error)
+    try:
+        return {key: _fetched(file, fetch, collection) for key, file in collection.files.items()}
+    except (UserError, OSError) as error:
+        tried.append(f"download: {idx.told(error)}")
+    raise UserError(
+        f"{collection.name} is in none of the places tried:"
+        + "".join(f"\n  {reason}" for reason in tried)
+        + f"\n{what_to_do(collection)}"
+    )
+
+
+def _fetched(file: IdxFile, fetch: Fetch, collection: Collection) -> bytes:
+    """Return the file's content from the cache, downloaded into it when not there."""
+    cache = cache_folder() / collection.name
+    try:
+        return idx.read_file(cache, file)
+    except UserError:
+        pass  # absent or damaged: replaced
+    url = f"{collection.url}{file.name}.gz"
+    if not os.access(cache, os.W_OK):
+        raise UserError(f"{url} not tried, because {cache} cannot be written")
+    _LOG.info("downloading %s", url)
+    try:
+        packed = fetch(url, file.limit_bytes)
+    except OSError as error:
+        raise UserError(f"{url}: {idx.told(error)}") from error
+    content = idx.verified(packed, file, url, packed=True)
+    write_atomic(cache / f"{file.name}.gz", packed)
+    return content

@@ -1,0 +1,241 @@
+"""Networks: the built-in ones, plug-ins, reproducible building, canonical names of the arrays."""
+
+from __future__ import annotations
+
+import inspect
+import random
+import re
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apps.errors import HeterosisError, UserError
+from apps.messages import NetworkSpec, Params, TrainingSpec
+from apps.registries import check_settings, lookup
+from apps.runtime import load_keras
+
+if TYPE_CHECKING:
+    import keras
+
+Array = NDArray[Any]
+
+# Keras draws initial weights from process-wide generators.
+_building = threading.RLock()
+
+
+def two_layer_dense(
+    units: int = 128,
+    activation: str = "relu",
+    dropout: float = 0.0,
+    batch_normalization: bool = False,
+    input_shape: tuple[int, ...] = (28, 28),
+    classes: int = 10,
+) -> keras.Model:
+    """Return the poster's network: one hidden dense layer and a softmax layer, not compiled.
+
+    Args:
+        units: width of the hidden layer.
+        activation: of the hidden layer, a Keras name.
+        dropout: rate after the hidden layer, in [0, 1).
+        batch_normalization: whether to normalise the hidden layer.
+        input_shape: of one sample; it is flattened.
+        classes: number of outputs.
+    """
+    import keras
+
+    layers = [
+        keras.layers.Input(input_shape),
+        keras.layers.Flatten(name="flatten"),
+        keras.layers.Dense(units, activation=activation, name="hidden"),
+    ]
+    if batch_normalization:
+        layers.append(keras.layers.BatchNormalization(name="normalization"))
+    if dropout:
+        layers.append(keras.layers.Dropout(dropout, name="dropout"))
+    layers.append(keras.layers.Dense(classes, activation="softmax", name="output"))
+    return keras.Sequential(layers, name="two_layer_dense")
+
+
+BUILDERS: Final[dict[str, Callable[..., keras.Model]]] = {"two_layer_dense": two_layer_dense}
+"""Built-in networks by name."""
+
+
+def build(
+    spec: NetworkSpec,
+    training: TrainingSpec,
+    seed: int,
+    facts: Params,
+    search_path: str | None = None,
+    threads: int = 1,
+) -> keras.Model:
+    """Build and compile a network whose initial weights depend on `seed` alone.
+
+    Args:
+        spec: builder and arguments.
+        training: optimiser; loss and metrics for a model that is not compiled.
+        seed: of the initial weights, below 2**31.
+        facts: arguments that a builder gets when it asks for them by name and the experiment does
+            not set them: `input_shape` and `classes`.
+        search_path: where plug-ins are looked for.
+        threads: intra-op threads.
+
+    Raises:
+        UserError: the builder is missing, raises, or returns something else than a built model.
+    """
+    keras = load_keras(threads)
+    builder = lookup(BUILDERS, spec.builder, "network.builder", search_path)
+    check_settings(f"network.builder {spec.builder!r}", builder, spec.params)
+    wanted = inspect.signature(builder).parameters
+    arguments = {key: value for key, value in facts.items() if key in wanted} | spec.params
+    with _building:
+        kept = random.getstate()
+        try:
+            model = _build_twice(keras, spec.builder, builder, arguments, seed)
+        finally:
+            random.setstate(kept)
+    _compile(keras, model, training)
+    return model
+
+
+def named_weights(model: keras.Model) -> dict[str, keras.Variable]:
+    """Return the arrays of a network by canonical name, in the model's order.
+
+    Keras numbers the automatic names of layers over the life of a process (`dense_7`); here they
+    are numbered within the model, so that a name means the same on every worker.
+    """
+    names = _canonical_names(model)
+    return _named([(weight, weight.path) for weight in model.weights], names)
+
+
+def named_random_states(model: keras.Model) -> dict[str, keras.Variable]:
+    """Return the states of the random layers (dropout and the like) by canonical name."""
+    states = [variable for variable in model.variables if variable.name == "seed_generator_state"]
+    return {f"{index:03d}": variable for index, variable in enumerate(states)}
+
+
+def named_optimizer_states(model: keras.Model) -> dict[str, keras.Variable]:
+    """Return the optimiser's variables, numbered in its own order."""
+    return {f"{index:03d}": variable for index, variable in enumerate(model.optimizer.variables)}
+
+
+def read(variables: Mapping[str, keras.Variable]) -> dict[str, Array]:
+    """Return the values of variables as arrays of their own."""
+    return {name: np.array(variable) for name, variable in variables.items()}
+
+
+def assign(variables: Mapping[str, keras.Variable], values: Mapping[str, Array]) -> None:
+    """Set variables to values.
+
+    Raises:
+        HeterosisError: names or shapes differ: the values are another network's.
+    """
+    if variables.keys() != values.keys():
+        odd = sorted(variables.keys() ^ values.keys())
+        raise HeterosisError(f"stored state and network differ in {odd[:5]}: another architecture")
+    for name, variable in variables.items():
+        if tuple(variable.shape) != np.shape(values[name]):
+            raise HeterosisError(
+                f"stored {name!r} has shape {np.shape(values[name])}, the network {variable.shape}"
+            )
+        variable.assign(values[name])
+
+
+def _build_once(
+    keras: Any, name: str, builder: Callable[..., Any], arguments: Params, seed: int
+) -> keras.Model:
+    keras.utils.set_random_seed(seed)
+    try:
+        model = builder(**arguments)
+    except Exception as error:
+        raise UserError(
+            f"network builder {name!r} raised {type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(model, keras.Model):
+        raise UserError(
+            f"network builder {name!r} must return a keras.Model, it returned {type(model)}"
+        )
+    if not model.built:
+        raise UserError(
+            f"network builder {name!r} returned a model without weights: give it an Input layer, "
+            "or call model.build(input_shape) before returning it"
+        )
+    return model
+
+
+def _build_twice(
+    keras: Any, name: str, builder: Callable[..., Any], arguments: Params, seed: int
+) -> keras.Model:
+    # Keras draws from Python's own generator, which other threads may use at any time, so a
+    # network counts as built when two in a row agree.
+    model = _build_once(keras, name, builder, arguments, seed)
+    for _ in range(5):
+        again = _build_once(keras, name, builder, arguments, seed)
+        if _same(model, again):
+            return again
+        model = again
+    raise UserError(
+        f"network builder {name!r} gives other initial weights each time for one seed: let it draw "
+        "from Keras's, numpy's or Python's global generators, or take its numbers from arguments"
+    )
+
+
+def _same(one: keras.Model, other: keras.Model) -> bool:
+    pairs = zip(one.weights, other.weights, strict=True)
+    return all(np.array_equal(np.array(a), np.array(b), equal_nan=True) for a, b in pairs)
+
+
+def _compile(keras: Any, model: keras.Model, training: TrainingSpec) -> None:
+    if model.compiled and training.optimizer is None:
+        return
+    try:
+        optimizer = keras.optimizers.get(
+            {"class_name": training.optimizer or "adam", "config": training.optimizer_params}
+        )
+    except (ValueError, TypeError) as error:
+        raise UserError(
+            f"training.optimizer {training.optimizer!r} with {training.optimizer_params}: {error}"
+        ) from error
+    if model.compiled:
+        model.optimizer = optimizer
+        return
+    model.compile(optimizer=optimizer, loss=training.loss, metrics=list(training.metrics))
+
+
+def _canonical_names(model: keras.Model) -> dict[str, str]:
+    layers = model._flatten_layers()
+    counts: dict[str, int] = {}
+    names: dict[str, str] = {}
+    for layer in layers:
+        automatic = _snake_case(type(layer).__name__)
+        if layer.name in names or not re.fullmatch(rf"{automatic}(_\d+)?", layer.name):
+            continue
+        number = counts.get(automatic, 0)
+        counts[automatic] = number + 1
+        names[layer.name] = f"{automatic}_{number}" if number else automatic
+    # The model's own name leads some paths and not others.
+    names[model.name] = ""
+    return names
+
+
+def _named(
+    items: list[tuple[keras.Variable, str]], names: Mapping[str, str]
+) -> dict[str, keras.Variable]:
+    named: dict[str, keras.Variable] = {}
+    for variable, path in items:
+        parts = (names.get(part, part) for part in path.split("/"))
+        name = base = "/".join(part for part in parts if part)
+        copies = 1
+        while name in named:
+            copies += 1
+            name = f"{base}:{copies}"
+        named[name] = variable
+    return named
+
+
+def _snake_case(name: str) -> str:
+    from keras.src.utils.naming import to_snake_case
+
+    return str(to_snake_case(name))

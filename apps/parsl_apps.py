@@ -1,0 +1,23 @@
+"""The only place where functions become Parsl apps.
+
+Parsl knows an app by its module and name alone, so each kind of task has one function of its own,
+and what varies (an operator, say) travels in the message. The functions stay undecorated in
+`apps.tasks`, where a worker finds them by name.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import parsl
+
+from apps import tasks
+from apps.messages import ExportTask, HarvestTask, MateTask, Task, TrainTask
+
+APPS: Final[dict[type[Task], Any]] = {
+    TrainTask: parsl.python_app(tasks.train, cache=True),
+    MateTask: parsl.python_app(tasks.mate, cache=True),
+    HarvestTask: parsl.python_app(tasks.harvest, cache=True),
+    ExportTask: parsl.python_app(tasks.export, cache=True),
+}
+"""The app of each kind of task: called with the task, its workplace and the upstream futures."""

@@ -1,0 +1,201 @@
+"""Plug-ins: a user's own function, named `"module:function"`, found, called and reported on."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+import sysconfig
+import textwrap
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final, TypeVar, cast
+
+from apps.errors import UserError
+from apps.files import sha256
+
+_LIBRARIES: Final = tuple(sysconfig.get_path(name) for name in ("stdlib", "platlib", "purelib"))
+_MESSAGE_CHARACTERS: Final = 600
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def is_plugin(name: str) -> bool:
+    """Return whether `name` has the form of a plug-in and not that of a built-in."""
+    return ":" in name
+
+
+def load_plugin(reference: str, search_path: str | None = None) -> Callable[..., Any]:
+    """Return the function that `reference` names.
+
+    Args:
+        reference: `"module:function"`; both parts may be dotted.
+        search_path: a folder to look in beside `sys.path` (the experiment's, say). It is appended
+            to `sys.path` and stays there, so that the plug-in's own late imports work and no
+            installed module is shadowed.
+
+    Raises:
+        UserError: a malformed reference, a module that is missing or cannot be imported, or a
+            function that is missing or cannot be called.
+
+    >>> load_plugin("math:sqrt")(9.0)
+    3.0
+    """
+    module_name, attribute = _parts(reference)
+    module = _import(reference, module_name, search_path)
+    value: Any = module
+    for name in attribute.split("."):
+        if not hasattr(value, name):
+            raise UserError(_missing(reference, module, value, name))
+        value = getattr(value, name)
+    if not callable(value):
+        raise UserError(
+            f'plug-in "{reference}" must name a function, but it is a {type(value).__name__}'
+            f" in {_file(module)}"
+        )
+    function: Callable[..., Any] = value
+    return function
+
+
+def operator(
+    registry: Mapping[str, _Function], name: str, kind: str, search_path: str | None = None
+) -> _Function:
+    """Return the registered function of a name, or the plug-in that it refers to.
+
+    Args:
+        registry: the built-in functions of this kind.
+        name: a key of `registry`, or `"module:function"`.
+        kind: what the registry holds, for messages: `"crossover"`.
+        search_path: as for `load_plugin`.
+
+    Raises:
+        UserError: it is neither; or as `load_plugin`.
+    """
+    if is_plugin(name):
+        return cast(_Function, load_plugin(name, search_path))
+    if name not in registry:
+        raise UserError(unknown(kind, name, registry))
+    return registry[name]
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """Return the message about a name that is neither a known one nor a plug-in's."""
+    nearest = get_close_matches(name, known := sorted(known), n=1)
+    hint = f"; did you mean {nearest[0]}?" if nearest else ""
+    return (
+        f'{kind} "{name}" is unknown: known are {", ".join(known)}, and a plug-in is named'
+        f' "module:function"{hint}'
+    )
+
+
+def call_plugin(reference: str, params: Mapping[str, Any], search_path: str | None = None) -> Any:
+    """Return what the plug-in returns for the keyword arguments `params`.
+
+    Raises:
+        UserError: as `load_plugin`; or `params` do not fit the function; or it raised, with its
+            own message and the line of the user's file.
+    """
+    function = load_plugin(reference, search_path)
+    _check_params(reference, function, params)
+    try:
+        return function(**params)
+    except (Exception, SystemExit) as error:
+        raise UserError(f'plug-in "{reference}" raised {_told(error)}') from error
+
+
+def plugin_digest(reference: str, search_path: str | None = None) -> str:
+    """Return the SHA-256 of the source file of the plug-in's module.
+
+    It does not cover what that module imports. A module without a file has the digest of its name.
+    """
+    load_plugin(reference, search_path)
+    module_name, _ = _parts(reference)
+    path = Path(_file(sys.modules[module_name]))
+    return sha256(path.read_bytes() if path.is_file() else module_name.encode())
+
+
+def _parts(reference: str) -> tuple[str, str]:
+    parts = reference.split(":")
+    if len(parts) != 2 or not all(
+        name.isidentifier() for part in parts for name in part.split(".")
+    ):
+        raise UserError(
+            f'a plug-in is named "module:function" (as in "my_data:load"), got "{reference}"'
+        )
+    return parts[0], parts[1]
+
+
+def _import(reference: str, name: str, search_path: str | None) -> ModuleType:
+    if search_path is not None:
+        folder = str(Path(search_path).resolve())
+        if folder not in sys.path:
+            sys.path.append(folder)
+    importlib.invalidate_caches()
+    try:
+        return importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        parents = [name.rsplit(".", depth)[0] for depth in range(name.count(".") + 1)]
+        if isinstance(error, ModuleNotFoundError) and error.name in parents:
+            file = f"{name.replace('.', '/')}.py"
+            into = f"put {file} into {search_path}, or" if search_path else f"{file} is not found;"
+            raise UserError(
+                f'plug-in "{reference}": there is no module {error.name!r}; {into} put its folder'
+                " on PYTHONPATH"
+            ) from error
+        raise UserError(f'plug-in "{reference}": importing {name} raised {_told(error)}') from error
+
+
+def _missing(reference: str, module: ModuleType, owner: Any, name: str) -> str:
+    # Only what a user may mean: their own public functions before what the module imports.
+    public = [key for key in dir(owner) if not key.startswith("_")]
+    own = [
+        key for key in public if getattr(getattr(owner, key), "__module__", "") == module.__name__
+    ]
+    nearest = get_close_matches(name, own or public, n=3)
+    known = [key for key in own if callable(getattr(owner, key))][:8]
+    hint = ""
+    if nearest:
+        hint = f"; did you mean {' or '.join(nearest)}?"
+    elif known:
+        hint = f"; it has {', '.join(known)}"
+    return f'plug-in "{reference}": {_file(module)} has no {name}{hint}'
+
+
+def _check_params(reference: str, function: Callable[..., Any], params: Mapping[str, Any]) -> None:
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return  # some functions written in C do not tell
+    try:
+        signature.bind(**params)
+    except TypeError as error:
+        raise UserError(
+            f'the params of plug-in "{reference}" do not fit its arguments {signature}: {error}'
+        ) from error
+
+
+def _file(module: ModuleType) -> str:
+    return getattr(module, "__file__", None) or f"module {module.__name__}"
+
+
+def _told(error: BaseException) -> str:
+    text = textwrap.shorten(" ".join(str(error).split()), _MESSAGE_CHARACTERS, placeholder=" ...")
+    return f"{type(error).__name__}: {text} ({_origin(error)})"
+
+
+def _origin(error: BaseException) -> str:
+    """Return the file and line to look at: the deepest one that is not a library's."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}, line {error.lineno}"
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename != __file__ and not frame.filename.startswith("<frozen")
+    ]
+    own = [frame for frame in frames if not frame.filename.startswith(_LIBRARIES)]
+    for frame in reversed(own or frames):
+        return f"{frame.filename}, line {frame.lineno}"
+    return "no line known"

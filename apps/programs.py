@@ -1,0 +1,314 @@
+"""Compiled training: a whole epoch as one XLA program, or Keras's `fit` where that cannot be.
+
+`keras.Model.fit` spends most of its time between the steps when networks are small. Here one
+epoch is one `tf.function(jit_compile=True)`: a loop over the batches that gathers from the data
+held in memory and calls the model's own `train_step`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apps.checkpoints import Checkpoint
+from apps.datasets import Dataset, load_dataset
+from apps.errors import HeterosisError, UserError
+from apps.messages import DataSpec, NetworkSpec, Params, TrainingSpec, Workplace, to_json
+from apps.networks import (
+    Array,
+    assign,
+    build,
+    named_optimizer_states,
+    named_random_states,
+    named_weights,
+    read,
+)
+from apps.runtime import load_keras
+from apps.streams import seed_integer
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+Part = Literal["train", "validation", "test"]
+
+EVALUATION_BATCH: Final = 500
+_BLOCK: Final = 10 * EVALUATION_BATCH
+_PROGRAMS_A_THREAD: Final = 4
+
+_local = threading.local()
+_tensor_lock = threading.Lock()
+_tensor_cache: OrderedDict[bytes, dict[str, tuple[Any, Any]]] = OrderedDict()
+
+
+class Program:
+    """A network with its compiled training, reused for one member after another.
+
+    It belongs to one thread. All of a member's state is put in by `load` and taken out by
+    `state`, so what ran before leaves no trace in the numbers.
+
+    Attributes:
+        remarks: what the user should know, for example why training is not fused.
+    """
+
+    def __init__(
+        self,
+        data: DataSpec,
+        network: NetworkSpec,
+        training: TrainingSpec,
+        seed: int,
+        place: Workplace,
+    ) -> None:
+        self.remarks: list[str] = []
+        self._specs = (network, training)
+        self._place = place
+        self._batch_size = training.batch_size
+        self._data = load_dataset(data, seed, place.search_path)
+        self._keras = load_keras(place.threads)
+        self.model = self._build(0)
+        self.model.optimizer.build(self.model.trainable_variables)
+        self._fresh_optimizer = read(named_optimizer_states(self.model))
+        self._tensors = _tensors(self._data, data, seed)
+        self._try_shapes()
+        self._fused = not self.model.run_eagerly
+        self._proven = False
+        if self._fused:
+            self._train_epoch = self._compile_training()
+            self._evaluate_block = self._compile_evaluation()
+        else:
+            self.remarks.append("trained by keras.Model.fit: the model was compiled to run eagerly")
+
+    # --------------------------------------------------------------------------------- state
+    def initial_weights(self, seed: int) -> dict[str, Array]:
+        """Return the weights that the builder gives for a seed below 2**31."""
+        return read(named_weights(self._build(seed)))
+
+    def load(self, checkpoint: Checkpoint, random_layers: np.random.Generator) -> None:
+        """Put a member in: an empty `optimizer` or `random` stands for a fresh one.
+
+        Args:
+            checkpoint: weights and, to go on, optimiser and random states.
+            random_layers: seeds the random layers when the checkpoint has no states of them.
+        """
+        assign(named_weights(self.model), checkpoint.weights)
+        assign(named_optimizer_states(self.model), checkpoint.optimizer or self._fresh_optimizer)
+        states = named_random_states(self.model)
+        assign(states, checkpoint.random or _fresh_random(states, random_layers))
+
+    def state(self) -> Checkpoint:
+        """Return the member's whole state, as copies."""
+        return Checkpoint(
+            weights=read(named_weights(self.model)),
+            optimizer=read(named_optimizer_states(self.model)),
+            random=read(named_random_states(self.model)),
+        )
+
+    # ------------------------------------------------------------------------------ training
+    @property
+    def statistics(self) -> frozenset[str]:
+        """Names of the arrays that are not learnt: running means and variances, counters."""
+        named = named_weights(self.model).items()
+        return frozenset(name for name, variable in named if not variable.trainable)
+
+    @property
+    def samples(self) -> int:
+        """Number of training samples."""
+        return len(self._data.x_train)
+
+    def run_epoch(self, order: NDArray[np.int64]) -> dict[str, float]:
+        """Train one epoch and return its metrics, running means over the batches.
+
+        Args:
+            order: the samples of each step, one batch after another [samples].
+        """
+        return self._fused_or_fit(lambda: self._fused_epoch(order), lambda: self._fit_epoch(order))
+
+    def evaluate(self, part: Part) -> dict[str, float]:
+        """Return loss and metrics on a whole part of the data; the state stays as it is."""
+        return self._fused_or_fit(
+            lambda: self._fused_evaluation(part), lambda: self._fit_evaluation(part)
+        )
+
+    def evaluate_other(self, model: Any) -> dict[str, float]:
+        """Return loss and metrics of another compiled model on the test set, by Keras itself."""
+        return _evaluate(model, *self._arrays("test"))
+
+    def _fused_or_fit(
+        self, fused: Callable[[], dict[str, float]], fit: Callable[[], dict[str, float]]
+    ) -> dict[str, float]:
+        if not self._fused:
+            return fit()
+        if self._proven:
+            return fused()
+        before = self.state()
+        try:
+            return fused()
+        except Exception as error:
+            # Python in the model's step, or an operation that XLA lacks: fit knows both.
+            self._fused = False
+            self.load(before, np.random.default_rng(0))
+            self.remarks.append(f"trained by keras.Model.fit, not fused: {_first_line(error)}")
+            return fit()
+
+    def _fused_epoch(self, order: NDArray[np.int64]) -> dict[str, float]:
+        import tensorflow as tf
+
+        self.model.reset_metrics()
+        self._train_epoch(*self._tensors["train"], tf.constant(order, tf.int32))
+        self._proven = True
+        return self._metrics()
+
+    def _fused_evaluation(self, part: Part) -> dict[str, float]:
+        x, y = self._tensors[part]
+        self.model.reset_metrics()
+        for start in range(0, len(x), _BLOCK):
+            self._evaluate_block(x[start : start + _BLOCK], y[start : start + _BLOCK])
+        results = self._metrics()
+        self.model.reset_metrics()
+        return results
+
+    def _fit_epoch(self, order: NDArray[np.int64]) -> dict[str, float]:
+        x, y = self._arrays("train")
+        history = self.model.fit(
+            x[order], y[order], batch_size=self._batch_size, shuffle=False, verbose=0
+        )
+        return {name: float(values[-1]) for name, values in history.history.items()}
+
+    def _fit_evaluation(self, part: Part) -> dict[str, float]:
+        return _evaluate(self.model, *self._arrays(part))
+
+    def _metrics(self) -> dict[str, float]:
+        return {name: float(value) for name, value in self.model.get_metrics_result().items()}
+
+    def _build(self, seed: int) -> Any:
+        network, training = self._specs
+        facts: Params = {
+            "input_shape": self._data.x_train.shape[1:],
+            "classes": int(self._data.y_train.max()) + 1,
+        }
+        place = self._place
+        return build(network, training, seed, facts, place.search_path, place.threads)
+
+    def _try_shapes(self) -> None:
+        x, y = self._arrays("train", 2)
+        try:
+            # Makes the metrics' variables too, which must not be made inside a compiled program.
+            self.model.test_step((x, y))
+        except Exception as error:
+            network, _ = self._specs
+            raise UserError(
+                f"network {network.builder!r} does not fit the data: inputs {x.shape[1:]} "
+                f"{x.dtype}, targets {y.shape[1:]} {y.dtype}: {_first_line(error)}"
+            ) from error
+
+    def _compile_training(self) -> Any:
+        import tensorflow as tf
+
+        size = self._batch_size
+        full, rest = divmod(self.samples, size)
+        step = self.model.train_step
+
+        @tf.function(jit_compile=True)
+        def train_epoch(x: tf.Tensor, y: tf.Tensor, order: tf.Tensor) -> None:
+            for index in tf.range(full):
+                chosen = tf.slice(order, [index * size], [size])
+                step((self._inputs(tf.gather(x, chosen)), tf.gather(y, chosen)))
+            if rest:
+                chosen = order[full * size :]
+                step((self._inputs(tf.gather(x, chosen)), tf.gather(y, chosen)))
+
+        return train_epoch
+
+    def _compile_evaluation(self) -> Any:
+        import tensorflow as tf
+
+        step = self.model.test_step
+
+        @tf.function(jit_compile=True)
+        def evaluate_block(x: tf.Tensor, y: tf.Tensor) -> None:
+            full, rest = divmod(x.shape[0], EVALUATION_BATCH)
+            for index in tf.range(full):
+                chosen = index * EVALUATION_BATCH + tf.range(EVALUATION_BATCH)
+                step((self._inputs(tf.gather(x, chosen)), tf.gather(y, chosen)))
+            if rest:
+                step((self._inputs(x[-rest:]), y[-rest:]))
+
+        return evaluate_block
+
+    def _inputs(self, x: tf.Tensor) -> tf.Tensor:
+        import tensorflow as tf
+
+        if self._data.input_scale == 1.0:
+            return x
+        return tf.cast(x, tf.float32) * np.float32(self._data.input_scale)
+
+    def _arrays(self, part: Part, count: int | None = None) -> tuple[Array, Array]:
+        x = getattr(self._data, f"x_{part}")[:count]
+        y = getattr(self._data, f"y_{part}")[:count]
+        scale = self._data.input_scale
+        return (x if scale == 1.0 else x.astype(np.float32) * np.float32(scale)), y
+
+
+def program(
+    data: DataSpec, network: NetworkSpec, training: TrainingSpec, seed: int, place: Workplace
+) -> Program:
+    """Return this thread's program for the specs, compiled at the first request.
+
+    A bounded number is kept a thread: a worker that is reused does not grow, and the next member
+    of the same kind costs no compilation.
+    """
+    if not hasattr(_local, "programs"):
+        _local.programs = OrderedDict()
+    programs: OrderedDict[tuple[Any, ...], Program] = _local.programs
+    key = (to_json(data), to_json(network), to_json(training), seed, place.search_path)
+    if key not in programs:
+        programs[key] = Program(data, network, training, seed, place)
+        while len(programs) > _PROGRAMS_A_THREAD:
+            programs.popitem(last=False)
+    programs.move_to_end(key)
+    return programs[key]
+
+
+def _tensors(data: Dataset, spec: DataSpec, seed: int) -> dict[str, tuple[Any, Any]]:
+    import tensorflow as tf
+
+    parts: tuple[Part, ...] = ("train", "validation", "test")
+    key = to_json(spec) + str(seed).encode()
+    with _tensor_lock:
+        if key not in _tensor_cache:
+            _tensor_cache[key] = {
+                part: (
+                    tf.constant(getattr(data, f"x_{part}")),
+                    tf.constant(getattr(data, f"y_{part}")),
+                )
+                for part in parts
+            }
+            while len(_tensor_cache) > 2:
+                _tensor_cache.popitem(last=False)
+        return _tensor_cache[key]
+
+
+def _evaluate(model: Any, x: Array, y: Array) -> dict[str, float]:
+    results = model.evaluate(x, y, batch_size=EVALUATION_BATCH, verbose=0, return_dict=True)
+    return {name: float(value) for name, value in results.items()}
+
+
+def _fresh_random(states: dict[str, Any], rng: np.random.Generator) -> dict[str, Array]:
+    # A Keras seed generator's state is a pair: its seed, and the number of draws so far.
+    fresh = {}
+    for name, state in states.items():
+        if tuple(state.shape) != (2,):
+            raise HeterosisError(f"random state {name!r} has shape {state.shape}, expected (2,)")
+        fresh[name] = np.array([seed_integer(rng), 0])
+    return fresh
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0]}"
+
+

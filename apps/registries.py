@@ -1,0 +1,65 @@
+"""Named things: a registered one by its name, a user's own by `"module:function"`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from typing import Any, TypeVar, cast
+
+from apps.errors import UserError
+from apps.plugins import is_plugin, load_plugin
+
+_Value = TypeVar("_Value")
+
+
+def lookup(
+    registry: Mapping[str, _Value], name: str, what: str, search_path: str | None = None
+) -> _Value:
+    """Return what `name` stands for.
+
+    Args:
+        registry: the built-in ones.
+        name: a key of it, or a plug-in.
+        what: what is looked for, as the user calls it, for the message.
+        search_path: where plug-ins are looked for.
+
+    Raises:
+        UserError: there is no such thing; the message names the nearest.
+
+    >>> lookup({"mean": 1}, "mean", "crossover")
+    1
+    """
+    if is_plugin(name):
+        return cast(_Value, load_plugin(name, search_path))
+    if name in registry:
+        return registry[name]
+    nearest = get_close_matches(name, registry, n=1)
+    hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+    raise UserError(
+        f"{what} {name!r} is not known: {hint}known are {', '.join(sorted(registry))}, "
+        "and one of your own as 'module:function'"
+    )
+
+
+def check_settings(what: str, function: Callable[..., Any], settings: Mapping[str, Any]) -> None:
+    """Check that a function takes the settings of an experiment file.
+
+    Raises:
+        UserError: it does not know one; the message shows those it knows.
+    """
+    parameters = inspect.signature(function).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    named = [
+        name
+        for name, parameter in parameters.items()
+        if name not in ("rng", "parents", "weights", "fitness", "count")
+    ]
+    for key in settings:
+        if key not in named:
+            nearest = get_close_matches(key, named, n=1)
+            hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+            raise UserError(
+                f"{what} has no setting {key!r}; {hint}its settings are {', '.join(named) or 'none'}"
+            )

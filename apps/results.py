@@ -1,0 +1,96 @@
+"""A task's result is a file: `result.json` beside its checkpoint, written last and atomically."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+from apps.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from apps.files import DamagedFile, read_limited, sha256_file, write_atomic
+from apps.messages import EpochRecord, Result, from_json, to_json
+
+CHECKPOINT: Final = "checkpoint.safetensors"
+RESULT: Final = "result.json"
+_PARTIAL: Final = "partial.safetensors"
+_PARTIAL_RECORD: Final = "partial.json"
+
+LARGEST: Final = 64 * 2**20
+"""Bytes read from a record at most."""
+
+_Result = TypeVar("_Result", bound=Result)
+
+
+@dataclass(frozen=True)
+class Partial:
+    """A member part of the way through a segment."""
+
+    fingerprint: str
+    sha256: str
+    records: tuple[EpochRecord, ...]
+    start: dict[str, float]
+
+
+@dataclass(frozen=True)
+class PartialState:
+    """What to go on from: the state, and what was recorded on the way to it."""
+
+    state: Checkpoint
+    records: tuple[EpochRecord, ...]
+    start: dict[str, float]
+
+
+def save_result(folder: Path, result: Result) -> None:
+    """Write the record that makes a task done; its checkpoint is stored before."""
+    write_atomic(folder / RESULT, to_json(result))
+
+
+def load_result(folder: Path, kind: type[_Result], fingerprint: str) -> _Result | None:
+    """Return the finished result of a task, or None when it is to be computed.
+
+    A record that is missing, damaged or of another message does not count.
+    """
+    try:
+        result = from_json(kind, read_limited(folder / RESULT, LARGEST))
+    except (OSError, DamagedFile):
+        return None
+    return result if result.fingerprint == fingerprint else None
+
+
+def checkpoint_is_whole(path: Path, digest: str) -> bool:
+    """Whether a checkpoint is there with the recorded bytes."""
+    try:
+        return sha256_file(path) == digest
+    except OSError:
+        return False
+
+
+def save_partial(
+    folder: Path,
+    fingerprint: str,
+    state: Checkpoint,
+    records: list[EpochRecord],
+    start: dict[str, float],
+) -> None:
+    """Store where a member is, so that a lost worker costs little."""
+    digest = save_checkpoint(folder / _PARTIAL, state)
+    record = Partial(fingerprint, digest, tuple(records), start)
+    write_atomic(folder / _PARTIAL_RECORD, to_json(record))
+
+
+def load_partial(folder: Path, fingerprint: str) -> PartialState | None:
+    """Return where a member of the same task was left, or None."""
+    try:
+        record = from_json(Partial, read_limited(folder / _PARTIAL_RECORD, LARGEST))
+        if record.fingerprint != fingerprint:
+            return None
+        state = load_checkpoint(folder / _PARTIAL, record.sha256)
+    except (OSError, DamagedFile):
+        return None
+    return PartialState(state, record.records, record.start)
+
+
+def forget_partial(folder: Path) -> None:
+    """Remove the partial checkpoint of a segment that is complete."""
+    for name in (_PARTIAL_RECORD, _PARTIAL):
+        (folder / name).unlink(missing_ok=True)

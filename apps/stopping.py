@@ -1,0 +1,15 @@
+"""Stopping tasks that run in the driver's own process, between two epochs."""
+
+from __future__ import annotations
+
+import threading
+from typing import Final
+
+from apps.errors import HeterosisError
+
+stopping: Final = threading.Event()
+"""Set by the driver when the user interrupts it. Other processes are ended by a signal instead."""
+
+
+class Stopped(HeterosisError):
+    """A task ended early because the run is being stopped; it is not a failure of its member."""

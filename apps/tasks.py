@@ -1,0 +1,141 @@
+"""Every kind of task behind one function, as a worker runs it and a resumed run looks it up."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from apps.files import write_atomic
+from apps.messages import (
+    ExportResult,
+    ExportTask,
+    Failure,
+    Fresh,
+    HarvestResult,
+    HarvestTask,
+    MateTask,
+    MatingPlan,
+    Result,
+    Task,
+    TrainResult,
+    TrainTask,
+    Workplace,
+    fingerprint,
+    resolve,
+)
+from apps.results import load_result
+from apps.stopping import Stopped, stopping
+
+ERROR_LOG: Final = "error.txt"
+
+Outcome = Result | Failure
+
+_RESULTS: Final[dict[type[Task], type[Result]]] = {
+    TrainTask: TrainResult,
+    MateTask: MatingPlan,
+    HarvestTask: HarvestResult,
+    ExportTask: ExportResult,
+}
+
+
+def train(task: TrainTask, place: Workplace, *upstream: Outcome) -> Outcome:
+    """Train one member over one segment."""
+    return perform(task, place, upstream)
+
+
+def mate(task: MateTask, place: Workplace, *upstream: Outcome) -> Outcome:
+    """Plan the mating of a halted population."""
+    return perform(task, place, upstream)
+
+
+def harvest(task: HarvestTask, place: Workplace, *upstream: Outcome) -> Outcome:
+    """Make one network of a finished population."""
+    return perform(task, place, upstream)
+
+
+def export(task: ExportTask, place: Workplace, *upstream: Outcome) -> Outcome:
+    """Write the champion of a run."""
+    return perform(task, place, upstream)
+
+
+def perform(task: Task, place: Workplace, upstream: Sequence[Outcome]) -> Outcome:
+    """Compute a task and store its result; a failure upstream that it cannot do without is handed on.
+
+    Args:
+        task: what to compute.
+        place: where.
+        upstream: outcomes of the tasks it waited for, in the order of the graph.
+
+    Raises:
+        Exception: whatever the computation raised; the traceback is in the task's folder.
+    """
+    if stopping.is_set():
+        raise Stopped("the run is being stopped")
+    ready = settle(task, upstream)
+    if isinstance(ready, Failure):
+        return ready
+    log = Path(place.root) / error_log(task)
+    try:
+        result = _compute(ready, place, upstream)
+    except Stopped:
+        raise
+    except Exception:
+        write_atomic(log, traceback.format_exc().encode())
+        raise
+    log.unlink(missing_ok=True)
+    return result
+
+
+def find(task: Task, place: Workplace, upstream: Sequence[Outcome]) -> Outcome | None:
+    """Return the stored result of a task, or None when it is to be computed.
+
+    Whether the checkpoint behind it is needed and whole is the driver's to know, who sees the
+    whole graph.
+    """
+    ready = settle(task, upstream)
+    if isinstance(ready, Failure):
+        return ready
+    below = () if isinstance(ready, TrainTask | ExportTask) else upstream
+    return load_result(
+        Path(place.root) / task.folder, _RESULTS[type(task)], fingerprint(ready, below)
+    )
+
+
+def settle(task: Task, upstream: Sequence[Outcome]) -> Task | Failure:
+    """Return the task with its start filled in, or the failure upstream that rules it out."""
+    if not isinstance(task, TrainTask) or isinstance(task.start, Fresh):
+        return task
+    (source,) = upstream
+    if isinstance(source, Failure):
+        return Failure(source.reason, source.log, task.member)
+    if isinstance(source, TrainResult) and source.status != "done":
+        return Failure(f"its start diverged: {source.reason}", source.checkpoint.path, task.member)
+    return resolve(task, source)
+
+
+def error_log(task: Task) -> str:
+    """Return where a task leaves the traceback of its failure, below the run directory."""
+    return f"{task.folder}/{ERROR_LOG}"
+
+
+def _compute(task: Task, place: Workplace, upstream: Sequence[Outcome]) -> Result:
+    # Imported late: the driver looks results up without loading what computes them.
+    match task:
+        case TrainTask():
+            from apps import training
+
+            return training.train_member(task, place)
+        case MateTask():
+            from apps import mating
+
+            return mating.plan_mating(task, upstream, place)
+        case HarvestTask():
+            from apps import harvesting
+
+            return harvesting.harvest(task, upstream, place)
+        case ExportTask():
+            from apps import harvesting
+
+            return harvesting.export(task, place)

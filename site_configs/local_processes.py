@@ -1,0 +1,39 @@
+"""This machine, worker processes: Parsl's HighThroughputExecutor on the loopback address."""
+
+from __future__ import annotations
+
+from parsl.config import Config
+from parsl.executors import HighThroughputExecutor
+from parsl.providers import LocalProvider
+
+from site_configs.options import SiteOptions, interpreter_first_on_path
+
+
+def make_config(options: SiteOptions) -> Config:
+    """Return a configuration with one worker process a task, heard on 127.0.0.1 only."""
+    path = interpreter_first_on_path()
+    threads = options.threads
+    return Config(
+        executors=[
+            HighThroughputExecutor(
+                label="processes",
+                # Without an address Parsl asks a public service and listens on every interface.
+                address="127.0.0.1",
+                max_workers_per_node=options.workers_here,
+                cores_per_worker=threads,
+                encrypted=False,
+                heartbeat_period=5,
+                heartbeat_threshold=30,
+                provider=LocalProvider(
+                    init_blocks=1,
+                    min_blocks=1,
+                    max_blocks=1,
+                    worker_init=f'export PATH="{path}" OMP_NUM_THREADS={threads}',
+                ),
+            )
+        ],
+        run_dir=options.run_dir,
+        strategy="simple",
+        strategy_period=1,
+        usage_tracking=0,
+    )

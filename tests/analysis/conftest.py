@@ -1,0 +1,223 @@
+"""Synthetic runs: tables as a real run writes them, from a model of how losses go."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from workflow.run_dir import RunDir
+from workflow.schema import FINAL_METRICS, TABLES, frame
+
+Tables = dict[str, pd.DataFrame]
+
+GAINS = {
+    "control": (0.0, 0.0),
+    "restart": (-0.01, 0.005),
+    "clone": (0.01, 0.03),
+    "mean": (-0.12, 0.10),
+    "random": (-0.18, 0.08),
+}
+"""Improvement of an arm's training and held-out loss at K; other names get a small one."""
+
+
+@dataclass(frozen=True)
+class World:
+    """What to make up; the defaults are a small run in which all went well."""
+
+    arms: Sequence[str] = tuple(GAINS)
+    trials: int = 6
+    population: int = 4
+    epochs: int = 12
+    halts: Sequence[int] = (6,)
+    seed: int = 1
+    regression: bool = False
+    failed_trials: Sequence[tuple[int, str]] = ()
+    failed_members: Sequence[tuple[int, str, int, int]] = ()  # trial, arm, segment, member
+    gains: dict[str, tuple[float, float]] = field(default_factory=lambda: dict(GAINS))
+
+
+def make_tables(world: World) -> Tables:
+    """Return the tables of a made-up run."""
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
+    for trial in range(world.trials):
+        for arm in world.arms:
+            _one_arm(world, trial, arm, rows)
+    return {name: frame(name, rows[name]) for name in TABLES}
+
+
+def write_run(
+    root: Path,
+    tables: Tables,
+    experiment: str | None = 'name = "made up"\nseed = 1\n',
+    environment: dict[str, Any] | None = None,
+) -> RunDir:
+    """Write tables and, unless None, the experiment and environment into a run directory."""
+    run = RunDir(root)
+    run.tables.mkdir(parents=True)
+    for name, table in tables.items():
+        table.to_parquet(run.table(name))
+    if experiment is not None:
+        run.experiment_toml.write_text(experiment, encoding="utf-8")
+    if environment is not None:
+        run.environment_json.write_text(json.dumps(environment), encoding="utf-8")
+    return run
+
+
+def _one_arm(world: World, trial: int, arm: str, rows: dict[str, list[dict[str, Any]]]) -> None:
+    """Add one trial of one arm to every table."""
+    edges = [0, *world.halts, world.epochs]
+    failed = (trial, arm) in world.failed_trials
+    order: list[int] = list(range(world.population))
+    for segment, (before, last) in enumerate(pairwise(edges)):
+        shared = segment == 0 or arm == "control"
+        parents = order[:2]
+        made = []
+        for member in range(world.population):
+            lost = (trial, arm, segment, member) in world.failed_members
+            path = _losses(world, trial, arm, segment, member, before, last)
+            start = "fresh" if segment == 0 else "continue" if arm == "control" else "offspring"
+            if arm == "restart" and segment:
+                start = "restart"
+            ends = dict(path[-1])
+            ends |= {"train_loss": ends["loss"] * 0.95, "test_loss": ends["val_loss"] * 1.02}
+            ends |= {"train_accuracy": ends["accuracy"], "test_accuracy": ends["val_accuracy"]}
+            if lost:
+                ends = dict.fromkeys(FINAL_METRICS, float("nan"))
+            made.append(
+                {
+                    "trial": trial,
+                    "arm": arm,
+                    "segment": segment,
+                    "member": member,
+                    "folder": f"trial-{trial:03}/{'' if shared else arm + '/'}"
+                    f"segment-{segment}/member-{member:02}",
+                    "start": start,
+                    "parents": " ".join(map(str, parents)) if start == "offspring" else "",
+                    "species": member % 2,
+                    "first_epoch": before + 1,
+                    "last_epoch": last,
+                    "status": "diverged" if lost else "done",
+                    "reason": "loss is nan in epoch 2 <script>" if lost else "",
+                    "log": f"trial-{trial:03}/{arm}/log.txt",
+                    **{metric: ends[metric] for metric in FINAL_METRICS},
+                    "start_loss": 0.9 if start == "offspring" else float("nan"),
+                    "start_val_loss": 0.9 if start == "offspring" else float("nan"),
+                    "fitness": ends["loss"],
+                    "rank": 0,
+                    "started_unix_s": 1.7e9 + 60 * segment + trial,
+                    "wall_s": 0.6 * (last - before),
+                    "cpu_s": 0.59 * (last - before),
+                    "peak_memory_mb": 612.0 + member,
+                    "host": "node-1",
+                    "worker": "1:main",
+                }
+            )
+            for epoch, losses in zip(range(before + 1, last + 1), path, strict=True):
+                if lost and epoch > before + 1:
+                    break
+                key = {"trial": trial, "arm": arm, "segment": segment, "member": member}
+                rows["epochs"].append({**key, "epoch": epoch, **losses, "wall_s": 0.6})
+            if start == "offspring":
+                rows["matings"].append(_mating(trial, arm, segment, before, member, parents))
+        fitness = np.array([row["fitness"] for row in made])
+        order = [int(member) for member in np.argsort(fitness, kind="stable")]  # NaN last
+        for place, member in enumerate(order):
+            made[member]["rank"] = place
+        rows["members"].extend(made)
+    best = made[order[0]]
+    rows["trials"].append(
+        {
+            "trial": trial,
+            "arm": arm,
+            "status": "failed" if failed else "done",
+            "reason": "fewer than 2 members left" if failed else "",
+            "champion": "best",
+            "members": str(order[0]),
+            **{metric: float("nan") if failed else best[metric] for metric in FINAL_METRICS},
+            "fitness": float("nan") if failed else best["fitness"],
+            "network_epochs": world.population * world.epochs,
+            "failed_members": sum(row["status"] != "done" for row in made),
+        }
+    )
+
+
+def _losses(
+    world: World, trial: int, arm: str, segment: int, member: int, before: int, last: int
+) -> list[dict[str, float]]:
+    """Make up one member's metrics for each epoch of a segment."""
+    address = [trial, segment, member]
+    if segment and arm != "control":
+        address.append(1 + list(world.arms).index(arm))
+    rng = np.random.default_rng([world.seed, *address])
+    common = np.random.default_rng([world.seed, trial]).normal(1.0, 0.05)
+    gain, held_out_gain = world.gains.get(arm, (0.02, 0.02)) if segment else (0.0, 0.0)
+    path = []
+    for epoch in range(before + 1, last + 1):
+        done = epoch / world.epochs
+        since = epoch - before - 1
+        spike = 1 + (0.6 * 0.5**since if segment and gain < -0.05 else 0.0)
+        noise = rng.normal(0.0, 0.03, 2)
+        loss = (0.08 + 0.5 * np.exp(-3 * done)) * common * (1 - gain) * spike * np.exp(noise[0])
+        held_out = (0.33 + 0.3 * np.exp(-8 * done) + 0.1 * done) * common * (1 - held_out_gain)
+        held_out *= spike**0.5 * np.exp(0.5 * noise[1])
+        accuracy = float("nan") if world.regression else 1 - 0.3 * loss
+        held_out_accuracy = float("nan") if world.regression else 1 - 0.3 * held_out
+        path.append(
+            {
+                "loss": float(loss),
+                "accuracy": float(accuracy),
+                "val_loss": float(held_out),
+                "val_accuracy": float(held_out_accuracy),
+            }
+        )
+    return path
+
+
+def _mating(
+    trial: int, arm: str, segment: int, epoch: int, child: int, parents: list[int]
+) -> dict[str, Any]:
+    """Make up one row of `matings`."""
+    return {
+        "trial": trial,
+        "arm": arm,
+        "halt": segment - 1,
+        "epoch": epoch,
+        "child": child,
+        "parents": " ".join(map(str, parents)),
+        "species": child % 2,
+        "crossover": arm,
+        "align": "none",
+        "mutation": "gaussian",
+        "optimizer": "fresh",
+        "parents_fitness": 0.3,
+        "distance_raw": 1.0,
+        "distance_aligned": 0.7,
+        "barrier_raw": 0.8,
+        "barrier_aligned": 0.2,
+        "child_loss": 0.9,
+        "child_val_loss": 0.9,
+    }
+
+
+@pytest.fixture(scope="session")
+def tables() -> Tables:
+    """A run of five arms and six trials in which all went well."""
+    return make_tables(World())
+
+
+@pytest.fixture
+def made_run(tmp_path: Path) -> Callable[..., RunDir]:
+    """Return a function that writes a made-up world as a run directory."""
+
+    def write(world: World | None = None, **kwargs: Any) -> RunDir:
+        return write_run(tmp_path / "runs" / "made up", make_tables(world or World()), **kwargs)
+
+    return write

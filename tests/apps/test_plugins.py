@@ -1,0 +1,160 @@
+"""A plug-in is found and called, or one message says what is wrong with it and where."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from apps.errors import UserError
+from apps.plugins import call_plugin, is_plugin, load_plugin, operator, plugin_digest
+
+Write = Callable[[str], str]
+
+
+@pytest.fixture
+def search_path(tmp_path: Path) -> Iterator[str]:
+    """A folder for plug-ins; `sys.path` is restored afterwards."""
+    before = list(sys.path)
+    yield str(tmp_path)
+    sys.path[:] = before
+
+
+@pytest.fixture
+def write(search_path: str) -> Write:
+    """Writes a module of a fresh name into the search path and returns the name."""
+
+    def write_module(source: str) -> str:
+        name = f"plugin_{uuid4().hex}"
+        (Path(search_path) / f"{name}.py").write_text(source)
+        return name
+
+    return write_module
+
+
+def test_load_plugin_finds_the_function_in_the_search_path(write: Write, search_path: str) -> None:
+    name = write("def double(x):\n    return 2 * x\n")
+    assert load_plugin(f"{name}:double", search_path)(4) == 8
+    assert call_plugin(f"{name}:double", {"x": 5}, search_path) == 10
+
+
+def test_load_plugin_takes_dotted_modules_and_attributes() -> None:
+    assert load_plugin("os.path:join")("a", "b") == "a/b"
+    assert load_plugin("pathlib:Path.cwd")() == Path.cwd()
+
+
+def test_search_path_shadows_no_installed_module(
+    search_path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+    (Path(search_path) / "colorsys.py").write_text("def rgb_to_hsv(*rgb): return 'shadowed'\n")
+    assert load_plugin("colorsys:rgb_to_hsv", search_path)(0, 0, 0) == (0, 0, 0)
+
+
+def test_late_imports_of_a_plugin_find_its_siblings(write: Write, search_path: str) -> None:
+    sibling = write("VALUE = 7\n")
+    name = write(f"def late():\n    import {sibling}\n    return {sibling}.VALUE\n")
+    assert call_plugin(f"{name}:late", {}, search_path) == 7
+
+
+@pytest.mark.parametrize(
+    "reference", ["", "math", "math:", ":sqrt", "a:b:c", "my-data:load", "./m:f"]
+)
+def test_malformed_reference_is_refused(reference: str) -> None:
+    with pytest.raises(UserError, match="module:function") as caught:
+        load_plugin(reference)
+    assert f'"{reference}"' in str(caught.value)
+
+
+def test_missing_module_says_where_to_put_it(search_path: str) -> None:
+    with pytest.raises(UserError, match=r"no module 'not_there'; put not_there/deep\.py into /"):
+        load_plugin("not_there.deep:load", search_path)
+    with pytest.raises(UserError, match=r"not_there\.py is not found; put its folder on PYTHON"):
+        load_plugin("not_there:load")
+
+
+def test_import_that_fails_is_told_with_its_own_message_and_line(
+    write: Write, search_path: str
+) -> None:
+    name = write("import os\n\nimport not_installed_anywhere\n")
+    with pytest.raises(UserError, match="No module named 'not_installed_anywhere'") as caught:
+        load_plugin(f"{name}:load", search_path)
+    assert f"{name}.py, line 3" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert isinstance(caught.value.__cause__, ModuleNotFoundError)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("x = 1\ndef load(:\n", "SyntaxError"),
+        ("\nraise RuntimeError('no\\nluck')\n", "RuntimeError: no luck"),
+        ("\nimport json; json.loads('{')\n", "JSONDecodeError"),
+        ("\nraise SystemExit(3)\n", "SystemExit: 3"),
+    ],
+)
+def test_module_that_raises_is_told_with_the_users_line(
+    write: Write, search_path: str, source: str, expected: str
+) -> None:
+    name = write(source)
+    with pytest.raises(UserError) as caught:
+        load_plugin(f"{name}:load", search_path)
+    assert expected in str(caught.value)
+    assert f"{name}.py, line 2" in str(caught.value)
+
+
+def test_missing_function_suggests_the_nearest(write: Write, search_path: str) -> None:
+    name = write("from os.path import join\ndef load_digits(): ...\ndef other(): ...\n")
+    with pytest.raises(UserError, match=r"has no load_digit; did you mean load_digits\?"):
+        load_plugin(f"{name}:load_digit", search_path)
+    with pytest.raises(UserError, match=r"has no zzz; it has load_digits, other$"):
+        load_plugin(f"{name}:zzz", search_path)
+
+
+def test_value_that_cannot_be_called_is_refused(write: Write, search_path: str) -> None:
+    with pytest.raises(UserError, match="must name a function, but it is a int"):
+        load_plugin(f"{write('load = 3')}:load", search_path)
+
+
+def test_params_that_do_not_fit_show_the_arguments(write: Write, search_path: str) -> None:
+    name = write("def load(path, size=3): ...\n")
+    with pytest.raises(UserError, match=r"\(path, size=3\).*unexpected keyword argument 'sise'"):
+        call_plugin(f"{name}:load", {"path": "p", "sise": 4}, search_path)
+
+
+def test_function_that_raises_is_told_with_the_users_line(write: Write, search_path: str) -> None:
+    name = write("import json\ndef load():\n    return json.loads('{')\n")
+    with pytest.raises(UserError, match="raised JSONDecodeError: Expecting property") as caught:
+        call_plugin(f"{name}:load", {}, search_path)
+    assert f"{name}.py, line 3" in str(caught.value)
+
+
+def test_digest_follows_the_source_and_only_that(write: Write, search_path: str) -> None:
+    one, same, other = write("def f(): ..."), write("def f(): ..."), write("def f(): 1")
+    digest = plugin_digest(f"{one}:f", search_path)
+    assert digest == plugin_digest(f"{same}:f", search_path)
+    assert digest != plugin_digest(f"{other}:f", search_path)
+    (Path(search_path) / f"{one}.py").write_text("def f(): 2")
+    assert digest != plugin_digest(f"{one}:f", search_path)
+
+
+def test_digest_of_a_module_without_source() -> None:
+    assert plugin_digest("sys:intern") != plugin_digest("builtins:len")
+
+
+def test_operator_is_registered_or_a_plugin(write: Write, search_path: str) -> None:
+    registry = {"mean": max, "random": min}
+    assert operator(registry, "mean", "crossover") is max
+    name = write("def mine(): ...\n")
+    chosen = operator(registry, f"{name}:mine", "crossover", search_path)
+    assert chosen.__name__ == "mine"
+    with pytest.raises(UserError, match=r'crossover "maen" is unknown.*did you mean mean'):
+        operator(registry, "maen", "crossover")
+
+
+def test_only_a_name_with_a_colon_is_a_plugin() -> None:
+    assert is_plugin("a:b")
+    assert not is_plugin("fashion_mnist")

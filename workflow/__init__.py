@@ -1,0 +1,1 @@
+"""The driver: decides what runs next."""

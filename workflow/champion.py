@@ -1,0 +1,108 @@
+"""The champion's papers: `card.json` says what it is, `pedigree.json` where it comes from."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from apps.files import write_atomic
+from apps.messages import (
+    ExportResult,
+    HarvestTask,
+    MateTask,
+    MatingPlan,
+    Offspring,
+    TrainResult,
+    TrainTask,
+)
+from workflow.experiment import Champion, Outcomes
+from workflow.run_dir import RunDir
+from workflow.trial import TrialGraph
+
+
+def write_papers(outcomes: Outcomes, champion: Champion, export: ExportResult, run: RunDir) -> None:
+    """Write the card and the pedigree of the run's champion beside its Keras file."""
+    experiment = outcomes.experiment
+    card = {
+        "experiment": experiment.name,
+        "seed": experiment.seed,
+        "trial": champion.trial,
+        "arm": champion.arm,
+        "harvest": champion.result.method,
+        "members": champion.result.members,
+        "chosen_by": experiment.training.fitness,
+        "metrics": champion.result.final,
+        "metrics_of_the_file": export.final,
+        "file": export.path,
+        "sha256": export.sha256,
+        "checkpoint_sha256": champion.result.checkpoint.sha256,
+        "network": experiment.network.model_dump(),
+        "data": experiment.data.model_dump(),
+        "training": experiment.training.model_dump(),
+    }
+    _write(run, "card.json", card)
+    _write(run, "pedigree.json", pedigree(outcomes, champion))
+
+
+def pedigree(outcomes: Outcomes, champion: Champion) -> dict[str, Any]:
+    """Return the champion's line of descent: every ancestor, its start, its parents, its seeds.
+
+    Networks are named by their task's folder; the oldest come first.
+    """
+    graph = outcomes.graphs[champion.trial]
+    harvest = graph.nodes[graph.harvests[champion.arm]]
+    if not isinstance(harvest.task, HarvestTask):
+        raise TypeError(f"an arm ends in a harvest, not {type(harvest.task)}")
+    wanted = [harvest.upstream[member] for member in champion.result.members]
+    ancestors: dict[str, dict[str, Any]] = {}
+    while wanted:
+        key = wanted.pop()
+        entry, parents = _ancestor(outcomes, graph, key)
+        ancestors[entry["network"]] = entry
+        wanted.extend(parents)
+    in_order = sorted(ancestors.values(), key=lambda entry: (entry["epochs"], entry["network"]))
+    return {
+        "seed": outcomes.experiment.seed,
+        "trial": champion.trial,
+        "arm": champion.arm,
+        "champion": [graph.nodes[harvest.upstream[m]].task.folder for m in champion.result.members],
+        "ancestors": in_order,
+    }
+
+
+def _ancestor(
+    outcomes: Outcomes, graph: TrialGraph, key: str
+) -> tuple[dict[str, Any], list[str]]:
+    node = graph.nodes[key]
+    task, result = node.task, outcomes.by_key[key]
+    if not isinstance(task, TrainTask) or not isinstance(result, TrainResult):
+        raise TypeError(f"an ancestor of a champion is a trained member, not {type(result)}")
+    parents = list(node.upstream)
+    start: dict[str, Any] = {"kind": task.start.kind}
+    if isinstance(task.start, Offspring):
+        mating = graph.nodes[node.upstream[0]]
+        plan = outcomes.by_key[mating.key]
+        if not isinstance(plan, MatingPlan) or not isinstance(mating.task, MateTask):
+            raise TypeError(f"an offspring has a plan, not {type(plan)}")
+        child = plan.children[task.member]
+        parents = [mating.upstream[member] for member in child.members]
+        start |= {
+            "crossover": {"name": task.start.crossover.name, **task.start.crossover.params},
+            "mutation": {"name": task.start.mutation.name, **task.start.mutation.params},
+            "optimizer": mating.task.optimizer,
+            "merge": child.merge,
+        }
+    entry = {
+        "network": task.folder,
+        "member": task.member,
+        "epochs": [task.first_epoch + 1, task.last_epoch],
+        "start": start,
+        "parents": [graph.nodes[parent].task.folder for parent in parents],
+        "checkpoint_sha256": result.checkpoint.sha256,
+        "metrics": result.final,
+    }
+    return entry, parents
+
+
+def _write(run: RunDir, name: str, content: dict[str, Any]) -> None:
+    write_atomic(run.champion / name, json.dumps(content, indent=2).encode())

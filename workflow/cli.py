@@ -1,0 +1,315 @@
+"""The command `heterosis`: the only place where experiment, site, run directory and report meet."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shlex
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomllib
+import typer
+from rich.console import Console
+
+from analysis.report import arms_table, write_report
+from analysis.tables import ReportError, read_tables
+from apps.datasets import describe as describe_data
+from apps.datasets import prepare
+from apps.errors import HeterosisError, UserError
+from apps.files import write_atomic
+from apps.messages import DataSpec, ExportResult, Workplace
+from apps.stopping import Stopped
+from site_configs.options import SITES, SiteOptions, find_site
+from workflow.champion import write_papers
+from workflow.config import Experiment, differing_keys, find_experiment, load_experiment
+from workflow.engine import ParslEngine
+from workflow.environment import describe as describe_environment
+from workflow.experiment import Outcomes, export_champion, run_experiment
+from workflow.lock import only_driver
+from workflow.plan import describe_plan
+from workflow.progress import Display, Journal, LiveDisplay, PlainDisplay, draw, read_tally, summary
+from workflow.run_dir import RunDir
+from workflow.tables import write_tables
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="""Train populations of neural networks on a cluster; halt, cross, mutate, train on.
+
+An **experiment** (a TOML file) says what is run, a **site** where. Try `heterosis run quick`.
+Running the same command again continues a run that was stopped.""",
+)
+
+ExperimentName = Annotated[
+    str, typer.Argument(metavar="EXPERIMENT", help="a ready one (quick, poster, ...) or PATH.toml")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="replace a value of the file, e.g. training.epochs=10 or arms.mean.parents=3",
+    ),
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="tasks at a time  [default: one a core]", show_default=False)
+]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="a run directory")]
+
+
+@app.callback()
+def _common(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="show the traceback of errors")] = False,
+) -> None:
+    context.obj = {"debug": debug}
+
+
+@app.command()
+def run(
+    experiment: ExperimentName,
+    site: Annotated[
+        str, typer.Option(help="local_threads, local_processes, or PATH.py; see `heterosis sites`")
+    ] = "local_threads",
+    workers: Workers = None,
+    settings: Settings = None,
+    runs: Annotated[Path, typer.Option(help="folder of the run directories")] = Path("runs"),
+    name: Annotated[
+        str | None, typer.Option(help="of the run directory  [default: the experiment's name]", show_default=False)
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="start over; an older run is moved aside, not deleted")
+    ] = False,
+    keep: Annotated[
+        Literal["needed", "all"], typer.Option(help="which checkpoints stay on disk")
+    ] = "needed",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="one line of progress")] = False,
+) -> None:
+    """Run an experiment, or continue it.
+
+    Every finished task is kept; the same command again computes only what is missing. Ends with
+    the arms' improvement over the control, the champion, and a report.
+    """
+    console = Console()
+    path = find_experiment(experiment)
+    loaded = load_experiment(path, settings or [])
+    run_dir = RunDir((runs / (name or loaded.name)).absolute())
+    place = Workplace(root=str(run_dir.root), search_path=str(path.resolve().parent))
+    prepare(loaded.data.spec, place.search_path)
+    make_config = find_site(site)
+    if fresh:
+        _move_aside(run_dir, console)
+    _open_run(run_dir, loaded)
+    with only_driver(run_dir.lock):
+        _log_to(run_dir.log)
+        environment = describe_environment(["heterosis", *sys.argv[1:]], site, workers)
+        write_atomic(run_dir.environment_json, json.dumps(environment, indent=2).encode())
+        options = SiteOptions(run_dir=str(run_dir.parsl), workers=workers, threads=place.threads)
+        with ParslEngine(make_config(options), place) as engine:
+            outcomes, exported = _drive(loaded, engine, place, run_dir, console, keep, quiet)
+        _conclude(outcomes, exported, run_dir, console)
+    if outcomes.failed_arms:
+        raise typer.Exit(1)
+
+
+@app.command()
+def plan(
+    experiment: ExperimentName,
+    settings: Settings = None,
+    workers: Workers = None,
+    measure: Annotated[
+        bool, typer.Option(help="train two epochs here, to estimate time and disk")
+    ] = True,
+) -> None:
+    """Say what an experiment would compute, store and take, without running it."""
+    path = find_experiment(experiment)
+    loaded = load_experiment(path, settings or [])
+    place = Workplace(root="", search_path=str(path.resolve().parent))
+    if measure:
+        prepare(loaded.data.spec, place.search_path)
+    count = workers or SiteOptions(run_dir="").workers_here
+    print(describe_plan(loaded, place, count, measure))
+
+
+@app.command()
+def status(run: RunFolder) -> None:
+    """Show where a run stands: running, stopped or finished."""
+    run_dir = _existing(run)
+    tally = read_tally(run_dir.events_jsonl)
+    console = Console()
+    console.print(draw(tally))
+    state = tally.ended or _liveness(run_dir)
+    last = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(tally.now_unix_s))
+    console.print(f"{state}; last event {last}", highlight=False)
+    for event in tally.failures[:20]:
+        console.print(f"{event['folder']}: {event['status']}: {event['reason']}", highlight=False)
+
+
+@app.command()
+def report(run: RunFolder) -> None:
+    """Write the report of a run again from its tables."""
+    print(write_report(_existing(run)))
+
+
+@app.command()
+def sites() -> None:
+    """List the sites that come with heterosis, and how to write one."""
+    for site, line in SITES.items():
+        print(f"{site:16} {line}")
+    print(
+        "PATH.py          a file of your own with make_config(options) -> parsl.Config; "
+        "options has run_dir, workers, threads"
+    )
+
+
+@app.command()
+def data(
+    name: Annotated[str, typer.Argument(help="name of the data set")] = "fashion_mnist",
+    folder: Annotated[str | None, typer.Option(help="look here and nowhere else")] = None,
+) -> None:
+    """Say where the data are, or fetch them."""
+    spec = DataSpec(name=name, folder=folder)
+    prepare(spec)
+    print(describe_data(spec))
+
+
+def main() -> None:
+    """Run the command; errors meant for the user become one line and exit code 2."""
+    # A driver under Slurm is ended with SIGTERM: stop as for Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    debug = "--debug" in sys.argv
+    try:
+        app()
+    except (UserError, ReportError) as error:
+        _fail(error, 2, debug)
+    except (HeterosisError, OSError) as error:
+        _fail(error, 1, debug)
+
+
+def _fail(error: Exception, code: int, debug: bool) -> None:
+    if debug:
+        raise error
+    for line in str(error).splitlines():
+        print(f"error: {line}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _open_run(run_dir: RunDir, experiment: Experiment) -> None:
+    try:
+        run_dir.root.mkdir(parents=True, exist_ok=True)
+        if not run_dir.experiment_toml.exists():
+            write_atomic(run_dir.experiment_toml, experiment.to_toml().encode())
+            return
+        stored = tomllib.loads(run_dir.experiment_toml.read_text())
+    except OSError as error:
+        raise UserError(
+            f"{error.filename or run_dir.root}: the run directory cannot be written: "
+            f"{error.strerror}; choose another folder with --runs"
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{run_dir.experiment_toml}: not TOML: {error}; use --fresh") from error
+    differing = differing_keys(stored, experiment.completed())
+    if differing:
+        raise UserError(
+            f"{run_dir.root} belongs to another experiment, which differs in "
+            f"{'; '.join(differing)}; choose another --name, or --fresh to move the old run aside"
+        )
+
+
+def _move_aside(run_dir: RunDir, console: Console) -> None:
+    if not run_dir.root.exists():
+        return
+    # The lock of a driver at work is respected before its files are moved.
+    with only_driver(run_dir.lock):
+        number = 1
+        while (aside := run_dir.root.with_name(f"{run_dir.root.name}.{number}")).exists():
+            number += 1
+        run_dir.root.rename(aside)
+    console.print(f"the older run is now {aside}", highlight=False, soft_wrap=True)
+
+
+def _log_to(path: Path) -> None:
+    handler = logging.FileHandler(path)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
+    for name in ("workflow", "apps", "parsl"):
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.INFO)
+        logger.addHandler(handler)
+        logger.propagate = False
+
+
+def _drive(
+    experiment: Experiment,
+    engine: ParslEngine,
+    place: Workplace,
+    run_dir: RunDir,
+    console: Console,
+    keep: str,
+    quiet: bool,
+) -> tuple[Outcomes, Any]:
+    display: Display
+    if console.is_terminal and not quiet:
+        display = LiveDisplay(console)
+    else:
+        display = PlainDisplay(console, float("inf") if quiet else 10.0)
+    journal = Journal(
+        run_dir.events_jsonl, experiment.training.fitness, display, engine.running
+    )
+    how = "broke off"
+    try:
+        outcomes = run_experiment(experiment, engine, place, [journal], keep == "all")
+        exported = export_champion(outcomes, engine, run_dir.champion.name)
+        how = "finished"
+    except (KeyboardInterrupt, Stopped):
+        how = "stopped"
+        clean = engine.stop()
+        journal.close(how)
+        again = shlex.join(["heterosis", *(each for each in sys.argv[1:] if each != "--fresh")])
+        console.print(f"stopped; nothing finished is lost. Continue with: {again}", highlight=False)
+        if not clean:
+            # A thread in the middle of a long epoch cannot be ended otherwise.
+            os._exit(130)
+        raise typer.Exit(130) from None
+    finally:
+        if how != "stopped":
+            journal.close(how)
+    return outcomes, exported
+
+
+def _conclude(outcomes: Outcomes, exported: Any, run_dir: RunDir, console: Console) -> None:
+    write_tables(outcomes, run_dir)
+    champion = outcomes.champion
+    if champion is not None and isinstance(exported, ExportResult):
+        write_papers(outcomes, champion, exported, run_dir)
+    page = write_report(run_dir)
+    console.print(arms_table(read_tables(run_dir)).to_string(index=False), highlight=False)
+    if champion is not None and isinstance(exported, ExportResult):
+        print(f"champion: {run_dir.root / exported.path}")
+    elif exported is not None:
+        print(f"the champion could not be exported: {exported.reason}", file=sys.stderr)
+    print(f"report: {page}")
+    for trial, arm, failure in outcomes.failed_arms:
+        log = f" (log: {run_dir.root / failure.log})" if failure.log else ""
+        print(f"failed: trial {trial}, arm {arm}: {failure.reason}{log}", file=sys.stderr)
+
+
+def _existing(path: Path) -> RunDir:
+    run_dir = RunDir(path)
+    if not run_dir.experiment_toml.is_file():
+        raise UserError(f"{path}: not a run directory: it has no experiment.toml")
+    return run_dir
+
+
+def _liveness(run_dir: RunDir) -> str:
+    try:
+        with only_driver(run_dir.lock):
+            return "broke off without an end; run the same command again to continue"
+    except UserError as error:
+        return f"running ({error})"

@@ -1,0 +1,186 @@
+"""What of Parsl the driver uses: loading a site, asking the run directory first, retries, failures.
+
+A task that fails is a value (`Failure`) to the tasks behind it, so one member cannot end a trial.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Any, Protocol
+from weakref import WeakKeyDictionary
+
+import parsl
+from parsl.config import Config
+from parsl.dataflow.dependency_resolvers import SHALLOW_DEPENDENCY_RESOLVER, DependencyResolver
+from parsl.dataflow.memoization import Memoizer
+from parsl.dataflow.taskrecord import TaskRecord
+from parsl.executors.errors import ExecutorError
+from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
+
+from apps.messages import Failure, Task, TrainTask, Workplace
+from apps.parsl_apps import APPS
+from apps.stopping import stopping
+from apps.tasks import Outcome, error_log, find
+
+logger = logging.getLogger(__name__)
+
+RETRIES = 2
+"""How often a task is started again after its worker was lost."""
+
+
+class Engine(Protocol):
+    """Runs tasks: the driver's view of Parsl, or of anything that stands in for it."""
+
+    def submit(self, task: Task, upstream: Sequence[Future[Outcome]]) -> Future[Outcome]:
+        """Start a task when all of `upstream` is done; failed ones reach it as values."""
+        ...
+
+    def outcome(self, future: Future[Outcome]) -> Outcome:
+        """Return what a finished future holds, an exception as a `Failure`."""
+        ...
+
+    def reused(self, task: Task) -> bool:
+        """Whether the task's result came from the run directory."""
+        ...
+
+
+def failure(task: Task, error: BaseException) -> Failure:
+    """Return what a task's exception means to the tasks behind it and to the user."""
+    if isinstance(error, WorkerLost | ManagerLost):
+        reason = f"its worker was lost {RETRIES + 1} times: {error}"
+        log = "parsl"
+    else:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        log = error_log(task)
+    return Failure(reason, log, task.member if isinstance(task, TrainTask) else -1)
+
+
+class ParslEngine:
+    """Tasks as Parsl apps, on the executors of a site."""
+
+    def __init__(self, config: Config, place: Workplace) -> None:
+        """Load Parsl.
+
+        Args:
+            config: of the site. What a run's correctness rests on is set here, whatever it says:
+                the memoizer, the handling of failed tasks, and the retries.
+            place: handed to every task.
+        """
+        self._place = place
+        self._tasks: WeakKeyDictionary[Future[Outcome], Task] = WeakKeyDictionary()
+        self._memoizer = RunDirMemoizer()
+        config.memoizer = self._memoizer
+        config.dependency_resolver = DependencyResolver(
+            traverse_to_gather=SHALLOW_DEPENDENCY_RESOLVER.traverse_to_gather,
+            traverse_to_unwrap=self._unwrap,
+        )
+        config.retries = max(RETRIES, config.retries)
+        config.retry_handler = _retry_cost
+        config.initialize_logging = False
+        stopping.clear()
+        self._dfk = parsl.load(config)
+
+    def __enter__(self) -> ParslEngine:
+        """Return the engine itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Release workers and blocks."""
+        self.close()
+
+    def submit(self, task: Task, upstream: Sequence[Future[Outcome]]) -> Future[Outcome]:
+        """Start a task when all of `upstream` is done; failed ones reach it as values."""
+        future: Future[Outcome] = APPS[type(task)](task, self._place, *upstream)
+        self._tasks[future] = task
+        return future
+
+    def outcome(self, future: Future[Outcome]) -> Outcome:
+        """Return what a finished future holds, an exception as a `Failure`."""
+        error = future.exception()
+        return future.result() if error is None else failure(self._tasks[future], error)
+
+    def reused(self, task: Task) -> bool:
+        """Whether the task's result came from the run directory."""
+        return task.folder in self._memoizer.reused
+
+    def running(self) -> int:
+        """Return how many tasks are computing now: those handed out, but no more than workers."""
+        states = (future.task_status() for future in self._tasks if not future.done())  # type: ignore[attr-defined]
+        launched = sum(state in ("launched", "running") for state in states)
+        return min(launched, sum(map(_workers, self._dfk.executors.values())))
+
+    def stop(self, patience_s: float = 10.0) -> bool:
+        """End what runs: threads after their epoch, worker processes at once.
+
+        Returns:
+            False when a thread of this process is still computing after `patience_s`.
+        """
+        stopping.set()
+        threads = any(hasattr(each, "max_threads") for each in self._dfk.executors.values())
+        deadline = time.monotonic() + patience_s
+        while threads and self.running() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return not (threads and self.running())
+
+    def close(self) -> None:
+        """Release workers and blocks."""
+        self._dfk.cleanup()
+        parsl.clear()
+
+    def _unwrap(self, value: Any) -> Any:
+        return self.outcome(value) if isinstance(value, Future) else value
+
+
+class RunDirMemoizer(Memoizer):
+    """Answers Parsl's question for a known result from the run directory: no pickle, no table.
+
+    Attributes:
+        reused: folders of the tasks whose results were found.
+    """
+
+    def __init__(self) -> None:
+        """Start with nothing reused."""
+        self.reused: set[str] = set()
+
+    def check_memo(self, task: TaskRecord) -> Future[Any] | None:
+        """Return the stored outcome as a finished future, or None."""
+        message, place, *upstream = task["args"]
+        found = find(message, place, upstream)
+        if found is None:
+            return None
+        if not isinstance(found, Failure):
+            self.reused.add(message.folder)
+        future: Future[Any] = Future()
+        future.set_result(found)
+        return future
+
+    def update_memo_result(self, task: TaskRecord, r: Any) -> None:
+        """Do nothing: the task itself has stored its result."""
+
+    def update_memo_exception(self, task: TaskRecord, e: BaseException) -> None:
+        """Do nothing: a failed task is computed again when the run is continued."""
+
+    def start(self, *, run_dir: str, config_run_dir: str) -> None:
+        """Do nothing: the run directory is asked task by task."""
+
+    def close(self) -> None:
+        """Do nothing: every result was on disk before its task was done."""
+
+
+def _workers(executor: Any) -> int:
+    if executor.label == "_parsl_internal":
+        return 0
+    if hasattr(executor, "max_threads"):
+        return int(executor.max_threads)
+    return int(getattr(executor, "connected_workers", 0))
+
+
+def _retry_cost(error: Exception, task: TaskRecord) -> float:
+    # A lost worker is not the task's fault; an exception of its own would come again.
+    if isinstance(error, WorkerLost | ManagerLost | ExecutorError):
+        logger.warning("task %s: %s; it is started again", task["args"][0].folder, error)
+        return 1.0
+    return float("inf")

@@ -1,0 +1,170 @@
+"""Trials x arms: submit every graph at once, watch, collect."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Protocol
+
+from apps.messages import ExportTask, Failure, HarvestResult, TrainTask, Workplace
+from apps.stopping import Stopped
+from apps.tasks import Outcome
+from workflow.config import Experiment
+from workflow.engine import Engine
+from workflow.retention import Retention
+from workflow.trial import Node, TrialGraph, build_trial
+
+
+class Watcher(Protocol):
+    """Is told what happens: the live display, the event log."""
+
+    def begin(self, graphs: Sequence[TrialGraph]) -> None:
+        """The graphs are known, nothing has been submitted."""
+
+    def finished(self, node: Node, outcome: Outcome, reused: bool) -> None:
+        """A task is done; called from any thread."""
+
+    def tick(self) -> None:
+        """Called about four times a second from the driver's own thread."""
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The best network of a run, and where it came from."""
+
+    trial: int
+    arm: str
+    result: HarvestResult
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """Everything that a run computed.
+
+    Attributes:
+        graphs: one a trial.
+        by_key: the outcome of every task.
+    """
+
+    experiment: Experiment
+    graphs: tuple[TrialGraph, ...]
+    by_key: Mapping[str, Outcome]
+
+    @property
+    def champion(self) -> Champion | None:
+        """The network with the best fitness over all trials and arms; None if all failed."""
+        best: Champion | None = None
+        for graph in self.graphs:
+            for arm, key in graph.harvests.items():
+                result = self.by_key[key]
+                if isinstance(result, HarvestResult) and (
+                    best is None or result.fitness < best.result.fitness
+                ):
+                    best = Champion(graph.trial, arm, result)
+        return best
+
+    @property
+    def failed_arms(self) -> list[tuple[int, str, Failure]]:
+        """Trial, arm and reason of every arm that has no champion."""
+        harvests = [
+            (graph.trial, arm, self.by_key[key])
+            for graph in self.graphs
+            for arm, key in graph.harvests.items()
+        ]
+        return [(trial, arm, r) for trial, arm, r in harvests if isinstance(r, Failure)]
+
+
+def run_experiment(
+    experiment: Experiment,
+    engine: Engine,
+    place: Workplace,
+    watchers: Sequence[Watcher],
+    keep_all: bool = False,
+) -> Outcomes:
+    """Run all trials and arms; what the run directory holds is not computed again.
+
+    Args:
+        experiment: what to run.
+        engine: runs the tasks.
+        place: the run directory.
+        watchers: are told of every finished task.
+        keep_all: keep every checkpoint.
+
+    Raises:
+        KeyboardInterrupt: the user stops the run; what is finished is stored.
+        Stopped: likewise, seen first by a task.
+    """
+    graphs = tuple(build_trial(experiment, trial) for trial in range(experiment.trials))
+    nodes = [node for graph in graphs for node in graph.nodes.values()]
+    retention = Retention(graphs, place, keep_all)
+    retention.prepare()
+    for watcher in watchers:
+        watcher.begin(graphs)
+    left = threading.Semaphore(0)
+
+    def done(node: Node, future: Future[Outcome]) -> None:
+        try:
+            if isinstance(future.exception(), Stopped):
+                return
+            outcome = engine.outcome(future)
+            retention.finished(node.key, outcome)
+            for watcher in watchers:
+                watcher.finished(node, outcome, engine.reused(node.task))
+        finally:
+            left.release()
+
+    futures: dict[str, Future[Outcome]] = {}
+    for node in nodes:
+        futures[node.key] = engine.submit(node.task, [futures[key] for key in node.upstream])
+    for node in nodes:
+        futures[node.key].add_done_callback(lambda future, node=node: done(node, future))
+    _wait(left, len(nodes), watchers)
+    stopped = [future for future in futures.values() if isinstance(future.exception(), Stopped)]
+    if stopped:
+        raise Stopped("the run was stopped")
+    return Outcomes(
+        experiment, graphs, {key: engine.outcome(future) for key, future in futures.items()}
+    )
+
+
+def export_champion(outcomes: Outcomes, engine: Engine, folder: str) -> Outcome | None:
+    """Write the run's champion as a Keras file below the run directory, on a worker."""
+    champion = outcomes.champion
+    if champion is None:
+        return None
+    experiment = outcomes.experiment
+    task = ExportTask(
+        seed=experiment.seed,
+        data=experiment.data.spec,
+        network=experiment.network.spec,
+        training=experiment.training.spec,
+        checkpoint=champion.result.checkpoint,
+        expected=champion.result.final,
+        folder=folder,
+    )
+    future = engine.submit(task, ())
+    left = threading.Semaphore(0)
+    future.add_done_callback(lambda _: left.release())
+    _wait(left, 1, ())
+    return engine.outcome(future)
+
+
+def network_epochs(nodes: Sequence[Node]) -> int:
+    """Return the epochs of training in `nodes`, each shared segment once."""
+    return sum(
+        node.task.last_epoch - node.task.first_epoch
+        for node in nodes
+        if isinstance(node.task, TrainTask)
+    )
+
+
+def _wait(left: threading.Semaphore, count: int, watchers: Sequence[Watcher]) -> None:
+    for _ in range(count):
+        # A wait with a limit lets Ctrl-C through.
+        while not left.acquire(timeout=0.25):
+            for watcher in watchers:
+                watcher.tick()
+    for watcher in watchers:
+        watcher.tick()

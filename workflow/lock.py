@@ -1,0 +1,46 @@
+"""One driver a run directory."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from apps.errors import UserError
+
+
+@contextmanager
+def only_driver(path: Path) -> Iterator[None]:
+    """Hold the lock of a run directory; it is free again when the holder ends, however it ends.
+
+    Raises:
+        UserError: another driver holds it; the message names it.
+    """
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(
+                f"{path.parent}: another driver works on this run ({_holder(path)}); wait for it, "
+                "or end it, or choose another --name"
+            ) from error
+        file.truncate(0)
+        file.write(
+            json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "since": time.time()})
+        )
+        file.flush()
+        yield
+
+
+def _holder(path: Path) -> str:
+    try:
+        holder = json.loads(path.read_text())
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder["since"]))
+        return f"host {holder['host']}, process {holder['pid']}, since {since}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "its name is not readable"

@@ -1,0 +1,104 @@
+"""A dry run: what an experiment would compute, store and take, and one trial in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from apps.messages import TrainTask, Workplace
+from apps.training import Sample, sample_training
+from workflow.config import Arm, Experiment, Halt, Operator
+from workflow.experiment import network_epochs
+from workflow.progress import duration
+from workflow.trial import build_trial
+
+_MEGABYTE = 2**20
+
+
+def describe_plan(experiment: Experiment, place: Workplace, workers: int, measure: bool) -> str:
+    """Return the plan of an experiment as text.
+
+    Args:
+        experiment: what would be run.
+        place: where plug-ins are looked for; nothing is written.
+        workers: tasks at a time.
+        measure: train one network for two epochs on this machine, to estimate time and disk.
+    """
+    graph = build_trial(experiment, 0)
+    nodes = list(graph.nodes.values())
+    trained = [node for node in nodes if isinstance(node.task, TrainTask)]
+    epochs = experiment.trials * network_epochs(nodes)
+    lines = [
+        f"experiment {experiment.name}: {experiment.trials} trials x {len(experiment.arms)} arms x "
+        f"{experiment.population} networks x {experiment.training.epochs} epochs",
+        f"tasks: {experiment.trials * len(nodes)} ({experiment.trials * len(trained)} of training)",
+        f"network-epochs: {epochs} with shared segments, {experiment.network_epochs} without",
+    ]
+    if measure:
+        task = trained[0].task
+        if isinstance(task, TrainTask):
+            lines += _estimates(experiment, sample_training(task, place), epochs, len(trained), workers)
+    lines += ["", "one trial:", *(f"  {line}" for line in _in_words(experiment))]
+    return "\n".join(lines)
+
+
+def _estimates(
+    experiment: Experiment, sample: Sample, epochs: int, trained: int, workers: int
+) -> Iterator[str]:
+    megabytes = sample.checkpoint_bytes / _MEGABYTE
+    stored = experiment.trials * len(experiment.arms) * megabytes
+    peak = experiment.trials * trained * megabytes
+    seconds = epochs * sample.epoch_s / workers
+    yield (
+        f"time: about {duration(seconds)} on {workers} workers like this machine's cores "
+        f"({sample.epoch_s:.2f} s an epoch measured here, start-up not counted)"
+    )
+    yield (
+        f"disk: {stored:.0f} MB at the end, never more than {peak:.0f} MB "
+        f"({megabytes:.2f} MB a checkpoint)"
+    )
+
+
+def _in_words(experiment: Experiment) -> Iterator[str]:
+    for arm in experiment.arms:
+        yield f"{arm.name}:"
+        yield from (f"  {line}" for line in _arm_in_words(experiment, arm))
+
+
+def _arm_in_words(experiment: Experiment, arm: Arm) -> Iterator[str]:
+    size = experiment.population
+    for first, last in _segments(experiment, arm):
+        halt = arm.halt_after(first)
+        if halt is not None:
+            yield _halt_in_words(experiment, halt)
+        what = f"{size} networks, epochs {first + 1} to {last}"
+        first_halt = arm.halts[0].at if arm.halts else experiment.training.epochs
+        sharing = [
+            other.name
+            for other in experiment.arms
+            if other.name != arm.name and (not other.halts or other.halts[0].at > first)
+        ]
+        shared = f", shared with {', '.join(sharing)}" if sharing and first < first_halt else ""
+        yield what + (shared if first == 0 else "")
+    yield f"the network with the lowest {experiment.training.fitness} is the champion"
+
+
+def _segments(experiment: Experiment, arm: Arm) -> Iterator[tuple[int, int]]:
+    halts = [int(halt.at) for halt in arm.halts]
+    yield from pairwise([0, *halts, experiment.training.epochs])
+
+
+def _halt_in_words(experiment: Experiment, halt: Halt) -> str:
+    if halt.mating == "self":
+        return f"halt after epoch {halt.at}: each goes on from its own weights, fresh optimizer"
+    return (
+        f"halt after epoch {halt.at}: {_operator(halt.selection)} of {halt.parents} by "
+        f"{experiment.training.fitness}, crossover {_operator(halt.crossover)}, "
+        f"{experiment.population} children with mutation {_operator(halt.mutation)}, "
+        f"{halt.optimizer} optimizer"
+    )
+
+
+def _operator(operator: Operator) -> str:
+    settings = ", ".join(f"{key} = {value}" for key, value in operator.params.items())
+    return f"{operator.name} ({settings})" if settings else operator.name

@@ -1,0 +1,337 @@
+"""What happens during a run: an event log, a tally of it, and its display.
+
+The tally is made of events alone, so `heterosis status` of another process sees what the driver's
+own display shows.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from apps.messages import Failure, TrainResult, TrainTask
+from apps.tasks import Outcome
+from workflow.trial import Node, TrialGraph
+
+Event = dict[str, Any]
+
+
+@dataclass
+class Tally:
+    """Where a run stands.
+
+    Attributes:
+        total: tasks; `done`, `reused`, `failed` count among them.
+        segments: arm -> segments of training in all; likewise `segments_done`, `segments_failed`.
+        epochs: network-epochs in all; `epochs_done` with the reused ones, `epochs_new` without.
+    """
+
+    started_unix_s: float = math.nan
+    now_unix_s: float = math.nan
+    ended: str = ""
+    trials: int = 0
+    trials_done: int = 0
+    total: int = 0
+    done: int = 0
+    reused: int = 0
+    failed: int = 0
+    running: int = 0
+    epochs: int = 0
+    epochs_done: int = 0
+    epochs_new: int = 0
+    fitness: str = ""
+    best: float = math.inf
+    best_folder: str = ""
+    segments: Counter[str] = field(default_factory=Counter)
+    segments_done: Counter[str] = field(default_factory=Counter)
+    segments_failed: Counter[str] = field(default_factory=Counter)
+    tasks_left: Counter[int] = field(default_factory=Counter)
+    failures: list[Event] = field(default_factory=list)
+
+    def take(self, event: Event) -> None:
+        """Count one event."""
+        self.now_unix_s = event["unix_s"]
+        if event["event"] == "start":
+            self.__init__(  # type: ignore[misc]
+                started_unix_s=event["unix_s"],
+                now_unix_s=event["unix_s"],
+                trials=len(event["tasks"]),
+                total=sum(event["tasks"]),
+                epochs=event["network_epochs"],
+                fitness=event["fitness"],
+                segments=Counter(event["segments"]),
+                tasks_left=Counter(dict(enumerate(event["tasks"]))),
+            )
+        elif event["event"] == "task":
+            self._take_task(event)
+        elif event["event"] == "end":
+            self.ended = event["how"]
+
+    @property
+    def epochs_a_second(self) -> float:
+        """Network-epochs computed a second since the start; 0 before the first."""
+        return self.epochs_new / max(self.now_unix_s - self.started_unix_s, 1e-9)
+
+    @property
+    def left_s(self) -> float:
+        """Seconds to go at the rate so far; infinite while there is none."""
+        left = self.epochs - self.epochs_done
+        return left / self.epochs_a_second if self.epochs_new else math.inf
+
+    def _take_task(self, event: Event) -> None:
+        failed = event["status"] == "failed"
+        self.done += 1
+        self.failed += failed
+        self.reused += event["reused"]
+        self.tasks_left[event["trial"]] -= 1
+        self.trials_done += self.tasks_left[event["trial"]] == 0
+        if event["status"] != "done":
+            self.failures.append(event)
+        if event["kind"] != "train":
+            return
+        self.epochs_done += event["epochs"]
+        self.epochs_new += 0 if event["reused"] or failed else event["epochs"]
+        for arm in event["arms"]:
+            self.segments_done[arm] += 1
+            self.segments_failed[arm] += event["status"] != "done"
+        if event["fitness"] is not None and event["fitness"] < self.best:
+            self.best, self.best_folder = event["fitness"], event["folder"]
+
+
+class Display(Protocol):
+    """Shows a tally."""
+
+    def show(self, tally: Tally) -> None:
+        """Called about four times a second."""
+
+    def close(self, tally: Tally) -> None:
+        """Called once, at the end."""
+
+
+class Journal:
+    """Writes the event log, keeps the tally, feeds the display: the watcher of a run."""
+
+    def __init__(
+        self, path: Path, fitness: str, display: Display, running: Callable[[], int]
+    ) -> None:
+        """Open the log for appending.
+
+        Args:
+            path: the event log, a JSON object a line.
+            fitness: name of the loss that chooses.
+            display: shows the tally.
+            running: tells how many tasks compute now.
+        """
+        self._file = path.open("a", encoding="utf-8")
+        self._lock = threading.Lock()
+        self._fitness = fitness
+        self._display = display
+        self._running = running
+        self._arms: dict[str, list[str]] = {}
+        self._asked = 0.0
+        self.tally = Tally()
+
+    def begin(self, graphs: Sequence[TrialGraph]) -> None:
+        """Log the size of the run."""
+        segments: Counter[str] = Counter()
+        epochs = 0
+        for graph in graphs:
+            for arm, populations in graph.segments.items():
+                for key in (key for population in populations for key in population):
+                    self._arms.setdefault(key, []).append(arm)
+                    segments[arm] += 1
+            epochs += sum(
+                node.task.last_epoch - node.task.first_epoch
+                for node in graph.nodes.values()
+                if isinstance(node.task, TrainTask)
+            )
+        self._log(
+            "start",
+            tasks=[len(graph.nodes) for graph in graphs],
+            network_epochs=epochs,
+            fitness=self._fitness,
+            segments=segments,
+        )
+
+    def finished(self, node: Node, outcome: Outcome, reused: bool) -> None:
+        """Log a finished task."""
+        task = node.task
+        status, fitness, epochs = "done", None, 0
+        if isinstance(task, TrainTask):
+            epochs = task.last_epoch - task.first_epoch
+        if isinstance(outcome, Failure):
+            status = "failed"
+        elif isinstance(outcome, TrainResult):
+            status = outcome.status
+            value = outcome.final.get(self._fitness, math.nan)
+            fitness = value if math.isfinite(value) else None
+        self._log(
+            "task",
+            kind=type(task).__name__.removesuffix("Task").lower(),
+            trial=getattr(task, "trial", 0),
+            folder=task.folder,
+            arms=self._arms.get(node.key, []),
+            status=status,
+            reused=reused,
+            epochs=epochs,
+            fitness=fitness,
+            reason=getattr(outcome, "reason", ""),
+            log=outcome.log if isinstance(outcome, Failure) else "",
+        )
+
+    def tick(self) -> None:
+        """Refresh the display."""
+        now = time.time()
+        with self._lock:
+            self.tally.now_unix_s = now
+            if now - self._asked >= 1:
+                self._asked, self.tally.running = now, self._running()
+            self._display.show(self.tally)
+
+    def close(self, how: str) -> None:
+        """Log the end and close log and display.
+
+        Args:
+            how: `finished`, `stopped` or `broke off`.
+        """
+        self._log("end", how=how)
+        with self._lock:
+            self.tally.running = 0
+            self._display.close(self.tally)
+            self._file.close()
+
+    def _log(self, event: str, **facts: Any) -> None:
+        record = {"unix_s": time.time(), "event": event, **facts}
+        with self._lock:
+            self._file.write(json.dumps(record) + "\n")
+            self._file.flush()
+            self.tally.take(record)
+
+
+def read_tally(path: Path) -> Tally:
+    """Return where the newest start of a run stands, by its event log.
+
+    A last line that a crash cut short is passed over.
+
+    Raises:
+        OSError: there is no event log.
+    """
+    tally = Tally()
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            try:
+                tally.take(json.loads(line))
+            except (ValueError, KeyError, TypeError):
+                continue
+    return tally
+
+
+def summary(tally: Tally) -> str:
+    """Return a tally as one line."""
+    parts = [
+        f"trials {tally.trials_done}/{tally.trials}",
+        f"tasks {tally.done}/{tally.total}",
+        f"{tally.running} running",
+        f"network-epochs {tally.epochs_done}/{tally.epochs}",
+    ]
+    if tally.reused:
+        parts.append(f"{tally.reused} reused")
+    if tally.failures:
+        parts.append(f"{len(tally.failures)} failed or diverged")
+    if tally.epochs_new:
+        parts.append(f"{tally.epochs_a_second:.2f} network-epochs/s")
+    if not tally.ended and math.isfinite(tally.left_s):
+        parts.append(f"{duration(tally.left_s)} left")
+    if math.isfinite(tally.best):
+        parts.append(f"best {tally.fitness} {tally.best:.4f}")
+    return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """Return a time for people.
+
+    >>> duration(75), duration(3 * 3600 + 120)
+    ('1:15', '3:02:00')
+    """
+    hours, rest = divmod(round(seconds), 3600)
+    minutes, seconds = divmod(rest, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+class LiveDisplay:
+    """A table in a terminal that is redrawn in place."""
+
+    def __init__(self, console: Console) -> None:
+        """Show nothing until the first tally."""
+        self._live = Live(console=console, refresh_per_second=4, transient=True)
+        self._open = False
+
+    def show(self, tally: Tally) -> None:
+        """Redraw."""
+        if not self._open:
+            self._live.start()
+            self._open = True
+        self._live.update(draw(tally))
+
+    def close(self, tally: Tally) -> None:
+        """Take the table away and leave one line."""
+        if self._open:
+            self._live.stop()
+        self._live.console.print(summary(tally), highlight=False)
+
+
+class PlainDisplay:
+    """A line now and then, where there is no terminal; only the last one when quiet."""
+
+    def __init__(self, console: Console, every_s: float = 10.0) -> None:
+        """Say nothing before `every_s` seconds have gone by."""
+        self._console = console
+        self._every_s = every_s
+        self._next = time.monotonic() + every_s
+
+    def show(self, tally: Tally) -> None:
+        """Print a line when it is time."""
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + self._every_s
+            self._console.print(summary(tally), highlight=False, soft_wrap=True)
+
+    def close(self, tally: Tally) -> None:
+        """Print the last line."""
+        self._console.print(summary(tally), highlight=False, soft_wrap=True)
+
+
+def draw(tally: Tally) -> Group:
+    """Return a tally as something rich can print."""
+    bar = Table.grid(padding=(0, 1))
+    left = duration(tally.left_s) if math.isfinite(tally.left_s) else "-:--"
+    bar.add_row(
+        ProgressBar(total=max(tally.epochs, 1), completed=tally.epochs_done, width=40),
+        f"{tally.epochs_done}/{tally.epochs} network-epochs",
+        f"{tally.epochs_a_second:.2f}/s",
+        f"{left} left",
+    )
+    table = Table(box=None, padding=(0, 2), header_style="bold")
+    for name in ("arm", "segments", "done", "failed"):
+        table.add_column(name, justify="left" if name == "arm" else "right")
+    for arm, total in tally.segments.items():
+        failed = tally.segments_failed[arm]
+        table.add_row(
+            arm, str(total), str(tally.segments_done[arm]), Text(str(failed), "red" * (failed > 0))
+        )
+    line = f"trials {tally.trials_done}/{tally.trials}   {tally.running} running"
+    if math.isfinite(tally.best):
+        line += f"   best {tally.fitness} {tally.best:.4f} ({tally.best_folder})"
+    return Group(bar, table, Text(line))

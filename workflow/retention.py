@@ -1,0 +1,110 @@
+"""Which checkpoints are kept: none goes that an unfinished task or a champion can still need."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+from apps.messages import (
+    CheckpointRef,
+    Failure,
+    Fresh,
+    HarvestResult,
+    Offspring,
+    TrainResult,
+    TrainTask,
+    Workplace,
+)
+from apps.results import CHECKPOINT, RESULT, checkpoint_is_whole
+from apps.tasks import Outcome, find
+from workflow.trial import Node, TrialGraph
+
+
+class Retention:
+    """Keeps account of who still needs which checkpoint."""
+
+    def __init__(self, graphs: Iterable[TrialGraph], place: Workplace, keep_all: bool) -> None:
+        """Read the needs off the task graphs.
+
+        Args:
+            graphs: every trial's.
+            place: the run directory.
+            keep_all: remove nothing.
+        """
+        self._place = place
+        self._root = Path(place.root)
+        self._keep_all = keep_all
+        self._nodes: dict[str, Node] = {}
+        for graph in graphs:
+            self._nodes |= graph.nodes
+        self._readers: dict[str, set[str]] = defaultdict(set)
+        for node in self._nodes.values():
+            for source in self._sources(node):
+                self._readers[source].add(node.key)
+        self._champions: set[str] = set()
+        self._lock = threading.Lock()
+
+    def prepare(self) -> int:
+        """Make a run directory consistent before the run goes on.
+
+        A result counts while its checkpoint is whole, or gone and needed by nobody. Others are
+        forgotten, so that their tasks are computed again, and so are those they need.
+
+        Returns:
+            The number of results that were forgotten.
+        """
+        known: dict[str, Outcome] = {}
+        for node in self._nodes.values():
+            if all(key in known for key in node.upstream):
+                found = find(node.task, self._place, [known[key] for key in node.upstream])
+                if found is not None and not isinstance(found, Failure):
+                    known[node.key] = found
+                    self._note_champion(found)
+        forgotten = 0
+        for node in reversed(self._nodes.values()):
+            result = known.get(node.key)
+            if isinstance(result, TrainResult) and not self._stands(node, result, known):
+                (self._root / node.task.folder / RESULT).unlink(missing_ok=True)
+                del known[node.key]
+                forgotten += 1
+        return forgotten
+
+    def finished(self, key: str, outcome: Outcome) -> None:
+        """Take note of a finished task and remove what nobody needs any more."""
+        if isinstance(outcome, Failure):
+            return  # when the run is continued it is tried again, and needs what it needed
+        with self._lock:
+            self._note_champion(outcome)
+            for source in self._sources(self._nodes[key]):
+                self._readers[source].discard(key)
+                self._release(source)
+
+    def _stands(self, node: Node, result: TrainResult, known: dict[str, Outcome]) -> bool:
+        path = self._root / result.checkpoint.path
+        if checkpoint_is_whole(path, result.checkpoint.sha256):
+            return True
+        needed = any(reader not in known for reader in self._readers[node.key])
+        if needed or result.checkpoint.path in self._champions:
+            return False
+        path.unlink(missing_ok=True)
+        return True
+
+    def _release(self, key: str) -> None:
+        path = f"{self._nodes[key].task.folder}/{CHECKPOINT}"
+        if not (self._keep_all or self._readers[key] or path in self._champions):
+            (self._root / path).unlink(missing_ok=True)
+
+    def _note_champion(self, outcome: Outcome) -> None:
+        if isinstance(outcome, HarvestResult):
+            reference: CheckpointRef = outcome.checkpoint
+            self._champions.add(reference.path)
+
+    def _sources(self, node: Node) -> tuple[str, ...]:
+        """Return the keys of the members whose checkpoints a task may read."""
+        if isinstance(node.task, TrainTask) and isinstance(node.task.start, Offspring):
+            return self._nodes[node.upstream[0]].upstream
+        if isinstance(node.task, TrainTask) and isinstance(node.task.start, Fresh):
+            return ()
+        return node.upstream

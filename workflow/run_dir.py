@@ -1,0 +1,67 @@
+"""The layout of a run directory: every path of a run is a property or a method of `RunDir`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """One run's directory. Nothing is created by naming a path."""
+
+    root: Path
+
+    @property
+    def experiment_toml(self) -> Path:
+        """The completed experiment, every default written out."""
+        return self.root / "experiment.toml"
+
+    @property
+    def environment_json(self) -> Path:
+        """Versions, host, command and commit of the newest start."""
+        return self.root / "environment.json"
+
+    @property
+    def events_jsonl(self) -> Path:
+        """What happened, a line each: the source of `heterosis status`."""
+        return self.root / "events.jsonl"
+
+    @property
+    def log(self) -> Path:
+        """The driver's log."""
+        return self.root / "heterosis.log"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one driver that works on the run."""
+        return self.root / "driver.lock"
+
+    @property
+    def parsl(self) -> Path:
+        """Parsl's own run directory."""
+        return self.root / "parsl"
+
+    @property
+    def tables(self) -> Path:
+        """Folder of the result tables."""
+        return self.root / "tables"
+
+    def table(self, name: str) -> Path:
+        """One result table, named as in `workflow.schema.TABLES`."""
+        return self.tables / f"{name}.parquet"
+
+    @property
+    def champion(self) -> Path:
+        """Folder of the run's best network."""
+        return self.root / "champion"
+
+    @property
+    def report(self) -> Path:
+        """Folder of the report."""
+        return self.root / "report"
+
+    @property
+    def report_html(self) -> Path:
+        """The report's page."""
+        return self.report / "index.html"

@@ -1,0 +1,144 @@
+"""Names, dtypes and units of the result tables: the contract between a run and its analysis.
+
+Losses are in the units of the network's loss function, accuracies are fractions, epochs count from
+1, members, segments, halts and trials from 0. A column in `MEASURED` holds a reading of a clock or
+of a machine; every other column is the same, bit for bit, whenever the same experiment runs again.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pandas as pd
+
+METRICS: Final = ("loss", "accuracy", "val_loss", "val_accuracy")
+"""What every epoch records: running means over the epoch's batches, then the held-out data."""
+
+FINAL_METRICS: Final = (
+    *METRICS,
+    "train_loss",
+    "train_accuracy",
+    "test_loss",
+    "test_accuracy",
+)
+"""What the end of a segment records: the last epoch's, then the whole training and test sets."""
+
+_METRIC_COLUMNS: Final = dict.fromkeys(FINAL_METRICS, "float64")
+
+TABLES: Final[dict[str, dict[str, str]]] = {
+    # One row a trial, arm, segment and member. A segment that several arms share has a row in each.
+    "members": {
+        "trial": "int64",
+        "arm": "str",
+        "segment": "int64",
+        "member": "int64",
+        "folder": "str",  # the task's folder below the run directory; equal rows share it
+        "start": "str",  # fresh | continue | restart | offspring
+        "parents": "str",  # members of the segment before, separated by blanks
+        "species": "int64",
+        "first_epoch": "int64",
+        "last_epoch": "int64",
+        "status": "str",  # done | diverged | failed
+        "reason": "str",
+        "log": "str",
+        **_METRIC_COLUMNS,
+        "start_loss": "float64",  # training loss of an offspring before it trains, else NaN
+        "start_val_loss": "float64",
+        "fitness": "float64",  # lower is better; NaN for a failed member
+        "rank": "int64",  # within trial, arm and segment; 0 is the best
+        "started_unix_s": "float64",
+        "wall_s": "float64",
+        "cpu_s": "float64",
+        "peak_memory_mb": "float64",
+        "host": "str",
+        "worker": "str",  # process and thread that ran the task
+    },
+    # One row a trial, arm, member and epoch.
+    "epochs": {
+        "trial": "int64",
+        "arm": "str",
+        "segment": "int64",
+        "member": "int64",
+        "epoch": "int64",
+        **dict.fromkeys(METRICS, "float64"),
+        "wall_s": "float64",
+    },
+    # One row a child of every mating.
+    "matings": {
+        "trial": "int64",
+        "arm": "str",
+        "halt": "int64",
+        "epoch": "int64",  # the halt comes after this epoch
+        "child": "int64",
+        "parents": "str",
+        "species": "int64",
+        "crossover": "str",
+        "align": "str",
+        "mutation": "str",
+        "optimizer": "str",
+        "parents_fitness": "float64",  # mean over the parents
+        "distance_raw": "float64",  # of the first two parents; NaN with fewer
+        "distance_aligned": "float64",
+        "barrier_raw": "float64",  # loss barrier between the first two parents
+        "barrier_aligned": "float64",
+        "child_loss": "float64",  # training loss of the child before it trains
+        "child_val_loss": "float64",
+    },
+    # One row a trial, arm, halt and species.
+    "species": {
+        "trial": "int64",
+        "arm": "str",
+        "halt": "int64",
+        "epoch": "int64",
+        "species": "int64",
+        "size": "int64",
+        "members": "str",
+        "champion": "int64",
+        "fitness": "float64",  # of the champion
+        "offspring": "int64",
+    },
+    # One row a trial and arm: the champion that the arm's fitness chose.
+    "trials": {
+        "trial": "int64",
+        "arm": "str",
+        "status": "str",  # done | failed
+        "reason": "str",
+        "champion": "str",  # how it was harvested: "best", "mean", "greedy"
+        "members": "str",  # the members of the last segment that it is made of
+        **_METRIC_COLUMNS,
+        "fitness": "float64",
+        "network_epochs": "int64",  # spent by the arm, shared segments included
+        "failed_members": "int64",
+    },
+}
+
+MEASURED: Final = frozenset(
+    {"started_unix_s", "wall_s", "cpu_s", "peak_memory_mb", "host", "worker", "log"}
+)
+"""Columns that a rerun may change."""
+
+
+def frame(table: str, rows: list[dict[str, object]]) -> pd.DataFrame:
+    """Return `rows` as the data frame that the schema says.
+
+    Args:
+        table: a key of `TABLES`.
+        rows: one dictionary a row, with exactly the table's columns.
+
+    Raises:
+        KeyError: a row lacks a column or has one that the schema does not know.
+    """
+    columns = TABLES[table]
+    for row in rows:
+        if row.keys() != columns.keys():
+            odd = sorted(row.keys() ^ columns.keys())
+            raise KeyError(f"rows of table {table!r} differ from the schema in {odd}")
+    data = {name: [row[name] for row in rows] for name in columns}
+    return pd.DataFrame(
+        {name: pd.Series(data[name], dtype=dtype) for name, dtype in columns.items()}
+    )
+
+
+def reproducible(data: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns of a table that every rerun repeats bit for bit."""
+    return data[[name for name in data.columns if name not in MEASURED]]

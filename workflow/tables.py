@@ -1,0 +1,235 @@
+"""Outcomes -> the result tables of `workflow.schema`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, Final
+
+import pandas as pd
+
+from apps.files import write_atomic
+from apps.genetics.selection import rank
+from apps.messages import (
+    ChildPlan,
+    Cost,
+    Failure,
+    HarvestResult,
+    MatingPlan,
+    Offspring,
+    TrainResult,
+    TrainTask,
+)
+from workflow.config import Experiment, Halt
+from workflow.experiment import Outcomes
+from workflow.run_dir import RunDir
+from workflow.schema import FINAL_METRICS, METRICS, TABLES, frame
+from workflow.trial import TrialGraph
+
+Row = dict[str, Any]
+
+_NO_COST: Final = Cost(math.nan, math.nan, math.nan, math.nan, "", "")
+
+
+def make_tables(outcomes: Outcomes) -> dict[str, pd.DataFrame]:
+    """Return every table of a run, in the order of trial, arm, segment and member."""
+    makers = {
+        "members": _members,
+        "epochs": _epochs,
+        "matings": _matings,
+        "species": _species,
+        "trials": _trials,
+    }
+    return {
+        name: frame(name, [row for cell in _cells(outcomes) for row in makers[name](cell)])
+        for name in TABLES
+    }
+
+
+def write_tables(outcomes: Outcomes, run: RunDir) -> dict[str, pd.DataFrame]:
+    """Write every table as a parquet file, each whole or not at all, and return them."""
+    tables = make_tables(outcomes)
+    for name, table in tables.items():
+        write_atomic(run.table(name), table.to_parquet(index=False))
+    return tables
+
+
+class _Cell:
+    """One arm of one trial."""
+
+    def __init__(self, outcomes: Outcomes, graph: TrialGraph, arm: str) -> None:
+        self.outcomes = outcomes
+        self.experiment: Experiment = outcomes.experiment
+        self.graph = graph
+        self.arm = arm
+        self.place: Row = {"trial": graph.trial, "arm": arm}
+
+    def segments(self) -> Iterator[tuple[int, list[tuple[TrainTask, TrainResult | Failure]]]]:
+        for index, keys in enumerate(self.graph.segments[self.arm]):
+            yield index, [(self._task(key), self._member(key)) for key in keys]
+
+    def matings(self) -> Iterator[tuple[int, int, Halt, MatingPlan]]:
+        """Yield segment that the children train, number of the halt, the halt, its plan."""
+        settings = next(arm for arm in self.experiment.arms if arm.name == self.arm)
+        for index, key in enumerate(self.graph.matings[self.arm]):
+            plan = self.outcomes.by_key[key] if key is not None else None
+            if not isinstance(plan, MatingPlan):
+                continue
+            halt = settings.halt_after(self.experiment.cuts[index - 1])
+            if halt is not None:
+                yield index, settings.halts.index(halt), halt, plan
+
+    def mating_before(self, segment: int) -> MatingPlan | None:
+        return next((plan for index, _, _, plan in self.matings() if index == segment), None)
+
+    def _task(self, key: str) -> TrainTask:
+        task = self.graph.nodes[key].task
+        if not isinstance(task, TrainTask):
+            raise TypeError(f"a segment holds tasks of training, not {type(task)}")
+        return task
+
+    def _member(self, key: str) -> TrainResult | Failure:
+        outcome = self.outcomes.by_key[key]
+        if not isinstance(outcome, TrainResult | Failure):
+            raise TypeError(f"training gives a member, not {type(outcome)}")
+        return outcome
+
+
+def _cells(outcomes: Outcomes) -> Iterator[_Cell]:
+    for graph in outcomes.graphs:
+        for arm in graph.segments:
+            yield _Cell(outcomes, graph, arm)
+
+
+def _members(cell: _Cell) -> Iterator[Row]:
+    key = cell.experiment.training.fitness
+    for segment, members in cell.segments():
+        plan = cell.mating_before(segment)
+        fitness = [_fitness(outcome, key) for _, outcome in members]
+        order = rank(fitness)
+        for (task, outcome), value in zip(members, fitness, strict=True):
+            result = outcome if isinstance(outcome, TrainResult) else None
+            cost = result.cost if result else _NO_COST
+            child = plan.children[task.member] if plan else None
+            yield cell.place | {
+                "segment": segment,
+                "member": task.member,
+                "folder": task.folder,
+                "start": task.start.kind,
+                "parents": _parents(task, child),
+                "species": child.species if child else 0,
+                "first_epoch": task.first_epoch + 1,
+                "last_epoch": task.last_epoch,
+                "status": result.status if result else "failed",
+                "reason": outcome.reason,
+                "log": outcome.log if isinstance(outcome, Failure) else "",
+                **{name: (result.final if result else {}).get(name, math.nan) for name in FINAL_METRICS},
+                "start_loss": (result.start if result else {}).get("loss", math.nan),
+                "start_val_loss": (result.start if result else {}).get("val_loss", math.nan),
+                "fitness": value,
+                "rank": order.index(task.member),
+                "started_unix_s": cost.started_unix_s,
+                "wall_s": cost.wall_s,
+                "cpu_s": cost.cpu_s,
+                "peak_memory_mb": cost.peak_memory_mb,
+                "host": cost.host,
+                "worker": cost.worker,
+            }
+
+
+def _parents(task: TrainTask, child: ChildPlan | None) -> str:
+    if child is not None:
+        return " ".join(str(member) for member in child.members)
+    return str(task.member) if task.start.kind in ("continue", "restart") else ""
+
+
+def _fitness(outcome: TrainResult | Failure, key: str) -> float:
+    if isinstance(outcome, Failure) or outcome.status != "done":
+        return math.nan
+    return outcome.final[key]
+
+
+def _epochs(cell: _Cell) -> Iterator[Row]:
+    for segment, members in cell.segments():
+        for task, outcome in members:
+            for record in outcome.epochs if isinstance(outcome, TrainResult) else ():
+                yield cell.place | {
+                    "segment": segment,
+                    "member": task.member,
+                    "epoch": record.epoch,
+                    **{name: record.metrics.get(name, math.nan) for name in METRICS},
+                    "wall_s": record.wall_s,
+                }
+
+
+def _matings(cell: _Cell) -> Iterator[Row]:
+    segments = dict(cell.segments())
+    for segment, number, halt, plan in cell.matings():
+        for child in plan.children:
+            task, outcome = segments[segment][child.child]
+            crossover = task.start.crossover if isinstance(task.start, Offspring) else None
+            start = outcome.start if isinstance(outcome, TrainResult) else {}
+            yield cell.place | {
+                "halt": number,
+                "epoch": int(halt.at),
+                "child": child.child,
+                "parents": " ".join(str(member) for member in child.members),
+                "species": child.species,
+                "crossover": crossover.name if crossover else "",
+                "align": "none",
+                "mutation": halt.mutation.name if child.mutate else "none",
+                "optimizer": halt.optimizer,
+                "parents_fitness": math.fsum(child.fitness) / len(child.fitness),
+                "distance_raw": math.nan,
+                "distance_aligned": math.nan,
+                "barrier_raw": math.nan,
+                "barrier_aligned": math.nan,
+                "child_loss": start.get("loss", math.nan),
+                "child_val_loss": start.get("val_loss", math.nan),
+            }
+
+
+def _species(cell: _Cell) -> Iterator[Row]:
+    for _, number, halt, plan in cell.matings():
+        for species in sorted({label for label in plan.species if label >= 0}):
+            members = [index for index in plan.order if plan.species[index] == species]
+            champion = cell.graph.segments[cell.arm]
+            yield cell.place | {
+                "halt": number,
+                "epoch": int(halt.at),
+                "species": species,
+                "size": len(members),
+                "members": " ".join(str(member) for member in sorted(members)),
+                "champion": members[0],
+                "fitness": _champion_fitness(cell, champion, int(halt.at), members[0]),
+                "offspring": sum(child.species == species for child in plan.children),
+            }
+
+
+def _champion_fitness(
+    cell: _Cell, segments: list[tuple[str, ...]], epoch: int, member: int
+) -> float:
+    halted = cell.experiment.cuts.index(epoch)
+    outcome = cell.outcomes.by_key[segments[halted][member]]
+    key = cell.experiment.training.fitness
+    return outcome.final[key] if isinstance(outcome, TrainResult) else math.nan
+
+
+def _trials(cell: _Cell) -> Iterator[Row]:
+    outcome = cell.outcomes.by_key[cell.graph.harvests[cell.arm]]
+    result = outcome if isinstance(outcome, HarvestResult) else None
+    trained = [record for _, members in cell.segments() for _, record in members]
+    yield cell.place | {
+        "status": "done" if result else "failed",
+        "reason": outcome.reason if isinstance(outcome, Failure) else "",
+        "champion": result.method if result else "",
+        "members": " ".join(str(member) for member in result.members) if result else "",
+        **{name: (result.final if result else {}).get(name, math.nan) for name in FINAL_METRICS},
+        "fitness": result.fitness if result else math.nan,
+        "network_epochs": sum(
+            len(record.epochs) for record in trained if isinstance(record, TrainResult)
+        ),
+        "failed_members": sum(
+            isinstance(record, Failure) or record.status != "done" for record in trained
+        ),
+    }

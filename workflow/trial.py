@@ -1,0 +1,153 @@
+"""One trial as a task graph: segments -> mating -> segments -> harvest, for every arm at once.
+
+The graph is static: N members stay N, so all of it is known before anything runs. Tasks are keyed
+by content; arms that ask for the same segment share it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+from apps.messages import (
+    Continue,
+    Fresh,
+    HarvestTask,
+    MateTask,
+    Offspring,
+    Restart,
+    Start,
+    Task,
+    TrainTask,
+    content_key,
+)
+from workflow.config import Arm, Experiment, Halt
+
+
+@dataclass(frozen=True)
+class Node:
+    """A task and the keys of those it waits for."""
+
+    key: str
+    task: Task
+    upstream: tuple[str, ...]
+
+
+@dataclass
+class TrialGraph:
+    """All tasks of one trial.
+
+    Attributes:
+        nodes: by key, each after those it waits for.
+        segments: arm -> keys of its members, one tuple a segment.
+        matings: arm -> the key of the mating before each segment, or None.
+        harvests: arm -> the key of its harvest.
+    """
+
+    trial: int
+    nodes: dict[str, Node] = field(default_factory=dict)
+    segments: dict[str, list[tuple[str, ...]]] = field(default_factory=dict)
+    matings: dict[str, list[str | None]] = field(default_factory=dict)
+    harvests: dict[str, str] = field(default_factory=dict)
+
+    def add(self, task: Task, upstream: Sequence[str]) -> str:
+        """Add a task unless an equal one is there; return its key."""
+        key = content_key(task, upstream)
+        self.nodes.setdefault(key, Node(key, task, tuple(upstream)))
+        return key
+
+
+def build_trial(experiment: Experiment, trial: int) -> TrialGraph:
+    """Return the task graph of one trial."""
+    graph = TrialGraph(trial)
+    for arm in experiment.arms:
+        _add_arm(graph, experiment, arm)
+    return graph
+
+
+def _add_arm(graph: TrialGraph, experiment: Experiment, arm: Arm) -> None:
+    plain = True
+    population: tuple[str, ...] = ()
+    segments: list[tuple[str, ...]] = []
+    matings: list[str | None] = []
+    for index, (first, last) in enumerate(pairwise((0, *experiment.cuts))):
+        halt = arm.halt_after(first)
+        plain = plain and halt is None
+        mating = None
+        if halt is not None and halt.mating == "all":
+            mating = graph.add(_mate_task(experiment, graph.trial, arm, halt), population)
+        start = _start(first, halt)
+        # Arms that have not yet halted are one and the same, whatever they are called.
+        folder = f"{_folder(graph.trial, '' if plain else arm.name)}/segment-{index}"
+        task = _train_task(experiment, graph.trial, first, last, start)
+        population = tuple(
+            graph.add(
+                replace(task, member=member, folder=f"{folder}/member-{member:02d}"),
+                _upstream(member, population, mating),
+            )
+            for member in range(experiment.population)
+        )
+        segments.append(population)
+        matings.append(mating)
+    graph.segments[arm.name] = segments
+    graph.matings[arm.name] = matings
+    harvest = HarvestTask(
+        seed=experiment.seed,
+        trial=graph.trial,
+        fitness=experiment.training.fitness,
+        method="best",
+        folder=f"{_folder(graph.trial, arm.name)}/harvest",
+    )
+    graph.harvests[arm.name] = graph.add(harvest, population)
+
+
+def _start(first: int, halt: Halt | None) -> Start:
+    if first == 0:
+        return Fresh()
+    if halt is None:
+        return Continue()
+    if halt.mating == "self":
+        return Restart()
+    return Offspring(crossover=halt.crossover.spec, mutation=halt.mutation.spec)
+
+
+def _upstream(member: int, population: tuple[str, ...], mating: str | None) -> tuple[str, ...]:
+    if mating is not None:
+        return (mating,)
+    return (population[member],) if population else ()
+
+
+def _train_task(
+    experiment: Experiment, trial: int, first: int, last: int, start: Start
+) -> TrainTask:
+    return TrainTask(
+        seed=experiment.seed,
+        trial=trial,
+        member=0,
+        first_epoch=first,
+        last_epoch=last,
+        data=experiment.data.spec,
+        network=experiment.network.spec,
+        training=experiment.training.spec,
+        start=start,
+        folder="",
+    )
+
+
+def _mate_task(experiment: Experiment, trial: int, arm: Arm, halt: Halt) -> MateTask:
+    return MateTask(
+        seed=experiment.seed,
+        trial=trial,
+        epoch=int(halt.at),
+        members=experiment.population,
+        fitness=experiment.training.fitness,
+        parents=halt.parents,
+        selection=halt.selection.spec,
+        optimizer=halt.optimizer,
+        folder=f"{_folder(trial, arm.name)}/halt-{arm.halts.index(halt)}",
+    )
+
+
+def _folder(trial: int, arm: str) -> str:
+    return f"trial-{trial:03d}/{arm}" if arm else f"trial-{trial:03d}"
