@@ -44,9 +44,7 @@ def breed(
     address = {"trial": task.trial, "epoch": task.first_epoch}
     weights = crossover(
         stream(task.seed, Purpose.CROSSOVER, member=plan.merge, **address),
-        Parents(
-            tuple(parent.weights for parent in parents), plan.fitness, statistics=statistics
-        ),
+        Parents(tuple(parent.weights for parent in parents), plan.fitness, statistics=statistics),
         **start.crossover.params,
     )
     if plan.mutate:

@@ -48,7 +48,9 @@ def read_limited(path: Path, limit: int) -> bytes:
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         if size > limit:
-            raise DamagedFile(f"{path}: holds {size} bytes; of such a file at most {limit} are read")
+            raise DamagedFile(
+                f"{path}: holds {size} bytes; of such a file at most {limit} are read"
+            )
         return file.read(size)
 
 

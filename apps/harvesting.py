@@ -48,7 +48,7 @@ def harvest(
     watch = Stopwatch()
     fitness = [fitness_of(member, task.fitness) for member in population]
     need_survivors(fitness, 1, task.fitness, "the harvest")
-    best = int(rank(np.array(fitness))[0])
+    best = rank(fitness)[0]
     champion = population[best]
     if isinstance(champion, Failure):
         raise HeterosisError("a failed member has no finite fitness and cannot be the best")

@@ -6,8 +6,6 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from apps.costs import Stopwatch
 from apps.errors import HeterosisError
 from apps.genetics.selection import SELECTIONS, rank
@@ -69,7 +67,7 @@ def plan_mating(
     need_survivors(fitness, task.parents, task.fitness, f"the halt after epoch {task.epoch}")
     select = lookup(SELECTIONS, task.selection.name, "selection", place.search_path)
     rng = stream(task.seed, Purpose.SELECTION, trial=task.trial, epoch=task.epoch)
-    chosen = select(rng, np.array(fitness), task.parents, **task.selection.params)
+    chosen = select(rng, fitness, task.parents, **task.selection.params)
     parents = [population[index] for index in chosen]
     refs = tuple(parent.checkpoint for parent in parents if isinstance(parent, TrainResult))
     children = tuple(
@@ -85,7 +83,7 @@ def plan_mating(
     )
     plan = MatingPlan(
         fingerprint=fingerprint(task, population),
-        order=tuple(int(index) for index in rank(np.array(fitness))),
+        order=rank(fitness),
         species=tuple(0 if math.isfinite(value) else -1 for value in fitness),
         children=children,
         cost=watch.cost(),

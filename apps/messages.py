@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Final, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -26,9 +26,8 @@ Json = Any
 Params = dict[str, Json]
 
 
-def _place(default: Json = MISSING) -> Json:
-    """A field that says where something is, not what: not part of a fingerprint."""
-    return field(default=default, metadata={"place": True})
+_PLACE: Final = {"place": True}
+"""Marks a field that says where something is, not what: not part of a fingerprint."""
 
 
 # ------------------------------------------------------------------------------ specifications
@@ -49,7 +48,7 @@ class DataSpec:
     params: Params = field(default_factory=dict)
     validation: int = 10_000
     train_limit: int | None = None
-    folder: str | None = _place(None)
+    folder: str | None = field(default=None, metadata=_PLACE)
     digest: str = ""
 
 
@@ -94,7 +93,7 @@ class OperatorSpec:
 class CheckpointRef:
     """A stored network: its file below the run directory and the SHA-256 of its bytes."""
 
-    path: str = _place()
+    path: str = field(metadata=_PLACE)
     sha256: str
 
 
@@ -271,7 +270,7 @@ class TrainTask:
     network: NetworkSpec
     training: TrainingSpec
     start: Start
-    folder: str = _place()
+    folder: str = field(metadata=_PLACE)
 
 
 @dataclass(frozen=True)
@@ -294,7 +293,7 @@ class MateTask:
     parents: int
     selection: OperatorSpec
     optimizer: Literal["fresh", "inherit"]
-    folder: str = _place()
+    folder: str = field(metadata=_PLACE)
 
 
 @dataclass(frozen=True)
@@ -305,7 +304,7 @@ class HarvestTask:
     trial: int
     fitness: str
     method: Literal["best"]
-    folder: str = _place()
+    folder: str = field(metadata=_PLACE)
 
 
 @dataclass(frozen=True)
@@ -318,7 +317,7 @@ class ExportTask:
     training: TrainingSpec
     checkpoint: CheckpointRef
     expected: dict[str, float]
-    folder: str = _place()
+    folder: str = field(metadata=_PLACE)
 
 
 Task = TrainTask | MateTask | HarvestTask | ExportTask
@@ -343,7 +342,19 @@ class Workplace:
     checkpoint_every_s: float = 600.0
 
 
-def resolve(task: TrainTask, upstream: TrainResult | MatingPlan) -> TrainTask:
+def population(upstream: Upstream) -> list[TrainResult | Failure]:
+    """Return the upstream outcomes as the members they are.
+
+    Raises:
+        HeterosisError: one is no member (a bug of the driver).
+    """
+    members = [outcome for outcome in upstream if isinstance(outcome, TrainResult | Failure)]
+    if len(members) < len(upstream):
+        raise HeterosisError("a population is made of trained members and failures only")
+    return members
+
+
+def resolve(task: TrainTask, upstream: Result) -> TrainTask:
     """Return `task` with its start filled in from the result that it waited for.
 
     Raises:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 from apps.errors import UserError
 from apps.files import sha256
@@ -58,27 +58,6 @@ def load_plugin(reference: str, search_path: str | None = None) -> Callable[...,
         )
     function: Callable[..., Any] = value
     return function
-
-
-def operator(
-    registry: Mapping[str, _Function], name: str, kind: str, search_path: str | None = None
-) -> _Function:
-    """Return the registered function of a name, or the plug-in that it refers to.
-
-    Args:
-        registry: the built-in functions of this kind.
-        name: a key of `registry`, or `"module:function"`.
-        kind: what the registry holds, for messages: `"crossover"`.
-        search_path: as for `load_plugin`.
-
-    Raises:
-        UserError: it is neither; or as `load_plugin`.
-    """
-    if is_plugin(name):
-        return cast(_Function, load_plugin(name, search_path))
-    if name not in registry:
-        raise UserError(unknown(kind, name, registry))
-    return registry[name]
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:

@@ -188,10 +188,15 @@ class Program:
         network, training = self._specs
         facts: Params = {
             "input_shape": self._data.x_train.shape[1:],
-            "classes": int(self._data.y_train.max()) + 1,
+            "classes": self._classes(),
         }
         place = self._place
         return build(network, training, seed, facts, place.search_path, place.threads)
+
+    def _classes(self) -> int:
+        # Over all parts: a small training set may lack the last class.
+        parts = (self._data.y_train, self._data.y_validation, self._data.y_test)
+        return 1 + max(int(np.max(part)) for part in parts)
 
     def _try_shapes(self) -> None:
         x, y = self._arrays("train", 2)
@@ -310,5 +315,3 @@ def _fresh_random(states: dict[str, Any], rng: np.random.Generator) -> dict[str,
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines() or [""]
     return f"{type(error).__name__}: {lines[0]}"
-
-

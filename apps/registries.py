@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import Any, TypeVar, cast
 
 from apps.errors import UserError
-from apps.plugins import is_plugin, load_plugin
+from apps.plugins import is_plugin, load_plugin, unknown
 
 _Value = TypeVar("_Value")
 
@@ -34,12 +34,7 @@ def lookup(
         return cast(_Value, load_plugin(name, search_path))
     if name in registry:
         return registry[name]
-    nearest = get_close_matches(name, registry, n=1)
-    hint = f"did you mean {nearest[0]!r}? " if nearest else ""
-    raise UserError(
-        f"{what} {name!r} is not known: {hint}known are {', '.join(sorted(registry))}, "
-        "and one of your own as 'module:function'"
-    )
+    raise UserError(unknown(what, name, registry))
 
 
 def check_settings(what: str, function: Callable[..., Any], settings: Mapping[str, Any]) -> None:
@@ -61,5 +56,5 @@ def check_settings(what: str, function: Callable[..., Any], settings: Mapping[st
             nearest = get_close_matches(key, named, n=1)
             hint = f"did you mean {nearest[0]!r}? " if nearest else ""
             raise UserError(
-                f"{what} has no setting {key!r}; {hint}its settings are {', '.join(named) or 'none'}"
+                f"{what} has no setting {key!r}; {hint}it has {', '.join(named) or 'none'}"
             )

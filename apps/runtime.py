@@ -27,7 +27,6 @@ def load_keras(threads: int = 1) -> ModuleType:
             # oneDNN sums in an order that depends on the machine's load.
             os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
             with _silent_stderr():
-                import keras
                 import tensorflow as tf
             tf.get_logger().setLevel("ERROR")
             # RuntimeError: the process has run operations before, and its threads stay.
@@ -36,9 +35,8 @@ def load_keras(threads: int = 1) -> ModuleType:
             for device in tf.config.list_physical_devices("GPU"):
                 with suppress(RuntimeError):
                     tf.config.experimental.set_memory_growth(device, True)
-    import keras
-
-    return keras
+    module: ModuleType = sys.modules["keras"]
+    return module
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from apps.messages import (
     TrainTask,
     Workplace,
     fingerprint,
+    population,
     resolve,
 )
 from apps.results import load_result
@@ -61,7 +62,7 @@ def export(task: ExportTask, place: Workplace, *upstream: Outcome) -> Outcome:
 
 
 def perform(task: Task, place: Workplace, upstream: Sequence[Outcome]) -> Outcome:
-    """Compute a task and store its result; a failure upstream that it cannot do without is handed on.
+    """Compute a task and store its result; hand on a failure upstream that rules it out.
 
     Args:
         task: what to compute.
@@ -130,11 +131,11 @@ def _compute(task: Task, place: Workplace, upstream: Sequence[Outcome]) -> Resul
         case MateTask():
             from apps import mating
 
-            return mating.plan_mating(task, upstream, place)
+            return mating.plan_mating(task, population(upstream), place)
         case HarvestTask():
             from apps import harvesting
 
-            return harvesting.harvest(task, upstream, place)
+            return harvesting.harvest(task, population(upstream), place)
         case ExportTask():
             from apps import harvesting
 

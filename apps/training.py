@@ -150,9 +150,7 @@ def _put_in(
 def _initial_state(member: Program, task: TrainTask, place: Workplace) -> Checkpoint:
     match task.start:
         case Fresh():
-            rng = stream(
-                task.seed, Purpose.INITIAL_WEIGHTS, trial=task.trial, member=task.member
-            )
+            rng = stream(task.seed, Purpose.INITIAL_WEIGHTS, trial=task.trial, member=task.member)
             return Checkpoint(member.initial_weights(seed_integer(rng)))
         case Offspring() as start:
             return breed(task, start, place, member.statistics)

@@ -6,8 +6,8 @@ try:
     from workflow.cli import main
 except ModuleNotFoundError as error:
     print(
-        f"error: {sys.executable} lacks {error.name!r}, which heterosis needs; run `make install` in "
-        "the project and use .venv/bin/heterosis, or install heterosis for this interpreter",
+        f"error: {sys.executable} lacks {error.name!r}, which heterosis needs; run `make install` "
+        "in the project and use .venv/bin/heterosis, or install heterosis for this interpreter",
         file=sys.stderr,
     )
     sys.exit(2)

@@ -70,9 +70,7 @@ def pedigree(outcomes: Outcomes, champion: Champion) -> dict[str, Any]:
     }
 
 
-def _ancestor(
-    outcomes: Outcomes, graph: TrialGraph, key: str
-) -> tuple[dict[str, Any], list[str]]:
+def _ancestor(outcomes: Outcomes, graph: TrialGraph, key: str) -> tuple[dict[str, Any], list[str]]:
     node = graph.nodes[key]
     task, result = node.task, outcomes.by_key[key]
     if not isinstance(task, TrainTask) or not isinstance(result, TrainResult):

@@ -9,10 +9,10 @@ import shlex
 import signal
 import sys
 import time
+import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import tomllib
 import typer
 from rich.console import Console
 
@@ -32,7 +32,7 @@ from workflow.environment import describe as describe_environment
 from workflow.experiment import Outcomes, export_champion, run_experiment
 from workflow.lock import only_driver
 from workflow.plan import describe_plan
-from workflow.progress import Display, Journal, LiveDisplay, PlainDisplay, draw, read_tally, summary
+from workflow.progress import Display, Journal, LiveDisplay, PlainDisplay, draw, read_tally
 from workflow.run_dir import RunDir
 from workflow.tables import write_tables
 
@@ -59,7 +59,8 @@ Settings = Annotated[
     ),
 ]
 Workers = Annotated[
-    int | None, typer.Option(min=1, help="tasks at a time  [default: one a core]", show_default=False)
+    int | None,
+    typer.Option(min=1, help="tasks at a time  [default: one a core]", show_default=False),
 ]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="a run directory")]
 
@@ -82,7 +83,10 @@ def run(
     settings: Settings = None,
     runs: Annotated[Path, typer.Option(help="folder of the run directories")] = Path("runs"),
     name: Annotated[
-        str | None, typer.Option(help="of the run directory  [default: the experiment's name]", show_default=False)
+        str | None,
+        typer.Option(
+            help="of the run directory  [default: the experiment's name]", show_default=False
+        ),
     ] = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="start over; an older run is moved aside, not deleted")
@@ -259,9 +263,7 @@ def _drive(
         display = LiveDisplay(console)
     else:
         display = PlainDisplay(console, float("inf") if quiet else 10.0)
-    journal = Journal(
-        run_dir.events_jsonl, experiment.training.fitness, display, engine.running
-    )
+    journal = Journal(run_dir.events_jsonl, experiment.training.fitness, display, engine.running)
     how = "broke off"
     try:
         outcomes = run_experiment(experiment, engine, place, [journal], keep == "all")

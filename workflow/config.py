@@ -49,6 +49,7 @@ class _Strict(BaseModel):
 
     @classmethod
     def known_keys(cls) -> Sequence[str]:
+        """Keys that the table may have."""
         return list(cls.model_fields)
 
 
@@ -96,8 +97,8 @@ class Data(_Strict):
 
     name: str = "fashion_mnist"
     params: dict[str, Any] = Field(default_factory=dict)
-    validation: int = Field(10_000, ge=1)
-    train_limit: int | None = Field(None, ge=1)
+    validation: int = Field(default=10_000, ge=1)
+    train_limit: int | None = Field(default=None, ge=1)
     folder: str | None = None
     digest: str = ""
 
@@ -124,7 +125,7 @@ class Training(_Strict):
     """`[training]`: epochs K, batch size, optimiser, loss, and the fitness that chooses."""
 
     epochs: int = Field(ge=1)
-    batch_size: int = Field(128, ge=1)
+    batch_size: int = Field(default=128, ge=1)
     optimizer: str | None = None
     optimizer_params: dict[str, Any] = Field(default_factory=dict)
     loss: str = "sparse_categorical_crossentropy"
@@ -149,7 +150,7 @@ class Halt(_Strict):
 
     at: float | int
     mating: Literal["all", "self"] = "all"
-    parents: int = Field(2, ge=1)
+    parents: int = Field(default=2, ge=1)
     selection: OperatorField = Operator(name="truncation")
     crossover: OperatorField = Operator(name="mean")
     mutation: OperatorField = Operator(name="gaussian", params={"scale": 0.05})
@@ -164,6 +165,7 @@ class Arm(_Strict):
 
     @classmethod
     def known_keys(cls) -> Sequence[str]:
+        """Keys of the table once the halts' shared keys are spread over them."""
         return ["name", "halts"]
 
     @model_validator(mode="before")
@@ -178,7 +180,10 @@ class Arm(_Strict):
         if shared and not halts:
             raise ValueError(f"{next(iter(shared))!r} is set, but the arm has no halts")
         return {
-            "halts": [shared | (halt if isinstance(halt, Mapping) else {"at": halt}) for halt in halts],
+            "halts": [
+                shared | (dict(halt) if isinstance(halt, Mapping) else {"at": halt})
+                for halt in halts
+            ],
             **{key: value for key, value in table.items() if key == "name"},
         }
 
@@ -191,11 +196,11 @@ class Experiment(_Strict):
     """A whole experiment: what is run, and nothing of where."""
 
     name: Name
-    seed: int = Field(0, ge=0)
-    trials: int = Field(1, ge=1)
+    seed: int = Field(default=0, ge=0)
+    trials: int = Field(default=1, ge=1)
     population: int = Field(ge=1)
-    data: Data = Data()
-    network: Network = Network()
+    data: Data = Field(default_factory=Data)
+    network: Network = Field(default_factory=Network)
     training: Training
     arms: tuple[Arm, ...] = Field(min_length=1)
 
@@ -273,7 +278,8 @@ class Experiment(_Strict):
 
     def completed(self) -> dict[str, Any]:
         """Return the experiment as a table with every default written out."""
-        return _without_none(self.model_dump(mode="json"))
+        table: dict[str, Any] = _without_none(self.model_dump(mode="json"))
+        return table
 
     def to_toml(self) -> str:
         """Return the completed experiment as TOML; it loads again as an equal experiment."""
@@ -347,6 +353,11 @@ def _with_digests(experiment: Experiment, folder: str) -> Experiment:
     if is_plugin(experiment.network.builder):
         digest = plugin_digest(experiment.network.builder, folder)
         changes["network"] = experiment.network.model_copy(update={"digest": digest})
+    if experiment.data.folder is not None:
+        # Workers run in other folders.
+        folder = str(Path(experiment.data.folder).expanduser().absolute())
+        data = changes.get("data", experiment.data)
+        changes["data"] = data.model_copy(update={"folder": folder})
     return experiment.model_copy(update=changes)
 
 
@@ -384,7 +395,9 @@ def _explain(path: Path, error: ValidationError) -> Iterator[str]:
         where = ".".join(str(part) for part in item["loc"])
         text = item["msg"].removeprefix("Value error, ")
         value = item["input"]
-        shown = "" if isinstance(value, dict | list) or item["type"] == "missing" else f" = {value!r}"
+        shown = (
+            "" if isinstance(value, dict | list) or item["type"] == "missing" else f" = {value!r}"
+        )
         yield f"{path}: {where}{shown}: {text}" if where else f"{path}: {text}"
 
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from apps.messages import ExportTask, Failure, HarvestResult, TrainTask, Workplace
@@ -119,7 +120,7 @@ def run_experiment(
     for node in nodes:
         futures[node.key] = engine.submit(node.task, [futures[key] for key in node.upstream])
     for node in nodes:
-        futures[node.key].add_done_callback(lambda future, node=node: done(node, future))
+        futures[node.key].add_done_callback(partial(done, node))
     _wait(left, len(nodes), watchers)
     stopped = [future for future in futures.values() if isinstance(future.exception(), Stopped)]
     if stopped:

@@ -37,7 +37,9 @@ def describe_plan(experiment: Experiment, place: Workplace, workers: int, measur
     if measure:
         task = trained[0].task
         if isinstance(task, TrainTask):
-            lines += _estimates(experiment, sample_training(task, place), epochs, len(trained), workers)
+            lines += _estimates(
+                experiment, sample_training(task, place), epochs, len(trained), workers
+            )
     lines += ["", "one trial:", *(f"  {line}" for line in _in_words(experiment))]
     return "\n".join(lines)
 

@@ -123,7 +123,10 @@ def _members(cell: _Cell) -> Iterator[Row]:
                 "status": result.status if result else "failed",
                 "reason": outcome.reason,
                 "log": outcome.log if isinstance(outcome, Failure) else "",
-                **{name: (result.final if result else {}).get(name, math.nan) for name in FINAL_METRICS},
+                **{
+                    name: (result.final if result else {}).get(name, math.nan)
+                    for name in FINAL_METRICS
+                },
                 "start_loss": (result.start if result else {}).get("loss", math.nan),
                 "start_val_loss": (result.start if result else {}).get("val_loss", math.nan),
                 "fitness": value,

@@ -60,7 +60,7 @@ def group_terms(weights: Weights, spec: PermutationSpec) -> Terms:
     >>> [(term.name, term.axis) for term in terms["h"]]
     [('kernel', 1), ('bias', 0)]
     """
-    terms: dict[str, tuple[Term, ...]] = {group: () for group in spec.groups}
+    terms: dict[str, tuple[Term, ...]] = dict.fromkeys(spec.groups, ())
     for name, axes in spec.axes.items():
         if name in spec.statistics or not is_floating(weights[name]):
             continue

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from apps.errors import UserError
-from apps.plugins import call_plugin, is_plugin, load_plugin, operator, plugin_digest
+from apps.plugins import call_plugin, is_plugin, load_plugin, plugin_digest
 
 Write = Callable[[str], str]
 
@@ -143,16 +143,6 @@ def test_digest_follows_the_source_and_only_that(write: Write, search_path: str)
 
 def test_digest_of_a_module_without_source() -> None:
     assert plugin_digest("sys:intern") != plugin_digest("builtins:len")
-
-
-def test_operator_is_registered_or_a_plugin(write: Write, search_path: str) -> None:
-    registry = {"mean": max, "random": min}
-    assert operator(registry, "mean", "crossover") is max
-    name = write("def mine(): ...\n")
-    chosen = operator(registry, f"{name}:mine", "crossover", search_path)
-    assert chosen.__name__ == "mine"
-    with pytest.raises(UserError, match=r'crossover "maen" is unknown.*did you mean mean'):
-        operator(registry, "maen", "crossover")
 
 
 def test_only_a_name_with_a_colon_is_a_plugin() -> None:

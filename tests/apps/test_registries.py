@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import pytest
+
+from apps.errors import UserError
+from apps.registries import check_settings, lookup
+
+REGISTRY = {"mean": max, "random": min}
+
+
+def test_a_name_stands_for_what_is_registered() -> None:
+    assert lookup(REGISTRY, "mean", "crossover") is max
+
+
+def test_a_name_with_a_colon_is_a_plugin() -> None:
+    assert lookup(REGISTRY, "math:fsum", "crossover").__name__ == "fsum"
+
+
+def test_an_unknown_name_is_refused_naming_the_nearest() -> None:
+    with pytest.raises(UserError, match=r"crossover \"maen\" is unknown.*did you mean mean"):
+        lookup(REGISTRY, "maen", "crossover")
+
+
+def test_an_unknown_setting_is_refused_naming_the_nearest() -> None:
+    def gaussian(rng: object, weights: object, scale: float = 0.1) -> None: ...
+
+    check_settings("mutation", gaussian, {"scale": 0.2})
+    with pytest.raises(UserError, match="no setting 'scal'; did you mean 'scale'"):
+        check_settings("mutation", gaussian, {"scal": 0.2})
+
+
+def test_what_an_operator_is_given_by_the_project_is_no_setting() -> None:
+    def mean(rng: object, parents: object) -> None: ...
+
+    with pytest.raises(UserError, match="no setting 'rng'"):
+        check_settings("crossover", mean, {"rng": 1})
