@@ -101,8 +101,8 @@ def png(figure: Figure) -> bytes:
 def inline(document: str, name: str, label: str) -> str:
     """Turn an SVG document into an element that can stand in a page beside others.
 
-    Ids get the figure's name as prefix, the size is left to the page, and the colours of ink,
-    paper, frame and grid become the page's own (`--ink` ...), so that a dark page has dark figures.
+    Ids get the figure's name as prefix, the size is left to the page up to 1.65 px a point, and
+    the colours become the page's own (`--ink`, `--hue-0` ...): a dark page has dark figures.
 
     Args:
         document: as `svg` returns it.
@@ -116,11 +116,20 @@ def inline(document: str, name: str, label: str) -> str:
     for colour, variable in _THEME.items():
         body = body.replace(colour, f"var({variable})")
     opening, rest = body.split(">", 1)
+    width = re.search(r' width="([\d.]+)pt"', opening)
     opening = re.sub(r' (?:width|height)="[^"]*"', "", opening)
+    if width:
+        opening += f' style="max-width: {1.65 * float(width[1]):.0f}px"'
     return f'{opening} role="img" aria-label="{_attribute(label)}" focusable="false">{rest.strip()}'
 
 
-_THEME: Final = {INK: "--ink", PAPER: "--paper", FRAME: "--frame", GRID: "--grid"}
+_THEME: Final = {
+    INK: "--ink",
+    PAPER: "--paper",
+    FRAME: "--frame",
+    GRID: "--grid",
+    **{colour.lower(): f"--hue-{place}" for place, colour in enumerate(COLOURS)},
+}
 
 
 def _attribute(text: str) -> str:

@@ -26,8 +26,8 @@ TITLES: Final = {
 LOG_FROM: Final = 4.0
 """Largest over smallest mean loss from which the axis is logarithmic."""
 
-CUT_AT: Final = 2.0
-"""Times the control's largest mean loss at which the loss axis ends."""
+CUT_AT: Final = 1.25
+"""Times the control's largest mean loss at which the loss axis ends, if an arm goes far beyond."""
 
 FAR: Final = 1.0
 """Improvement (a fraction, either way) from which the axis is logarithmic beyond `FOLD`."""
@@ -61,7 +61,9 @@ def loss_curves(
     look = looks(arms)
     narrow = columns < len(kinds)
     with styled():
-        figure, axes = panels(len(kinds), columns, 4.4 if narrow else 4.9, 3.1 if narrow else 3.7)
+        legend = 0.19 * -(-len(drawn) // (2 if narrow else 4))
+        height = (2.75 if narrow else 3.35) + legend * columns / len(kinds)
+        figure, axes = panels(len(kinds), columns, 4.4 if narrow else 4.9, height)
         for place, (ax, kind) in enumerate(zip(axes, kinds, strict=True)):
             own = bands.loc[bands["kind"].eq(kind)]
             _halt_lines(ax, sorted({epoch for arm in drawn for epoch in halts.get(arm, ())}))
@@ -76,7 +78,7 @@ def loss_curves(
             )
             if place % columns == 0:
                 ax.set_ylabel("loss (best member)")
-        _legend(figure, axes[0], 54 if narrow else 100)
+        _legend(figure, axes[0], 58 if narrow else 100)
     return figure
 
 
@@ -113,7 +115,8 @@ def improvements(
                 numbers = summary.loc[summary["arm"].eq(arm) & summary["kind"].eq(kind)]
                 _dots(ax, row, dots, look[arm])
                 _interval(ax, row, numbers)
-            folded = _improvement_axis(ax, own["improvement"].to_numpy(dtype=np.float64))
+            ends = summary.loc[summary["kind"].eq(kind), ["low", "high"]].to_numpy(np.float64)
+            unit = _improvement_axis(ax, np.append(own["improvement"].to_numpy(np.float64), ends))
             labels = [shorten(arm, 18) for arm in rows]
             ax.set_yticks(range(len(rows)), labels if place % columns == 0 else [""] * len(rows))
             ax.set_ylim(len(rows) - 0.5, -0.5)
@@ -121,7 +124,7 @@ def improvements(
             ax.grid(axis="y", visible=False)
             ax.spines["left"].set_visible(False)
             ax.set_title(TITLES.get(kind, kind))
-            ax.set_xlabel(f"worse  ←  improvement on the control (%{folded})  →  better")
+            ax.set_xlabel(f"worse  ←  improvement{unit}  →  better")
     return figure
 
 
@@ -157,7 +160,7 @@ def _halt_lines(ax: Axes, epochs: Sequence[int]) -> None:
         word = "halt" if len(epochs) == 1 else "halts"
         ax.annotate(
             word, (epochs[0], 1), xycoords=("data", "axes fraction"), xytext=(3, -2),
-            textcoords="offset points", va="top", fontsize=8, color=INK,
+            textcoords="offset points", va="top", fontsize=8, color=INK, zorder=2,
         )  # fmt: skip
 
 
@@ -233,18 +236,18 @@ def _improvement_axis(ax: Axes, values: np.ndarray) -> str:
     """Give the axis some air, and fold it where a ruined arm would flatten all others.
 
     Returns:
-        What the label has to say about it.
+        The unit, for the axis's label.
     """
     finite = 100 * values[np.isfinite(values)]
     low, high = finite.min(initial=-1.0), finite.max(initial=1.0)
     if max(-low, high) <= 100 * FAR:
         ax.set_xlim(low - 0.08 * (high - low), high + 0.08 * (high - low))
         ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-        return ""
+        return " on the control (%)"
     ax.set_xscale("symlog", linthresh=100 * FOLD, linscale=1.5)
     ticks = [sign * tick for tick in (10, 20, 100, 1000, 10_000, 100_000) for sign in (-1, 1)]
     ax.xaxis.set_major_locator(FixedLocator([0, *ticks]))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", MINUS)))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlim(1.3 * low if low < -20 else low - 5, 1.3 * high if high > 20 else high + 5)
-    return f", log beyond ±{100 * FOLD:.0f}"
+    return f" (%, log beyond ±{100 * FOLD:.0f})"

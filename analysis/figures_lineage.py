@@ -15,7 +15,7 @@ WIDEST: Final = 14.0
 """Inches: with many halts the columns move closer."""
 
 
-def lineage_figure(lineage: Lineage) -> Figure:
+def lineage_figure(lineage: Lineage, *, width: float = WIDEST) -> Figure:
     """Draw members by segment (left to right) and rank (best on top), with lines from the parents.
 
     Colour and shape are the species, a ring the champion, a cross a member that failed; the
@@ -23,21 +23,23 @@ def lineage_figure(lineage: Lineage) -> Figure:
 
     Args:
         lineage: as `analysis.lineage.lineage` returns it.
+        width: widest figure allowed, in inches.
     """
     nodes, edges = lineage.nodes, lineage.edges
     segments = int(nodes["segment"].max()) + 1
     places = int(nodes["place"].max()) + 1
     with styled():
-        width = min(max(4.4, 1.6 + 1.5 * segments), WIDEST)
+        width = min(max(4.4, 1.6 + 1.5 * segments), width)
+        crowded = segments > 1.6 * width
         figure, (ax,) = panels(1, 1, width, 1.5 + 0.42 * places)
         place_of = {(s, m): p for s, m, p in nodes[["segment", "member", "place"]].to_numpy()}
         for segment, parent, child, ancestor in edges.to_numpy():
             if (segment - 1, parent) in place_of:
                 heights = (place_of[segment - 1, parent], place_of[segment, child])
                 _descent(ax, segment, heights, bool(ancestor))
-        _members(ax, lineage, crowded=segments > 8)
+        _members(ax, lineage, crowded=crowded)
         epochs = nodes.groupby("segment")["epoch"].max()
-        ax.set_xticks(range(segments), [f"epoch {epoch}" if segments <= 8 else str(epoch)
+        ax.set_xticks(range(segments), [f"epoch {epoch}" if 0.8 * segments < width else str(epoch)
                                         for epoch in epochs])  # fmt: skip
         ax.set_yticks([0, places - 1] if places > 1 else [0], ["best", "last"][:places])
         ax.set_xlim(-0.4, segments - 0.6)

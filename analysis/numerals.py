@@ -47,10 +47,23 @@ def p_value(p: float) -> str:
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """Return a number to some significant digits, `NOTHING` if it is none or not finite."""
+    """Return a number to some significant digits, `NOTHING` if it is none or not finite.
+
+    >>> number(0.416), number(1555.4)
+    ('0.4160', '1555')
+    """
     if value is None or not math.isfinite(value):
         return NOTHING
-    return _typeset(f"{value:.{digits}g}")
+    return _typeset(f"{value:#.{digits}g}".removesuffix("."))
+
+
+def whole(value: int) -> str:
+    """Return a whole number with thin spaces between thousands, from five digits on.
+
+    >>> whole(9999)
+    '9999'
+    """
+    return str(value) if abs(value) < 10_000 else f"{value:,}".replace(",", "\u202f")
 
 
 def duration(seconds: float) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pandas as pd
 
 from analysis.costs import EVERYTHING, network_epochs_unshared
-from analysis.numerals import NOTHING, count, duration, number, p_value, percent, plain, span
+from analysis.numerals import NOTHING, count, duration, number, p_value, percent, plain, span, whole
 from analysis.overview import Overview
 from analysis.statistics import KINDS
 from analysis.tables import CONTROL
@@ -19,17 +19,21 @@ PARITY_OF: Final = {"train_loss": "loss", "test_loss": ""}
 """Loss kind whose epochs to parity stand beside another: only `loss` and `val_loss` have epochs."""
 
 
-def arm_rows(overview: Overview, kind: str) -> list[dict[str, str]]:
-    """Return the cells of the table of arms for one loss kind, the control first."""
+def arm_rows(overview: Overview, kind: str) -> list[dict[str, Any]]:
+    """Return the cells of the table of arms for one loss kind, the control first.
+
+    A cell is a text, or a text and what stands small below it.
+    """
     champions = overview.champions.set_index("arm")
     rows = []
     if CONTROL in overview.arms and kind in champions.columns:
         loss = number(float(champions.loc[[CONTROL], kind].iloc[0]))
         finished = str(int(champions.loc[[CONTROL], "n"].iloc[0]))
-        blank = dict.fromkeys(("mean", "median", "t", "wilcoxon", "d", "wins", "worst", "best"), "")
+        blank = dict.fromkeys(("t", "wilcoxon", "d", "wins"), "")
+        blanks = dict.fromkeys(("mean", "median", "worst", "best"), ("", ""))
         parity = parity_text(overview, CONTROL, kind)
-        rows.append({"arm": CONTROL, "n": finished, "loss": loss, **blank, "parity": parity})
-        rows[0]["class"] = "control"
+        row = {"arm": CONTROL, "n": finished, "loss": loss, "parity": parity, "class": "control"}
+        rows.append({**row, **blank, **blanks})
     return rows + [_arm_row(overview, row) for row in overview.rows(kind)]
 
 
@@ -52,31 +56,34 @@ def champion_rows(overview: Overview) -> list[dict[str, str]]:
     return rows
 
 
-def parity_text(overview: Overview, arm: str, kind: str) -> str:
+def parity_text(overview: Overview, arm: str, kind: str) -> tuple[str, str]:
     """Return the median epochs to parity, with how many trials got there if not all did."""
     parity = overview.parity
     own = parity.loc[parity["arm"].eq(arm) & parity["kind"].eq(PARITY_OF.get(kind, kind))]
     own = own.loc[own["target"].notna()]
     reached = int(own["parity"].count())
     if own.empty:
-        return NOTHING
+        return NOTHING, ""
     if not reached:
-        return "never"
+        return "never", ""
     text = f"{own['parity'].median():.2f} K"
-    return text if reached == len(own) else f"{text} ({reached} of {len(own)})"
+    return text, "" if reached == len(own) else f"{reached} of {len(own)}"
 
 
 def facts(overview: Overview) -> list[tuple[str, str]]:
     """Return the run in a few figures: value and what it counts."""
     ran = overview.costs.loc[overview.costs["arm"].eq(EVERYTHING), "network_epochs"]
     members = int(overview.failures["what"].eq("member").sum())
+    trials = int(overview.failures["what"].eq("trial").sum())
+    failed = [(str(trials), "failed trials of an arm")] if trials else []
     return [
         (str(overview.trials), "trial" if overview.trials == 1 else "trials"),
         (str(len(overview.arms)), "arm" if len(overview.arms) == 1 else "arms"),
         (str(overview.population), "networks a population"),
         (str(overview.epochs), "epoch (K)" if overview.epochs == 1 else "epochs (K)"),
-        (f"{int(ran.sum()):,}".replace(",", "\u202f"), "network-epochs trained"),
+        (whole(int(ran.sum())), "network-epochs trained"),
         (str(members), "failed member" if members == 1 else "failed members"),
+        *failed,
     ]
 
 
@@ -86,7 +93,7 @@ def cost_rows(overview: Overview) -> list[dict[str, str]]:
         {
             "arm": "all, each task once" if row["arm"] == EVERYTHING else row["arm"],
             "tasks": str(row["tasks"]),
-            "network_epochs": str(row["network_epochs"]),
+            "network_epochs": whole(row["network_epochs"]),
             "wall": duration(row["wall_s"]),
             "cpu": duration(row["cpu_s"]),
             "memory": f"{row['peak_memory_mb']:.0f} MB"
@@ -103,8 +110,8 @@ def cost_sentence(overview: Overview) -> str:
     unshared = network_epochs_unshared(overview.costs)
     saved = percent(1 - ran / unshared, 0, sign=False) if unshared else percent(0.0, 0)
     text = (
-        f"{ran} network-epochs were trained where {unshared} would have been without shared "
-        f"segments: {saved} saved."
+        f"{whole(ran)} network-epochs were trained where {whole(unshared)} would have been "
+        f"without shared segments: {saved} saved."
     )
     took = duration(overview.elapsed_s)
     return text + (f" From the first task's start to the last one's end: {took}, pauses included."
@@ -195,7 +202,7 @@ def arms_table(overview: Overview) -> pd.DataFrame:
 _FAILURE_COLUMNS: Final = ("arm", "status", "reason", "log")
 
 
-def _arm_row(overview: Overview, row: Any) -> dict[str, str]:
+def _arm_row(overview: Overview, row: Any) -> dict[str, Any]:
     """Return the cells of one arm and loss kind."""
     trend = ("better" if row.mean > 0 else "worse") if is_clear(row) else ""
     some = row.n > 0
@@ -204,14 +211,14 @@ def _arm_row(overview: Overview, row: Any) -> dict[str, str]:
         "arm": row.arm,
         "n": str(row.n),
         "loss": number(row.arm_loss),
-        "mean": f"{percent(row.mean)} {span(row.low, row.high)}".strip(),
-        "median": f"{percent(row.median)} {span(row.median_low, row.median_high)}".strip(),
+        "mean": (percent(row.mean), span(row.low, row.high)),
+        "median": (percent(row.median), span(row.median_low, row.median_high)),
         "t": p_value(row.t_p_holm),
         "wilcoxon": p_value(row.wilcoxon_p_holm),
         "d": number(row.cohens_d, 2),
         "wins": f"{row.wins} of {row.n}" if some else NOTHING,
-        "worst": f"{percent(row.worst)} (trial {row.worst_trial})" if some else NOTHING,
-        "best": f"{percent(row.best)} (trial {row.best_trial})" if some else NOTHING,
+        "worst": (percent(row.worst), f"trial {row.worst_trial}" if some else ""),
+        "best": (percent(row.best), f"trial {row.best_trial}" if some else ""),
         "parity": parity_text(overview, row.arm, row.kind),
     }
 

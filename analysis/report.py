@@ -153,10 +153,11 @@ def _lineage_picture(numbers: Overview, tables: dict[str, pd.DataFrame]) -> list
             "lineage",
             f"Who descends from whom: {arm}, trial {family.trial}",
             "Members by segment, the best on top, with lines from their parents; colour and shape "
-            "are the species. The ring is the champion, dark lines its ancestry.",
+            "are the species. The ring is the champion, heavy lines its ancestry.",
             f"Family tree of {arm} in trial {family.trial}. The champion descends from "
             f"{count(len(ancestors), 'member')} of the first segment: {founders}.",
             lineage_figure(family),
+            lineage_figure(family, width=4.4),
         )
     ]
 

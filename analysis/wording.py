@@ -83,10 +83,10 @@ def verdict(overview: Overview) -> str:
 
 
 def cautions(overview: Overview) -> list[str]:
-    """Return what a reader must know before believing the numbers, a sentence each."""
+    """Return what a reader must know before believing the tables, a sentence each."""
     notes = []
     rows = overview.summary
-    used = rows.loc[rows["n"].gt(0)]
+    used = rows.loc[rows["n"].gt(0) & rows["kind"].isin([held_out_kind(overview), "train_loss"])]
     if len(used) and used["n"].min() < SMALLEST_SAMPLE:
         notes.append(f"Below {SMALLEST_SAMPLE} trials there is neither interval nor test.")
     if used["method"].eq("t").any():
@@ -131,8 +131,8 @@ def _lead(overview: Overview, arm: str, kind: str, others: int) -> str:
         return f"{arm}{of_all} {verb} the {loss} by {_size(row)} against the control {evidence}"
     if others > 1:
         return (
-            f"No arm can be told from the control by its {loss}: for {arm}, the best of "
-            f"{others}, it is {_size(row)} {_word(row)} {evidence}"
+            f"No arm lowers the {loss} beyond chance: for {arm}, the best of {others}, it is "
+            f"{_size(row)} {_word(row)} {evidence}"
         )
     return (
         f"{arm} cannot be told from the control by its {loss}: {_size(row)} {_word(row)} {evidence}"

@@ -14,13 +14,14 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from apps.files import DamagedFile, read_limited, sha256, write_atomic
+from apps.genetics.weights import cast_like
 
 Array = NDArray[Any]
 
 LARGEST: Final = 64 * 2**30
 """Bytes read from a checkpoint at most."""
 
-_GROUPS: Final = ("weights", "optimizer", "random")
+_GROUPS: Final = ("weights", "optimizer", "random", "average")
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,20 @@ class Checkpoint:
         weights: name -> array, in the network's order; the learnt arrays and running statistics.
         optimizer: its variables, in its own order; empty for a fresh one.
         random: states of the network's random layers, in the network's order.
-        notes: anything plain that belongs to the state.
+        average: the running average of the weights in float64; empty if there is none.
+        averaged: how many networks the average holds.
     """
 
     weights: Mapping[str, Array]
     optimizer: Mapping[str, Array] = field(default_factory=dict)
     random: Mapping[str, Array] = field(default_factory=dict)
-    notes: Mapping[str, Any] = field(default_factory=dict)
+    average: Mapping[str, Array] = field(default_factory=dict)
+    averaged: int = 0
+
+    @property
+    def network(self) -> Mapping[str, Array]:
+        """The network that the member stands for: its average if it has one, else its weights."""
+        return cast_like(self.average, self.weights) if self.average else self.weights
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> str:
@@ -55,7 +63,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> str:
         for name, array in getattr(checkpoint, group).items()
     }
     # The format does not keep the order of its arrays, and their order is part of the state.
-    header = {"order": json.dumps(list(tensors)), "notes": json.dumps(dict(checkpoint.notes))}
+    header = {"order": json.dumps(list(tensors)), "averaged": str(checkpoint.averaged)}
     content = save(tensors, metadata=header)
     write_atomic(path, content)
     return sha256(content)
@@ -80,14 +88,14 @@ def load_checkpoint(path: Path, expected: str | None = None) -> Checkpoint:
     try:
         tensors = load(content)
         header = _metadata(content)
-        order, notes = json.loads(header["order"]), json.loads(header["notes"])
+        order, averaged = json.loads(header["order"]), int(header["averaged"])
         groups: dict[str, dict[str, Array]] = {group: {} for group in _GROUPS}
         for key in order:
             group, name = key.split("/", 1)
             groups[group][name] = tensors[key]
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
         raise DamagedFile(f"{path}: not a checkpoint of heterosis: {error}") from error
-    return Checkpoint(**groups, notes=notes)
+    return Checkpoint(**groups, averaged=averaged)
 
 
 def _metadata(content: bytes) -> dict[str, str]:

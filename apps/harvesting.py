@@ -2,48 +2,64 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from apps.checkpoints import load_checkpoint
+from apps.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from apps.costs import Stopwatch
 from apps.errors import HeterosisError
 from apps.files import sha256_file
+from apps.genetics.harvest import greedy_soup, uniform_soup
 from apps.genetics.selection import rank
+from apps.genetics.weights import Weights
 from apps.mating import fitness_of, need_survivors
+from apps.merging import Address, align_parents, restored
 from apps.messages import (
+    CheckpointRef,
     ExportResult,
     ExportTask,
     Failure,
     HarvestResult,
     HarvestTask,
+    MatingPlan,
     TrainResult,
     Workplace,
     fingerprint,
 )
-from apps.networks import assign, named_weights
-from apps.programs import program
-from apps.results import save_result
+from apps.programs import Program, program
+from apps.results import CHECKPOINT, save_result
 from apps.runtime import load_keras
+from apps.training import final_metrics
 
 CHAMPION: Final = "champion.keras"
 
 
 def harvest(
-    task: HarvestTask, population: Sequence[TrainResult | Failure], place: Workplace
+    task: HarvestTask,
+    population: Sequence[TrainResult | Failure],
+    earlier: MatingPlan | None,
+    place: Workplace,
 ) -> HarvestResult:
-    """Choose the champion of a finished population by its fitness, and store the choice.
+    """Make one network of a finished population, and store it or the choice of it.
+
+    The best member is the champion, unless the mean of a species (`mean`), or the greedy mean of
+    those members that lower its validation loss (`greedy`), has a better fitness still. Nothing is
+    trained, and the test data choose nothing.
 
     Args:
-        task: what to minimise.
+        task: what to minimise, and how to merge.
         population: the members' results, by member number.
+        earlier: the last mating, which says who is of one species; None: all are.
         place: the run directory.
 
     Raises:
         TooFewSurvivors: no member has a finite fitness.
+        DamagedFile: a member's checkpoint is not what its record says.
     """
     watch = Stopwatch()
     fitness = [fitness_of(member, task.fitness) for member in population]
@@ -52,17 +68,106 @@ def harvest(
     champion = population[best]
     if isinstance(champion, Failure):
         raise HeterosisError("a failed member has no finite fitness and cannot be the best")
+    mark = fingerprint(task, [*population, *([earlier] if earlier else [])])
     result = HarvestResult(
-        fingerprint=fingerprint(task, population),
-        method=task.method,
+        fingerprint=mark,
+        method="best",
         members=(best,),
         fitness=fitness[best],
         final=champion.final,
         checkpoint=champion.checkpoint,
         cost=watch.cost(),
     )
+    merged = _best_merge(task, population, fitness, _species(task, earlier), place)
+    if merged is not None and merged.fitness < result.fitness:
+        path = f"{task.folder}/{CHECKPOINT}"
+        digest = save_checkpoint(Path(place.root) / path, Checkpoint(merged.weights))
+        result = replace(
+            result,
+            method=task.method,
+            members=merged.members,
+            fitness=merged.fitness,
+            final=merged.final,
+            checkpoint=CheckpointRef(path, digest),
+        )
+    result = replace(result, cost=watch.cost())
     save_result(Path(place.root) / task.folder, result)
     return result
+
+
+@dataclass(frozen=True)
+class _Merge:
+    """A network made of the members of one species."""
+
+    weights: Weights
+    members: tuple[int, ...]
+    fitness: float
+    final: dict[str, float]
+
+
+def _species(task: HarvestTask, earlier: MatingPlan | None) -> list[int]:
+    if earlier is None:
+        return [0] * task.members
+    return [child.species for child in earlier.children]
+
+
+def _best_merge(
+    task: HarvestTask,
+    population: Sequence[TrainResult | Failure],
+    fitness: list[float],
+    species: list[int],
+    place: Workplace,
+) -> _Merge | None:
+    if task.method == "best":
+        return None
+    holder = program(task.data, task.network, task.training, task.seed, place)
+    merges = []
+    for label in sorted(set(species)):
+        members = [
+            member
+            for member in rank(fitness)
+            if species[member] == label and math.isfinite(fitness[member])
+        ]
+        if len(members) > 1:
+            merges.append(_merge(task, population, fitness, members, holder, place))
+    finite = [merge for merge in merges if math.isfinite(merge.fitness)]
+    return min(finite, key=lambda merge: merge.fitness, default=None)
+
+
+def _merge(
+    task: HarvestTask,
+    population: Sequence[TrainResult | Failure],
+    fitness: list[float],
+    members: list[int],
+    holder: Program,
+    place: Workplace,
+) -> _Merge:
+    refs = [member.checkpoint for member in _trained(population, members)]
+    networks = [load_checkpoint(Path(place.root) / ref.path, ref.sha256).network for ref in refs]
+    # The harvest comes after the last epoch, which nothing else is addressed by.
+    address = Address(task.seed, task.trial, task.epochs, 0)
+    aligned = align_parents(holder, networks, task.align, address)
+    losses = [fitness[member] for member in members]
+    if task.method == "greedy":
+        soup = greedy_soup(
+            aligned,
+            losses,
+            lambda weights: holder.loss_of(holder.refreshed(weights), "validation")["loss"],
+        )
+    else:
+        soup = uniform_soup(aligned, losses)
+    chosen = [aligned[each] for each in soup.members]
+    weights = restored(holder, soup.weights, chosen, task.repair)
+    holder.put(weights)
+    final = final_metrics(holder)
+    names = tuple(sorted(members[each] for each in soup.members))
+    return _Merge(weights, names, final[task.fitness], final)
+
+
+def _trained(
+    population: Sequence[TrainResult | Failure], members: Sequence[int]
+) -> list[TrainResult]:
+    return [found for each in members if isinstance(found := population[each], TrainResult)]
 
 
 def export(task: ExportTask, place: Workplace) -> ExportResult:
@@ -77,7 +182,7 @@ def export(task: ExportTask, place: Workplace) -> ExportResult:
     keras = load_keras(place.threads)
     holder = program(task.data, task.network, task.training, task.seed, place)
     stored = load_checkpoint(root / task.checkpoint.path, task.checkpoint.sha256)
-    assign(named_weights(holder.model), stored.weights)
+    holder.put(stored.network)
     path = root / task.folder / CHAMPION
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".new-{CHAMPION}")

@@ -88,6 +88,60 @@ class OperatorSpec:
     params: Params = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class CrossoverSpec:
+    """How parents become one network.
+
+    Attributes:
+        name: a registered crossover or a plug-in.
+        params: its settings.
+        align: whether parents are permuted onto the first one before: by their weights, or by
+            their activations on a probe batch.
+        repair: whether the merge's units get back the spread that the parents' units had.
+    """
+
+    name: str
+    params: Params = field(default_factory=dict)
+    align: Literal["none", "weights", "activations"] = "none"
+    repair: bool = False
+
+
+@dataclass(frozen=True)
+class AverageSpec:
+    """An average of a member's weights along its own path.
+
+    Attributes:
+        kind: `swa`, the mean over epochs, or `ema`, an exponential average.
+        after_epoch: the first epoch that counts is the one after this many.
+        decay: of the exponential average, an epoch.
+    """
+
+    kind: Literal["swa", "ema"]
+    after_epoch: int
+    decay: float = 0.0
+
+
+@dataclass(frozen=True)
+class SpeciesSpec:
+    """How a population is divided into species, and how these breed.
+
+    Attributes:
+        distance: between members; a registered one.
+        method: a registered way to find species, and its settings.
+        temperature: of the shared fitness, see `apps.genetics.reproduction`.
+        minimum_size: smaller species do not breed.
+        elitism: whether the champion of a species goes on unchanged.
+        between: probability of a parent from another species.
+    """
+
+    distance: OperatorSpec
+    method: OperatorSpec
+    temperature: float = 1.0
+    minimum_size: int = 1
+    elitism: bool = True
+    between: float = 0.0
+
+
 # ------------------------------------------------------------------------------------- results
 @dataclass(frozen=True)
 class CheckpointRef:
@@ -161,7 +215,8 @@ class ChildPlan:
         parents: the parents' networks, best first.
         members: the parents' member numbers.
         fitness: the parents' fitness, lower is better.
-        optimizer: networks whose optimiser state it inherits; empty for a fresh one.
+        optimizer: networks whose optimiser states it inherits, averaged if there are several;
+            empty for a fresh one.
         mutate: False for a child that stays the merge itself.
         species: the species it is born into.
     """
@@ -177,12 +232,24 @@ class ChildPlan:
 
 
 @dataclass(frozen=True)
+class Representative:
+    """The network that stands for a species."""
+
+    species: int
+    checkpoint: CheckpointRef
+
+
+@dataclass(frozen=True)
 class MatingPlan:
     """The result of a `MateTask`: the ranking, and a plan for every child.
 
     Attributes:
         order: members from best to worst, those without a finite fitness last.
         species: the species of each member, by member number; -1 for a failed one.
+        representatives: the network that stands for each species at the next halt.
+        next_species: the first species number never used so far.
+        merges: what was measured between the first two parents of each merge: `distance_raw`,
+            `distance_aligned`, `barrier_raw`, `barrier_aligned`; NaN where it cannot be.
     """
 
     fingerprint: str
@@ -190,6 +257,9 @@ class MatingPlan:
     species: tuple[int, ...]
     children: tuple[ChildPlan, ...]
     cost: Cost
+    representatives: tuple[Representative, ...] = ()
+    next_species: int = 1
+    merges: tuple[dict[str, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -244,7 +314,7 @@ class Restart:
 class Offspring:
     """Start from a merge of parents, mutated."""
 
-    crossover: OperatorSpec
+    crossover: CrossoverSpec
     mutation: OperatorSpec
     plan: ChildPlan | None = None
     kind: Literal["offspring"] = "offspring"
@@ -257,8 +327,11 @@ Start = Fresh | Continue | Restart | Offspring
 class TrainTask:
     """Train one member from the end of epoch `first_epoch` to the end of `last_epoch`.
 
-    `folder` is where the result goes; it is not part of the fingerprint. `start` has its
-    checkpoint or plan filled in by `resolve` when the upstream result is known.
+    Attributes:
+        start: has its checkpoint or plan filled in by `resolve` when the upstream result is known.
+        folder: where the result goes; not part of the fingerprint.
+        average: when given, the member's network is this average of its weights.
+        rates: factor on the learning rate for every epoch of the segment; empty for 1 throughout.
     """
 
     seed: int
@@ -271,6 +344,8 @@ class TrainTask:
     training: TrainingSpec
     start: Start
     folder: str = field(metadata=_PLACE)
+    average: AverageSpec | None = None
+    rates: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -280,9 +355,17 @@ class MateTask:
     Attributes:
         epoch: completed epochs at the halt.
         fitness: the key of `TrainResult.final` to be minimised.
-        parents: number of survivors, T.
-        optimizer: `fresh`, or `inherit` the first parent's state.
-        members: population size N; upstream results come in member order.
+        members: population size N. Upstream come the members in their order and, where species
+            last over halts, the mating plan before.
+        mating: `all` survivors are merged into one network, or `pairs` of them into as many as
+            there are pairs, or parents are chosen within `species`.
+        parents: number of survivors, T; with species, parents of one child.
+        optimizer: a child's state is `fresh`, the first parent's (`inherit`), that of the member
+            whose number it takes (`own`), or the parents' `average`.
+        spare_first: whether the first child of a merge stays unmutated.
+        species: how to find species; only for that kind of mating.
+        crossover: with which the children are made: it is measured as it will be aligned.
+        measure: whether distances and loss barriers between parents are measured.
     """
 
     seed: int
@@ -290,20 +373,45 @@ class MateTask:
     epoch: int
     members: int
     fitness: str
+    mating: Literal["all", "pairs", "species"]
     parents: int
     selection: OperatorSpec
-    optimizer: Literal["fresh", "inherit"]
+    optimizer: Literal["fresh", "inherit", "own", "average"]
+    spare_first: bool
+    species: SpeciesSpec | None
+    crossover: CrossoverSpec
+    measure: bool
+    data: DataSpec
+    network: NetworkSpec
+    training: TrainingSpec
     folder: str = field(metadata=_PLACE)
 
 
 @dataclass(frozen=True)
 class HarvestTask:
-    """Make one network of a finished population: the arm's champion."""
+    """Make one network of a finished population: the arm's champion.
+
+    Attributes:
+        members: population size N. Upstream come the members in their order and, if there was
+            one, the last mating plan, which says who is of one species.
+        method: the `best` member, or the `mean` or `greedy` mean of a species where that is
+            better yet.
+        align: whether the members are permuted onto the best one before, and by what.
+        repair: whether the merge's units get back the spread that the members' units had.
+        epochs: completed epochs, all of them.
+    """
 
     seed: int
     trial: int
+    members: int
     fitness: str
-    method: Literal["best"]
+    method: Literal["best", "mean", "greedy"]
+    align: Literal["none", "weights", "activations"]
+    repair: bool
+    epochs: int
+    data: DataSpec
+    network: NetworkSpec
+    training: TrainingSpec
     folder: str = field(metadata=_PLACE)
 
 
@@ -342,16 +450,19 @@ class Workplace:
     checkpoint_every_s: float = 600.0
 
 
-def population(upstream: Upstream) -> list[TrainResult | Failure]:
-    """Return the upstream outcomes as the members they are.
+def population(
+    upstream: Upstream, members: int
+) -> tuple[list[TrainResult | Failure], MatingPlan | None]:
+    """Return the upstream outcomes as a population and the mating plan that came before it.
 
     Raises:
-        HeterosisError: one is no member (a bug of the driver).
+        HeterosisError: they are something else (a bug of the driver).
     """
-    members = [outcome for outcome in upstream if isinstance(outcome, TrainResult | Failure)]
-    if len(members) < len(upstream):
-        raise HeterosisError("a population is made of trained members and failures only")
-    return members
+    found = [each for each in upstream[:members] if isinstance(each, TrainResult | Failure)]
+    plans = [each for each in upstream[members:] if isinstance(each, MatingPlan)]
+    if len(found) != members:
+        raise HeterosisError(f"a population of {members} was to come, {len(found)} did")
+    return found, plans[0] if plans else None
 
 
 def resolve(task: TrainTask, upstream: Result) -> TrainTask:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from apps.checkpoints import Checkpoint
 from apps.datasets import Dataset, load_dataset
 from apps.errors import HeterosisError, UserError
+from apps.genetics.permutation import PermutationSpec
 from apps.messages import DataSpec, NetworkSpec, Params, TrainingSpec, Workplace, to_json
 from apps.networks import (
     Array,
@@ -30,14 +31,17 @@ from apps.networks import (
 )
 from apps.runtime import load_keras
 from apps.streams import seed_integer
+from apps.symmetries import permutation_spec
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-Part = Literal["train", "validation", "test"]
+Part = Literal["train", "validation", "test", "probe"]
+"""Parts of the data; the probe is the beginning of the training set."""
 
 EVALUATION_BATCH: Final = 500
 _BLOCK: Final = 10 * EVALUATION_BATCH
+_WHOLE: Final = slice(None)
 _PROGRAMS_A_THREAD: Final = 4
 
 _local = threading.local()
@@ -71,6 +75,8 @@ class Program:
         self._keras = load_keras(place.threads)
         self.model = self._build(0)
         self.model.optimizer.build(self.model.trainable_variables)
+        self._rate = _own_rate(self.model.optimizer)
+        self._spec: PermutationSpec | None = None
         self._fresh_optimizer = read(named_optimizer_states(self.model))
         self._tensors = _tensors(self._data, data, seed)
         self._try_shapes()
@@ -94,20 +100,93 @@ class Program:
             checkpoint: weights and, to go on, optimiser and random states.
             random_layers: seeds the random layers when the checkpoint has no states of them.
         """
-        assign(named_weights(self.model), checkpoint.weights)
+        self.put(checkpoint.weights)
         assign(named_optimizer_states(self.model), checkpoint.optimizer or self._fresh_optimizer)
         states = named_random_states(self.model)
         assign(states, checkpoint.random or _fresh_random(states, random_layers))
 
+    def put(self, weights: Mapping[str, Array]) -> None:
+        """Put weights in and leave optimiser and random states as they are."""
+        assign(named_weights(self.model), weights)
+
+    def weights(self) -> dict[str, Array]:
+        """Return the member's weights, as copies."""
+        return read(named_weights(self.model))
+
     def state(self) -> Checkpoint:
         """Return the member's whole state, as copies."""
         return Checkpoint(
-            weights=read(named_weights(self.model)),
+            weights=self.weights(),
             optimizer=read(named_optimizer_states(self.model)),
             random=read(named_random_states(self.model)),
         )
 
+    # ------------------------------------------------------------------------ other networks
+    @property
+    def spec(self) -> PermutationSpec:
+        """The symmetries of the network.
+
+        Raises:
+            UserError: a layer's are not known; the message says what still works.
+        """
+        if self._spec is None:
+            self._spec = permutation_spec(self.model)
+        return self._spec
+
+    def loss_of(self, weights: Mapping[str, Array], part: Part) -> dict[str, float]:
+        """Return loss and metrics of other weights of this architecture on a part of the data.
+
+        The weights stay in: what the member was must be put in again.
+        """
+        self.put(weights)
+        return self.evaluate(part)
+
+    def predictions(self, weights: Mapping[str, Array]) -> Array:
+        """Return the outputs of other weights on the probe [samples, ...]; the weights stay in."""
+        self.put(weights)
+        x, _ = self._arrays("probe")
+        return np.asarray(self.model.predict(x, batch_size=EVALUATION_BATCH, verbose=0))
+
+    def refreshed(self, weights: Mapping[str, Array]) -> dict[str, Array]:
+        """Return weights whose running statistics are those of the training data.
+
+        The statistics of an averaged or merged network are not the average of its parents': one
+        pass over the training data in their usual mode of training measures them anew. Nothing
+        but the statistics changes. Without batch normalisation the weights are returned as given.
+
+        Reference: Izmailov et al., arXiv:1803.05407, section 3.2 (there for SWA).
+        """
+        if not self.statistics:
+            return dict(weights)
+        kept = self.state()
+        self.put(weights)
+        for start in range(0, self.samples - self._batch_size + 1, self._batch_size):
+            x, _ = self._arrays("train", slice(start, start + self._batch_size))
+            self.model(x, training=True)
+        measured = self.weights()
+        self.load(kept, np.random.default_rng(0))
+        return {
+            name: measured[name] if name in self.statistics else np.array(array)
+            for name, array in weights.items()
+        }
+
     # ------------------------------------------------------------------------------ training
+    def set_rate(self, factor: float) -> None:
+        """Set the learning rate to a multiple of the optimiser's own.
+
+        Raises:
+            UserError: the optimiser has a schedule of its own.
+        """
+        optimizer = self.model.optimizer
+        if self._rate is None:
+            if factor == 1.0:
+                return
+            raise UserError(
+                "a schedule is set for an optimizer that was compiled with a schedule of its own; "
+                "leave one of them out"
+            )
+        optimizer.learning_rate.assign(self._rate * factor)
+
     @property
     def statistics(self) -> frozenset[str]:
         """Names of the arrays that are not learnt: running means and variances, counters."""
@@ -163,7 +242,9 @@ class Program:
         return self._metrics()
 
     def _fused_evaluation(self, part: Part) -> dict[str, float]:
-        x, y = self._tensors[part]
+        x, y = self._tensors["train" if part == "probe" else part]
+        if part == "probe":
+            x, y = x[:_BLOCK], y[:_BLOCK]
         self.model.reset_metrics()
         for start in range(0, len(x), _BLOCK):
             self._evaluate_block(x[start : start + _BLOCK], y[start : start + _BLOCK])
@@ -199,7 +280,7 @@ class Program:
         return 1 + max(int(np.max(part)) for part in parts)
 
     def _try_shapes(self) -> None:
-        x, y = self._arrays("train", 2)
+        x, y = self._arrays("train", slice(2))
         try:
             # Makes the metrics' variables too, which must not be made inside a compiled program.
             self.model.test_step((x, y))
@@ -251,9 +332,11 @@ class Program:
             return x
         return tf.cast(x, tf.float32) * np.float32(self._data.input_scale)
 
-    def _arrays(self, part: Part, count: int | None = None) -> tuple[Array, Array]:
-        x = getattr(self._data, f"x_{part}")[:count]
-        y = getattr(self._data, f"y_{part}")[:count]
+    def _arrays(self, part: Part, chosen: slice = _WHOLE) -> tuple[Array, Array]:
+        if part == "probe":
+            part, chosen = "train", slice(_BLOCK)
+        x = getattr(self._data, f"x_{part}")[chosen]
+        y = getattr(self._data, f"y_{part}")[chosen]
         scale = self._data.input_scale
         return (x if scale == 1.0 else x.astype(np.float32) * np.float32(scale)), y
 
@@ -281,7 +364,7 @@ def program(
 def _tensors(data: Dataset, spec: DataSpec, seed: int) -> dict[str, tuple[Any, Any]]:
     import tensorflow as tf
 
-    parts: tuple[Part, ...] = ("train", "validation", "test")
+    parts = ("train", "validation", "test")
     key = to_json(spec) + str(seed).encode()
     with _tensor_lock:
         if key not in _tensor_cache:
@@ -300,6 +383,12 @@ def _tensors(data: Dataset, spec: DataSpec, seed: int) -> dict[str, tuple[Any, A
 def _evaluate(model: Any, x: Array, y: Array) -> dict[str, float]:
     results = model.evaluate(x, y, batch_size=EVALUATION_BATCH, verbose=0, return_dict=True)
     return {name: float(value) for name, value in results.items()}
+
+
+def _own_rate(optimizer: Any) -> float | None:
+    # A schedule object has no value to assign to.
+    rate = getattr(optimizer, "_learning_rate", None)
+    return float(np.array(rate)) if hasattr(rate, "assign") else None
 
 
 def _fresh_random(states: dict[str, Any], rng: np.random.Generator) -> dict[str, Array]:

@@ -131,11 +131,11 @@ def _compute(task: Task, place: Workplace, upstream: Sequence[Outcome]) -> Resul
         case MateTask():
             from apps import mating
 
-            return mating.plan_mating(task, population(upstream), place)
+            return mating.plan_mating(task, *population(upstream, task.members), place)
         case HarvestTask():
             from apps import harvesting
 
-            return harvesting.harvest(task, population(upstream), place)
+            return harvesting.harvest(task, *population(upstream, task.members), place)
         case ExportTask():
             from apps import harvesting
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +16,10 @@ from apps.breeding import breed
 from apps.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from apps.costs import Stopwatch
 from apps.errors import HeterosisError
+from apps.genetics import averaging
+from apps.genetics.weights import cast_like
 from apps.messages import (
+    AverageSpec,
     CheckpointRef,
     Continue,
     EpochRecord,
@@ -27,6 +31,7 @@ from apps.messages import (
     Workplace,
     fingerprint,
 )
+from apps.networks import Array
 from apps.programs import Program, program
 from apps.results import CHECKPOINT, forget_partial, load_partial, save_partial, save_result
 from apps.stopping import Stopped, stopping
@@ -58,12 +63,13 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
     mark = fingerprint(task)
     folder = Path(place.root) / task.folder
     member = program(task.data, task.network, task.training, task.seed, place)
-    records, start = _put_in(member, task, place, folder, mark)
+    records, start, average = _put_in(member, task, place, folder, mark)
     reason = ""
     saved = time.monotonic()
     for epoch in range(task.first_epoch + len(records), task.last_epoch):
         record = _one_epoch(member, task, epoch)
         records.append(record)
+        average.add(member, record.epoch)
         losses = {name: record.metrics[name] for name in ("loss", "val_loss")}
         bad = [name for name, value in losses.items() if not math.isfinite(value)]
         if bad:
@@ -72,12 +78,14 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
         if record.epoch == task.last_epoch:
             break
         if stopping.is_set() or time.monotonic() - saved >= place.checkpoint_every_s:
-            save_partial(folder, mark, member.state(), records, start)
+            save_partial(folder, mark, average.with_state(member), records, start)
             saved = time.monotonic()
         if stopping.is_set():
             raise Stopped(f"stopped after epoch {record.epoch}")
-    final = _finish(member, records, reason)
-    digest = save_checkpoint(folder / CHECKPOINT, member.state())
+    state = average.with_state(member, refresh=True)
+    member.put(state.network)
+    final = _finish(member, records, bool(state.average), reason)
+    digest = save_checkpoint(folder / CHECKPOINT, state)
     result = TrainResult(
         fingerprint=mark,
         member=task.member,
@@ -124,9 +132,37 @@ def epoch_order(task: TrainTask, epoch: int, samples: int) -> NDArray[np.int64]:
     return rng.permutation(samples)
 
 
+class _Average:
+    """The average of a member along its path, or none."""
+
+    def __init__(self, spec: AverageSpec | None, begun: Checkpoint) -> None:
+        self._spec = spec
+        goes_on = spec is not None and bool(begun.average)
+        self._average: Mapping[str, Array] = begun.average if goes_on else {}
+        self._count = begun.averaged if goes_on else 0
+
+    def add(self, member: Program, epoch: int) -> None:
+        if self._spec is None or epoch <= self._spec.after_epoch:
+            return
+        weights = member.weights()
+        if self._spec.kind == "ema" and self._count:
+            self._average = averaging.ema(self._average, weights, self._spec.decay)
+        else:
+            self._average = averaging.running_mean(self._average, weights, self._count)
+        self._count += 1
+
+    def with_state(self, member: Program, refresh: bool = False) -> Checkpoint:
+        """Return the member's state with the average, whose statistics may be measured anew."""
+        average = self._average
+        if average and refresh and member.statistics:
+            measured = member.refreshed(cast_like(average, member.weights()))
+            average = {**average, **{name: measured[name] for name in member.statistics}}
+        return replace(member.state(), average=average, averaged=self._count)
+
+
 def _put_in(
     member: Program, task: TrainTask, place: Workplace, folder: Path, mark: str
-) -> tuple[list[EpochRecord], dict[str, float]]:
+) -> tuple[list[EpochRecord], dict[str, float], _Average]:
     random_layers = stream(
         task.seed,
         Purpose.RANDOM_LAYERS,
@@ -137,14 +173,17 @@ def _put_in(
     partial = load_partial(folder, mark)
     if partial is not None:
         member.load(partial.state, random_layers)
-        return list(partial.records), partial.start
-    member.load(_initial_state(member, task, place), random_layers)
+        return list(partial.records), partial.start, _Average(task.average, partial.state)
+    begun = _initial_state(member, task, place)
+    member.load(begun, random_layers)
+    average = _Average(task.average, begun)
     if not isinstance(task.start, Offspring):
-        return [], {}
-    return [], {
+        return [], {}, average
+    losses = {
         "loss": member.evaluate("train")["loss"],
         "val_loss": member.evaluate("validation")["loss"],
     }
+    return [], losses, average
 
 
 def _initial_state(member: Program, task: TrainTask, place: Workplace) -> Checkpoint:
@@ -153,28 +192,53 @@ def _initial_state(member: Program, task: TrainTask, place: Workplace) -> Checkp
             rng = stream(task.seed, Purpose.INITIAL_WEIGHTS, trial=task.trial, member=task.member)
             return Checkpoint(member.initial_weights(seed_integer(rng)))
         case Offspring() as start:
-            return breed(task, start, place, member.statistics)
+            return breed(task, start, place, member)
         case Continue(checkpoint=ref) | Restart(checkpoint=ref):
             if ref is None:
                 raise HeterosisError("a start is resolved before a member is trained")
             stored = load_checkpoint(Path(place.root) / ref.path, ref.sha256)
-            return stored if isinstance(task.start, Continue) else Checkpoint(stored.weights)
+            return stored if isinstance(task.start, Continue) else Checkpoint(stored.network)
 
 
 def _one_epoch(member: Program, task: TrainTask, epoch: int) -> EpochRecord:
     began = time.perf_counter()
+    member.set_rate(task.rates[epoch - task.first_epoch] if task.rates else 1.0)
     trained = _standard(member.run_epoch(epoch_order(task, epoch, member.samples)))
     held_out = _standard(member.evaluate("validation"))
     metrics = trained | {f"val_{name}": value for name, value in held_out.items()}
     return EpochRecord(epoch + 1, metrics, time.perf_counter() - began)
 
 
-def _finish(member: Program, records: list[EpochRecord], reason: str) -> dict[str, float]:
-    last = dict(records[-1].metrics)
-    for part in ("train", "test"):
-        evaluated = _standard(member.evaluate(part))
-        last |= {f"{part}_{name}": value for name, value in evaluated.items()}
-    return dict.fromkeys(last, math.nan) if reason else last
+def _finish(
+    member: Program, records: list[EpochRecord], averaged: bool, reason: str
+) -> dict[str, float]:
+    if reason:
+        names = records[-1].metrics
+        others = [f"{part}_{name}" for part in ("train", "test") for name in names]
+        return dict.fromkeys([*names, *others], math.nan)
+    # An average took no step itself: its loss is that on the whole training set.
+    return final_metrics(member, None if averaged else records[-1].metrics)
+
+
+def final_metrics(
+    member: Program, last_epoch: Mapping[str, float] | None = None
+) -> dict[str, float]:
+    """Return the metrics of the network that is in a program, on the whole of every part.
+
+    Args:
+        member: holds the network.
+        last_epoch: the metrics of its last epoch of training; None for a network that was not
+            trained itself: its running `loss` is then the loss on the whole training set.
+    """
+    train, test = _standard(member.evaluate("train")), _standard(member.evaluate("test"))
+    if last_epoch is None:
+        held_out = _standard(member.evaluate("validation"))
+        last_epoch = {**train, **{f"val_{name}": value for name, value in held_out.items()}}
+    return {
+        **last_epoch,
+        **{f"train_{name}": value for name, value in train.items()},
+        **{f"test_{name}": value for name, value in test.items()},
+    }
 
 
 def _standard(metrics: dict[str, float]) -> dict[str, float]:

@@ -5,94 +5,30 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 import tomli_w
 from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
-    StringConstraints,
     ValidationError,
     model_validator,
 )
 
 from apps.errors import UserError
-from apps.genetics.crossover import CROSSOVERS
-from apps.genetics.mutation import MUTATIONS
-from apps.genetics.selection import SELECTIONS
-from apps.messages import DataSpec, NetworkSpec, OperatorSpec, TrainingSpec
+from apps.messages import DataSpec, NetworkSpec, TrainingSpec
 from apps.plugins import is_plugin, plugin_digest
-from apps.registries import check_settings, lookup
+from workflow.arms import Arm
+from workflow.settings import Name, Strict
 
 READY: Final = Path(__file__).parent / "experiments"
 """Folder of the ready experiments."""
 
 CONTROL: Final = "control"
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+.\-]*$", max_length=60)]
 
-
-class _Strict(BaseModel):
-    """A table of the experiment file: unknown keys are refused, the nearest known one is named."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keys(cls, table: Any) -> Any:
-        if isinstance(table, Mapping):
-            check_keys(table, cls.known_keys())
-        return table
-
-    @classmethod
-    def known_keys(cls) -> Sequence[str]:
-        """Keys that the table may have."""
-        return list(cls.model_fields)
-
-
-def check_keys(table: Mapping[str, Any], known: Sequence[str]) -> None:
-    """Check a table's keys.
-
-    Raises:
-        ValueError: a key is unknown; the message names it and the nearest known one.
-    """
-    for key in table:
-        if key not in known:
-            nearest = get_close_matches(key, known, n=1)
-            hint = f"did you mean {nearest[0]!r}? " if nearest else ""
-            raise ValueError(f"unknown key {key!r}; {hint}known keys are {', '.join(known)}")
-
-
-class Operator(_Strict):
-    """A registered operator or a plug-in, and its settings: `"mean"` or `{ name = ..., ... }`."""
-
-    name: str
-    params: dict[str, Any] = Field(default_factory=dict)
-
-    @property
-    def spec(self) -> OperatorSpec:
-        """The operator as it travels in messages."""
-        return OperatorSpec(self.name, self.params)
-
-
-def _operator_table(value: Any) -> Any:
-    if isinstance(value, str):
-        return {"name": value}
-    if isinstance(value, Mapping) and "params" not in value:
-        return {
-            "name": value.get("name"),
-            "params": {key: item for key, item in value.items() if key != "name"},
-        }
-    return value
-
-
-OperatorField = Annotated[Operator, BeforeValidator(_operator_table)]
-
-
-class Data(_Strict):
+class Data(Strict):
     """`[data]`: which data, and how they are split."""
 
     name: str = "fashion_mnist"
@@ -108,7 +44,7 @@ class Data(_Strict):
         return DataSpec(**self.model_dump())
 
 
-class Network(_Strict):
+class Network(Strict):
     """`[network]`: a named builder or a plug-in, and its arguments."""
 
     builder: str = "two_layer_dense"
@@ -121,7 +57,7 @@ class Network(_Strict):
         return NetworkSpec(**self.model_dump())
 
 
-class Training(_Strict):
+class Training(Strict):
     """`[training]`: epochs K, batch size, optimiser, loss, and the fitness that chooses."""
 
     epochs: int = Field(ge=1)
@@ -138,61 +74,7 @@ class Training(_Strict):
         return TrainingSpec(**self.model_dump(exclude={"epochs", "fitness"}))
 
 
-class Halt(_Strict):
-    """What is done with the population at one halt.
-
-    Attributes:
-        at: a fraction of the epochs as written, completed epochs once checked.
-        mating: `all`: the survivors are merged into one network, the parent of all children;
-            `self`: every member goes on from its own weights.
-        parents: number of survivors, T.
-    """
-
-    at: float | int
-    mating: Literal["all", "self"] = "all"
-    parents: int = Field(default=2, ge=1)
-    selection: OperatorField = Operator(name="truncation")
-    crossover: OperatorField = Operator(name="mean")
-    mutation: OperatorField = Operator(name="gaussian", params={"scale": 0.05})
-    optimizer: Literal["fresh", "inherit"] = "fresh"
-
-
-class Arm(_Strict):
-    """`[[arms]]`: one strategy. Keys of a halt that stand here hold for all of its halts."""
-
-    name: Name
-    halts: tuple[Halt, ...] = ()
-
-    @classmethod
-    def known_keys(cls) -> Sequence[str]:
-        """Keys of the table once the halts' shared keys are spread over them."""
-        return ["name", "halts"]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _spread_over_halts(cls, table: Any) -> Any:
-        if not isinstance(table, Mapping) or not isinstance(table.get("halts", []), list | tuple):
-            return table
-        shared_keys = [key for key in Halt.model_fields if key != "at"]
-        check_keys(table, ["name", "halts", *shared_keys])
-        shared = {key: table[key] for key in shared_keys if key in table}
-        halts = table.get("halts", [])
-        if shared and not halts:
-            raise ValueError(f"{next(iter(shared))!r} is set, but the arm has no halts")
-        return {
-            "halts": [
-                shared | (dict(halt) if isinstance(halt, Mapping) else {"at": halt})
-                for halt in halts
-            ],
-            **{key: value for key, value in table.items() if key == "name"},
-        }
-
-    def halt_after(self, epoch: int) -> Halt | None:
-        """Return the halt after `epoch` completed epochs, if the arm has one there."""
-        return next((halt for halt in self.halts if halt.at == epoch), None)
-
-
-class Experiment(_Strict):
+class Experiment(Strict):
     """A whole experiment: what is run, and nothing of where."""
 
     name: Name
@@ -218,58 +100,21 @@ class Experiment(_Strict):
                 f"arms: one arm named {CONTROL!r} and without halts is needed, to compare with; "
                 'add [[arms]] name = "control"'
             )
-        arms = tuple(
-            arm.model_copy(update={"halts": tuple(self._checked(arm, halt) for halt in arm.halts)})
-            for arm in self.arms
-        )
-        for arm in arms:
-            epochs = [halt.at for halt in arm.halts]
-            if epochs != sorted(set(epochs)):
-                raise ValueError(
-                    f"arms.{arm.name}.halts: halts are in order and after different epochs, "
-                    f"these are after epochs {epochs} of {self.training.epochs}"
-                )
+        arms = tuple(arm.completed(self.training.epochs, self.population) for arm in self.arms)
         object.__setattr__(self, "arms", arms)
         return self
 
-    def _checked(self, arm: Arm, halt: Halt) -> Halt:
-        where = f"arms.{arm.name}"
-        epochs = self.training.epochs
-        at = round(halt.at * epochs) if isinstance(halt.at, float) else halt.at
-        if isinstance(halt.at, float) and not 0 < halt.at < 1:
-            raise ValueError(
-                f"{where}.halts: {halt.at} is neither a fraction between 0 and 1 nor a whole "
-                "number of epochs"
-            )
-        if not 0 < at < epochs:
-            raise ValueError(
-                f"{where}.halts: a halt comes after at least 1 and before all of the {epochs} "
-                f"epochs, {halt.at} is after epoch {at}"
-            )
-        if halt.mating == "all" and halt.parents > self.population:
-            raise ValueError(
-                f"{where}.parents: {halt.parents} parents cannot be chosen from a population "
-                f"of {self.population}"
-            )
-        for registry, operator, what in (
-            (SELECTIONS, halt.selection, "selection"),
-            (CROSSOVERS, halt.crossover, "crossover"),
-            (MUTATIONS, halt.mutation, "mutation"),
-        ):
-            if is_plugin(operator.name):
-                continue
-            try:
-                function = lookup(registry, operator.name, f"{where}.{what}")
-                check_settings(f"{where}.{what} {operator.name!r}", function, operator.params)
-            except UserError as error:
-                raise ValueError(str(error)) from error
-        return halt.model_copy(update={"at": at})
+    def segments(self, arm: Arm) -> tuple[tuple[int, int], ...]:
+        """Return an arm's stretches of training, each from and to completed epochs.
 
-    @property
-    def cuts(self) -> tuple[int, ...]:
-        """Epochs after which some arm halts, and the end: every arm is stored there."""
-        halts = {int(halt.at) for arm in self.arms for halt in arm.halts}
-        return (*sorted(halts), self.training.epochs)
+        An arm is stored where it halts, and where another arm that went along so far departs from
+        it: up to there they share what is computed.
+        """
+        epochs = self.training.epochs
+        own = arm.timeline(epochs)
+        cuts = {0, epochs, *(int(halt.at) for halt in arm.halts)}
+        cuts |= {_departure(own, other.timeline(epochs)) for other in self.arms}
+        return tuple(pairwise(sorted(cuts)))
 
     @property
     def network_epochs(self) -> int:
@@ -284,6 +129,12 @@ class Experiment(_Strict):
     def to_toml(self) -> str:
         """Return the completed experiment as TOML; it loads again as an equal experiment."""
         return tomli_w.dumps(self.completed())
+
+
+def _departure(one: Sequence[object], other: Sequence[object]) -> int:
+    """Return the first epoch in which two timelines differ, or their length."""
+    pairs = enumerate(zip(one, other, strict=True))
+    return next((epoch for epoch, (a, b) in pairs if a != b), len(one))
 
 
 def find_experiment(reference: str) -> Path:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 from apps.messages import TrainTask, Workplace
 from apps.training import Sample, sample_training
-from workflow.config import Arm, Experiment, Halt, Operator
+from workflow.arms import Arm, Halt
+from workflow.config import Experiment
 from workflow.experiment import network_epochs
 from workflow.progress import duration
+from workflow.settings import Operator
 from workflow.trial import build_trial
 
 _MEGABYTE = 2**20
@@ -68,36 +69,36 @@ def _in_words(experiment: Experiment) -> Iterator[str]:
 
 
 def _arm_in_words(experiment: Experiment, arm: Arm) -> Iterator[str]:
-    size = experiment.population
-    for first, last in _segments(experiment, arm):
+    epochs = experiment.training.epochs
+    earlier = experiment.arms[: experiment.arms.index(arm)]
+    timeline = arm.timeline(epochs)
+    for first, last in experiment.segments(arm):
         halt = arm.halt_after(first)
         if halt is not None:
             yield _halt_in_words(experiment, halt)
-        what = f"{size} networks, epochs {first + 1} to {last}"
-        first_halt = arm.halts[0].at if arm.halts else experiment.training.epochs
-        sharing = [
-            other.name
-            for other in experiment.arms
-            if other.name != arm.name and (not other.halts or other.halts[0].at > first)
-        ]
-        shared = f", shared with {', '.join(sharing)}" if sharing and first < first_halt else ""
-        yield what + (shared if first == 0 else "")
-    yield f"the network with the lowest {experiment.training.fitness} is the champion"
-
-
-def _segments(experiment: Experiment, arm: Arm) -> Iterator[tuple[int, int]]:
-    halts = [int(halt.at) for halt in arm.halts]
-    yield from pairwise([0, *halts, experiment.training.epochs])
+        same = [o.name for o in earlier if o.timeline(epochs)[:last] == timeline[:last]]
+        shared = f", computed once with {same[0]}" if same else ""
+        yield f"{experiment.population} networks, epochs {first + 1} to {last}{shared}"
+    if arm.average.kind != "none":
+        end = "every halt and the end" if arm.average.at == "halts" else "the end"
+        yield f"weights averaged ({arm.average.kind}) over {arm.average.window} epochs before {end}"
+    if arm.schedule.kind != "constant":
+        yield f"learning rate: {arm.schedule.kind} over the {arm.schedule.over}"
+    best = f"the network with the lowest {experiment.training.fitness} is the champion"
+    merged = f", or the {arm.harvest.method} of the population if it is better"
+    yield best + (merged if arm.harvest.method != "best" else "")
 
 
 def _halt_in_words(experiment: Experiment, halt: Halt) -> str:
     if halt.mating == "self":
         return f"halt after epoch {halt.at}: each goes on from its own weights, fresh optimizer"
+    aligned = f" aligned by {halt.align}," if halt.align != "none" else ""
+    mating = "" if halt.mating == "all" else f" in {halt.mating},"
     return (
         f"halt after epoch {halt.at}: {_operator(halt.selection)} of {halt.parents} by "
-        f"{experiment.training.fitness}, crossover {_operator(halt.crossover)}, "
+        f"{experiment.training.fitness},{mating}{aligned} crossover {_operator(halt.crossover)}, "
         f"{experiment.population} children with mutation {_operator(halt.mutation)}, "
-        f"{halt.optimizer} optimizer"
+        f"optimizer {halt.optimizer}"
     )
 
 

@@ -6,12 +6,14 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeGuard
 
 from apps.messages import (
     CheckpointRef,
     Failure,
-    Fresh,
     HarvestResult,
+    HarvestTask,
+    MateTask,
     Offspring,
     TrainResult,
     TrainTask,
@@ -65,7 +67,7 @@ class Retention:
         forgotten = 0
         for node in reversed(self._nodes.values()):
             result = known.get(node.key)
-            if isinstance(result, TrainResult) and not self._stands(node, result, known):
+            if _has_checkpoint(result, node) and not self._stands(node, result, known):
                 (self._root / node.task.folder / RESULT).unlink(missing_ok=True)
                 del known[node.key]
                 forgotten += 1
@@ -81,7 +83,9 @@ class Retention:
                 self._readers[source].discard(key)
                 self._release(source)
 
-    def _stands(self, node: Node, result: TrainResult, known: dict[str, Outcome]) -> bool:
+    def _stands(
+        self, node: Node, result: TrainResult | HarvestResult, known: dict[str, Outcome]
+    ) -> bool:
         path = self._root / result.checkpoint.path
         if checkpoint_is_whole(path, result.checkpoint.sha256):
             return True
@@ -103,8 +107,25 @@ class Retention:
 
     def _sources(self, node: Node) -> tuple[str, ...]:
         """Return the keys of the members whose checkpoints a task may read."""
-        if isinstance(node.task, TrainTask) and isinstance(node.task.start, Offspring):
-            return self._nodes[node.upstream[0]].upstream
-        if isinstance(node.task, TrainTask) and isinstance(node.task.start, Fresh):
-            return ()
-        return node.upstream
+        match node.task:
+            case TrainTask(start=Offspring()):
+                return self._population(self._nodes[node.upstream[0]])
+            case TrainTask():
+                return node.upstream
+            case MateTask(members=members):
+                # Species that last are known by networks of the halt before.
+                former = [self._nodes[key] for key in node.upstream[members:]]
+                return (*self._population(node), *(k for m in former for k in self._population(m)))
+            case _:
+                return self._population(node)
+
+    def _population(self, node: Node) -> tuple[str, ...]:
+        task = node.task
+        return node.upstream[: task.members] if isinstance(task, MateTask | HarvestTask) else ()
+
+
+def _has_checkpoint(outcome: Outcome | None, node: Node) -> TypeGuard[TrainResult | HarvestResult]:
+    """Whether an outcome has a checkpoint of its own; a harvest may name a member's."""
+    if not isinstance(outcome, TrainResult | HarvestResult):
+        return False
+    return outcome.checkpoint.path.startswith(f"{node.task.folder}/")

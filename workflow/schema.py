@@ -23,6 +23,9 @@ FINAL_METRICS: Final = (
 )
 """What the end of a segment records: the last epoch's, then the whole training and test sets."""
 
+KINSHIP: Final = ("distance_raw", "distance_aligned", "barrier_raw", "barrier_aligned")
+"""Distances of the first two parents and loss barriers between them; NaN with fewer parents."""
+
 _METRIC_COLUMNS: Final = dict.fromkeys(FINAL_METRICS, "float64")
 
 TABLES: Final[dict[str, dict[str, str]]] = {
@@ -77,10 +80,7 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         "mutation": "str",
         "optimizer": "str",
         "parents_fitness": "float64",  # mean over the parents
-        "distance_raw": "float64",  # of the first two parents; NaN with fewer
-        "distance_aligned": "float64",
-        "barrier_raw": "float64",  # loss barrier between the first two parents
-        "barrier_aligned": "float64",
+        **dict.fromkeys(KINSHIP, "float64"),
         "child_loss": "float64",  # training loss of the child before it trains
         "child_val_loss": "float64",
     },

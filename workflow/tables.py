@@ -20,10 +20,11 @@ from apps.messages import (
     TrainResult,
     TrainTask,
 )
-from workflow.config import Experiment, Halt
+from workflow.arms import Halt
+from workflow.config import Experiment
 from workflow.experiment import Outcomes
 from workflow.run_dir import RunDir
-from workflow.schema import FINAL_METRICS, METRICS, TABLES, frame
+from workflow.schema import FINAL_METRICS, KINSHIP, METRICS, TABLES, frame
 from workflow.trial import TrialGraph
 
 Row = dict[str, Any]
@@ -75,12 +76,18 @@ class _Cell:
             plan = self.outcomes.by_key[key] if key is not None else None
             if not isinstance(plan, MatingPlan):
                 continue
-            halt = settings.halt_after(self.experiment.cuts[index - 1])
+            first, _ = self.experiment.segments(settings)[index]
+            halt = settings.halt_after(first)
             if halt is not None:
                 yield index, settings.halts.index(halt), halt, plan
 
     def mating_before(self, segment: int) -> MatingPlan | None:
         return next((plan for index, _, _, plan in self.matings() if index == segment), None)
+
+    def fitness(self, segment: int, member: int) -> float:
+        """Return the fitness that a member had at the end of a segment."""
+        outcome = self._member(self.graph.segments[self.arm][segment][member])
+        return _fitness(outcome, self.experiment.training.fitness)
 
     def _task(self, key: str) -> TrainTask:
         task = self.graph.nodes[key].task
@@ -179,24 +186,20 @@ def _matings(cell: _Cell) -> Iterator[Row]:
                 "parents": " ".join(str(member) for member in child.members),
                 "species": child.species,
                 "crossover": crossover.name if crossover else "",
-                "align": "none",
+                "align": halt.align,
                 "mutation": halt.mutation.name if child.mutate else "none",
                 "optimizer": halt.optimizer,
                 "parents_fitness": math.fsum(child.fitness) / len(child.fitness),
-                "distance_raw": math.nan,
-                "distance_aligned": math.nan,
-                "barrier_raw": math.nan,
-                "barrier_aligned": math.nan,
+                **{name: plan.merges[child.merge][name] for name in KINSHIP},
                 "child_loss": start.get("loss", math.nan),
                 "child_val_loss": start.get("val_loss", math.nan),
             }
 
 
 def _species(cell: _Cell) -> Iterator[Row]:
-    for _, number, halt, plan in cell.matings():
+    for segment, number, halt, plan in cell.matings():
         for species in sorted({label for label in plan.species if label >= 0}):
             members = [index for index in plan.order if plan.species[index] == species]
-            champion = cell.graph.segments[cell.arm]
             yield cell.place | {
                 "halt": number,
                 "epoch": int(halt.at),
@@ -204,18 +207,9 @@ def _species(cell: _Cell) -> Iterator[Row]:
                 "size": len(members),
                 "members": " ".join(str(member) for member in sorted(members)),
                 "champion": members[0],
-                "fitness": _champion_fitness(cell, champion, int(halt.at), members[0]),
+                "fitness": cell.fitness(segment - 1, members[0]),
                 "offspring": sum(child.species == species for child in plan.children),
             }
-
-
-def _champion_fitness(
-    cell: _Cell, segments: list[tuple[str, ...]], epoch: int, member: int
-) -> float:
-    halted = cell.experiment.cuts.index(epoch)
-    outcome = cell.outcomes.by_key[segments[halted][member]]
-    key = cell.experiment.training.fitness
-    return outcome.final[key] if isinstance(outcome, TrainResult) else math.nan
 
 
 def _trials(cell: _Cell) -> Iterator[Row]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 
 from apps.messages import (
     Continue,
@@ -22,7 +21,8 @@ from apps.messages import (
     TrainTask,
     content_key,
 )
-from workflow.config import Arm, Experiment, Halt
+from workflow.arms import Arm, Halt
+from workflow.config import Experiment
 
 
 @dataclass(frozen=True)
@@ -71,19 +71,31 @@ def _add_arm(graph: TrialGraph, experiment: Experiment, arm: Arm) -> None:
     population: tuple[str, ...] = ()
     segments: list[tuple[str, ...]] = []
     matings: list[str | None] = []
-    for index, (first, last) in enumerate(pairwise((0, *experiment.cuts))):
+    epochs = experiment.training.epochs
+    rates = arm.rates(epochs)
+    last_mating: tuple[str, ...] = ()
+    for index, (first, last) in enumerate(experiment.segments(arm)):
         halt = arm.halt_after(first)
-        plain = plain and halt is None
+        average = arm.average_spec(first, last, epochs)
+        steady = all(rate == 1.0 for rate in rates[first:last])
+        plain = plain and halt is None and average is None and steady
         mating = None
-        if halt is not None and halt.mating == "all":
-            mating = graph.add(_mate_task(experiment, graph.trial, arm, halt), population)
-        start = _start(first, halt)
+        if halt is not None and halt.mating != "self":
+            task = _mate_task(experiment, graph.trial, arm, halt)
+            former = last_mating if halt.mating == "species" else ()
+            mating = graph.add(task, (*population, *former))
+            last_mating = (mating,)
+        start = _start(arm, halt, first)
         # Arms that have not yet halted are one and the same, whatever they are called.
         folder = f"{_folder(graph.trial, '' if plain else arm.name)}/segment-{index}"
-        task = _train_task(experiment, graph.trial, first, last, start)
+        training = replace(
+            _train_task(experiment, graph.trial, first, last, start),
+            average=average,
+            rates=() if steady else rates[first:last],
+        )
         population = tuple(
             graph.add(
-                replace(task, member=member, folder=f"{folder}/member-{member:02d}"),
+                replace(training, member=member, folder=f"{folder}/member-{member:02d}"),
                 _upstream(member, population, mating),
             )
             for member in range(experiment.population)
@@ -95,21 +107,30 @@ def _add_arm(graph: TrialGraph, experiment: Experiment, arm: Arm) -> None:
     harvest = HarvestTask(
         seed=experiment.seed,
         trial=graph.trial,
+        members=experiment.population,
         fitness=experiment.training.fitness,
-        method="best",
+        method=arm.harvest.method,
+        align=arm.harvest.align,
+        repair=arm.harvest.repair,
+        epochs=epochs,
+        data=experiment.data.spec,
+        network=experiment.network.spec,
+        training=experiment.training.spec,
         folder=f"{_folder(graph.trial, arm.name)}/harvest",
     )
-    graph.harvests[arm.name] = graph.add(harvest, population)
+    graph.harvests[arm.name] = graph.add(harvest, (*population, *last_mating))
 
 
-def _start(first: int, halt: Halt | None) -> Start:
+def _start(arm: Arm, halt: Halt | None, first: int) -> Start:
     if first == 0:
         return Fresh()
     if halt is None:
         return Continue()
     if halt.mating == "self":
         return Restart()
-    return Offspring(crossover=halt.crossover.spec, mutation=halt.mutation.spec)
+    return Offspring(
+        crossover=halt.crossover_spec, mutation=halt.mutation_spec(arm.halts.index(halt))
+    )
 
 
 def _upstream(member: int, population: tuple[str, ...], mating: str | None) -> tuple[str, ...]:
@@ -136,15 +157,25 @@ def _train_task(
 
 
 def _mate_task(experiment: Experiment, trial: int, arm: Arm, halt: Halt) -> MateTask:
+    if halt.mating == "self":
+        raise ValueError("members that go on alone are not mated")
     return MateTask(
         seed=experiment.seed,
         trial=trial,
         epoch=int(halt.at),
         members=experiment.population,
         fitness=experiment.training.fitness,
+        mating=halt.mating,
         parents=halt.parents,
         selection=halt.selection.spec,
         optimizer=halt.optimizer,
+        spare_first=halt.first_unmutated,
+        species=halt.species.spec if halt.species else None,
+        crossover=halt.crossover_spec,
+        measure=halt.measure,
+        data=experiment.data.spec,
+        network=experiment.network.spec,
+        training=experiment.training.spec,
         folder=f"{_folder(trial, arm.name)}/halt-{arm.halts.index(halt)}",
     )
 

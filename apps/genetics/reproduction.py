@@ -131,7 +131,9 @@ def allot(
     breeding = sorted(large or best, key=lambda each: (fitness[best[each]], each))
     least = 1 if elitism else 0
     breeding = sorted(breeding[:total] if elitism else breeding)
-    shared = shared_fitness(fitness, ids, temperature)
+    # Merit is relative to the best: that must be one of those who breed.
+    masked = [loss if each in breeding else np.nan for loss, each in zip(fitness, ids, strict=True)]
+    shared = shared_fitness(masked, ids, temperature)
     shares = [sum(f for f, each in zip(shared, ids, strict=True) if each == s) for s in breeding]
     children = dict(zip(breeding, _apportion(np.array(shares), total, least), strict=True))
     return {species: children.get(species, 0) for species in sorted(set(ids))}
@@ -192,9 +194,9 @@ def mate(
     for species, count in sorted(children.items()):
         own = [member for member in healthy if ids[member] == species]
         strangers = [member for member in healthy if ids[member] != species]
-        kept = min(count, 1) if elitism else 0
-        matings += [Mating(species, (best[species],), champion=True)] * kept
-        for _ in range(count - kept):
+        if elitism and count:
+            matings.append(Mating(species, (best[species],), champion=True))
+        for _ in range(count - 1 if elitism else count):
             chosen = _draw(rng, fitness, own, min(parents, len(own)), select)
             # Drawn in any case, so that `between` does not move later draws when it is 0.
             crosses = rng.random() < between

@@ -116,7 +116,7 @@ def cast_like(weights: Weights, model: Weights) -> dict[str, Array]:
     {'bias': array([1.], dtype=float32)}
     """
     check_alike([model, weights])
-    return {name: weights[name].astype(array.dtype) for name, array in model.items()}
+    return {name: np.asarray(weights[name]).astype(array.dtype) for name, array in model.items()}
 
 
 def flatten(weights: Weights) -> NDArray[np.float64]:

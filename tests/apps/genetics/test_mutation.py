@@ -23,6 +23,7 @@ def test_child_is_alike_seeded_and_the_parent_untouched(name, family, seed):
     assert list(child) == list(parent)
     assert all(child[n].shape == parent[n].shape for n in parent)
     assert all(child[n].dtype == parent[n].dtype for n in parent)
+    assert all(type(array) is np.ndarray for array in child.values())
     assert not any(np.shares_memory(child[n], parent[n]) for n in parent)
     assert child["steps"].tolist() == parent["steps"].tolist()
     assert same(child, MUTATIONS[name](rng(seed), parent))

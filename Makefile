@@ -1,0 +1,74 @@
+# heterosis from a fresh clone: needs Python 3.11, 3.12 or 3.13 and make, nothing else.
+#
+#   make run          install into .venv, get the data, run the experiment `quick`
+#   make test         the same set-up, then every check and test
+#   make lint         the checks alone: ruff, mypy, import-linter
+#   make bench        measure on this machine; fails when a required ratio is missed
+#   make install      the set-up alone
+#   make constraints  renew the pinned versions
+#   make clean        remove .venv and caches; runs/ stays
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help run test lint bench install data constraints clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+run: data
+	$(BIN)/heterosis run quick
+
+test: data lint
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+bench: data
+	$(BIN)/python tests/benchmarks
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "error: there is no $(PYTHON); install Python 3.11, 3.12 or 3.13, or name one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
+	  echo "error: heterosis needs Python 3.11, 3.12 or 3.13 (the pinned TensorFlow has no other builds), $(PYTHON) is $$($(PYTHON) --version 2>&1); name another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "error: $(PYTHON) cannot make virtual environments: it lacks venv or ensurepip; on Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@echo "installing into $(VENV) with the versions of constraints.txt; this takes some minutes and 3 GB of disk"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+# Found or downloaded by heterosis; without internet, Debian's package has the data.
+data: $(INSTALLED)
+	@$(BIN)/heterosis data 2>$(VENV)/data.log || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "no data yet: installing Debian's package dataset-fashion-mnist"; \
+	    apt-get update -qq && apt-get install -y -qq dataset-fashion-mnist >/dev/null; \
+	    $(BIN)/heterosis data; \
+	  else cat $(VENV)/data.log >&2; exit 1; fi; }
+
+# In an environment of its own: .venv may hold more than the project needs.
+constraints:
+	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	$(PYTHON) -m venv "$$folder"; \
+	"$$folder/bin/python" -m pip install --quiet --upgrade pip setuptools; \
+	"$$folder/bin/python" -m pip install --quiet -e ".[dev]"; \
+	{ echo "# Every package that heterosis needs to run and to be developed, pinned: the newest"; \
+	  echo "# versions that pyproject.toml allowed, frozen from an empty environment of"; \
+	  echo "# $$($(PYTHON) --version). Renew with \`make constraints\`; do not edit."; \
+	  "$$folder/bin/python" -m pip freeze --all --exclude pip --exclude heterosis \
+	    | LC_ALL=C sort -f; } > "$$folder/constraints.txt"; \
+	cp "$$folder/constraints.txt" constraints.txt
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis \
+	  .import_linter_cache .benchmarks .coverage

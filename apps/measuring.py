@@ -1,0 +1,77 @@
+"""How near two parents are: distances and the loss barrier between them."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+
+from apps.errors import UserError
+from apps.genetics.distance import raw_distance
+from apps.genetics.weights import Weights, is_floating
+from apps.merging import Address, align_parents
+from apps.programs import Program
+
+_STEPS: Final = 5
+
+
+class Kinship:
+    """Measures pairs of parents on the probe, the beginning of the training data."""
+
+    unknown: Final = dict.fromkeys(
+        ("distance_raw", "distance_aligned", "barrier_raw", "barrier_aligned"), math.nan
+    )
+    """What is said of a merge without a second parent."""
+
+    def __init__(self, holder: Program, align: str, address: Address) -> None:
+        """Measure with a program.
+
+        Args:
+            holder: of the parents' architecture; what was in it is replaced.
+            align: how the parents will be aligned; by weights where they will not be.
+            address: seeds the alignment, as in the merge itself.
+        """
+        self._holder = holder
+        self._align = "weights" if align == "none" else align
+        self._address = address
+
+    def measure(self, first: Weights, second: Weights) -> dict[str, float]:
+        """Return raw and aligned distance and barrier; NaN where symmetries are not known."""
+        found = dict(self.unknown)
+        statistics = self._holder.statistics
+        found["distance_raw"] = raw_distance(first, second, statistics)
+        found["barrier_raw"] = self.barrier(first, second)
+        try:
+            _, aligned = align_parents(self._holder, [first, second], self._align, self._address)
+        except UserError:
+            return found
+        found["distance_aligned"] = raw_distance(first, aligned, statistics)
+        found["barrier_aligned"] = self.barrier(first, aligned)
+        return found
+
+    def barrier(self, first: Weights, second: Weights) -> float:
+        r"""Return the loss barrier on the straight line between two networks.
+
+        .. math:: \max_t L((1-t) a + t b) - ((1-t) L(a) + t L(b))
+
+        over t = 0, 1/4, 1/2, 3/4, 1; at least 0, since the ends count.
+
+        Reference: Frankle et al., arXiv:1912.05671; Ainsworth et al., arXiv:2209.04836.
+        """
+        steps = np.linspace(0.0, 1.0, _STEPS)
+        losses = np.array([self._loss(_between(first, second, float(t))) for t in steps])
+        chord = (1 - steps) * losses[0] + steps * losses[-1]
+        return float(np.max(losses - chord))
+
+    def _loss(self, weights: Weights) -> float:
+        return self._holder.loss_of(self._holder.refreshed(weights), "probe")["loss"]
+
+
+def _between(first: Weights, second: Weights, t: float) -> Weights:
+    return {
+        name: ((1 - t) * array + t * second[name]).astype(array.dtype)
+        if is_floating(array)
+        else array
+        for name, array in first.items()
+    }

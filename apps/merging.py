@@ -1,0 +1,130 @@
+"""Parents -> one network: aligned, crossed, repaired, whatever the architecture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from apps.genetics import repair as repairing
+from apps.genetics.alignment import align, match_activations
+from apps.genetics.crossover import CROSSOVERS, Parents
+from apps.genetics.permutation import permute
+from apps.genetics.weights import Weights
+from apps.messages import CrossoverSpec, Workplace
+from apps.networks import Array
+from apps.programs import Program
+from apps.registries import lookup
+from apps.streams import Purpose, stream
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the random numbers of one merge come from."""
+
+    seed: int
+    trial: int
+    epoch: int
+    merge: int
+
+
+def merge(
+    holder: Program,
+    networks: Sequence[Weights],
+    fitness: Sequence[float],
+    crossover: CrossoverSpec,
+    address: Address,
+    place: Workplace,
+) -> Weights:
+    """Return the network that a crossover makes of its parents.
+
+    Args:
+        holder: of the parents' architecture; what was in it is replaced.
+        networks: the parents, best first.
+        fitness: theirs, lower is better.
+        crossover: the operator, and whether to align before and to repair after.
+        address: seeds alignment and crossover.
+        place: where plug-ins are looked for.
+
+    Raises:
+        UserError: the operator is not known, or a layer's symmetries are not.
+        GeneticsError: the operator does not take these parents or settings.
+    """
+    operator = lookup(CROSSOVERS, crossover.name, "crossover", place.search_path)
+    aligned = align_parents(holder, networks, crossover.align, address)
+    rng = stream(
+        address.seed,
+        Purpose.CROSSOVER,
+        trial=address.trial,
+        member=address.merge,
+        epoch=address.epoch,
+    )
+    # Only an operator on whole units asks for the symmetries of a network that is not aligned.
+    spec = holder.spec if crossover.align != "none" or crossover.name == "unit" else None
+    parents = Parents(tuple(aligned), tuple(fitness), spec=spec, statistics=holder.statistics)
+    merged = operator(rng, parents, **crossover.params)
+    return restored(holder, merged, aligned, crossover.repair)
+
+
+def restored(holder: Program, merged: Weights, parents: Sequence[Weights], repair: bool) -> Weights:
+    """Return a merge with what merging spoils put right.
+
+    Args:
+        holder: of the architecture.
+        merged: the merge.
+        parents: what it was made of, as aligned; of a single one nothing is spoilt.
+        repair: whether units get back their parents' spread (REPAIR); running statistics are
+            measured anew in any case.
+    """
+    if len(parents) < 2:
+        return merged
+    if repair:
+        merged = _repaired(holder, merged, parents)
+    return holder.refreshed(merged)
+
+
+def align_parents(
+    holder: Program, networks: Sequence[Weights], how: str, address: Address
+) -> list[Weights]:
+    """Return the networks, each permuted onto the first: by `weights`, `activations`, or `none`.
+
+    Raises:
+        UserError: the symmetries of a layer are not known.
+    """
+    first, *others = networks
+    if how == "none" or not others:
+        return list(networks)
+    if how == "weights":
+        return [first, *(_match_weights(holder, first, other, address) for other in others)]
+    seen = holder.activations(first)
+    return [
+        first,
+        *(
+            permute(other, holder.spec, match_activations(seen, holder.activations(other)))
+            for other in others
+        ),
+    ]
+
+
+def _match_weights(
+    holder: Program, first: Weights, other: Weights, address: Address
+) -> Mapping[str, Array]:
+    rng = stream(
+        address.seed,
+        Purpose.ALIGNMENT,
+        trial=address.trial,
+        member=address.merge,
+        epoch=address.epoch,
+    )
+    return align(rng, first, other, holder.spec)
+
+
+def _repaired(holder: Program, merged: Weights, parents: Sequence[Weights]) -> Weights:
+    # Layer after layer: repairing one changes what the next one sees.
+    for layer in holder.unit_layers:
+        target = repairing.average_moments(
+            [repairing.moments(holder.pre_activations(parent, layer)) for parent in parents]
+        )
+        merged = repairing.repair(
+            merged, layer, repairing.moments(holder.pre_activations(merged, layer)), target
+        )
+    return merged

@@ -1,0 +1,270 @@
+"""The rules of the house: who imports whom, what ships, what no file may say."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from workflow.config import READY, find_experiment, load_experiment
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("workflow", "apps", "site_configs", "analysis")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+BREACHES = {
+    "the core is numpy and scipy": [
+        ("apps/genetics/mutation.py", "import pandas"),
+        ("apps/genetics/mutation.py", "import apps.files"),
+        ("apps/genetics/mutation.py", "import tensorflow"),
+    ],
+    "apps know nothing above them": [("apps/files.py", "import workflow.run_dir")],
+    "sites know no experiment": [("site_configs/options.py", "import workflow.config")],
+    "analysis reads run directories only": [
+        ("analysis/tables.py", "import workflow.config"),
+        ("analysis/tables.py", "import apps.messages"),
+    ],
+    "the command alone brings sites and analysis together": [
+        ("workflow/experiment.py", "import site_configs.options"),
+        ("workflow/experiment.py", "import analysis.report"),
+    ],
+    "few places know Parsl": [
+        ("workflow/experiment.py", "import parsl"),
+        ("apps/training.py", "from parsl.config import Config"),
+        ("analysis/tables.py", "import parsl"),
+    ],
+    "only workers know TensorFlow and Keras": [
+        ("workflow/experiment.py", "import keras"),
+        ("site_configs/options.py", "import tensorflow"),
+    ],
+    "no circles": [
+        ("workflow/run_dir.py", "import workflow.cli"),
+        ("apps/messages.py", "import apps.training"),
+    ],
+}
+"""For every contract of pyproject.toml: imports that it must refuse."""
+
+
+# ------------------------------------------------------------------------------------- imports
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    copy = tmp_path_factory.mktemp("house")
+    shutil.copy(ROOT / "pyproject.toml", copy)
+    for room in ROOMS:
+        for source in (ROOT / room).rglob("*.py"):
+            (copy / source.relative_to(ROOT)).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, copy / source.relative_to(ROOT))
+    return copy
+
+
+def verdicts(house: Path) -> dict[str, str]:
+    """Return KEPT or BROKEN by contract, as import-linter finds it."""
+    program = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "--no-logo", "--no-cache"],
+        cwd=house,
+        env={"PYTHONPATH": str(house), "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = re.findall(r"^(.+) (KEPT|BROKEN)", done.stdout, flags=re.MULTILINE)
+    assert found, done.stdout + done.stderr
+    assert (done.returncode == 0) == all(verdict == "KEPT" for _, verdict in found)
+    return dict(found)
+
+
+def test_all_contracts_are_kept_and_each_has_a_breach_here(house: Path) -> None:
+    contracts = [contract["name"] for contract in PROJECT["tool"]["importlinter"]["contracts"]]
+    assert verdicts(house) == dict.fromkeys(contracts, "KEPT")
+    assert list(BREACHES) == contracts
+
+
+@pytest.mark.parametrize(
+    ("contract", "file", "line"),
+    [(contract, *breach) for contract, breaches in BREACHES.items() for breach in breaches],
+)
+def test_a_contract_notices_its_breach(house: Path, contract: str, file: str, line: str) -> None:
+    source = house / file
+    kept = source.read_text()
+    try:
+        source.write_text(f"{kept}\n{line}\n")
+        assert verdicts(house)[contract] == "BROKEN"
+    finally:
+        source.write_text(kept)
+
+
+def module_level_imports(tree: ast.Module) -> Iterator[str]:
+    """Yield what is imported when a module is: not in functions, not for type checking."""
+    places: list[ast.AST] = [tree]
+    while places:
+        place = places.pop()
+        if isinstance(place, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(place, ast.If) and ast.unparse(place.test) == "TYPE_CHECKING":
+            places += place.orelse
+            continue
+        if isinstance(place, ast.Import):
+            yield from (name.name for name in place.names)
+        if isinstance(place, ast.ImportFrom) and place.module and not place.level:
+            yield place.module
+        places += ast.iter_child_nodes(place)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_tensorflow_and_keras_are_imported_inside_functions(room: str) -> None:
+    for source in (ROOT / room).rglob("*.py"):
+        imported = {name.partition(".")[0] for name in module_level_imports(_tree(source))}
+        assert not imported & {"tensorflow", "keras"}, source
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_imports_are_absolute(room: str) -> None:
+    for source in (ROOT / room).rglob("*.py"):
+        levels = [n.level for n in ast.walk(_tree(source)) if isinstance(n, ast.ImportFrom)]
+        assert not any(levels), source
+
+
+def _tree(source: Path) -> ast.Module:
+    return ast.parse(source.read_text())
+
+
+ONLY_NUMPY_AND_SCIPY = """
+import importlib, pkgutil, sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        top, room = name.partition(".")[0], ".".join(name.split(".")[:2])
+        free = top in sys.stdlib_module_names | {"numpy", "scipy", "apps"}
+        free = free or top.startswith("_sysconfigdata")  # of the standard library, built with it
+        other = room.startswith("apps.") and room not in ("apps.genetics", "apps.errors")
+        if other or not free:
+            raise ImportError(f"{name} is blocked")
+
+sys.meta_path.insert(0, Blocked())
+import apps.genetics
+for module in pkgutil.walk_packages(apps.genetics.__path__, "apps.genetics."):
+    importlib.import_module(module.name)
+print(len([name for name in sys.modules if name.startswith("apps.genetics.")]))
+"""
+
+
+def test_the_core_imports_with_nothing_but_numpy_and_scipy() -> None:
+    modules = list((ROOT / "apps" / "genetics").glob("[!_]*.py"))
+    assert int(_run(ONLY_NUMPY_AND_SCIPY)) == len(modules) > 5
+
+
+def test_the_block_of_the_test_above_blocks() -> None:
+    done = _python(ONLY_NUMPY_AND_SCIPY + "import parsl")
+    assert done.returncode == 1
+    assert "parsl is blocked" in done.stderr
+
+
+def test_the_command_starts_without_tensorflow_and_keras() -> None:
+    program = "import sys, workflow.cli; print(*sorted({'tensorflow', 'keras'} & set(sys.modules)))"
+    assert _run(program) == ""
+
+
+def _run(program: str) -> str:
+    done = _python(program)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def _python(program: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+# ------------------------------------------------------------------------------------ what ships
+def test_every_package_is_listed_and_every_data_file_ships() -> None:
+    setuptools = PROJECT["tool"]["setuptools"]
+    packages = {
+        str(source.parent.relative_to(ROOT)).replace("/", ".")
+        for room in ROOMS
+        for source in (ROOT / room).rglob("__init__.py")
+    }
+    assert set(setuptools["packages"]) == packages
+    shipped = {
+        path
+        for room, patterns in setuptools["package-data"].items()
+        for pattern in patterns
+        for path in (ROOT / room).glob(pattern)
+        if path.is_file()
+    }
+    needed = {*READY.glob("*.toml"), *(ROOT / "analysis" / "templates").iterdir()}
+    needed |= {path for path in (ROOT / "apps" / "data").rglob("*") if path.suffix == ".gz"}
+    assert needed <= shipped
+
+
+def test_every_module_is_in_a_listed_package() -> None:
+    listed = {package.replace(".", "/") for package in PROJECT["tool"]["setuptools"]["packages"]}
+    scripts = {ROOT / "apps" / "data" / "make_sample.py"}  # run by hand, once
+    for room in ROOMS:
+        for source in set((ROOT / room).rglob("*.py")) - scripts:
+            assert str(source.parent.relative_to(ROOT)) in listed, source
+
+
+def test_constraints_pin_every_requirement_and_name_no_place() -> None:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = [line for line in lines if not line.startswith("#")]
+    assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[A-Za-z0-9_.+!-]+", pin) for pin in pins)
+    names = [_normal(pin.partition("==")[0]) for pin in pins]
+    assert len(names) == len(set(names))
+    required = [
+        *PROJECT["project"]["dependencies"],
+        *PROJECT["project"]["optional-dependencies"]["dev"],
+    ]
+    assert {_normal(re.split(r"[^\w.-]", each, maxsplit=1)[0]) for each in required} <= set(names)
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+@pytest.mark.parametrize("path", sorted(READY.glob("*.toml")), ids=lambda path: path.stem)
+def test_ready_experiments_load(path: Path) -> None:
+    assert find_experiment(path.stem) == path
+    experiment = load_experiment(path)
+    assert experiment.name == path.stem
+    assert path.read_text().startswith("# "), "a ready experiment opens with what it measured"
+    for arm in experiment.arms:
+        assert all(isinstance(halt.at, int) for halt in arm.halts)
+
+
+# ----------------------------------------------------------------------- what no file may say
+ELSEWHERE = re.compile(r"(?<![\w.~$}])/(?:root|work|Users|home/(?!user/|user\b|you/))/?\w")
+"""Folders of somebody's machine; /home/user and /home/you are examples."""
+
+
+def repository_files() -> list[Path]:
+    """Return the files that are, or would be, in the repository."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("not a git checkout")
+    return [path for name in done.stdout.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def test_no_file_names_a_path_of_a_machine() -> None:
+    places = {str(ROOT), sys.prefix, str(Path.home())} - {"/", "/root"}
+    found = []
+    for path in repository_files():
+        try:
+            text = path.read_text()
+        except UnicodeDecodeError:
+            continue
+        if path == Path(__file__):
+            continue
+        found += [f"{path}: {hit.group()}" for hit in ELSEWHERE.finditer(text)]
+        found += [f"{path}: {place}" for place in places if f"{place}/" in text]
+    assert not found

@@ -1,0 +1,315 @@
+"""`[[arms]]` of the experiment file: strategies with their halts, averages, schedules, harvests."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from apps.genetics.crossover import CROSSOVERS
+from apps.genetics.distance import DISTANCES
+from apps.genetics.mutation import MUTATIONS, decayed
+from apps.genetics.selection import SELECTIONS
+from apps.genetics.speciation import SPECIATIONS
+from apps.messages import AverageSpec, CrossoverSpec, OperatorSpec, SpeciesSpec
+from workflow.settings import (
+    Name,
+    Operator,
+    OperatorField,
+    Strict,
+    check_keys,
+    check_operator,
+    named_table,
+)
+
+Align = Literal["none", "weights", "activations"]
+
+
+class SpeciesSettings(Strict):
+    """How species are found at a halt and how they breed, for `mating = "species"`.
+
+    Attributes:
+        distance: between members: `aligned`, `raw` or `disagreement`.
+        method: `threshold` (NEAT's), `count` (a target number) or `clustering`, with settings.
+        temperature: of the shared fitness: smaller favours the better species more.
+        minimum_size: a smaller species does not breed.
+        elitism: the champion of a species goes on unchanged.
+        between: probability that a child's last parent is of another species.
+    """
+
+    distance: OperatorField = Operator(name="aligned")
+    method: OperatorField = Operator(name="count", params={"count": 2})
+    temperature: float = Field(default=1.0, gt=0)
+    minimum_size: int = Field(default=1, ge=1)
+    elitism: bool = True
+    between: float = Field(default=0.0, ge=0, le=1)
+
+    @property
+    def spec(self) -> SpeciesSpec:
+        """The table as it travels in messages."""
+        return SpeciesSpec(
+            distance=self.distance.spec,
+            method=self.method.spec,
+            temperature=self.temperature,
+            minimum_size=self.minimum_size,
+            elitism=self.elitism,
+            between=self.between,
+        )
+
+
+class Halt(Strict):
+    """What is done with the population at one halt.
+
+    Attributes:
+        at: a fraction of the epochs as written, completed epochs once checked.
+        mating: `all`: the survivors are merged into one network, the parent of all children;
+            `pairs`: every pair of survivors is merged, children are dealt out over the pairs;
+            `species`: parents of a child are chosen within a species; `self`: every member goes on
+            from its own weights with a fresh optimiser.
+        parents: number of survivors, T; with species, parents of one child.
+        align: permute the parents onto the best one before they are crossed.
+        repair: give the merge's units the spread of its parents' units (REPAIR).
+        mutation_decay: factor on the mutation's strength from one halt of the arm to the next.
+        first_unmutated: the first child of a merge stays the merge itself.
+        optimizer: of a child: `fresh`, the first parent's (`inherit`), that of the member whose
+            number it takes (`own`), or the parents' `average`.
+        rate: factor on the learning rate from here to the next halt, beside the schedule.
+        measure: record distances and loss barriers between parents.
+    """
+
+    at: float | int
+    mating: Literal["all", "pairs", "species", "self"] = "all"
+    parents: int = Field(default=2, ge=1)
+    selection: OperatorField = Operator(name="truncation")
+    crossover: OperatorField = Operator(name="mean")
+    align: Align = "none"
+    repair: bool = False
+    mutation: OperatorField = Operator(name="gaussian", params={"scale": 0.05})
+    mutation_decay: float = Field(default=1.0, ge=0, le=1)
+    first_unmutated: bool = False
+    optimizer: Literal["fresh", "inherit", "own", "average"] = "fresh"
+    rate: float = Field(default=1.0, gt=0)
+    species: SpeciesSettings | None = None
+    measure: bool = True
+
+    @property
+    def crossover_spec(self) -> CrossoverSpec:
+        """The crossover as it travels in messages."""
+        return CrossoverSpec(self.crossover.name, self.crossover.params, self.align, self.repair)
+
+    def mutation_spec(self, number: int) -> OperatorSpec:
+        """Return the mutation at the arm's halt `number`, from 0: weaker from halt to halt."""
+        params = dict(self.mutation.params)
+        for key in ("scale", "fraction"):
+            if key in params and self.mutation_decay != 1.0:
+                params[key] = decayed(params[key], self.mutation_decay, number)
+        return OperatorSpec(self.mutation.name, params)
+
+    def completed(self, where: str, epochs: int, population: int) -> Self:
+        """Return the halt in completed epochs, with the rules checked that cross tables.
+
+        Raises:
+            ValueError: it breaks one.
+        """
+        at = round(self.at * epochs) if isinstance(self.at, float) else self.at
+        if isinstance(self.at, float) and not 0 < self.at < 1:
+            raise ValueError(
+                f"{where}.halts: {self.at} is neither a fraction between 0 and 1 nor a whole "
+                "number of epochs"
+            )
+        if not 0 < at < epochs:
+            raise ValueError(
+                f"{where}.halts: a halt comes after at least 1 and before all of the {epochs} "
+                f"epochs, {self.at} is after epoch {at}"
+            )
+        least = 2 if self.mating == "pairs" else 1
+        if self.mating != "self" and not least <= self.parents <= population:
+            raise ValueError(
+                f"{where}.parents: {self.parents} parents cannot be chosen from a population of "
+                f"{population}" + (" in pairs" if least == 2 else "")
+            )
+        if (self.species is not None) != (self.mating == "species"):
+            if self.species is not None:
+                raise ValueError(f"{where}.species is set, but mating is {self.mating!r}")
+            return self.model_copy(update={"at": at, "species": SpeciesSettings()})
+        for registry, operator, what in (
+            (SELECTIONS, self.selection, "selection"),
+            (CROSSOVERS, self.crossover, "crossover"),
+            (MUTATIONS, self.mutation, "mutation"),
+        ):
+            check_operator(registry, operator, f"{where}.{what}")
+        if self.species is not None:
+            check_operator(DISTANCES, self.species.distance, f"{where}.species.distance")
+            check_operator(SPECIATIONS, self.species.method, f"{where}.species.method")
+        return self.model_copy(update={"at": at})
+
+
+class Average(Strict):
+    """`average`: a member's network is the average of its weights along its own path.
+
+    Attributes:
+        kind: `none`; `swa`, the plain mean after each epoch; `ema`, an exponential average.
+        window: how much of the way is averaged: a fraction of all epochs, or a number of them.
+        decay: of `ema`, an epoch.
+        at: whether the window lies before the `end` of the run only, or before `halts` as well,
+            so that averages are crossed.
+    """
+
+    kind: Literal["none", "swa", "ema"] = "none"
+    window: float | int = 0.25
+    decay: float = Field(default=0.9, ge=0, lt=1)
+    at: Literal["end", "halts"] = "end"
+
+
+class Schedule(Strict):
+    """`schedule`: a factor on the learning rate, epoch by epoch.
+
+    Attributes:
+        kind: `constant`, `cosine` (falls from 1 to `final`), `step` (times `factor` after every
+            `every` epochs).
+        over: the whole `run`, or every `leg` between two halts of the arm anew.
+        start: the part of it, a fraction, in which the rate stays constant first.
+        final: factor at the end of a cosine.
+        factor: of a step.
+        every: epochs between steps.
+    """
+
+    kind: Literal["constant", "cosine", "step"] = "constant"
+    over: Literal["run", "leg"] = "run"
+    start: float = Field(default=0.5, ge=0, lt=1)
+    final: float = Field(default=0.0, ge=0, le=1)
+    factor: float = Field(default=0.1, gt=0, le=1)
+    every: int = Field(default=10, ge=1)
+
+    def rates(self, epochs: int, halts: Sequence[int]) -> tuple[float, ...]:
+        """Return the factor of every epoch [epochs]."""
+        if self.kind == "constant":
+            return (1.0,) * epochs
+        ends = [0, *(halts if self.over == "leg" else ()), epochs]
+        rates: list[float] = []
+        for first, last in pairwise(ends):
+            begin = first + round(self.start * (last - first))
+            rates += [self._rate(epoch - begin, last - begin) for epoch in range(first, last)]
+        return tuple(rates)
+
+    def _rate(self, done: int, of: int) -> float:
+        if done <= 0:
+            return 1.0
+        if self.kind == "step":
+            return float(self.factor ** (done // self.every))
+        return self.final + (1 - self.final) * 0.5 * (1 + math.cos(math.pi * done / of))
+
+
+class Harvest(Strict):
+    """`harvest`: how the champion is made of the population at the end.
+
+    Attributes:
+        method: the `best` member; or the `mean` of a species, or the `greedy` mean of those
+            members that lower its validation loss, where that is better yet.
+        align: permute the members onto the best one before.
+        repair: give the merge's units the spread of the members' units.
+    """
+
+    method: Literal["best", "mean", "greedy"] = "best"
+    align: Align = "none"
+    repair: bool = False
+
+
+class Arm(Strict):
+    """`[[arms]]`: one strategy. Keys of a halt that stand here hold for all of its halts."""
+
+    name: Name
+    halts: tuple[Halt, ...] = ()
+    average: Annotated[Average, named_table("kind")] = Field(default_factory=Average)
+    schedule: Annotated[Schedule, named_table("kind")] = Field(default_factory=Schedule)
+    harvest: Annotated[Harvest, named_table("method")] = Field(default_factory=Harvest)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spread_over_halts(cls, table: Any) -> Any:
+        if not isinstance(table, Mapping) or not isinstance(table.get("halts", []), list | tuple):
+            return table
+        shared_keys = [key for key in Halt.model_fields if key != "at"]
+        check_keys(table, [*cls.model_fields, *shared_keys])
+        shared = {key: table[key] for key in shared_keys if key in table}
+        halts = table.get("halts", [])
+        if shared and not halts:
+            raise ValueError(f"{next(iter(shared))!r} is set, but the arm has no halts")
+        return {
+            **{key: value for key, value in table.items() if key in cls.model_fields},
+            "halts": [
+                shared | (dict(halt) if isinstance(halt, Mapping) else {"at": halt})
+                for halt in halts
+            ],
+        }
+
+    def completed(self, epochs: int, population: int) -> Self:
+        """Return the arm with its halts and its window in completed epochs.
+
+        Raises:
+            ValueError: a rule is broken.
+        """
+        where = f"arms.{self.name}"
+        halts = tuple(halt.completed(where, epochs, population) for halt in self.halts)
+        ends = [int(halt.at) for halt in halts]
+        if ends != sorted(set(ends)):
+            raise ValueError(
+                f"{where}.halts: halts are in order and after different epochs, these are after "
+                f"epochs {ends} of {epochs}"
+            )
+        window = self.average.window
+        if isinstance(window, float):
+            if not 0 < window <= 1:
+                raise ValueError(
+                    f"{where}.average.window: {window} is neither a fraction up to 1 nor a whole "
+                    "number of epochs"
+                )
+            window = max(1, round(window * epochs))
+        if not 1 <= window <= epochs:
+            raise ValueError(
+                f"{where}.average.window: {window} of {epochs} epochs cannot be averaged"
+            )
+        average = self.average.model_copy(update={"window": window})
+        return self.model_copy(update={"halts": halts, "average": average})
+
+    def halt_after(self, epoch: int) -> Halt | None:
+        """Return the halt after `epoch` completed epochs, if the arm has one there."""
+        return next((halt for halt in self.halts if halt.at == epoch), None)
+
+    def average_spec(self, first: int, last: int, epochs: int) -> AverageSpec | None:
+        """Return the average that a stretch of training takes part in, or None."""
+        if self.average.kind == "none":
+            return None
+        ends = [epochs]
+        if self.average.at == "halts":
+            ends = [*(int(halt.at) for halt in self.halts), epochs]
+        end = next(end for end in ends if end >= last)
+        begin = max(0, end - int(self.average.window), *(e for e in [0, *ends] if e < end))
+        if last <= begin:
+            return None
+        decay = self.average.decay if self.average.kind == "ema" else 0.0
+        return AverageSpec(self.average.kind, begin, decay)
+
+    def rates(self, epochs: int) -> tuple[float, ...]:
+        """Return the factor on the learning rate of every epoch [epochs]."""
+        scheduled = self.schedule.rates(epochs, [int(halt.at) for halt in self.halts])
+        return tuple(rate * self._leg_rate(epoch) for epoch, rate in enumerate(scheduled))
+
+    def _leg_rate(self, epoch: int) -> float:
+        passed = [halt.rate for halt in self.halts if halt.at <= epoch]
+        return passed[-1] if passed else 1.0
+
+    def timeline(self, epochs: int) -> tuple[object, ...]:
+        """Return what the arm does in every epoch [epochs]; arms share equal beginnings."""
+        rates = self.rates(epochs)
+        return tuple(
+            (self._step(epoch), self.average_spec(epoch, epoch + 1, epochs), rates[epoch])
+            for epoch in range(epochs)
+        )
+
+    def _step(self, epoch: int) -> object:
+        halt = self.halt_after(epoch)
+        return None if halt is None else (self.halts.index(halt), halt)

@@ -1,0 +1,100 @@
+"""What all tables of the experiment file have in common: strict keys, names, operators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+
+from apps.errors import UserError
+from apps.messages import OperatorSpec
+from apps.plugins import is_plugin
+from apps.registries import check_settings, lookup
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+.\-]*$", max_length=60)]
+
+
+class Strict(BaseModel):
+    """A table of the experiment file: unknown keys are refused, the nearest known one is named."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, table: Any) -> Any:
+        if isinstance(table, Mapping):
+            check_keys(table, cls.known_keys())
+        return table
+
+    @classmethod
+    def known_keys(cls) -> Sequence[str]:
+        """Keys that the table may have."""
+        return list(cls.model_fields)
+
+
+def check_keys(table: Mapping[str, Any], known: Sequence[str]) -> None:
+    """Check a table's keys.
+
+    Raises:
+        ValueError: a key is unknown; the message names it and the nearest known one.
+    """
+    for key in table:
+        if key not in known:
+            nearest = get_close_matches(key, known, n=1)
+            hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+            raise ValueError(f"unknown key {key!r}; {hint}known keys are {', '.join(known)}")
+
+
+class Operator(Strict):
+    """A registered operator or a plug-in, and its settings: `"mean"` or `{ name = ..., ... }`."""
+
+    name: str
+    params: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def spec(self) -> OperatorSpec:
+        """The operator as it travels in messages."""
+        return OperatorSpec(self.name, self.params)
+
+
+def _operator_table(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"name": value}
+    if isinstance(value, Mapping) and "params" not in value:
+        return {
+            "name": value.get("name"),
+            "params": {key: item for key, item in value.items() if key != "name"},
+        }
+    return value
+
+
+OperatorField = Annotated[Operator, BeforeValidator(_operator_table)]
+
+
+def check_operator(registry: Mapping[str, Any], operator: Operator, what: str) -> None:
+    """Check an operator's name and settings; a plug-in's are checked where it is called.
+
+    Raises:
+        ValueError: it is not registered, or has no such setting.
+    """
+    if is_plugin(operator.name):
+        return
+    try:
+        function = lookup(registry, operator.name, what)
+        check_settings(f"{what} {operator.name!r}", function, operator.params)
+    except UserError as error:
+        raise ValueError(str(error)) from error
+
+
+def named_table(key: str) -> BeforeValidator:
+    """Let a plain string stand for a table with only `key` set."""
+    return BeforeValidator(lambda value: {key: value} if isinstance(value, str) else value)
