@@ -9,12 +9,13 @@ import shlex
 import signal
 import sys
 import time
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import pandas as pd
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from analysis.report import arms_table, write_report
 from analysis.tables import ReportError, read_tables
@@ -211,19 +212,20 @@ def _open_run(run_dir: RunDir, experiment: Experiment) -> None:
         if not run_dir.experiment_toml.exists():
             write_atomic(run_dir.experiment_toml, experiment.to_toml().encode())
             return
-        stored = tomllib.loads(run_dir.experiment_toml.read_text())
     except OSError as error:
         raise UserError(
             f"{error.filename or run_dir.root}: the run directory cannot be written: "
             f"{error.strerror}; choose another folder with --runs"
         ) from error
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{run_dir.experiment_toml}: not TOML: {error}; use --fresh") from error
-    differing = differing_keys(stored, experiment.completed())
+    # Read as an experiment, so that a setting that is younger than the run has its default.
+    stored = load_experiment(run_dir.experiment_toml)
+    differing = differing_keys(stored.completed(), experiment.completed())
     if differing:
+        more = f"; and {len(differing) - 8} more" if len(differing) > 8 else ""
         raise UserError(
             f"{run_dir.root} belongs to another experiment, which differs in "
-            f"{'; '.join(differing)}; choose another --name, or --fresh to move the old run aside"
+            f"{'; '.join(differing[:8])}{more}; choose another --name, or --fresh to move the old "
+            "run aside"
         )
 
 
@@ -291,7 +293,7 @@ def _conclude(outcomes: Outcomes, exported: Any, run_dir: RunDir, console: Conso
     if champion is not None and isinstance(exported, ExportResult):
         write_papers(outcomes, champion, exported, run_dir)
     page = write_report(run_dir)
-    console.print(arms_table(read_tables(run_dir)).to_string(index=False), highlight=False)
+    _print_table(arms_table(read_tables(run_dir)), console)
     if champion is not None and isinstance(exported, ExportResult):
         print(f"champion: {run_dir.root / exported.path}")
     elif exported is not None:
@@ -300,6 +302,16 @@ def _conclude(outcomes: Outcomes, exported: Any, run_dir: RunDir, console: Conso
     for trial, arm, failure in outcomes.failed_arms:
         log = f" (log: {run_dir.root / failure.log})" if failure.log else ""
         print(f"failed: trial {trial}, arm {arm}: {failure.reason}{log}", file=sys.stderr)
+
+
+def _print_table(data: pd.DataFrame, console: Console) -> None:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for number, name in enumerate(data.columns):
+        table.add_column(name, justify="right" if number else "left")
+    for row in data.itertuples(index=False):
+        table.add_row(*row)
+    # Where the output goes to a file there is no width to fit into.
+    console.print(table, width=None if console.is_terminal else 200)
 
 
 def _existing(path: Path) -> RunDir:
