@@ -70,7 +70,7 @@ def duration(seconds: float) -> str:
     """Return a time in the largest fitting units.
 
     >>> duration(42.04), duration(150), duration(7500), duration(200_000)
-    ('42.0 s', '2 min 30 s', '2 h 5 min', '2 d 8 h')
+    ('42.0 s', '2 min 30 s', '2 h 5 min', '2 d 7 h')
     """
     if not math.isfinite(seconds):
         return NOTHING

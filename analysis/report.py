@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -37,7 +38,12 @@ class _Picture:
     caption: str
     alternative: str
     wide: Figure
-    narrow: Figure | None = None
+    narrow: Figure
+
+    @cached_property
+    def documents(self) -> dict[str, str]:
+        """The figure as SVG, by form."""
+        return {"wide": drawing.svg(self.wide), "narrow": drawing.svg(self.narrow)}
 
 
 def write_report(run: RunDir) -> Path:
@@ -62,11 +68,7 @@ def write_report(run: RunDir) -> Path:
         for name, table in _numbers(numbers).items():
             _write(run.report / f"{name}.csv", table.to_csv(index=False).encode())
         for picture in pictures:
-            for suffix, figure in (("", picture.wide), ("-narrow", picture.narrow)):
-                if figure is not None:
-                    stem = run.report / "figures" / f"{picture.name}{suffix}"
-                    _write(stem.with_name(f"{stem.name}.svg"), drawing.svg(figure).encode())
-                    _write(stem.with_name(f"{stem.name}.png"), drawing.png(figure))
+            _write_picture(run.report / "figures", picture)
         _write(run.report_html, _html(run, numbers, pictures).encode())
     except OSError as error:
         raise ReportError(
@@ -205,15 +207,20 @@ def _html(run: RunDir, numbers: Overview, pictures: list[_Picture]) -> str:
     )
 
 
+def _write_picture(folder: Path, picture: _Picture) -> None:
+    """Write both forms of a figure as SVG and PNG."""
+    for form, name in (("wide", picture.name), ("narrow", f"{picture.name}-narrow")):
+        _write(folder / f"{name}.svg", picture.documents[form].encode())
+        _write(folder / f"{name}.png", drawing.png(getattr(picture, form)))
+
+
 def _element(picture: _Picture) -> dict[str, object]:
     """Return a figure as the template wants it."""
-    forms = {"wide": picture.wide, "narrow": picture.narrow}
     elements = {
         form: Markup(  # the SVG is ours, and its texts are paths; the label is escaped by `inline`
-            drawing.inline(drawing.svg(figure), f"{picture.name}-{form}", picture.alternative)
+            drawing.inline(document, f"{picture.name}-{form}", picture.alternative)
         )
-        for form, figure in forms.items()
-        if figure is not None
+        for form, document in picture.documents.items()
     }
     return {"name": picture.name, "title": picture.title, "caption": picture.caption, **elements}
 

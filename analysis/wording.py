@@ -11,7 +11,7 @@ import pandas as pd
 
 from analysis.numerals import count, p_value, percent, span
 from analysis.overview import Overview
-from analysis.statistics import SMALLEST_BOOTSTRAP, SMALLEST_SAMPLE
+from analysis.statistics import SMALLEST_BOOTSTRAP, SMALLEST_SAMPLE, SMALLEST_SIGNED_RANK
 from analysis.tables import CONTROL
 
 ALPHA: Final = 0.05
@@ -92,8 +92,11 @@ def cautions(overview: Overview) -> list[str]:
     if used["method"].eq("t").any():
         notes.append(
             f"Below {SMALLEST_BOOTSTRAP} trials the interval is the t interval, which takes the "
-            "improvements to be normally distributed, and the signed-rank test cannot reach "
-            "p < 0.05. Run more trials before you rely on a difference."
+            "improvements to be normally distributed. Run more trials before you rely on it."
+        )
+    if len(used) and used["n"].min() < SMALLEST_SIGNED_RANK:
+        notes.append(
+            f"Below {SMALLEST_SIGNED_RANK} trials the signed-rank test cannot reach p < 0.05."
         )
     if used["method"].str.contains("equal").any():
         notes.append("Where all trials are equal there is neither interval nor test.")

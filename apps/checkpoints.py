@@ -62,8 +62,9 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> str:
         for group in _GROUPS
         for name, array in getattr(checkpoint, group).items()
     }
-    # The format does not keep the order of its arrays, and their order is part of the state.
-    header = {"order": json.dumps(list(tensors)), "averaged": str(checkpoint.averaged)}
+    # The format does not keep the order of its arrays, and their order is part of the state. It is
+    # one entry: the library writes several in any order, and equal states must have equal bytes.
+    header = {"state": json.dumps({"order": list(tensors), "averaged": checkpoint.averaged})}
     content = save(tensors, metadata=header)
     write_atomic(path, content)
     return sha256(content)
@@ -87,13 +88,13 @@ def load_checkpoint(path: Path, expected: str | None = None) -> Checkpoint:
         raise DamagedFile(f"{path}: the bytes differ from the recorded SHA-256 {expected}")
     try:
         tensors = load(content)
-        header = _metadata(content)
-        order, averaged = json.loads(header["order"]), int(header["averaged"])
+        header = json.loads(_metadata(content)["state"])
+        order, averaged = header["order"], int(header["averaged"])
         groups: dict[str, dict[str, Array]] = {group: {} for group in _GROUPS}
         for key in order:
             group, name = key.split("/", 1)
             groups[group][name] = tensors[key]
-    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+    except (SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise DamagedFile(f"{path}: not a checkpoint of heterosis: {error}") from error
     return Checkpoint(**groups, averaged=averaged)
 

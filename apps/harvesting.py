@@ -63,7 +63,7 @@ def harvest(
     """
     watch = Stopwatch()
     fitness = [fitness_of(member, task.fitness) for member in population]
-    need_survivors(fitness, 1, task.fitness, "the harvest")
+    need_survivors(population, 1, task.fitness, "the harvest")
     best = rank(fitness)[0]
     champion = population[best]
     if isinstance(champion, Failure):
@@ -182,12 +182,20 @@ def export(task: ExportTask, place: Workplace) -> ExportResult:
     keras = load_keras(place.threads)
     holder = program(task.data, task.network, task.training, task.seed, place)
     stored = load_checkpoint(root / task.checkpoint.path, task.checkpoint.sha256)
-    holder.put(stored.network)
+    # With the optimiser's own state: whoever trains the champion on goes on from it.
+    holder.load(replace(stored, weights=stored.network), np.random.default_rng(0))
     path = root / task.folder / CHAMPION
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".new-{CHAMPION}")
     holder.model.save(beside)
-    opened = keras.models.load_model(beside)
+    try:
+        opened = keras.models.load_model(beside)
+    except Exception as error:
+        raise HeterosisError(
+            f"{beside}: Keras does not open it again ({type(error).__name__}): write the network's "
+            "own classes at the top level of its module, with get_config, and register them with "
+            "keras.saving.register_keras_serializable; the file is left for inspection"
+        ) from error
     final = {f"test_{name}": value for name, value in holder.evaluate_other(opened).items()}
     for name in final.keys() & task.expected.keys():
         # Sums are taken in another order here; an accuracy may move by one sample of a tie.

@@ -49,17 +49,21 @@ def fitness_of(member: TrainResult | Failure, key: str) -> float:
     return member.final.get(key, math.nan)
 
 
-def need_survivors(fitness: Sequence[float], needed: int, key: str, what: str) -> None:
+def need_survivors(
+    population: Sequence[TrainResult | Failure], needed: int, key: str, what: str
+) -> None:
     """Check that enough members are left.
 
     Raises:
-        TooFewSurvivors: fewer than `needed` have a finite fitness.
+        TooFewSurvivors: fewer than `needed` have a finite fitness; the message says why.
     """
-    finite = sum(math.isfinite(value) for value in fitness)
+    failed = [member for member in population if not math.isfinite(fitness_of(member, key))]
+    finite = len(population) - len(failed)
     if finite < needed:
+        why = f" (member {failed[0].member}: {failed[0].reason})" if failed else ""
         raise TooFewSurvivors(
-            f"{what} needs {needed} members with a finite {key}, {finite} of {len(fitness)} have "
-            "one; look at the reasons of the failed members"
+            f"{what} needs {needed} members with a finite {key}, {finite} of {len(population)} "
+            f"have one{why}"
         )
 
 
@@ -123,7 +127,7 @@ class _Halted:
         self.task = task
         self.fitness = [fitness_of(member, task.fitness) for member in population]
         needed = 1 if task.mating == "species" else task.parents
-        need_survivors(self.fitness, needed, task.fitness, f"the halt after epoch {task.epoch}")
+        need_survivors(population, needed, task.fitness, f"the halt after epoch {task.epoch}")
         self._population = population
         self._earlier = earlier
         self._place = place

@@ -10,7 +10,8 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import Any, Final, Literal, TypeVar
+from functools import cache
+from typing import Any, Final, Literal, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -497,9 +498,15 @@ def from_json(kind: type[_Message], content: bytes) -> _Message:
         DamagedFile: `content` is not such a message.
     """
     try:
-        return TypeAdapter(kind).validate_python(json.loads(content))
+        adapter: TypeAdapter[_Message] = _adapter(cast(Any, kind))
+        return adapter.validate_python(json.loads(content))
     except (ValueError, RecursionError, ValidationError) as error:
         raise DamagedFile(f"not a {kind.__name__}: {error}") from error
+
+
+@cache
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)  # Making one takes far longer than using it.
 
 
 def fingerprint(task: Task, upstream: Upstream = ()) -> str:

@@ -6,7 +6,9 @@ import inspect
 import random
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -21,6 +23,11 @@ if TYPE_CHECKING:
     import keras
 
 Array = NDArray[Any]
+
+_STORABLE: Final = frozenset(
+    ["bool", "float16", "float32", "float64"]
+    + [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
+)
 
 # Keras draws initial weights from process-wide generators.
 _building = threading.RLock()
@@ -87,7 +94,7 @@ def build(
     """
     keras = load_keras(threads)
     builder = lookup(BUILDERS, spec.builder, "network.builder", search_path)
-    check_settings(f"network.builder {spec.builder!r}", builder, spec.params)
+    check_settings(f"network.builder {spec.builder!r}", builder, spec.params, given=())
     wanted = inspect.signature(builder).parameters
     arguments = {key: value for key, value in facts.items() if key in wanted} | spec.params
     with _building:
@@ -123,7 +130,7 @@ def named_optimizer_states(model: keras.Model) -> dict[str, keras.Variable]:
 
 def read(variables: Mapping[str, keras.Variable]) -> dict[str, Array]:
     """Return the values of variables as arrays of their own."""
-    return {name: np.array(variable) for name, variable in variables.items()}
+    return {name: np.asarray(variable.numpy()) for name, variable in variables.items()}
 
 
 def assign(variables: Mapping[str, keras.Variable], values: Mapping[str, Array]) -> None:
@@ -143,12 +150,39 @@ def assign(variables: Mapping[str, keras.Variable], values: Mapping[str, Array])
         variable.assign(values[name])
 
 
+class _OwnRandom:
+    """Python's module `random` as Keras sees it: one thread has a generator of its own."""
+
+    def __init__(self, seed: int) -> None:
+        self._thread = threading.get_ident()
+        self._own = random.Random(seed)
+
+    def __getattr__(self, name: str) -> Any:
+        own = threading.get_ident() == self._thread
+        return getattr(self._own if own else random, name)
+
+
+@contextmanager
+def _own_seeds(seed: int) -> Iterator[None]:
+    # Keras draws the seeds of its initialisers from Python's process-wide generator, which other
+    # threads use too.
+    from keras.src.random import seed_generator
+
+    kept = seed_generator.python_random
+    seed_generator.python_random = _OwnRandom(seed)
+    try:
+        yield
+    finally:
+        seed_generator.python_random = kept
+
+
 def _build_once(
     keras: Any, name: str, builder: Callable[..., Any], arguments: Params, seed: int
 ) -> keras.Model:
     keras.utils.set_random_seed(seed)
     try:
-        model = builder(**arguments)
+        with _own_seeds(seed):
+            model = builder(**arguments)
     except Exception as error:
         raise UserError(
             f"network builder {name!r} raised {type(error).__name__}: {error}"
@@ -162,13 +196,18 @@ def _build_once(
             f"network builder {name!r} returned a model without weights: give it an Input layer, "
             "or call model.build(input_shape) before returning it"
         )
+    if odd := sorted({weight.dtype for weight in model.weights} - _STORABLE):
+        raise UserError(
+            f"network builder {name!r} made weights of dtype {odd[0]}, which checkpoints do not "
+            "hold: use float32 (the policy mixed_bfloat16 computes in bfloat16 and keeps them so)"
+        )
     return model
 
 
 def _build_twice(
     keras: Any, name: str, builder: Callable[..., Any], arguments: Params, seed: int
 ) -> keras.Model:
-    # Keras draws from Python's own generator, which other threads may use at any time, so a
+    # A builder may draw from numpy's or Python's generators, which other threads use too, so a
     # network counts as built when two in a row agree.
     model = _build_once(keras, name, builder, arguments, seed)
     for _ in range(5):
@@ -184,7 +223,7 @@ def _build_twice(
 
 def _same(one: keras.Model, other: keras.Model) -> bool:
     pairs = zip(one.weights, other.weights, strict=True)
-    return all(np.array_equal(np.array(a), np.array(b), equal_nan=True) for a, b in pairs)
+    return all(np.array_equal(a.numpy(), b.numpy(), equal_nan=True) for a, b in pairs)
 
 
 def _compile(keras: Any, model: keras.Model, training: TrainingSpec) -> None:
@@ -192,7 +231,11 @@ def _compile(keras: Any, model: keras.Model, training: TrainingSpec) -> None:
         return
     try:
         optimizer = keras.optimizers.get(
-            {"class_name": training.optimizer or "adam", "config": training.optimizer_params}
+            {
+                "class_name": training.optimizer or "adam",
+                # Keras puts a schedule's object where its description was.
+                "config": deepcopy(training.optimizer_params),
+            }
         )
     except (ValueError, TypeError) as error:
         raise UserError(
@@ -209,9 +252,12 @@ def _canonical_names(model: keras.Model) -> dict[str, str]:
     counts: dict[str, int] = {}
     names: dict[str, str] = {}
     for layer in layers:
-        automatic = _snake_case(type(layer).__name__)
-        if layer.name in names or not re.fullmatch(rf"{automatic}(_\d+)?", layer.name):
+        found = re.fullmatch(
+            rf"((?:forward_|backward_)?{_snake_case(type(layer).__name__)})(_\d+)?", layer.name
+        )
+        if layer.name in names or not found:
             continue
+        automatic = found[1]
         number = counts.get(automatic, 0)
         counts[automatic] = number + 1
         names[layer.name] = f"{automatic}_{number}" if number else automatic

@@ -39,6 +39,12 @@ if TYPE_CHECKING:
 Part = Literal["train", "validation", "test", "probe"]
 """Parts of the data; the probe is the beginning of the training set."""
 
+_Work = Literal["training", "evaluation"]
+_BY_KERAS: Final[dict[_Work, str]] = {
+    "training": "trained by keras.Model.fit",
+    "evaluation": "evaluated by keras.Model.evaluate",
+}
+
 EVALUATION_BATCH: Final = 500
 _BLOCK: Final = 10 * EVALUATION_BATCH
 _WHOLE: Final = slice(None)
@@ -80,13 +86,14 @@ class Program:
         self._fresh_optimizer = read(named_optimizer_states(self.model))
         self._tensors = _tensors(self._data, data, seed)
         self._try_shapes()
-        self._fused = not self.model.run_eagerly
-        self._proven = False
+        self._try_repeat()
+        self._fused: set[_Work] = set() if self.model.run_eagerly else {"training", "evaluation"}
+        self._proven: set[_Work] = set()
         if self._fused:
             self._train_epoch = self._compile_training()
             self._evaluate_block = self._compile_evaluation()
         else:
-            self.remarks.append("trained by keras.Model.fit: the model was compiled to run eagerly")
+            self.remarks.append(f"{_BY_KERAS['training']}: the model was compiled to run eagerly")
 
     # --------------------------------------------------------------------------------- state
     def initial_weights(self, seed: int) -> dict[str, Array]:
@@ -159,7 +166,8 @@ class Program:
         if not self.statistics:
             return dict(weights)
         kept = self.state()
-        self.put(weights)
+        # Random layers start anew too: what ran before must leave no trace.
+        self.load(Checkpoint(weights), np.random.default_rng(0))
         for start in range(0, self.samples - self._batch_size + 1, self._batch_size):
             x, _ = self._arrays("train", slice(start, start + self._batch_size))
             self.model(x, training=True)
@@ -204,12 +212,14 @@ class Program:
         Args:
             order: the samples of each step, one batch after another [samples].
         """
-        return self._fused_or_fit(lambda: self._fused_epoch(order), lambda: self._fit_epoch(order))
+        return self._fused_or_fit(
+            "training", lambda: self._fused_epoch(order), lambda: self._fit_epoch(order)
+        )
 
     def evaluate(self, part: Part) -> dict[str, float]:
         """Return loss and metrics on a whole part of the data; the state stays as it is."""
         return self._fused_or_fit(
-            lambda: self._fused_evaluation(part), lambda: self._fit_evaluation(part)
+            "evaluation", lambda: self._fused_evaluation(part), lambda: self._fit_evaluation(part)
         )
 
     def evaluate_other(self, model: Any) -> dict[str, float]:
@@ -217,28 +227,36 @@ class Program:
         return _evaluate(model, *self._arrays("test"))
 
     def _fused_or_fit(
-        self, fused: Callable[[], dict[str, float]], fit: Callable[[], dict[str, float]]
+        self,
+        work: _Work,
+        fused: Callable[[], dict[str, float]],
+        fit: Callable[[], dict[str, float]],
     ) -> dict[str, float]:
-        if not self._fused:
+        import tensorflow as tf
+
+        if work not in self._fused:
             return fit()
-        if self._proven:
+        if work in self._proven:
             return fused()
         before = self.state()
         try:
-            return fused()
+            results = fused()
+        except (MemoryError, tf.errors.ResourceExhaustedError):
+            raise  # It says nothing about the model, whose numbers must not depend on the machine.
         except Exception as error:
             # Python in the model's step, or an operation that XLA lacks: fit knows both.
-            self._fused = False
+            self._fused.remove(work)
             self.load(before, np.random.default_rng(0))
-            self.remarks.append(f"trained by keras.Model.fit, not fused: {_first_line(error)}")
+            self.remarks.append(f"{_BY_KERAS[work]}, not fused: {_first_line(error)}")
             return fit()
+        self._proven.add(work)
+        return results
 
     def _fused_epoch(self, order: NDArray[np.int64]) -> dict[str, float]:
         import tensorflow as tf
 
         self.model.reset_metrics()
         self._train_epoch(*self._tensors["train"], tf.constant(order, tf.int32))
-        self._proven = True
         return self._metrics()
 
     def _fused_evaluation(self, part: Part) -> dict[str, float]:
@@ -280,7 +298,7 @@ class Program:
         return 1 + max(int(np.max(part)) for part in parts)
 
     def _try_shapes(self) -> None:
-        x, y = self._arrays("train", slice(2))
+        x, y = self._two_samples()
         try:
             # Makes the metrics' variables too, which must not be made inside a compiled program.
             self.model.test_step((x, y))
@@ -290,6 +308,34 @@ class Program:
                 f"network {network.builder!r} does not fit the data: inputs {x.shape[1:]} "
                 f"{x.dtype}, targets {y.shape[1:]} {y.dtype}: {_first_line(error)}"
             ) from error
+
+    def _try_repeat(self) -> None:
+        """Check that one state gives one loss: else a result would depend on what ran before."""
+        before = self.state()
+        losses = []
+        for _ in range(2):
+            self.load(before, np.random.default_rng(0))
+            self.model.reset_metrics()
+            try:
+                self.model.train_step(self._two_samples())
+            except Exception:
+                return  # A step may want a whole batch, or a graph around it: training will tell.
+            losses.append(self._metrics()["loss"])
+        first, again = losses
+        if not np.isclose(first, again, rtol=1e-4, equal_nan=True):
+            network, _ = self._specs
+            raise UserError(
+                f"network {network.builder!r} draws random numbers that no checkpoint holds: give "
+                "every layer that draws a keras.random.SeedGenerator as an attribute, and draw "
+                "with keras.random functions and seed=that attribute"
+            )
+
+    def _two_samples(self) -> tuple[Array, Array]:
+        x, y = self._arrays("train", slice(2))
+        if y.ndim == 1 and y.dtype.kind in "iu":
+            y = np.array(y)
+            y[-1] = self._classes() - 1  # The largest label needs an output too.
+        return x, y
 
     def _compile_training(self) -> Any:
         import tensorflow as tf
@@ -388,7 +434,7 @@ def _evaluate(model: Any, x: Array, y: Array) -> dict[str, float]:
 def _own_rate(optimizer: Any) -> float | None:
     # A schedule object has no value to assign to.
     rate = getattr(optimizer, "_learning_rate", None)
-    return float(np.array(rate)) if hasattr(rate, "assign") else None
+    return float(rate.numpy()) if hasattr(rate, "assign") else None
 
 
 def _fresh_random(states: dict[str, Any], rng: np.random.Generator) -> dict[str, Array]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from difflib import get_close_matches
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from apps.errors import UserError
 from apps.plugins import is_plugin, load_plugin, unknown
+
+_GIVEN: Final = ("keep", "earlier", "others")
+"""What operators get from the project although it has a default."""
 
 _Value = TypeVar("_Value")
 
@@ -37,8 +40,20 @@ def lookup(
     raise UserError(unknown(what, name, registry))
 
 
-def check_settings(what: str, function: Callable[..., Any], settings: Mapping[str, Any]) -> None:
+def check_settings(
+    what: str,
+    function: Callable[..., Any],
+    settings: Mapping[str, Any],
+    given: Collection[str] | None = None,
+) -> None:
     """Check that a function takes the settings of an experiment file.
+
+    Args:
+        what: whose settings they are, for the message.
+        function: what takes them.
+        settings: as the user gave them.
+        given: arguments that the project gives, which are no settings; None for an operator, whose
+            settings have defaults.
 
     Raises:
         UserError: it does not know one; the message shows those it knows.
@@ -46,11 +61,10 @@ def check_settings(what: str, function: Callable[..., Any], settings: Mapping[st
     parameters = inspect.signature(function).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return
-    named = [
-        name
-        for name, parameter in parameters.items()
-        if name not in ("rng", "parents", "weights", "fitness", "count")
-    ]
+    if given is None:
+        given = [name for name, each in parameters.items() if each.default is each.empty]
+        given += _GIVEN
+    named = [name for name in parameters if name not in given]
     for key in settings:
         if key not in named:
             nearest = get_close_matches(key, named, n=1)

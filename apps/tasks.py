@@ -26,7 +26,7 @@ from apps.messages import (
     population,
     resolve,
 )
-from apps.results import load_result
+from apps.results import checkpoint_is_whole, load_result
 from apps.stopping import Stopped, stopping
 
 ERROR_LOG: Final = "error.txt"
@@ -98,10 +98,12 @@ def find(task: Task, place: Workplace, upstream: Sequence[Outcome]) -> Outcome |
     ready = settle(task, upstream)
     if isinstance(ready, Failure):
         return ready
+    root = Path(place.root)
     below = () if isinstance(ready, TrainTask | ExportTask) else upstream
-    return load_result(
-        Path(place.root) / task.folder, _RESULTS[type(task)], fingerprint(ready, below)
-    )
+    found = load_result(root / task.folder, _RESULTS[type(task)], fingerprint(ready, below))
+    if isinstance(found, ExportResult) and not checkpoint_is_whole(root / found.path, found.sha256):
+        return None
+    return found
 
 
 def settle(task: Task, upstream: Sequence[Outcome]) -> Task | Failure:

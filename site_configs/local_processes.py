@@ -20,7 +20,8 @@ def make_config(options: SiteOptions) -> Config:
                 # Without an address Parsl asks a public service and listens on every interface.
                 address="127.0.0.1",
                 max_workers_per_node=options.workers_here,
-                cores_per_worker=threads,
+                # The number of workers is as asked, be there fewer cores.
+                cores_per_worker=0.001,
                 encrypted=False,
                 heartbeat_period=5,
                 heartbeat_threshold=30,

@@ -49,7 +49,8 @@ def find_site(reference: str) -> MakeConfig:
     """Return a site's factory: one of `SITES` by name, or `make_config` of a Python file.
 
     Raises:
-        UserError: there is no such site, or its file has no `make_config`.
+        UserError: there is no such site, or its file has no `make_config`. A factory of the user's
+            own raises it when it fails or returns something else than a `parsl.Config`.
     """
     if reference in SITES:
         module = importlib.import_module(f"site_configs.{reference}")
@@ -88,7 +89,7 @@ def _from_file(path: Path) -> MakeConfig:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(f"site {str(path)!r} raised {type(error).__name__}: {error}") from error
     make_config = getattr(module, "make_config", None)
     if not callable(make_config):
@@ -96,5 +97,19 @@ def _from_file(path: Path) -> MakeConfig:
             f"site {str(path)!r} has no function make_config(options) that returns a parsl.Config; "
             "site_configs/local_threads.py is the shortest example"
         )
-    made: MakeConfig = make_config
-    return made
+
+    def checked(options: SiteOptions) -> parsl.Config:
+        try:
+            config = make_config(options)
+        except (Exception, SystemExit) as error:
+            raise UserError(
+                f"site {str(path)!r}: make_config raised {type(error).__name__}: {error}"
+            ) from error
+        if not isinstance(config, parsl.Config):
+            raise UserError(
+                f"site {str(path)!r}: make_config returned a {type(config).__name__}, "
+                "a parsl.Config is needed"
+            )
+        return config
+
+    return checked

@@ -16,6 +16,7 @@ from apps.genetics.selection import SELECTIONS
 from apps.genetics.speciation import SPECIATIONS
 from apps.messages import AverageSpec, CrossoverSpec, OperatorSpec, SpeciesSpec
 from workflow.settings import (
+    Epochs,
     Name,
     Operator,
     OperatorField,
@@ -80,7 +81,7 @@ class Halt(Strict):
         measure: record distances and loss barriers between parents.
     """
 
-    at: float | int
+    at: Epochs
     mating: Literal["all", "pairs", "species", "self"] = "all"
     parents: int = Field(default=2, ge=1)
     selection: OperatorField = Operator(name="truncation")
@@ -104,8 +105,9 @@ class Halt(Strict):
         """Return the mutation at the arm's halt `number`, from 0: weaker from halt to halt."""
         params = dict(self.mutation.params)
         for key in ("scale", "fraction"):
-            if key in params and self.mutation_decay != 1.0:
-                params[key] = decayed(params[key], self.mutation_decay, number)
+            strength = params.get(key)
+            if isinstance(strength, int | float) and self.mutation_decay != 1.0:
+                params[key] = decayed(strength, self.mutation_decay, number)
         return OperatorSpec(self.mutation.name, params)
 
     def completed(self, where: str, epochs: int, population: int) -> Self:
@@ -131,20 +133,27 @@ class Halt(Strict):
                 f"{where}.parents: {self.parents} parents cannot be chosen from a population of "
                 f"{population}" + (" in pairs" if least == 2 else "")
             )
-        if (self.species is not None) != (self.mating == "species"):
-            if self.species is not None:
-                raise ValueError(f"{where}.species is set, but mating is {self.mating!r}")
-            return self.model_copy(update={"at": at, "species": SpeciesSettings()})
-        for registry, operator, what in (
-            (SELECTIONS, self.selection, "selection"),
-            (CROSSOVERS, self.crossover, "crossover"),
-            (MUTATIONS, self.mutation, "mutation"),
-        ):
-            check_operator(registry, operator, f"{where}.{what}")
+        species = self.species
+        if self.mating == "species":
+            species = species or SpeciesSettings()
+        elif species is not None:
+            raise ValueError(f"{where}.species is set, but mating is {self.mating!r}")
+        halt = self.model_copy(update={"at": at, "species": species})
+        for key, (registry, operator) in halt.operators().items():
+            check_operator(registry, operator, f"{where}.{key}")
+        return halt
+
+    def operators(self) -> dict[str, tuple[Mapping[str, Any], Operator]]:
+        """Return the operators by their keys, each with the registry that it comes from."""
+        named: dict[str, tuple[Mapping[str, Any], Operator]] = {
+            "selection": (SELECTIONS, self.selection),
+            "crossover": (CROSSOVERS, self.crossover),
+            "mutation": (MUTATIONS, self.mutation),
+        }
         if self.species is not None:
-            check_operator(DISTANCES, self.species.distance, f"{where}.species.distance")
-            check_operator(SPECIATIONS, self.species.method, f"{where}.species.method")
-        return self.model_copy(update={"at": at})
+            named["species.distance"] = (DISTANCES, self.species.distance)
+            named["species.method"] = (SPECIATIONS, self.species.method)
+        return named
 
 
 class Average(Strict):
@@ -159,7 +168,7 @@ class Average(Strict):
     """
 
     kind: Literal["none", "swa", "ema"] = "none"
-    window: float | int = 0.25
+    window: Epochs = 0.25
     decay: float = Field(default=0.9, ge=0, lt=1)
     at: Literal["end", "halts"] = "end"
 
@@ -222,7 +231,7 @@ class Arm(Strict):
     """`[[arms]]`: one strategy. Keys of a halt that stand here hold for all of its halts."""
 
     name: Name
-    halts: tuple[Halt, ...] = ()
+    halts: tuple[Halt, ...] = Field(default=(), strict=False)
     average: Annotated[Average, named_table("kind")] = Field(default_factory=Average)
     schedule: Annotated[Schedule, named_table("kind")] = Field(default_factory=Schedule)
     harvest: Annotated[Harvest, named_table("method")] = Field(default_factory=Harvest)

@@ -57,6 +57,8 @@ def pedigree(outcomes: Outcomes, champion: Champion) -> dict[str, Any]:
     ancestors: dict[str, dict[str, Any]] = {}
     while wanted:
         key = wanted.pop()
+        if graph.nodes[key].task.folder in ancestors:
+            continue  # the parent of several
         entry, parents = _ancestor(outcomes, graph, key)
         ancestors[entry["network"]] = entry
         wanted.extend(parents)

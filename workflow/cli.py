@@ -23,15 +23,21 @@ from apps.datasets import describe as describe_data
 from apps.datasets import prepare
 from apps.errors import HeterosisError, UserError
 from apps.files import write_atomic
-from apps.messages import DataSpec, ExportResult, Workplace
+from apps.messages import DataSpec, ExportResult, Failure, Workplace
 from apps.stopping import Stopped
 from site_configs.options import SITES, SiteOptions, find_site
 from workflow.champion import write_papers
-from workflow.config import Experiment, differing_keys, find_experiment, load_experiment
+from workflow.config import (
+    Experiment,
+    differing_keys,
+    find_experiment,
+    load_experiment,
+    read_experiment,
+)
 from workflow.engine import ParslEngine
 from workflow.environment import describe as describe_environment
 from workflow.experiment import Outcomes, export_champion, run_experiment
-from workflow.lock import only_driver
+from workflow.lock import driver_at_work, only_driver
 from workflow.plan import describe_plan
 from workflow.progress import Display, Journal, LiveDisplay, PlainDisplay, draw, read_tally
 from workflow.run_dir import RunDir
@@ -108,19 +114,23 @@ def run(
     run_dir = RunDir((runs / (name or loaded.name)).absolute())
     place = Workplace(root=str(run_dir.root), search_path=str(path.resolve().parent))
     prepare(loaded.data.spec, place.search_path)
-    make_config = find_site(site)
+    options = SiteOptions(run_dir=str(run_dir.parsl), workers=workers, threads=place.threads)
+    config = find_site(site)(options)
     if fresh:
-        _move_aside(run_dir, console)
+        _move_aside(run_dir)
     _open_run(run_dir, loaded)
-    with only_driver(run_dir.lock):
-        _log_to(run_dir.log)
-        environment = describe_environment(["heterosis", *sys.argv[1:]], site, workers)
-        write_atomic(run_dir.environment_json, json.dumps(environment, indent=2).encode())
-        options = SiteOptions(run_dir=str(run_dir.parsl), workers=workers, threads=place.threads)
-        with ParslEngine(make_config(options), place) as engine:
-            outcomes, exported = _drive(loaded, engine, place, run_dir, console, keep, quiet)
-        _conclude(outcomes, exported, run_dir, console)
-    if outcomes.failed_arms:
+    try:
+        with only_driver(run_dir.lock):
+            _log_to(run_dir.log)
+            environment = describe_environment(["heterosis", *sys.argv[1:]], site, workers)
+            write_atomic(run_dir.environment_json, json.dumps(environment, indent=2).encode())
+            with ParslEngine(config, place) as engine:
+                outcomes, exported = _drive(loaded, engine, place, run_dir, console, keep, quiet)
+            _conclude(outcomes, exported, run_dir, console)
+    except KeyboardInterrupt:
+        _say_how_to_continue()
+        raise typer.Exit(130) from None
+    if outcomes.failed_arms or isinstance(exported, Failure):
         raise typer.Exit(1)
 
 
@@ -147,14 +157,18 @@ def plan(
 def status(run: RunFolder) -> None:
     """Show where a run stands: running, stopped or finished."""
     run_dir = _existing(run)
-    tally = read_tally(run_dir.events_jsonl)
-    console = Console()
-    console.print(draw(tally))
+    try:
+        tally = read_tally(run_dir.events_jsonl)
+    except FileNotFoundError:
+        print(f"nothing was submitted yet; {_liveness(run_dir)}")
+        return
+    Console().print(draw(tally))
     state = tally.ended or _liveness(run_dir)
     last = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(tally.now_unix_s))
-    console.print(f"{state}; last event {last}", highlight=False)
+    print(f"{state}; last event {last}")
     for event in tally.failures[:20]:
-        console.print(f"{event['folder']}: {event['status']}: {event['reason']}", highlight=False)
+        log = f" (log: {run_dir.root / event['log']})" if event["log"] else ""
+        print(f"{event['folder']}: {event['status']}: {event['reason']}{log}")
 
 
 @app.command()
@@ -218,7 +232,7 @@ def _open_run(run_dir: RunDir, experiment: Experiment) -> None:
             f"{error.strerror}; choose another folder with --runs"
         ) from error
     # Read as an experiment, so that a setting that is younger than the run has its default.
-    stored = load_experiment(run_dir.experiment_toml)
+    stored = read_experiment(run_dir.experiment_toml)
     differing = differing_keys(stored.completed(), experiment.completed())
     if differing:
         more = f"; and {len(differing) - 8} more" if len(differing) > 8 else ""
@@ -229,7 +243,7 @@ def _open_run(run_dir: RunDir, experiment: Experiment) -> None:
         )
 
 
-def _move_aside(run_dir: RunDir, console: Console) -> None:
+def _move_aside(run_dir: RunDir) -> None:
     if not run_dir.root.exists():
         return
     # The lock of a driver at work is respected before its files are moved.
@@ -238,7 +252,7 @@ def _move_aside(run_dir: RunDir, console: Console) -> None:
         while (aside := run_dir.root.with_name(f"{run_dir.root.name}.{number}")).exists():
             number += 1
         run_dir.root.rename(aside)
-    console.print(f"the older run is now {aside}", highlight=False, soft_wrap=True)
+    print(f"the older run is now {aside}")
 
 
 def _log_to(path: Path) -> None:
@@ -275,8 +289,7 @@ def _drive(
         how = "stopped"
         clean = engine.stop()
         journal.close(how)
-        again = shlex.join(["heterosis", *(each for each in sys.argv[1:] if each != "--fresh")])
-        console.print(f"stopped; nothing finished is lost. Continue with: {again}", highlight=False)
+        _say_how_to_continue()
         if not clean:
             # A thread in the middle of a long epoch cannot be ended otherwise.
             os._exit(130)
@@ -285,6 +298,11 @@ def _drive(
         if how != "stopped":
             journal.close(how)
     return outcomes, exported
+
+
+def _say_how_to_continue() -> None:
+    again = shlex.join(["heterosis", *(each for each in sys.argv[1:] if each != "--fresh")])
+    print(f"stopped; nothing finished is lost. Continue with: {again}", flush=True)
 
 
 def _conclude(outcomes: Outcomes, exported: Any, run_dir: RunDir, console: Console) -> None:
@@ -322,8 +340,7 @@ def _existing(path: Path) -> RunDir:
 
 
 def _liveness(run_dir: RunDir) -> str:
-    try:
-        with only_driver(run_dir.lock):
-            return "broke off without an end; run the same command again to continue"
-    except UserError as error:
-        return f"running ({error})"
+    holder = driver_at_work(run_dir.lock)
+    if holder is None:
+        return "broke off without an end; run the same command again to continue"
+    return f"running ({holder})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
@@ -18,9 +19,11 @@ from pydantic import (
 
 from apps.errors import UserError
 from apps.messages import DataSpec, NetworkSpec, TrainingSpec
-from apps.plugins import is_plugin, plugin_digest
+from apps.networks import BUILDERS
+from apps.plugins import is_plugin, load_plugin, plugin_digest
+from apps.registries import check_settings, lookup
 from workflow.arms import Arm
-from workflow.settings import Name, Strict
+from workflow.settings import Name, Params, Strict
 
 READY: Final = Path(__file__).parent / "experiments"
 """Folder of the ready experiments."""
@@ -32,7 +35,7 @@ class Data(Strict):
     """`[data]`: which data, and how they are split."""
 
     name: str = "fashion_mnist"
-    params: dict[str, Any] = Field(default_factory=dict)
+    params: Params = Field(default_factory=dict)
     validation: int = Field(default=10_000, ge=1)
     train_limit: int | None = Field(default=None, ge=1)
     folder: str | None = None
@@ -48,7 +51,7 @@ class Network(Strict):
     """`[network]`: a named builder or a plug-in, and its arguments."""
 
     builder: str = "two_layer_dense"
-    params: dict[str, Any] = Field(default_factory=dict)
+    params: Params = Field(default_factory=dict)
     digest: str = ""
 
     @property
@@ -63,9 +66,9 @@ class Training(Strict):
     epochs: int = Field(ge=1)
     batch_size: int = Field(default=128, ge=1)
     optimizer: str | None = None
-    optimizer_params: dict[str, Any] = Field(default_factory=dict)
+    optimizer_params: Params = Field(default_factory=dict)
     loss: str = "sparse_categorical_crossentropy"
-    metrics: tuple[str, ...] = ("accuracy",)
+    metrics: tuple[str, ...] = Field(default=("accuracy",), strict=False)
     fitness: Literal["loss", "train_loss", "val_loss"] = "val_loss"
 
     @property
@@ -84,7 +87,7 @@ class Experiment(Strict):
     data: Data = Field(default_factory=Data)
     network: Network = Field(default_factory=Network)
     training: Training
-    arms: tuple[Arm, ...] = Field(min_length=1)
+    arms: tuple[Arm, ...] = Field(min_length=1, strict=False)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -159,7 +162,21 @@ def find_experiment(reference: str) -> Path:
 
 
 def load_experiment(path: Path, settings: Sequence[str] = ()) -> Experiment:
-    """Read and check an experiment file.
+    """Read and check an experiment file, find its plug-ins and note what their files hold.
+
+    Args and errors are those of `read_experiment`.
+
+    Raises:
+        UserError: likewise, or a plug-in cannot be imported, or does not take its settings.
+    """
+    experiment = read_experiment(path, settings)
+    folder = str(path.resolve().parent)
+    _check_plugins(path, experiment, folder)
+    return _with_digests(experiment, folder)
+
+
+def read_experiment(path: Path, settings: Sequence[str] = ()) -> Experiment:
+    """Read and check an experiment file as it stands.
 
     Args:
         path: the file.
@@ -178,10 +195,9 @@ def load_experiment(path: Path, settings: Sequence[str] = ()) -> Experiment:
     for setting in settings:
         _apply(table, setting)
     try:
-        experiment = Experiment.model_validate(table)
+        return Experiment.model_validate(table)
     except ValidationError as error:
         raise UserError("\n".join(_explain(path, error))) from error
-    return _with_digests(experiment, str(path.resolve().parent))
 
 
 def differing_keys(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
@@ -194,6 +210,23 @@ def differing_keys(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str
         for key in keys
         if left.get(key, nothing) != right.get(key, nothing)
     ]
+
+
+def _check_plugins(path: Path, experiment: Experiment, folder: str) -> None:
+    """Check before anything runs what is otherwise seen on the workers only."""
+    network = experiment.network
+    try:
+        builder = lookup(BUILDERS, network.builder, "network.builder", folder)
+        check_settings(f"network.builder {network.builder!r}", builder, network.params, given=())
+        for arm in experiment.arms:
+            for halt in arm.halts:
+                for key, (_, operator) in halt.operators().items():
+                    if is_plugin(operator.name):
+                        function = load_plugin(operator.name, folder)
+                        what = f"arms.{arm.name}.{key} {operator.name!r}"
+                        check_settings(what, function, operator.params)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
 
 
 def _with_digests(experiment: Experiment, folder: str) -> Experiment:
@@ -245,6 +278,8 @@ def _explain(path: Path, error: ValidationError) -> Iterator[str]:
     for item in error.errors(include_url=False):
         where = ".".join(str(part) for part in item["loc"])
         text = item["msg"].removeprefix("Value error, ")
+        text = re.sub("dictionary( or instance of [A-Za-z]+)?", "table", text)
+        text = re.sub("[Tt]uple", "array", text)
         value = item["input"]
         shown = (
             "" if isinstance(value, dict | list) or item["type"] == "missing" else f" = {value!r}"

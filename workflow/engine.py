@@ -6,8 +6,10 @@ A task that fails is a value (`Failure`) to the tasks behind it, so one member c
 from __future__ import annotations
 
 import logging
+import signal
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
@@ -16,9 +18,11 @@ import parsl
 from parsl.config import Config
 from parsl.dataflow.dependency_resolvers import SHALLOW_DEPENDENCY_RESOLVER, DependencyResolver
 from parsl.dataflow.memoization import Memoizer
+from parsl.dataflow.states import States
 from parsl.dataflow.taskrecord import TaskRecord
 from parsl.executors.errors import ExecutorError
 from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
+from parsl.jobs.states import JobState
 
 from apps.messages import Failure, Task, TrainTask, Workplace
 from apps.parsl_apps import APPS
@@ -81,7 +85,13 @@ class ParslEngine:
         config.retry_handler = _retry_cost
         config.initialize_logging = False
         stopping.clear()
-        self._dfk = parsl.load(config)
+        # A Ctrl-C reaches all processes of the terminal: the driver alone decides what ends, so
+        # what Parsl starts inherits that it is blocked.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self._dfk = parsl.load(config)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def __enter__(self) -> ParslEngine:
         """Return the engine itself."""
@@ -108,9 +118,7 @@ class ParslEngine:
 
     def running(self) -> int:
         """Return how many tasks are computing now: those handed out, but no more than workers."""
-        states = (future.task_status() for future in self._tasks if not future.done())  # type: ignore[attr-defined]
-        launched = sum(state in ("launched", "running") for state in states)
-        return min(launched, sum(map(_workers, self._dfk.executors.values())))
+        return self._running(self._dfk.executors.values())
 
     def stop(self, patience_s: float = 10.0) -> bool:
         """End what runs: threads after their epoch, worker processes at once.
@@ -119,16 +127,25 @@ class ParslEngine:
             False when a thread of this process is still computing after `patience_s`.
         """
         stopping.set()
-        threads = any(hasattr(each, "max_threads") for each in self._dfk.executors.values())
+        threads = [each for each in self._dfk.executors.values() if hasattr(each, "max_threads")]
         deadline = time.monotonic() + patience_s
-        while threads and self.running() and time.monotonic() < deadline:
+        while self._running(threads) and time.monotonic() < deadline:
             time.sleep(0.05)
-        return not (threads and self.running())
+        return not self._running(threads)
 
     def close(self) -> None:
         """Release workers and blocks."""
         self._dfk.cleanup()
         parsl.clear()
+
+    def _running(self, executors: Iterable[Any]) -> int:
+        records = [future.task_record for future in self._tasks if not future.done()]  # type: ignore[attr-defined]
+        handed = Counter(
+            record["executor"]
+            for record in records
+            if record["status"] in (States.launched, States.running)
+        )
+        return sum(min(handed[each.label], _workers(each)) for each in executors)
 
     def _unwrap(self, value: Any) -> Any:
         return self.outcome(value) if isinstance(value, Future) else value
@@ -147,6 +164,8 @@ class RunDirMemoizer(Memoizer):
 
     def check_memo(self, task: TaskRecord) -> Future[Any] | None:
         """Return the stored outcome as a finished future, or None."""
+        if stopping.is_set():
+            return None  # whatever failed upstream may just have been stopped
         message, place, *upstream = task["args"]
         found = find(message, place, upstream)
         if found is None:
@@ -171,11 +190,13 @@ class RunDirMemoizer(Memoizer):
 
 
 def _workers(executor: Any) -> int:
-    if executor.label == "_parsl_internal":
-        return 0
     if hasattr(executor, "max_threads"):
         return int(executor.max_threads)
-    return int(getattr(executor, "connected_workers", 0))
+    # As last polled: nobody is asked who might not answer.
+    blocks = list(getattr(executor, "status_facade", {}).values())
+    running = sum(block.state is JobState.RUNNING for block in blocks)
+    nodes = getattr(getattr(executor, "provider", None), "nodes_per_block", 1)
+    return int(running * nodes * getattr(executor, "workers_per_node", 1))
 
 
 def _retry_cost(error: Exception, task: TaskRecord) -> float:

@@ -19,9 +19,16 @@ def only_driver(path: Path) -> Iterator[None]:
     """Hold the lock of a run directory; it is free again when the holder ends, however it ends.
 
     Raises:
-        UserError: another driver holds it; the message names it.
+        UserError: another driver holds it; the message names it. Or the lock cannot be written.
     """
-    with path.open("a+") as file:
+    try:
+        opened = path.open("a+")
+    except OSError as error:
+        raise UserError(
+            f"{path}: the run directory cannot be written: {error.strerror}; choose another "
+            "folder with --runs"
+        ) from error
+    with opened as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -35,6 +42,18 @@ def only_driver(path: Path) -> Iterator[None]:
         )
         file.flush()
         yield
+
+
+def driver_at_work(path: Path) -> str | None:
+    """Return who holds the lock of a run directory, or None; nothing is written."""
+    try:
+        with path.open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _holder(path)
+    except OSError:
+        return None
+    return None
 
 
 def _holder(path: Path) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import threading
 import time
 from collections import Counter
@@ -136,6 +137,8 @@ class Journal:
             running: tells how many tasks compute now.
         """
         self._file = path.open("a", encoding="utf-8")
+        if _is_cut(path):
+            self._file.write("\n")
         self._lock = threading.Lock()
         self._fitness = fitness
         self._display = display
@@ -216,9 +219,20 @@ class Journal:
     def _log(self, event: str, **facts: Any) -> None:
         record = {"unix_s": time.time(), "event": event, **facts}
         with self._lock:
+            if self._file.closed:
+                return  # a task that ended while the run was being stopped
             self._file.write(json.dumps(record) + "\n")
             self._file.flush()
             self.tally.take(record)
+
+
+def _is_cut(path: Path) -> bool:
+    """Whether a crash cut the last line short."""
+    with path.open("rb") as file:
+        if file.seek(0, os.SEEK_END) == 0:
+            return False
+        file.seek(-1, os.SEEK_END)
+        return file.read() != b"\n"
 
 
 def read_tally(path: Path) -> Tally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from math import isfinite
 from typing import Annotated, Any
 
 from pydantic import (
@@ -11,6 +12,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    JsonValue,
     StringConstraints,
     model_validator,
 )
@@ -23,10 +25,25 @@ from apps.registries import check_settings, lookup
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+.\-]*$", max_length=60)]
 
 
+Params = dict[str, JsonValue]
+"""Settings that are handed on as they are: no dates and times of TOML."""
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        raise ValueError("should be a fraction, such as 0.5, or a whole number of epochs")
+    return value
+
+
+Epochs = Annotated[float | int, BeforeValidator(_number)]
+"""A part of the epochs, as a fraction or as their number."""
+
+
 class Strict(BaseModel):
     """A table of the experiment file: unknown keys are refused, the nearest known one is named."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    # Strict: "3" is no number and true is none either.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
@@ -58,7 +75,7 @@ class Operator(Strict):
     """A registered operator or a plug-in, and its settings: `"mean"` or `{ name = ..., ... }`."""
 
     name: str
-    params: dict[str, Any] = Field(default_factory=dict)
+    params: Params = Field(default_factory=dict)
 
     @property
     def spec(self) -> OperatorSpec:

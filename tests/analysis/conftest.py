@@ -25,7 +25,30 @@ GAINS = {
     "mean": (-0.12, 0.10),
     "random": (-0.18, 0.08),
 }
-"""Improvement of an arm's training and held-out loss at K; other names get a small one."""
+"""Improvement of an arm's training and held-out loss at K; other names get a small one, `World.gains` overrides."""
+
+
+WORLDS: dict[str, dict[str, Any]] = {
+    "one trial": {"trials": 1},
+    "two trials": {"trials": 2},
+    "three trials": {"trials": 3},
+    "one epoch": {"epochs": 1, "halts": ()},
+    "no halts": {"halts": ()},
+    "every epoch a halt": {"halts": range(1, 12)},
+    "only the control": {"arms": ("control",)},
+    "no control": {"arms": ("mean", "clone")},
+    "one member": {"population": 1},
+    "regression": {"regression": True},
+    "an arm that always failed": {"failed_trials": [(t, "mean") for t in range(8)]},
+    "all failed": {"failed_trials": [(t, a) for t in range(2) for a in ("control", "mean")],
+                   "arms": ("control", "mean"), "trials": 2},
+    "some failed": {"failed_trials": [(0, "control"), (2, "mean")],
+                    "failed_members": [(1, "mean", 1, 2), (3, "clone", 0, 0)]},
+    "odd names": {"arms": ("control", "<b>a & b</b>", "two words", "$x_1$", "\u5909", "x" * 90)},
+    "many arms": {"arms": ("control", *(f"arm {i}" for i in range(13))), "trials": 3},
+    "ruin": {"gains": {"mean": (-15.0, -3.0)}},
+}  # fmt: skip
+"""Runs that statistics, figures and report must survive."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +56,7 @@ class World:
     """What to make up; the defaults are a small run in which all went well."""
 
     arms: Sequence[str] = tuple(GAINS)
-    trials: int = 6
+    trials: int = 8
     population: int = 4
     epochs: int = 12
     halts: Sequence[int] = (6,)
@@ -41,7 +64,7 @@ class World:
     regression: bool = False
     failed_trials: Sequence[tuple[int, str]] = ()
     failed_members: Sequence[tuple[int, str, int, int]] = ()  # trial, arm, segment, member
-    gains: dict[str, tuple[float, float]] = field(default_factory=lambda: dict(GAINS))
+    gains: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def make_tables(world: World) -> Tables:
@@ -158,7 +181,7 @@ def _losses(
         address.append(1 + list(world.arms).index(arm))
     rng = np.random.default_rng([world.seed, *address])
     common = np.random.default_rng([world.seed, trial]).normal(1.0, 0.05)
-    gain, held_out_gain = world.gains.get(arm, (0.02, 0.02)) if segment else (0.0, 0.0)
+    gain, held_out_gain = {**GAINS, **world.gains}.get(arm, (0.02, 0.02)) if segment else (0.0, 0.0)
     path = []
     for epoch in range(before + 1, last + 1):
         done = epoch / world.epochs
@@ -208,16 +231,32 @@ def _mating(
 
 
 @pytest.fixture(scope="session")
+def tables_of() -> Callable[..., Tables]:
+    """Return a function from the fields of a `World` to its tables."""
+
+    def make(**fields: Any) -> Tables:
+        return make_tables(World(**fields))
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def tables() -> Tables:
     """A run of five arms and six trials in which all went well."""
     return make_tables(World())
 
 
-@pytest.fixture
-def made_run(tmp_path: Path) -> Callable[..., RunDir]:
-    """Return a function that writes a made-up world as a run directory."""
+@pytest.fixture(scope="session", params=WORLDS, ids=lambda name: name.replace(" ", "-"))
+def odd_tables(request: pytest.FixtureRequest) -> Tables:
+    """The tables of each of `WORLDS`."""
+    return make_tables(World(**WORLDS[request.param]))
 
-    def write(world: World | None = None, **kwargs: Any) -> RunDir:
-        return write_run(tmp_path / "runs" / "made up", make_tables(world or World()), **kwargs)
+
+@pytest.fixture
+def run_of(tmp_path: Path) -> Callable[..., RunDir]:
+    """Return a function that writes tables as a run directory."""
+
+    def write(tables: Tables, name: str = "made up", **files: Any) -> RunDir:
+        return write_run(tmp_path / "runs" / name, tables, **files)
 
     return write

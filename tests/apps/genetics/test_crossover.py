@@ -128,6 +128,14 @@ def test_network_without_arrays(name):
     assert CROSSOVERS[name](rng(), Parents(({}, {}), (0.1, 0.2), spec)) == {}
 
 
+@pytest.mark.parametrize("name", BETWEEN)
+def test_rounding_does_not_move_equal_parents(name):
+    # A third three times is not one in floating point.
+    network = {"a": rng().normal(size=1001)}
+    child = CROSSOVERS[name](rng(), Parents((network,) * 3, (0.1, 0.2, 0.4)))
+    assert child["a"].tolist() == network["a"].tolist()
+
+
 def test_mean_accumulates_in_float64():
     # In float16 the sum of 3 would overflow, and in float32 the small parts would be lost.
     large = [{"a": np.full(1, 60000, np.float16)} for _ in range(3)]
@@ -175,6 +183,13 @@ def test_unit_keeps_whole_units(seed, count):
     assert (child["l1/kernel"] == child["l1/bias"]).all()
     assert (child["l2/kernel"] == child["l1/bias"][:, None]).all()
     assert len(set(child["l2/bias"].tolist())) == 1
+
+
+def test_weights_of_no_unit_all_come_from_one_parent():
+    spec = PermutationSpec({f"scale{k}": () for k in range(9)})
+    networks = tuple({name: np.array(v) for name in spec.axes} for v in (0.0, 1.0))
+    child = CROSSOVERS["unit"](rng(), Parents(networks, (0.1, 0.2), spec))
+    assert len({float(array) for array in child.values()}) == 1
 
 
 def test_unit_follows_gates_positions_and_fixed_parts():

@@ -61,7 +61,7 @@ def test_matrix_is_symmetric_finite_with_zero_diagonal(name, sizes, count):
 
 
 @pytest.mark.parametrize("name", DISTANCES)
-@pytest.mark.parametrize("sizes", [SHALLOW, DEEP])
+@pytest.mark.parametrize("sizes", [SHALLOW, DEEP, (7, 13, 17, 11, 13, 11, 3)])
 def test_a_distance_depends_on_its_two_members_only(name, sizes):
     people, order = population(sizes), [3, 0, 4]
     matrix = DISTANCES[name](rng(), people)

@@ -132,6 +132,11 @@ def test_flattened_channels_move_at_every_position():
     assert first["flat"].tolist() == image[..., order].transpose(2, 0, 1).ravel().tolist()
 
 
+def test_values_are_spread_over_gates_and_positions():
+    axis = (Segment(1), Segment(2, "h", outer=2, inner=2))
+    assert spread(axis, {"h": np.array([7, 8])}, 0).tolist() == [0, 7, 7, 8, 8, 7, 7, 8, 8]
+
+
 def test_gates_move_together_and_fixed_parts_stay():
     axis = (Segment(2), Segment(3, "h", outer=2))
     assert axis_indices(axis, {"h": np.array([2, 0, 1])}).tolist() == [0, 1, 4, 2, 3, 7, 5, 6]

@@ -1,0 +1,465 @@
+"""What each Keras layer does to the units that pass through it: the rules of `apps.symmetries`.
+
+A rule is `f(trace, layer, *arguments, **keywords)`: it gets *layouts* where Keras gets tensors,
+tells the trace along which axes of its arrays which units lie, and returns the layouts of its
+outputs. Nothing here imports Keras; layers are looked up by the name of their class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
+from typing import Any, Final
+
+import numpy as np
+
+from apps.errors import UserError
+from apps.genetics.atoms import AtomAxis, Atoms
+
+Layout = tuple[AtomAxis | None, ...]
+"""The atoms along each axis of a tensor but that of the batch; None where its length is open."""
+
+Rule = Callable[..., Any]
+
+
+class UnknownSymmetry(UserError):
+    """A layer whose symmetries are not known."""
+
+
+class Trace:
+    """What is known of a network while its layers are walked through.
+
+    Attributes:
+        atoms: the units and their ties.
+        names: `id` of a variable -> canonical name.
+        statistics: arrays found to hold running statistics.
+    """
+
+    def __init__(self, names: Mapping[int, str]) -> None:
+        self.atoms = Atoms()
+        self.names = names
+        self.statistics: set[str] = set()
+        self._units: dict[tuple[int, str], AtomAxis] = {}
+
+    def array(self, variable: Any, *axes: AtomAxis) -> None:
+        """Describe an array of a layer; None, an array that the layer does without, is passed."""
+        if variable is not None and id(variable) in self.names:
+            self.atoms.site(self.names[id(variable)], axes)
+
+    def units(self, layer: Any, variable: Any, size: int, role: str = "") -> AtomAxis:
+        """Return the units that a layer makes; the same ones if the layer is used again."""
+        key = (id(layer), role)
+        if key not in self._units:
+            name = self.names.get(id(variable), layer.name).rpartition("/")[0] or layer.name
+            self._units[key] = self.atoms.fresh(size, f"{name}/{role}" if role else name)
+        return self._units[key]
+
+    def fix(self, layout: Layout) -> Layout:
+        """Keep all units of a layout in place, and return what then is left: fixed axes."""
+        for axis in layout:
+            if axis is not None:
+                self.atoms.fix(axis)
+        return tuple(None if axis is None else self.atoms.fixed(axis.size) for axis in layout)
+
+    def moves(self, layout: Layout) -> bool:
+        """Whether some unit of a layout may be permuted."""
+        return any(axis is not None and self.atoms.roots(axis).any() for axis in layout)
+
+    def activated(self, function: Any, axis: AtomAxis) -> AtomAxis:
+        """Return the units after an activation; they stay in place if it treats them unlike."""
+        if function is not None and not _is_equivariant(function):
+            self.atoms.fix(axis)
+        return axis
+
+    def merged(self, a: Layout, b: Layout) -> Layout:
+        """Tie two layouts that meet element by element, with NumPy's broadcasting."""
+        long, short = (a, b) if len(a) >= len(b) else (b, a)
+        rest = len(long) - len(short)
+        pairs = zip(long[rest:], short, strict=True)
+        return (*long[:rest], *(self._met(one, other) for one, other in pairs))
+
+    def _met(self, a: AtomAxis | None, b: AtomAxis | None) -> AtomAxis | None:
+        if a is None or b is None:
+            self.fix((a, b))
+            return None
+        if a.size == b.size:
+            self.atoms.tie(a, b)
+            return a
+        # Broadcast: the single unit meets all of the other's alike.
+        return a if b.size == 1 else b
+
+
+def unknown(name: str, kind: str) -> UnknownSymmetry:
+    """Return the error for a layer without a rule."""
+    return UnknownSymmetry(
+        f"the symmetries of layer {name!r} ({kind}) are not known, so networks with it cannot be "
+        "aligned nor crossed by whole units; use align = 'none' with the crossover mean, "
+        "weighted_mean, random, layer, blend or slerp, and the distance raw or disagreement"
+    )
+
+
+def same(trace: Trace, layer: Any, x: Layout, *_: Any, **__: Any) -> Layout:
+    """Treat every unit alike and for itself."""
+    return x
+
+
+def activation(trace: Trace, layer: Any, x: Layout) -> Layout:
+    if x[-1] is None:
+        return trace.fix(x)
+    return (*x[:-1], trace.activated(layer.activation, x[-1]))
+
+
+def dense(trace: Trace, layer: Any, x: Layout) -> Layout:
+    out = trace.units(layer, layer.kernel, layer.units)
+    trace.array(layer.kernel, _known(x[-1]), out)
+    trace.array(layer.bias, out)
+    return (*x[:-1], trace.activated(layer.activation, out))
+
+
+def convolution(trace: Trace, layer: Any, x: Layout) -> Layout:
+    channels = _known(x[_channel_axis(layer)])
+    out = trace.units(layer, layer.kernel, layer.filters)
+    if layer.groups > 1:
+        # One axis of the kernel serves the channels of all groups.
+        trace.atoms.fix(channels)
+        trace.atoms.colour(out, np.arange(out.size) // (out.size // layer.groups))
+        channels = trace.atoms.fixed(channels.size // layer.groups)
+    trace.array(layer.kernel, *_ones(trace, layer.kernel_size), channels, out)
+    trace.array(layer.bias, out)
+    return _windows(trace, layer, x, trace.activated(layer.activation, out))
+
+
+def transposed_convolution(trace: Trace, layer: Any, x: Layout) -> Layout:
+    channels = _known(x[_channel_axis(layer)])
+    out = trace.units(layer, layer.kernel, layer.filters)
+    trace.array(layer.kernel, *_ones(trace, layer.kernel_size), out, channels)
+    trace.array(layer.bias, out)
+    return _windows(trace, layer, x, trace.activated(layer.activation, out))
+
+
+def depthwise_convolution(trace: Trace, layer: Any, x: Layout) -> Layout:
+    channels = _known(x[_channel_axis(layer)])
+    out = np.repeat(channels, layer.depth_multiplier)
+    each = trace.atoms.fixed(layer.depth_multiplier)
+    trace.array(layer.kernel, *_ones(trace, layer.kernel_size), channels, each)
+    trace.array(layer.bias, out)
+    return _windows(trace, layer, x, trace.activated(layer.activation, out))
+
+
+def separable_convolution(trace: Trace, layer: Any, x: Layout) -> Layout:
+    channels = _known(x[_channel_axis(layer)])
+    each = trace.atoms.fixed(layer.depth_multiplier)
+    inner = np.repeat(channels, layer.depth_multiplier)
+    out = trace.units(layer, layer.pointwise_kernel, layer.filters)
+    trace.array(layer.depthwise_kernel, *_ones(trace, layer.kernel_size), channels, each)
+    ones = [trace.atoms.fixed(1) for _ in layer.kernel_size]
+    trace.array(layer.pointwise_kernel, *ones, inner, out)
+    trace.array(layer.bias, out)
+    return _windows(trace, layer, x, trace.activated(layer.activation, out))
+
+
+def windows(trace: Trace, layer: Any, x: Layout) -> Layout:
+    """Work on the positions, channel by channel: pooling, padding, cropping, upsampling."""
+    return _windows(trace, layer, x, x[_channel_axis(layer)])
+
+
+def global_pooling(trace: Trace, layer: Any, x: Layout, mask: Any = None) -> Layout:
+    channel = _channel_axis(layer)
+    trace.fix((*x[:channel], *x[channel:][1:]))
+    if not layer.keepdims:
+        return (x[channel],)
+    kept: list[AtomAxis | None] = [trace.atoms.fixed(1) for _ in x]
+    kept[channel] = x[channel]
+    return tuple(kept)
+
+
+def batch_normalization(trace: Trace, layer: Any, x: Layout, **_: Any) -> Layout:
+    channels = _known(x[layer.axis if layer.axis < 0 else layer.axis - 1])
+    for name in ("gamma", "beta", "moving_mean", "moving_variance"):
+        variable = getattr(layer, name, None)
+        trace.array(variable, channels)
+        if name.startswith("moving") and variable is not None:
+            trace.statistics.add(trace.names[id(variable)])
+    return x
+
+
+def layer_normalization(trace: Trace, layer: Any, x: Layout, **_: Any) -> Layout:
+    numbers = layer.axis if isinstance(layer.axis, (list, tuple)) else [layer.axis]
+    axes = [x[number if number < 0 else number - 1] for number in numbers]
+    for name in ("gamma", "beta", "scale"):
+        # `scale` is an array of RMSNormalization and a flag of LayerNormalization.
+        variable = getattr(layer, name, None)
+        if id(variable) in trace.names:
+            trace.array(variable, *(_known(axis) for axis in axes))
+    return x
+
+
+def group_normalization(trace: Trace, layer: Any, x: Layout) -> Layout:
+    channels = _known(x[layer.axis if layer.axis < 0 else layer.axis - 1])
+    trace.array(layer.gamma if layer.scale else None, channels)
+    trace.array(layer.beta if layer.center else None, channels)
+    if 1 < layer.groups < channels.size:
+        blocks = np.arange(channels.size) // (channels.size // layer.groups)
+        trace.atoms.colour(channels, blocks)
+    return x
+
+
+def prelu(trace: Trace, layer: Any, x: Layout) -> Layout:
+    lengths = tuple(layer.alpha.shape)
+    trace.array(
+        layer.alpha,
+        *(
+            trace.atoms.fixed(1) if length == 1 else _known(axis)
+            for length, axis in zip(lengths, x, strict=True)
+        ),
+    )
+    return x
+
+
+def embedding(trace: Trace, layer: Any, x: Layout) -> Layout:
+    out = trace.units(layer, layer.embeddings, layer.output_dim)
+    trace.array(layer.embeddings, trace.atoms.fixed(layer.input_dim), out)
+    return (*trace.fix(x), out)
+
+
+def recurrent(
+    trace: Trace, layer: Any, x: Layout, initial_state: Any = None, **_: Any
+) -> Layout | list[Layout]:
+    cell = layer.cell
+    gates = {"SimpleRNNCell": 1, "GRUCell": 3, "LSTMCell": 4}.get(type(cell).__name__)
+    if gates is None:
+        raise unknown(layer.name, f"{type(layer).__name__} of {type(cell).__name__}")
+    out = trace.units(layer, cell.kernel, cell.units)
+    every = np.tile(out, gates)
+    trace.array(cell.kernel, _known(x[-1]), every)
+    trace.array(cell.recurrent_kernel, out, every)
+    if cell.bias is not None:
+        extra = [trace.atoms.fixed(2)] if len(cell.bias.shape) == 2 else []
+        trace.array(cell.bias, *extra, every)
+    for function in (cell.activation, getattr(cell, "recurrent_activation", None)):
+        trace.activated(function, out)
+    trace.fix(x[:-1])
+    states = [initial_state] if isinstance(initial_state, tuple) else list(initial_state or ())
+    for state in states:
+        trace.merged((out,), state)
+    made: Layout = (*x[:-1], out) if layer.return_sequences else (out,)
+    count = 2 if gates == 4 else 1
+    return [made, *[(out,)] * count] if layer.return_state else made
+
+
+def bidirectional(trace: Trace, layer: Any, x: Layout, **keywords: Any) -> Any:
+    if layer.return_state or keywords.get("initial_state") is not None:
+        raise unknown(layer.name, "Bidirectional with states passed on")
+    forward = recurrent(trace, layer.forward_layer, x)
+    backward = recurrent(trace, layer.backward_layer, x)
+    if layer.merge_mode is None:
+        return [forward, backward]
+    join = concatenated if layer.merge_mode == "concat" else elementwise
+    return join(trace, [forward, backward])
+
+
+def time_distributed(trace: Trace, layer: Any, x: Layout, **_: Any) -> Layout:
+    trace.fix(x[:1])
+    return (x[0], *apply(trace, layer.layer, x[1:]))
+
+
+def attention_heads(
+    trace: Trace,
+    layer: Any,
+    query: Layout,
+    value: Layout,
+    key: Layout | None = None,
+    return_attention_scores: bool = False,
+    **_: Any,
+) -> Layout:
+    if len(query) != 2 or return_attention_scores:
+        raise unknown(layer.name, "MultiHeadAttention over several axes, or giving its scores")
+    parts = {"query": query, "key": value if key is None else key, "value": value}
+    names = {part: getattr(layer, f"_{part}_dense") for part in parts}
+    kernel = names["query"].kernel
+    heads = trace.units(layer, kernel, layer.num_heads, "heads")
+    # One permutation for all heads, since they share an axis of each kernel.
+    inside = trace.units(layer, kernel, layer.key_dim, "key")
+    carried = trace.units(layer, kernel, layer.value_dim or layer.key_dim, "value")
+    for part, x in parts.items():
+        units = carried if part == "value" else inside
+        trace.fix(x[:1])
+        trace.array(names[part].kernel, _known(x[-1]), heads, units)
+        trace.array(names[part].bias, heads, units)
+    last = layer._output_dense
+    out = trace.units(layer, last.kernel, last.kernel.shape[-1])
+    trace.array(last.kernel, heads, carried, out)
+    trace.array(last.bias, out)
+    return (query[0], out)
+
+
+def elementwise(trace: Trace, layer: Any, *inputs: Any, **_: Any) -> Layout:
+    """Join streams element by element: what meets permutes together."""
+    streams: Sequence[Any] = inputs[0] if len(inputs) == 1 else inputs
+    met, *others = [stream for stream in streams if isinstance(stream, tuple)]
+    for other in others:
+        met = trace.merged(met, other)
+    if any(np.ndim(stream) for stream in streams if not isinstance(stream, tuple)):
+        return trace.fix(met)
+    return met
+
+
+def concatenated(trace: Trace, layer: Any, streams: Sequence[Layout]) -> Layout:
+    axis = getattr(layer, "axis", -1)
+    number = axis if axis < 0 else axis - 1
+    joined = [stream[number] for stream in streams]
+    rest = [list(stream) for stream in streams]
+    for each in rest:
+        each[number] = trace.atoms.fixed(1)
+    made = list(rest[0])
+    for each in rest[1:]:
+        made = list(trace.merged(tuple(made), tuple(each)))
+    if any(axis is None for axis in joined):
+        trace.fix(tuple(joined))
+        made[number] = None
+    else:
+        made[number] = np.concatenate([_known(axis) for axis in joined])
+    return tuple(made)
+
+
+def flattened(trace: Trace, layer: Any, x: Layout) -> Layout:
+    if layer.data_format == "channels_first" and len(x) > 1:
+        x = (*x[1:], x[0])
+    return reshaped(trace, layer, x)
+
+
+def reshaped(trace: Trace, layer: Any, x: Layout) -> Layout:
+    shape = _output_shape(layer, x)
+    moving = [number for number, axis in enumerate(x) if axis is not None and trace.moves((axis,))]
+    if None in shape or any(axis is None for axis in x) or len(moving) > 1:
+        trace.fix(x)
+        return _blank(trace, shape)
+    axes: list[AtomAxis | None] = list(_blank(trace, shape))
+    if moving:
+        number = moving[0]
+        labels = _along(_known(x[number]), number, [_known(axis).size for axis in x])
+        found = _only_axis(labels.reshape([int(length) for length in shape if length is not None]))
+        if found is None:
+            trace.fix(x)
+        else:
+            axes[found[0]] = found[1]
+    return tuple(axes)
+
+
+def transposed(trace: Trace, layer: Any, x: Layout) -> Layout:
+    return tuple(x[number - 1] for number in layer.dims)
+
+
+def repeated(trace: Trace, layer: Any, x: Layout) -> Layout:
+    return (trace.atoms.fixed(layer.n), *x)
+
+
+def apply(trace: Trace, layer: Any, *arguments: Any, **keywords: Any) -> Any:
+    """Apply the rule of a layer.
+
+    Raises:
+        UnknownSymmetry: there is none, or the layer has an array that its rule does not know.
+    """
+    own = type(layer).__module__.startswith("keras.")
+    rule = RULES.get(type(layer).__name__) if own else None
+    if rule is None:
+        raise unknown(layer.name, type(layer).__name__)
+    made = rule(trace, layer, *arguments, **keywords)
+    for variable in layer.weights:
+        if not trace.atoms.knows(trace.names.get(id(variable), "")):
+            raise unknown(layer.name, f"{type(layer).__name__} with an array {variable.name!r}")
+    return made
+
+
+_SAME = (
+    "ActivityRegularization AlphaDropout Dropout ELU GaussianDropout GaussianNoise Identity "
+    "LeakyReLU Masking ReLU Softmax SpatialDropout1D SpatialDropout2D SpatialDropout3D "
+    "UnitNormalization"
+)
+_WINDOWS = "AveragePooling Cropping MaxPooling UpSampling ZeroPadding"
+
+RULES: Final[Mapping[str, Rule]] = {
+    **dict.fromkeys(_SAME.split(), same),
+    **{f"{name}{rank}D": windows for name in _WINDOWS.split() for rank in (1, 2, 3)},
+    **{f"Global{name}Pooling{r}D": global_pooling for name in ("Max", "Average") for r in (1, 2, 3)},
+    **{f"Conv{rank}D": convolution for rank in (1, 2, 3)},
+    **{f"Conv{rank}DTranspose": transposed_convolution for rank in (1, 2, 3)},
+    **{f"DepthwiseConv{rank}D": depthwise_convolution for rank in (1, 2)},
+    **{f"SeparableConv{rank}D": separable_convolution for rank in (1, 2)},
+    **dict.fromkeys(("RNN", "SimpleRNN", "GRU", "LSTM"), recurrent),
+    **dict.fromkeys(("LayerNormalization", "RMSNormalization"), layer_normalization),
+    **dict.fromkeys("Add Average Maximum Minimum Multiply Subtract".split(), elementwise),
+    "Activation": activation,
+    "BatchNormalization": batch_normalization,
+    "Bidirectional": bidirectional,
+    "Concatenate": concatenated,
+    "Dense": dense,
+    "Embedding": embedding,
+    "Flatten": flattened,
+    "GroupNormalization": group_normalization,
+    "MultiHeadAttention": attention_heads,
+    "PReLU": prelu,
+    "Permute": transposed,
+    "RepeatVector": repeated,
+    "Reshape": reshaped,
+    "TimeDistributed": time_distributed,
+}
+"""Class name of a Keras layer -> its rule."""
+
+
+def _known(axis: AtomAxis | None) -> AtomAxis:
+    if axis is None:
+        raise UnknownSymmetry("an axis that meets weights has no fixed length; give it one")
+    return axis
+
+
+def _channel_axis(layer: Any) -> int:
+    return 0 if getattr(layer, "data_format", None) == "channels_first" else -1
+
+
+def _ones(trace: Trace, lengths: Sequence[int]) -> list[AtomAxis]:
+    return [trace.atoms.fixed(length) for length in lengths]
+
+
+def _output_shape(layer: Any, x: Layout) -> tuple[int | None, ...]:
+    shape = (None, *(None if axis is None else axis.size for axis in x))
+    return tuple(layer.compute_output_shape(shape)[1:])
+
+
+def _blank(trace: Trace, shape: Sequence[int | None]) -> Layout:
+    return tuple(None if length is None else trace.atoms.fixed(length) for length in shape)
+
+
+def _windows(trace: Trace, layer: Any, x: Layout, out: AtomAxis | None) -> Layout:
+    channel = _channel_axis(layer) % len(x)
+    trace.fix((*x[:channel], *x[channel + 1 :]))
+    made = list(_blank(trace, _output_shape(layer, x)))
+    made[channel] = out
+    return tuple(made)
+
+
+def _along(axis: AtomAxis, number: int, lengths: Sequence[int]) -> AtomAxis:
+    """Label every place of a tensor with its atom on one axis."""
+    shape = [1] * len(lengths)
+    shape[number] = -1
+    return np.broadcast_to(axis.reshape(shape), lengths)
+
+
+def _only_axis(labels: AtomAxis) -> tuple[int, AtomAxis] | None:
+    """Find the axis along which alone the labels change."""
+    for number in range(labels.ndim):
+        axis = np.moveaxis(labels, number, 0).reshape(labels.shape[number], -1)[:, 0]
+        if prod(labels.shape) and (labels == _along(axis, number, labels.shape)).all():
+            return number, axis
+    return None
+
+
+def _is_equivariant(function: Any) -> bool:
+    """Try whether an activation treats all units alike: permuting before or after is the same."""
+    values = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
+    order = np.array([3, 0, 4, 1, 2])
+    try:
+        before, after = (np.asarray(function(each)) for each in (values, values[:, order]))
+    except Exception:
+        return False
+    return before.shape == values.shape and np.allclose(before[:, order], after, atol=1e-6)

@@ -1,0 +1,84 @@
+"""A run's numbers put together: costs, failures, lineage, and worlds that went wrong."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from analysis.costs import costs, elapsed_s, failures, network_epochs_unshared
+from analysis.lineage import lineage
+from analysis.overview import overview
+from workflow.schema import TABLES, frame
+
+
+def test_every_world_has_an_overview(odd_tables):
+    numbers = overview(odd_tables)
+    assert set(numbers.arms) == set(odd_tables["trials"]["arm"])
+    assert (numbers.summary["n"] + numbers.summary["left_out"] <= numbers.trials).all()
+    assert numbers.summary.loc[numbers.summary["n"].lt(3), ["low", "t_p"]].isna().all(axis=None)
+
+
+def test_empty_tables_have_an_overview():
+    numbers = overview({name: frame(name, []) for name in TABLES})
+    assert numbers.arms == []
+    assert numbers.summary.empty
+    assert np.isnan(numbers.elapsed_s)
+
+
+def test_the_control_comes_first_and_the_rest_keep_their_order(tables_of):
+    assert overview(tables_of(arms=("b", "control", "a"))).arms == ["control", "b", "a"]
+
+
+def test_fitness_is_read_off_the_champions(tables):
+    assert overview(tables).fitness == "loss"
+    changed = tables["trials"].assign(fitness=tables["trials"]["val_loss"])
+    assert overview({**tables, "trials": changed}).fitness == "val_loss"
+
+
+def test_shared_segments_are_paid_once(tables_of):
+    tables = tables_of(trials=2, population=3, epochs=10, halts=(4,), arms=("control", "a", "b"))
+    table = costs(tables["members"], tables["trials"]).set_index("arm")
+    assert table["network_epochs"].tolist() == [60, 60, 60, 2 * 3 * (4 + 3 * 6)]
+    assert network_epochs_unshared(table.reset_index()) == 180
+    assert table.loc["all arms", "tasks"] == 2 * 3 * 4
+    assert table.loc["all arms", "wall_s"] == pytest.approx(0.6 * 132)
+
+
+def test_elapsed_is_from_first_start_to_last_end(tables_of):
+    members = tables_of(trials=1, population=1, epochs=10, halts=(5,))["members"]
+    assert elapsed_s(members) == pytest.approx(60 + 3.0)
+
+
+def test_a_shared_member_that_failed_is_listed_once(tables_of):
+    tables = tables_of(failed_members=[(0, "control", 0, 1), (0, "mean", 0, 1)],
+                       failed_trials=[(1, "mean")])  # fmt: skip
+    listed = failures(tables["members"], tables["trials"])
+    assert listed["what"].tolist() == ["trial", "member"]
+    assert listed.loc[1, "arm"] == "control, mean"
+    assert listed.loc[1, "log"] == "trial-000/control/log.txt"
+
+
+def test_lineage_leads_from_the_champion_to_its_founders(tables_of):
+    tables = tables_of(halts=(4, 8))
+    family = lineage(tables["members"], tables["trials"], 0, "mean")
+    members = tables["members"].query("trial == 0 and arm == 'mean'")
+    champion = int(tables["trials"].query("trial == 0 and arm == 'mean'")["members"].iloc[0])
+    expected = {champion}
+    for segment in (2, 1, 0):
+        own = family.nodes.loc[family.nodes["segment"].eq(segment) & family.nodes["ancestor"]]
+        assert set(own["member"]) == expected
+        parents = members.loc[members["segment"].eq(segment), "parents"].iloc[0]
+        expected = {int(parent) for parent in parents.split()}
+    assert len(family.edges) == 2 * 4 * 2
+    assert family.nodes["champion"].sum() == 1
+
+
+def test_members_that_go_on_descend_from_themselves(tables):
+    family = lineage(tables["members"], tables["trials"], 0, "control")
+    assert (family.edges["parent"] == family.edges["child"]).all()
+    assert len(family.edges) == 4
+
+
+def test_lineage_of_nobody(tables):
+    with pytest.raises(KeyError, match="no trial 0 of arm 'nobody'"):
+        lineage(tables["members"], tables["trials"], 0, "nobody")

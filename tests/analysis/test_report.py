@@ -1,0 +1,175 @@
+"""The report: stands alone, escapes what it is given, says what is missing, repeats itself."""
+
+from __future__ import annotations
+
+import html.parser
+import os
+import re
+
+import pandas as pd
+import pytest
+
+from analysis.report import ReportError, arms_table, write_report
+from workflow.run_dir import RunDir
+from workflow.schema import TABLES, frame
+
+ENVIRONMENT = {"python": "3.11.2", "host": {"name": "n<1>", "cores": 2}, "command": ["a", "b"]}
+
+
+class Page(html.parser.HTMLParser):
+    """Collects the tags, attributes and text of a page, and checks that tags are closed."""
+
+    VOID = frozenset({"meta", "link", "br"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags, self.words, self.open = [], [], []
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+    def of(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def test_every_world_has_a_page(odd_tables, run_of):
+    page = Page(write_report(run_of(odd_tables)).read_text())
+    assert all(svg["role"] == "img" and svg["aria-label"] for svg in page.of("svg"))
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    links = [a["href"][1:] for a in page.of("a")]
+    assert set(links) <= set(ids)
+
+
+def test_the_page_needs_nothing_else(tables, run_of):
+    text = write_report(run_of(tables, environment=ENVIRONMENT)).read_text()
+    page = Page(text)
+    assert not page.of("script")
+    assert not page.of("img")
+    assert not page.of("iframe")
+    assert [link["href"] for link in page.of("link")] == ["data:,"]
+    assert not re.search(r"@import|url\((?!#)|src=", text)
+
+
+def test_the_page_opens_with_the_verdict_and_tells_the_run(tables, run_of):
+    page = Page(write_report(run_of(tables, environment=ENVIRONMENT)).read_text())
+    for said in ("mean, the best of 4 arms, lowers the held-out loss by 9.2 %", 'name = "made up"',
+                 "host.cores", "1152 network-epochs were trained where 1920 would have been",
+                 "Nothing: every member of every trial finished."):  # fmt: skip
+        assert said in page.text
+
+
+def test_text_of_the_run_is_escaped(tables_of, run_of):
+    hostile = '<img src=x onerror="alert(1)">'
+    tables = tables_of(arms=("control", hostile), failed_members=[(0, hostile, 1, 0)])
+    run = run_of(tables, experiment=f"# {hostile}\n", environment={hostile: hostile})
+    text = write_report(run).read_text()
+    page = Page(text)
+    assert not page.of("img")
+    assert not page.of("script")
+    assert hostile in page.text
+    assert "loss is nan in epoch 2 <script>" in page.text
+    assert f"trial-000/{hostile}/log.txt" in page.text
+
+
+@pytest.mark.parametrize("broken", [None, "{"])
+def test_missing_settings_and_environment_are_said(tables, run_of, broken):
+    run = run_of(tables, experiment=None)
+    if broken:
+        run.environment_json.write_text(broken)
+    text = Page(write_report(run).read_text()).text
+    assert "experiment.toml is missing from the run directory" in text
+    assert ("environment.json is not JSON" if broken else "environment.json is missing") in text
+
+
+def test_every_number_is_in_a_file_beside_the_page(tables, run_of):
+    report = write_report(run_of(tables)).parent
+    summary = pd.read_csv(report / "statistics.csv")
+    row = summary.query("arm == 'mean' and kind == 'val_loss'").iloc[0]
+    assert row["mean"] == pytest.approx(0.0920, abs=1e-3)
+    assert row["n"] == 8
+    assert len(pd.read_csv(report / "improvements.csv").query("kind == 'val_loss'")) == 4 * 8
+    assert set(pd.read_csv(report / "curves.csv")["arm"]) == set(tables["trials"]["arm"])
+    for name in ("loss_curves", "improvements", "lineage"):
+        for suffix in ("", "-narrow"):
+            assert (report / "figures" / f"{name}{suffix}.svg").read_text().startswith("<?xml")
+            assert (report / "figures" / f"{name}{suffix}.png").read_bytes()[1:4] == b"PNG"
+
+
+def test_a_report_written_again_is_the_same(tables, run_of):
+    run = run_of(tables, environment=ENVIRONMENT)
+
+    def content():
+        write_report(run)
+        files = sorted(path for path in run.report.rglob("*") if path.is_file())
+        return {path.name: path.read_bytes() for path in files}
+
+    assert content() == content()
+
+
+def test_only_the_tables_that_count_are_needed(tables, run_of):
+    run = run_of({name: tables[name] for name in ("members", "epochs", "trials")})
+    assert write_report(run) == run.report_html
+
+
+def test_empty_tables_give_a_page(run_of):
+    run = run_of({name: frame(name, []) for name in TABLES})
+    assert "There is no arm named control" in write_report(run).read_text()
+
+
+def test_a_run_without_tables_is_refused(tmp_path):
+    with pytest.raises(ReportError, match=r"members\.parquet is not there"):
+        write_report(RunDir(tmp_path))
+
+
+def test_a_truncated_table_is_refused(tables, run_of):
+    run = run_of(tables)
+    run.table("trials").write_bytes(run.table("trials").read_bytes()[:100])
+    with pytest.raises(ReportError, match=r"trials\.parquet: a table must be a readable parquet"):
+        write_report(run)
+
+
+def test_a_table_of_another_version_is_refused(tables, run_of):
+    run = run_of({**tables, "trials": tables["trials"].drop(columns="fitness")})
+    with pytest.raises(ReportError, match="lacks fitness"):
+        write_report(run)
+
+
+def test_an_unwritable_report_is_said_and_leaves_no_scraps(tables, run_of):
+    run = run_of(tables)
+    run.report.write_text("in the way")
+    with pytest.raises(ReportError, match="must be writable"):
+        write_report(run)
+    assert not [name for name in os.listdir(run.root) if name.startswith(".")]
+
+
+def test_the_table_for_the_terminal(tables, tables_of):
+    table = arms_table(tables)
+    assert table["arm"].tolist()[0] == "control"
+    assert len(table) == 5
+    row = table.set_index("arm").loc["mean"]
+    assert row["held-out loss improved"].startswith("+9.2 % [")
+    assert row["p"] == "< 0.001"
+    assert table.map(lambda cell: isinstance(cell, str) and cell.isascii()).all(axis=None)
+    assert "test accuracy" not in arms_table(tables_of(regression=True))
+
+
+def test_every_world_has_a_table_for_the_terminal(odd_tables):
+    assert set(arms_table(odd_tables)["arm"]) == set(odd_tables["trials"]["arm"])

@@ -1,0 +1,195 @@
+"""Networks as users bring them, good and bad: plug-ins of the tests, `"tests.apps.nets:NAME"`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def uncompiled(input_shape: tuple[int, ...], classes: int) -> Any:
+    """A regularised network; `_layers` says which."""
+    import keras
+
+    return keras.Sequential(_layers(input_shape, classes))
+
+
+def compiled(input_shape: tuple[int, ...], classes: int) -> Any:
+    """The same, with an optimiser, a loss and a metric of its own."""
+    import keras
+
+    model = keras.Sequential(_layers(input_shape, classes))
+    model.compile(
+        optimizer=keras.optimizers.SGD(0.02, momentum=0.9, nesterov=True, clipnorm=1.0),
+        loss=keras.losses.SparseCategoricalCrossentropy(),
+        metrics=["acc"],
+    )
+    return model
+
+
+def dropout_before_normalization(input_shape: tuple[int, ...], classes: int) -> Any:
+    """What the normalisation sees depends on what the dropout draws."""
+    import keras
+
+    return keras.Sequential(
+        [
+            keras.layers.Input(input_shape),
+            keras.layers.Flatten(),
+            keras.layers.Dense(6, activation="relu"),
+            keras.layers.Dropout(0.5),
+            keras.layers.BatchNormalization(momentum=0.5),
+            keras.layers.Dense(classes, activation="softmax"),
+        ]
+    )
+
+
+# ------------------------------------------------------------------- what XLA does not compile
+def python_in_training(input_shape: tuple[int, ...], classes: int) -> Any:
+    """`uncompiled`, with Python in its step."""
+    import keras
+
+    class PythonInTraining(keras.Sequential):
+        def train_step(self, data: Any) -> Any:
+            return super().train_step(_through_python(data))
+
+    return PythonInTraining(_layers(input_shape, classes))
+
+
+def python_in_evaluation(input_shape: tuple[int, ...], classes: int) -> Any:
+    """`uncompiled`, with Python in its test step alone."""
+    import keras
+
+    class PythonInEvaluation(keras.Sequential):
+        def test_step(self, data: Any) -> Any:
+            return super().test_step(_through_python(data))
+
+    return PythonInEvaluation(_layers(input_shape, classes))
+
+
+def eager(input_shape: tuple[int, ...], classes: int) -> Any:
+    """`uncompiled`, compiled to run eagerly."""
+    import keras
+
+    model = keras.Sequential(_layers(input_shape, classes))
+    model.compile(
+        optimizer=keras.optimizers.SGD(0.05, momentum=0.9),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        run_eagerly=True,
+    )
+    return model
+
+
+# -------------------------------------------------------------------------- names of the arrays
+def many_layers() -> Any:
+    """Nested, wrapped, and named by Keras, by the user, or by the user as Keras would."""
+    import keras
+
+    layers = keras.layers
+    x = inputs = keras.Input((4, 3))
+    x = layers.Bidirectional(layers.LSTM(2, return_sequences=True))(x)
+    x = layers.MultiHeadAttention(2, 3, dropout=0.1)(x, x)
+    x = layers.TimeDistributed(keras.Sequential([layers.Dense(4), layers.Dropout(0.3)]))(x)
+    x = layers.Flatten()(x)
+    x = layers.SpectralNormalization(layers.Dense(5))(x)
+    x = layers.Dense(5, name="mine")(x)
+    x = layers.Dense(5, name="mine_2")(x)
+    x = keras.Sequential([layers.Dense(5), layers.BatchNormalization()])(x)
+    shared = layers.Dense(5)
+    x = layers.Add()([shared(x), shared(layers.LayerNormalization()(x))])
+    return keras.Model(inputs, layers.Dense(10, activation="softmax")(x))
+
+
+# --------------------------------------------------------------------------------- bad builders
+def raises() -> Any:
+    raise ValueError("no such luck")
+
+
+def returns_a_number() -> Any:
+    return 3
+
+
+def unbuilt(classes: int) -> Any:
+    import keras
+
+    return keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(classes)])
+
+
+def random_each_time(input_shape: tuple[int, ...]) -> Any:
+    """Draws from a generator that no seed reaches."""
+    import keras
+
+    fresh = keras.initializers.Constant(np.random.default_rng().random())
+    layers = keras.layers
+    return keras.Sequential(
+        [layers.Input(input_shape), layers.Flatten(), layers.Dense(10, kernel_initializer=fresh)]
+    )
+
+
+def bfloat16(input_shape: tuple[int, ...]) -> Any:
+    import keras
+
+    layers = keras.layers
+    return keras.Sequential(
+        [layers.Input(input_shape), layers.Flatten(), layers.Dense(10, dtype="bfloat16")]
+    )
+
+
+def takes_weights(input_shape: tuple[int, ...], weights: str | None = "imagenet") -> Any:
+    """The argument's name is that of `keras.applications`."""
+    if weights is not None:
+        raise ValueError("weights were to be None")
+    return uncompiled(input_shape, 10)
+
+
+def outputs(input_shape: tuple[int, ...], shape: tuple[int, ...]) -> Any:
+    """Outputs of any shape, right or wrong."""
+    import keras
+
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            layers.Input(input_shape),
+            layers.Flatten(),
+            layers.Dense(int(np.prod(shape)), activation="softmax"),
+            layers.Reshape(shape),
+        ]
+    )
+
+
+def unseeded(input_shape: tuple[int, ...], library: str) -> Any:
+    """Noise whose random numbers belong to no layer."""
+    import keras
+    import tensorflow as tf
+
+    draw = {"keras": keras.random.normal, "tensorflow": tf.random.normal}[library]
+
+    class Noise(keras.layers.Layer):
+        def call(self, x: Any, training: bool = False) -> Any:
+            return x + draw(tf.shape(x)) if training else x
+
+    layers = keras.layers
+    return keras.Sequential(
+        [layers.Input(input_shape), layers.Flatten(), Noise(), layers.Dense(10, "softmax")]
+    )
+
+
+def _layers(input_shape: tuple[int, ...], classes: int) -> list[Any]:
+    import keras
+
+    layers = keras.layers
+    return [
+        layers.Input(input_shape),
+        layers.Flatten(),
+        layers.Dense(6, activation="relu", kernel_regularizer="l2"),
+        layers.Dense(classes, activation="softmax"),
+    ]
+
+
+def _through_python(data: Any) -> Any:
+    import tensorflow as tf
+
+    x, y = data
+    same = tf.numpy_function(lambda array: array, [x], x.dtype)
+    same.set_shape(x.shape)
+    return same, y

@@ -1,0 +1,254 @@
+"""A network depends on its seed alone, and its arrays have names that mean the same everywhere."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+import pytest
+
+from apps.errors import HeterosisError, UserError
+from apps.messages import NetworkSpec, TrainingSpec
+from apps.networks import (
+    BUILDERS,
+    assign,
+    build,
+    named_optimizer_states,
+    named_random_states,
+    named_weights,
+    read,
+)
+from apps.runtime import load_keras
+
+FACTS = {"input_shape": (28, 28), "classes": 10}
+RICH = NetworkSpec("two_layer_dense", {"units": 5, "dropout": 0.2, "batch_normalization": True})
+
+
+def made(
+    spec: NetworkSpec | str, seed: int = 3, training: TrainingSpec | None = None, **params: Any
+) -> Any:
+    if isinstance(spec, str):
+        spec = NetworkSpec(f"tests.apps.nets:{spec}", params)
+    return build(spec, training or TrainingSpec(32), seed, FACTS)
+
+
+def weights(spec: NetworkSpec | str, seed: int = 3) -> dict[str, Any]:
+    return read(named_weights(made(spec, seed)))
+
+
+def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return list(one) == list(other) and all(np.array_equal(one[n], other[n]) for n in one)
+
+
+# --------------------------------------------------------------------------------- built-in ones
+def test_the_posters_network_is_the_default() -> None:
+    model = made(NetworkSpec("two_layer_dense"))
+    assert [weight.shape for weight in model.weights] == [(784, 128), (128,), (128, 10), (10,)]
+    assert [layer.name for layer in model.layers] == ["flatten", "hidden", "output"]
+    assert not BUILDERS["two_layer_dense"]().compiled
+
+
+def test_a_builder_gets_the_facts_it_asks_for_and_the_experiments_word_counts() -> None:
+    facts = {"input_shape": (3, 2, 1), "classes": 4}
+    for params, outputs in (({}, 4), ({"classes": 7}, 7)):
+        model = build(NetworkSpec("two_layer_dense", params), TrainingSpec(32), 0, facts)
+        assert model.input_shape == (None, 3, 2, 1)
+        assert model.output_shape == (None, outputs)
+
+
+# --------------------------------------------------------------------------------------- seeds
+def test_initial_weights_depend_on_the_seed_alone() -> None:
+    first = weights(RICH, 5)
+    made("many_layers")
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002
+    assert same(weights(RICH, 5), first)
+    assert not same(weights(RICH, 6), first)
+
+
+@pytest.fixture
+def busy_random() -> Iterator[None]:
+    """Another thread that uses Python's and numpy's process-wide generators all the time."""
+    stop = threading.Event()
+
+    def draw() -> None:
+        while not stop.is_set():
+            random.random()
+            np.random.rand()  # noqa: NPY002
+            if random.random() < 0.001:
+                time.sleep(0)
+
+    thread = threading.Thread(target=draw)
+    thread.start()
+    yield
+    stop.set()
+    thread.join()
+
+
+def test_initial_weights_do_not_depend_on_other_threads(request: pytest.FixtureRequest) -> None:
+    quiet = {seed: weights(RICH, seed) for seed in (1, 2)}
+    request.getfixturevalue("busy_random")
+    for _ in range(2):
+        assert all(same(weights(RICH, seed), quiet[seed]) for seed in quiet)
+
+
+def test_building_leaves_pythons_generator_as_it_was() -> None:
+    load_keras()
+    random.seed(12)
+    expected = [random.random() for _ in range(3)]
+    random.seed(12)
+    found = [random.random()]
+    made(RICH)
+    found += [random.random(), random.random()]
+    assert found == expected
+
+
+def test_threads_build_the_same_networks_at_the_same_time() -> None:
+    alone = [weights(RICH, seed) for seed in range(4)]
+    together: dict[int, Any] = {}
+    threads = [
+        threading.Thread(target=lambda seed=seed: together.update({seed: weights(RICH, seed)}))
+        for seed in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(same(together[seed], alone[seed]) for seed in range(4))
+
+
+def test_a_builder_that_is_not_reproducible_is_refused() -> None:
+    with pytest.raises(UserError, match="gives other initial weights each time for one seed"):
+        made("random_each_time")
+
+
+# --------------------------------------------------------------------------------------- names
+def test_names_do_not_depend_on_what_was_built_before() -> None:
+    first = list(weights("many_layers"))
+    made(RICH)
+    assert list(weights("many_layers")) == first
+    assert len(set(first)) == len(first) == len(made("many_layers").weights)
+
+
+def test_names_are_the_users_or_numbered_within_the_model() -> None:
+    names = {name.rsplit("/", 1)[0] for name in weights("many_layers")}
+    assert {"mine", "mine_2"} <= names
+    assert {"dense", "dense_1", "dense_2", "dense_3"} <= {name.split("/")[-1] for name in names}
+    assert "bidirectional/forward_lstm/lstm_cell" in names
+    assert "time_distributed/sequential/dense" in names
+    assert list(weights(RICH)) == [
+        "hidden/kernel",
+        "hidden/bias",
+        "normalization/gamma",
+        "normalization/beta",
+        "normalization/moving_mean",
+        "normalization/moving_variance",
+        "output/kernel",
+        "output/bias",
+    ]
+
+
+def test_random_and_optimiser_states_are_numbered() -> None:
+    model = made("many_layers")
+    assert list(named_random_states(model)) == ["000", "001"]
+    model.optimizer.build(model.trainable_variables)
+    states = named_optimizer_states(model)
+    assert len(states) == len(model.optimizer.variables) == 2 + 2 * len(model.trainable_weights)
+    assert list(states) == sorted(states)
+
+
+def test_reading_copies_and_assigning_brings_back() -> None:
+    model = made(RICH)
+    before = read(named_weights(model))
+    kept = deepcopy(before)
+    for variable in model.weights:
+        variable.assign(variable + 1)
+    assert same(before, kept)
+    assign(named_weights(model), before)
+    assert same(read(named_weights(model)), kept)
+
+
+def test_the_state_of_another_architecture_is_refused() -> None:
+    model = made(RICH)
+    other = weights("uncompiled")
+    with pytest.raises(HeterosisError, match="another architecture"):
+        assign(named_weights(model), other)
+    wider = read(named_weights(model)) | {"output/bias": np.zeros(11)}
+    with pytest.raises(HeterosisError, match=r"'output/bias' has shape \(11,\)"):
+        assign(named_weights(model), wider)
+
+
+# --------------------------------------------------------------------------- loss and optimiser
+def test_a_model_that_is_not_compiled_is_compiled_as_the_experiment_says() -> None:
+    training = TrainingSpec(8, "sgd", {"learning_rate": 0.5, "momentum": 0.25})
+    model = made("uncompiled", training=training)
+    assert type(model.optimizer).__name__ == "SGD"
+    assert float(model.optimizer.learning_rate) == 0.5
+    assert model.optimizer.momentum == 0.25
+    assert type(made("uncompiled").optimizer).__name__ == "Adam"
+
+
+def test_a_compiled_model_keeps_its_own_loss_and_optimiser() -> None:
+    model = made("compiled")
+    assert (type(model.optimizer).__name__, model.optimizer.nesterov) == ("SGD", True)
+    assert type(model.loss).__name__ == "SparseCategoricalCrossentropy"
+    other = made("compiled", training=TrainingSpec(8, "rmsprop"))
+    assert type(other.optimizer).__name__ == "RMSprop"
+    assert type(other.loss).__name__ == "SparseCategoricalCrossentropy"
+
+
+def test_a_message_is_not_changed_by_keras() -> None:
+    schedule = {
+        "module": "keras.optimizers.schedules",
+        "class_name": "ExponentialDecay",
+        "config": {"initial_learning_rate": 0.1, "decay_steps": 10, "decay_rate": 0.5},
+        "registered_name": None,
+    }
+    training = TrainingSpec(8, "sgd", {"learning_rate": schedule})
+    before = deepcopy(training)
+    for _ in range(2):
+        assert type(made("uncompiled", training=training).optimizer).__name__ == "SGD"
+        assert training == before
+
+
+@pytest.mark.parametrize(
+    "training",
+    [
+        TrainingSpec(32, "addam"),
+        TrainingSpec(32, "adam", {"learning_rat": 0.1}),
+        TrainingSpec(32, "adam", {"learning_rate": "fast"}),
+    ],
+)
+def test_an_optimiser_that_keras_does_not_know_is_named(training: TrainingSpec) -> None:
+    with pytest.raises(UserError, match=rf"training\.optimizer '{training.optimizer}' with"):
+        made(RICH, training=training)
+
+
+# --------------------------------------------------------------------------------- bad builders
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (NetworkSpec("two_layer_dens"), "unknown.*did you mean two_layer_dense"),
+        (NetworkSpec("tests.apps.nets:missing"), "has no missing"),
+        (NetworkSpec("tests.apps.missing:net"), "there is no module 'tests.apps.missing'"),
+        (NetworkSpec("tests.apps.nets:raises"), "raised ValueError: no such luck"),
+        (NetworkSpec("tests.apps.nets:returns_a_number"), "must return a keras.Model.*'int'"),
+        (NetworkSpec("tests.apps.nets:unbuilt"), "without weights: give it an Input layer"),
+        (NetworkSpec("two_layer_dense", {"unit": 3}), "no setting 'unit'; did you mean 'units'"),
+        (NetworkSpec("tests.apps.nets:outputs"), "raised TypeError: .*'shape'"),
+        (NetworkSpec("two_layer_dense", {"units": -1}), "two_layer_dense' raised ValueError"),
+        (NetworkSpec("tests.apps.nets:bfloat16"), "weights of dtype bfloat16.*use float32"),
+    ],
+)
+def test_a_bad_builder_is_a_plain_error(spec: NetworkSpec, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        made(spec)
+
+
+def test_a_builders_argument_may_have_any_name() -> None:
+    assert made("takes_weights", weights=None).built

@@ -1,0 +1,166 @@
+"""The fused epoch against `keras.Model.fit`, and two threads against one."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from statistics import median
+from typing import IO, Final
+
+from contender import fused
+from measures import Measure
+
+ROUNDS: Final = 5
+"""Measured epochs a way; each way trains one more before, in which it is compiled."""
+
+LEAST: Final = {32: 5.0, 128: 3.3}
+"""By batch size: how many times as many epochs per second the fused loop must train."""
+
+LEAST_OF_TWO_THREADS: Final = 1.5
+
+
+def against_fit() -> Iterator[Measure]:
+    """Compare the ways to train on one core, an epoch each in turn."""
+    for batch_size, least in LEAST.items():
+        seconds = _take_turns(("fit", "fused"), batch_size)
+        fit, ours = (median(seconds[way]) for way in ("fit", "fused"))
+        yield Measure(
+            f"fused epoch against Model.fit, batch {batch_size}, one core",
+            fit / ours,
+            "times",
+            least=least,
+            details=f"epochs per second {1 / ours:.3g} and {1 / fit:.3g} (medians of {ROUNDS}; "
+            f"fused {_spread(seconds['fused'])}, fit {_spread(seconds['fit'])})",
+        )
+
+
+def threads(batch_size: int = 128) -> Measure:
+    """Compare the epochs per second of two threads, each with its own network, with one's."""
+    what = f"two threads against one, batch {batch_size}"
+    cores = len(os.sched_getaffinity(0))
+    if cores < 2:
+        return Measure(what, math.nan, "times", details="this machine lends one core")
+    alone, together = [], []
+    work = Gang(2, batch_size)
+    for _ in range(ROUNDS):
+        alone.append(work.run(1))
+        together.append(work.run(2))
+    work.end()
+    one, two = median(alone), median(together)
+    return Measure(
+        what,
+        2 * one / two,
+        "times",
+        least=LEAST_OF_TWO_THREADS,
+        details=f"{Gang.EPOCHS} epochs: one thread {_spread(alone)}, two threads at once "
+        f"{_spread(together)}, on {cores} cores",
+    )
+
+
+class Gang:
+    """Threads that each train a network of their own, when told."""
+
+    EPOCHS: Final = 4
+
+    def __init__(self, count: int, batch_size: int) -> None:
+        self._starts = [threading.Semaphore(0) for _ in range(count)]
+        self._done = threading.Semaphore(0)
+        self._ended = False
+        self._members = [
+            threading.Thread(target=self._member, args=(start, batch_size), daemon=True)
+            for start in self._starts
+        ]
+        for member, start in zip(self._members, self._starts, strict=True):
+            # The first round compiles, one thread after the other.
+            member.start()
+            start.release()
+            self._done.acquire()
+
+    def run(self, count: int) -> float:
+        """Return the seconds that `count` threads take for their epochs."""
+        began = time.perf_counter()
+        for start in self._starts[:count]:
+            start.release()
+        for _ in range(count):
+            self._done.acquire()
+        return time.perf_counter() - began
+
+    def end(self) -> None:
+        """Let the threads go."""
+        self._ended = True
+        for start in self._starts:
+            start.release()
+        for member in self._members:
+            member.join()
+
+    def _member(self, start: threading.Semaphore, batch_size: int) -> None:
+        epoch = fused(batch_size)
+        while start.acquire() and not self._ended:
+            for _ in range(self.EPOCHS):
+                epoch()
+            self._done.release()
+
+
+def _take_turns(ways: Sequence[str], batch_size: int) -> dict[str, list[float]]:
+    """Return each way's seconds an epoch."""
+    core = min(os.sched_getaffinity(0))
+    with ExitStack() as stack:
+        running = {way: stack.enter_context(_contender(way, batch_size, core)) for way in ways}
+        for process in running.values():
+            _epoch(process)
+        seconds: dict[str, list[float]] = {way: [] for way in ways}
+        for _ in range(ROUNDS):
+            for way, process in running.items():
+                seconds[way].append(_epoch(process)[0])
+        losses = {way: _epoch(process)[1] for way, process in running.items()}
+    if not all(loss < 0.5 for loss in losses.values()):
+        raise RuntimeError(f"a way to train did not learn: losses {losses}")
+    return seconds
+
+
+@contextmanager
+def _contender(way: str, batch_size: int, core: int) -> Iterator[subprocess.Popen[str]]:
+    program = Path(__file__).with_name("contender.py")
+    command = [sys.executable, str(program), way, str(batch_size), str(core)]
+    pipe = subprocess.PIPE
+    # TensorFlow's remarks at start are of interest only if the process fails.
+    with (
+        tempfile.TemporaryFile("w+") as remarks,
+        subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=remarks, text=True) as process,
+    ):
+        try:
+            yield process
+        except (RuntimeError, OSError) as error:
+            remarks.seek(0)
+            raise RuntimeError(f"{way}: {error}\n{remarks.read()}") from error
+        finally:
+            _pipe(process.stdin).close()
+
+
+def _epoch(process: subprocess.Popen[str]) -> tuple[float, float]:
+    ask, answer = _pipe(process.stdin), _pipe(process.stdout)
+    ask.write("epoch\n")
+    ask.flush()
+    line = answer.readline()
+    if not line:
+        raise RuntimeError("the process ended early")
+    seconds, loss = json.loads(line)
+    return seconds, loss
+
+
+def _pipe(pipe: IO[str] | None) -> IO[str]:
+    assert pipe is not None
+    return pipe
+
+
+def _spread(seconds: Sequence[float]) -> str:
+    return f"{median(seconds):.3g} s ({min(seconds):.3g} to {max(seconds):.3g})"

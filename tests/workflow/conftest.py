@@ -1,0 +1,90 @@
+"""A run that is finished, and the command called in this process."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import workflow.cli
+from tests.workflow.support import TINY, ImmediateEngine, write
+from workflow.cli import main
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Heterosis = Callable[..., Ended]
+
+
+@contextmanager
+def _as_it_was() -> Iterator[None]:
+    """Put back what the command changes in its process."""
+    handler = signal.getsignal(signal.SIGTERM)
+    loggers = [logging.getLogger(name) for name in ("workflow", "apps", "parsl")]
+    levels = [logger.level for logger in loggers]
+    path = list(sys.path)
+    try:
+        yield
+    finally:
+        sys.path[:] = path
+        signal.signal(signal.SIGTERM, handler)
+        for logger, level in zip(loggers, levels, strict=True):
+            for each in logger.handlers[:]:
+                logger.removeHandler(each)
+                each.close()
+            logger.setLevel(level)
+            logger.propagate = True
+
+
+def _call(patch: pytest.MonkeyPatch, arguments: tuple[Any, ...]) -> int:
+    patch.setattr(sys, "argv", ["heterosis", *map(str, arguments)])
+    patch.setattr(workflow.cli, "ParslEngine", lambda config, place: ImmediateEngine(place))
+    with _as_it_was():
+        try:
+            main()
+        except SystemExit as end:
+            return int(end.code or 0)
+    return 0
+
+
+@pytest.fixture
+def heterosis(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Heterosis:
+    """Calls the command in this process, on the serial executor."""
+
+    def call(*arguments: Any) -> Ended:
+        capfd.readouterr()
+        code = _call(monkeypatch, arguments)
+        return Ended(code, *capfd.readouterr())
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def tiny_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of the experiment `TINY`."""
+    return write(tmp_path_factory.mktemp("experiments"), TINY)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, tiny_file: Path) -> Path:
+    """The run directory of `TINY`, made by the command on the serial executor; not to be touched."""
+    runs = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patch:
+        assert _call(patch, ("run", tiny_file, "--runs", runs)) == 0
+    return runs / "tiny"

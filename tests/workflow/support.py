@@ -1,0 +1,291 @@
+"""Small experiments, engines without Parsl, and the command in this process or its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+import tomli_w
+from pandas.testing import assert_frame_equal
+
+from apps.messages import Failure, Task, Workplace
+from apps.tasks import Outcome, find, perform
+from workflow.config import Experiment, load_experiment
+from workflow.engine import failure
+from workflow.experiment import Outcomes, Watcher, run_experiment
+from workflow.run_dir import RunDir
+from workflow.schema import TABLES, reproducible
+from workflow.tables import make_tables
+
+HETEROSIS: Final = Path(sys.executable).with_name("heterosis")
+
+TINY: Final[dict[str, Any]] = {
+    "name": "tiny",
+    "seed": 5,
+    "trials": 2,
+    "population": 3,
+    "data": {"name": "fashion_mnist_sample", "validation": 100, "train_limit": 200},
+    "network": {"params": {"units": 4}},
+    "training": {
+        "epochs": 4,
+        "batch_size": 50,
+        "optimizer": "adam",
+        "optimizer_params": {"learning_rate": 0.01},
+    },
+    "arms": [
+        {"name": "control"},
+        {"name": "restart", "halts": [0.5], "mating": "self"},
+        {"name": "mean", "halts": [0.5], "crossover": "mean"},
+        {"name": "random", "halts": [0.5], "crossover": "random", "measure": False},
+        {"name": "twice", "halts": [1, 3], "crossover": "random", "measure": False},
+    ],
+}
+"""All kinds of tasks in a second or two. Its data, network and training are everywhere the same,
+so that a test session compiles one program; what varies is what the driver decides."""
+
+Tables = dict[str, pd.DataFrame]
+
+
+def changed(**tables: Any) -> dict[str, Any]:
+    """Return `TINY` with some of its tables replaced."""
+    return deepcopy(TINY) | tables
+
+
+def arms(*names: str) -> list[dict[str, Any]]:
+    """Return some arms of `TINY`."""
+    return [deepcopy(arm) for arm in TINY["arms"] if arm["name"] in names]
+
+
+def write(folder: Path, table: dict[str, Any], name: str = "tiny.toml") -> Path:
+    """Write an experiment file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    path.write_text(tomli_w.dumps(table))
+    return path
+
+
+def load(folder: Path, *settings: str, **tables: Any) -> Experiment:
+    """Write an experiment file and load it."""
+    return load_experiment(write(folder, changed(**tables)), settings)
+
+
+# ------------------------------------------------------------------------------------- engines
+class ImmediateEngine:
+    """The serial executor: a task is performed when it is submitted, in this thread.
+
+    Stored results are asked for first and failures are values, as with `ParslEngine`.
+
+    Attributes:
+        computed: folders of the tasks that were performed, in order.
+    """
+
+    def __init__(self, place: Workplace) -> None:
+        self.computed: list[str] = []
+        self._place = place
+        self._reused: set[str] = set()
+        self._tasks: dict[Future[Outcome], Task] = {}
+
+    def __enter__(self) -> ImmediateEngine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def submit(self, task: Task, upstream: Sequence[Future[Outcome]]) -> Future[Outcome]:
+        future: Future[Outcome] = Future()
+        self._tasks[future] = task
+        self._perform(future, upstream)
+        return future
+
+    def outcome(self, future: Future[Outcome]) -> Outcome:
+        error = future.exception(timeout=0)
+        return future.result() if error is None else failure(self._tasks[future], error)
+
+    def reused(self, task: Task) -> bool:
+        return task.folder in self._reused
+
+    def running(self) -> int:
+        return 0
+
+    def stop(self) -> bool:
+        return True
+
+    def _perform(self, future: Future[Outcome], upstream: Sequence[Future[Outcome]]) -> None:
+        task = self._tasks[future]
+        values = [self.outcome(each) for each in upstream]
+        found = find(task, self._place, values)
+        if found is not None:
+            if not isinstance(found, Failure):
+                self._reused.add(task.folder)
+            future.set_result(found)
+            return
+        self.computed.append(task.folder)
+        try:
+            result = perform(task, self._place, values)
+        except Exception as error:
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+
+
+class ShuffledEngine(ImmediateEngine):
+    """Performs the tasks in a random order that the graph allows, once all are submitted.
+
+    It is a watcher too: the driver's first tick sets it to work.
+    """
+
+    def __init__(self, place: Workplace, seed: int) -> None:
+        super().__init__(place)
+        self._random = random.Random(seed)
+        self._waiting: dict[Future[Outcome], Sequence[Future[Outcome]]] = {}
+
+    def submit(self, task: Task, upstream: Sequence[Future[Outcome]]) -> Future[Outcome]:
+        future: Future[Outcome] = Future()
+        self._tasks[future] = task
+        self._waiting[future] = upstream
+        return future
+
+    def begin(self, graphs: object) -> None:
+        pass
+
+    def finished(self, node: object, outcome: Outcome, reused: bool) -> None:
+        pass
+
+    def tick(self) -> None:
+        while self._waiting:
+            ready = [each for each, up in self._waiting.items() if all(u.done() for u in up)]
+            chosen = self._random.choice(ready)
+            self._perform(chosen, self._waiting.pop(chosen))
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A run that came to its end."""
+
+    outcomes: Outcomes
+    tables: Tables
+    computed: list[str]
+    reused: list[str]
+
+
+def drive(
+    experiment: Experiment,
+    root: Path,
+    engine: ImmediateEngine | None = None,
+    watchers: Sequence[Watcher] = (),
+    keep_all: bool = False,
+    search_path: Path | None = None,
+) -> Ran:
+    """Run an experiment in a run directory, without Parsl."""
+    place = Workplace(root=str(root), search_path=str(search_path) if search_path else None)
+    engine = engine or ImmediateEngine(place)
+    outcomes = run_experiment(experiment, engine, place, watchers, keep_all)
+    tasks = [node.task for graph in outcomes.graphs for node in graph.nodes.values()]
+    reused = [task.folder for task in tasks if engine.reused(task)]
+    return Ran(outcomes, make_tables(outcomes), engine.computed, reused)
+
+
+# -------------------------------------------------------------------------------------- tables
+def read_tables(root: Path) -> Tables:
+    """Return the tables that a run wrote."""
+    return {name: pd.read_parquet(RunDir(root).table(name)) for name in TABLES}
+
+
+def assert_same(ours: Tables, theirs: Tables) -> None:
+    """Check that two runs are the same, bit for bit, but for what clocks read."""
+    assert ours.keys() == theirs.keys() == TABLES.keys()
+    for name in TABLES:
+        assert len(ours[name]), name
+        assert_frame_equal(reproducible(ours[name]), reproducible(theirs[name]), check_exact=True)
+
+
+# ----------------------------------------------------------------------------------- processes
+def start(
+    *arguments: str | Path, path: str | None = None, **options: Any
+) -> subprocess.Popen[str]:
+    """Start `heterosis` in a process group of its own, as a terminal does.
+
+    Args:
+        arguments: of the command.
+        path: the PATH; by default one without the virtual environment, as when it is not
+            activated.
+        options: of `subprocess.Popen`.
+    """
+    return subprocess.Popen(
+        [str(HETEROSIS), *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PATH": path or unactivated_path(), "PYTHONWARNINGS": "default"},
+        start_new_session=True,
+        **options,
+    )
+
+
+def unactivated_path() -> str:
+    """Return PATH without any folder that has Parsl's programs."""
+    folders = os.environ["PATH"].split(os.pathsep)
+    return os.pathsep.join(each for each in folders if not (Path(each) / "interchange.py").exists())
+
+
+def events(root: Path) -> list[dict[str, Any]]:
+    """Return the whole events of a run, whatever is being written just now."""
+    path = RunDir(root).events_jsonl
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    return [json.loads(line) for line in lines if line.endswith("\n") and line.strip()]
+
+
+def last_start(recorded: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the tasks' events since the newest start."""
+    starts = [index for index, event in enumerate(recorded) if event["event"] == "start"]
+    since = recorded[starts[-1] :] if starts else []
+    return [event for event in since if event["event"] == "task"]
+
+
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str], s: float) -> None:
+    """Wait for something that a process does.
+
+    Raises:
+        AssertionError: it ended before, or took longer than `s` seconds.
+    """
+    deadline = time.monotonic() + s
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "it took too long"
+        time.sleep(0.01)
+
+
+def group(process: subprocess.Popen[str]) -> set[int]:
+    """Return the processes of the session that `process` leads."""
+    found = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                session = int((entry / "stat").read_text().rpartition(")")[2].split()[3])
+            except OSError:
+                continue
+            if session == process.pid:
+                found.add(int(entry.name))
+    return found
+
+
+def copied(run: Path, into: Path) -> Path:
+    """Return a copy of a run directory, to be damaged."""
+    return Path(shutil.copytree(run, into / run.name))
+
+
+def checkpoints(root: Path) -> Iterator[str]:
+    """Yield the stored checkpoints below a run directory."""
+    yield from (str(path.relative_to(root)) for path in root.rglob("checkpoint.safetensors"))
