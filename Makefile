@@ -12,25 +12,26 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+DATA := $(VENV)/.data
 
 .PHONY: help run test lint bench install data constraints clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
 
-run: data
+run: $(DATA)
 	$(BIN)/heterosis run quick
 
-test: data lint
+test: $(DATA) lint
 	$(BIN)/python -m pytest
 
-lint: install
+lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-bench: data
+bench: $(DATA)
 	$(BIN)/python tests/benchmarks
 
 install: $(INSTALLED)
@@ -48,13 +49,16 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 # Found or downloaded by heterosis; without internet, Debian's package has the data.
-data: $(INSTALLED)
+data: $(DATA)
+
+$(DATA): $(INSTALLED)
 	@$(BIN)/heterosis data 2>$(VENV)/data.log || { \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    echo "no data yet: installing Debian's package dataset-fashion-mnist"; \
 	    apt-get update -qq && apt-get install -y -qq dataset-fashion-mnist >/dev/null; \
 	    $(BIN)/heterosis data; \
 	  else cat $(VENV)/data.log >&2; exit 1; fi; }
+	@touch $@
 
 # In an environment of its own: .venv may hold more than the project needs.
 constraints:

@@ -13,110 +13,31 @@ from typing import Any, Final
 
 import numpy as np
 
-from apps.errors import UserError
-from apps.genetics.atoms import AtomAxis, Atoms
-
-Layout = tuple[AtomAxis | None, ...]
-"""The atoms along each axis of a tensor but that of the batch; None where its length is open."""
+from apps.genetics.atoms import AtomAxis
+from apps.tracing import Layout, OpenLength, Trace, layouts_in, unknown
 
 Rule = Callable[..., Any]
 
 
-class UnknownSymmetry(UserError):
-    """A layer whose symmetries are not known."""
-
-
-class Trace:
-    """What is known of a network while its layers are walked through.
-
-    Attributes:
-        atoms: the units and their ties.
-        names: `id` of a variable -> canonical name.
-        statistics: arrays found to hold running statistics.
-    """
-
-    def __init__(self, names: Mapping[int, str]) -> None:
-        self.atoms = Atoms()
-        self.names = names
-        self.statistics: set[str] = set()
-        self._units: dict[tuple[int, str], AtomAxis] = {}
-
-    def array(self, variable: Any, *axes: AtomAxis) -> None:
-        """Describe an array of a layer; None, an array that the layer does without, is passed."""
-        if variable is not None and id(variable) in self.names:
-            self.atoms.site(self.names[id(variable)], axes)
-
-    def units(self, layer: Any, variable: Any, size: int, role: str = "") -> AtomAxis:
-        """Return the units that a layer makes; the same ones if the layer is used again."""
-        key = (id(layer), role)
-        if key not in self._units:
-            name = self.names.get(id(variable), layer.name).rpartition("/")[0] or layer.name
-            self._units[key] = self.atoms.fresh(size, f"{name}/{role}" if role else name)
-        return self._units[key]
-
-    def fix(self, layout: Layout) -> Layout:
-        """Keep all units of a layout in place, and return what then is left: fixed axes."""
-        for axis in layout:
-            if axis is not None:
-                self.atoms.fix(axis)
-        return tuple(None if axis is None else self.atoms.fixed(axis.size) for axis in layout)
-
-    def moves(self, layout: Layout) -> bool:
-        """Whether some unit of a layout may be permuted."""
-        return any(axis is not None and self.atoms.roots(axis).any() for axis in layout)
-
-    def activated(self, function: Any, axis: AtomAxis) -> AtomAxis:
-        """Return the units after an activation; they stay in place if it treats them unlike."""
-        if function is not None and not _is_equivariant(function):
-            self.atoms.fix(axis)
-        return axis
-
-    def merged(self, a: Layout, b: Layout) -> Layout:
-        """Tie two layouts that meet element by element, with NumPy's broadcasting."""
-        long, short = (a, b) if len(a) >= len(b) else (b, a)
-        rest = len(long) - len(short)
-        pairs = zip(long[rest:], short, strict=True)
-        return (*long[:rest], *(self._met(one, other) for one, other in pairs))
-
-    def _met(self, a: AtomAxis | None, b: AtomAxis | None) -> AtomAxis | None:
-        if a is None or b is None:
-            self.fix((a, b))
-            return None
-        if a.size == b.size:
-            self.atoms.tie(a, b)
-            return a
-        # Broadcast: the single unit meets all of the other's alike.
-        return a if b.size == 1 else b
-
-
-def unknown(name: str, kind: str) -> UnknownSymmetry:
-    """Return the error for a layer without a rule."""
-    return UnknownSymmetry(
-        f"the symmetries of layer {name!r} ({kind}) are not known, so networks with it cannot be "
-        "aligned nor crossed by whole units; use align = 'none' with the crossover mean, "
-        "weighted_mean, random, layer, blend or slerp, and the distance raw or disagreement"
-    )
-
-
-def same(trace: Trace, layer: Any, x: Layout, *_: Any, **__: Any) -> Layout:
+def _same(trace: Trace, layer: Any, x: Layout, *_: Any, **__: Any) -> Layout:
     """Treat every unit alike and for itself."""
     return x
 
 
-def activation(trace: Trace, layer: Any, x: Layout) -> Layout:
+def _activation(trace: Trace, layer: Any, x: Layout) -> Layout:
     if x[-1] is None:
         return trace.fix(x)
     return (*x[:-1], trace.activated(layer.activation, x[-1]))
 
 
-def dense(trace: Trace, layer: Any, x: Layout) -> Layout:
+def _dense(trace: Trace, layer: Any, x: Layout) -> Layout:
     out = trace.units(layer, layer.kernel, layer.units)
     trace.array(layer.kernel, _known(x[-1]), out)
     trace.array(layer.bias, out)
     return (*x[:-1], trace.activated(layer.activation, out))
 
 
-def convolution(trace: Trace, layer: Any, x: Layout) -> Layout:
+def _convolution(trace: Trace, layer: Any, x: Layout) -> Layout:
     channels = _known(x[_channel_axis(layer)])
     out = trace.units(layer, layer.kernel, layer.filters)
     if layer.groups > 1:
@@ -124,36 +45,35 @@ def convolution(trace: Trace, layer: Any, x: Layout) -> Layout:
         trace.atoms.fix(channels)
         trace.atoms.colour(out, np.arange(out.size) // (out.size // layer.groups))
         channels = trace.atoms.fixed(channels.size // layer.groups)
-    trace.array(layer.kernel, *_ones(trace, layer.kernel_size), channels, out)
+    trace.array(layer.kernel, *_fixed(trace, layer.kernel_size), channels, out)
     trace.array(layer.bias, out)
     return _windows(trace, layer, x, trace.activated(layer.activation, out))
 
 
-def transposed_convolution(trace: Trace, layer: Any, x: Layout) -> Layout:
+def _transposed_convolution(trace: Trace, layer: Any, x: Layout) -> Layout:
     channels = _known(x[_channel_axis(layer)])
     out = trace.units(layer, layer.kernel, layer.filters)
-    trace.array(layer.kernel, *_ones(trace, layer.kernel_size), out, channels)
+    trace.array(layer.kernel, *_fixed(trace, layer.kernel_size), out, channels)
     trace.array(layer.bias, out)
     return _windows(trace, layer, x, trace.activated(layer.activation, out))
 
 
-def depthwise_convolution(trace: Trace, layer: Any, x: Layout) -> Layout:
+def _depthwise_convolution(trace: Trace, layer: Any, x: Layout) -> Layout:
     channels = _known(x[_channel_axis(layer)])
     out = np.repeat(channels, layer.depth_multiplier)
     each = trace.atoms.fixed(layer.depth_multiplier)
-    trace.array(layer.kernel, *_ones(trace, layer.kernel_size), channels, each)
+    trace.array(layer.kernel, *_fixed(trace, layer.kernel_size), channels, each)
     trace.array(layer.bias, out)
     return _windows(trace, layer, x, trace.activated(layer.activation, out))
 
 
-def separable_convolution(trace: Trace, layer: Any, x: Layout) -> Layout:
+def _separable_convolution(trace: Trace, layer: Any, x: Layout) -> Layout:
     channels = _known(x[_channel_axis(layer)])
     each = trace.atoms.fixed(layer.depth_multiplier)
     inner = np.repeat(channels, layer.depth_multiplier)
     out = trace.units(layer, layer.pointwise_kernel, layer.filters)
-    trace.array(layer.depthwise_kernel, *_ones(trace, layer.kernel_size), channels, each)
-    ones = [trace.atoms.fixed(1) for _ in layer.kernel_size]
-    trace.array(layer.pointwise_kernel, *ones, inner, out)
+    trace.array(layer.depthwise_kernel, *_fixed(trace, layer.kernel_size), channels, each)
+    trace.array(layer.pointwise_kernel, *_fixed(trace, [1] * (len(x) - 1)), inner, out)
     trace.array(layer.bias, out)
     return _windows(trace, layer, x, trace.activated(layer.activation, out))
 
@@ -163,7 +83,7 @@ def windows(trace: Trace, layer: Any, x: Layout) -> Layout:
     return _windows(trace, layer, x, x[_channel_axis(layer)])
 
 
-def global_pooling(trace: Trace, layer: Any, x: Layout, mask: Any = None) -> Layout:
+def _global_pooling(trace: Trace, layer: Any, x: Layout, mask: Any = None) -> Layout:
     channel = _channel_axis(layer)
     trace.fix((*x[:channel], *x[channel:][1:]))
     if not layer.keepdims:
@@ -173,7 +93,7 @@ def global_pooling(trace: Trace, layer: Any, x: Layout, mask: Any = None) -> Lay
     return tuple(kept)
 
 
-def batch_normalization(trace: Trace, layer: Any, x: Layout, **_: Any) -> Layout:
+def _batch_normalization(trace: Trace, layer: Any, x: Layout, **_: Any) -> Layout:
     channels = _known(x[layer.axis if layer.axis < 0 else layer.axis - 1])
     for name in ("gamma", "beta", "moving_mean", "moving_variance"):
         variable = getattr(layer, name, None)
@@ -183,7 +103,7 @@ def batch_normalization(trace: Trace, layer: Any, x: Layout, **_: Any) -> Layout
     return x
 
 
-def layer_normalization(trace: Trace, layer: Any, x: Layout, **_: Any) -> Layout:
+def _layer_normalization(trace: Trace, layer: Any, x: Layout, **_: Any) -> Layout:
     numbers = layer.axis if isinstance(layer.axis, (list, tuple)) else [layer.axis]
     axes = [x[number if number < 0 else number - 1] for number in numbers]
     for name in ("gamma", "beta", "scale"):
@@ -194,7 +114,7 @@ def layer_normalization(trace: Trace, layer: Any, x: Layout, **_: Any) -> Layout
     return x
 
 
-def group_normalization(trace: Trace, layer: Any, x: Layout) -> Layout:
+def _group_normalization(trace: Trace, layer: Any, x: Layout) -> Layout:
     channels = _known(x[layer.axis if layer.axis < 0 else layer.axis - 1])
     trace.array(layer.gamma if layer.scale else None, channels)
     trace.array(layer.beta if layer.center else None, channels)
@@ -204,7 +124,7 @@ def group_normalization(trace: Trace, layer: Any, x: Layout) -> Layout:
     return x
 
 
-def prelu(trace: Trace, layer: Any, x: Layout) -> Layout:
+def _prelu(trace: Trace, layer: Any, x: Layout) -> Layout:
     lengths = tuple(layer.alpha.shape)
     trace.array(
         layer.alpha,
@@ -216,15 +136,13 @@ def prelu(trace: Trace, layer: Any, x: Layout) -> Layout:
     return x
 
 
-def embedding(trace: Trace, layer: Any, x: Layout) -> Layout:
+def _embedding(trace: Trace, layer: Any, x: Layout) -> Layout:
     out = trace.units(layer, layer.embeddings, layer.output_dim)
     trace.array(layer.embeddings, trace.atoms.fixed(layer.input_dim), out)
     return (*trace.fix(x), out)
 
 
-def recurrent(
-    trace: Trace, layer: Any, x: Layout, initial_state: Any = None, **_: Any
-) -> Layout | list[Layout]:
+def _recurrent(trace: Trace, layer: Any, x: Layout, initial_state: Any = None, **_: Any) -> Any:
     cell = layer.cell
     gates = {"SimpleRNNCell": 1, "GRUCell": 3, "LSTMCell": 4}.get(type(cell).__name__)
     if gates is None:
@@ -239,31 +157,30 @@ def recurrent(
     for function in (cell.activation, getattr(cell, "recurrent_activation", None)):
         trace.activated(function, out)
     trace.fix(x[:-1])
-    states = [initial_state] if isinstance(initial_state, tuple) else list(initial_state or ())
-    for state in states:
+    for state in layouts_in(initial_state):
         trace.merged((out,), state)
     made: Layout = (*x[:-1], out) if layer.return_sequences else (out,)
     count = 2 if gates == 4 else 1
     return [made, *[(out,)] * count] if layer.return_state else made
 
 
-def bidirectional(trace: Trace, layer: Any, x: Layout, **keywords: Any) -> Any:
+def _bidirectional(trace: Trace, layer: Any, x: Layout, **keywords: Any) -> Any:
     if layer.return_state or keywords.get("initial_state") is not None:
         raise unknown(layer.name, "Bidirectional with states passed on")
-    forward = recurrent(trace, layer.forward_layer, x)
-    backward = recurrent(trace, layer.backward_layer, x)
+    forward = _recurrent(trace, layer.forward_layer, x)
+    backward = _recurrent(trace, layer.backward_layer, x)
     if layer.merge_mode is None:
         return [forward, backward]
-    join = concatenated if layer.merge_mode == "concat" else elementwise
-    return join(trace, [forward, backward])
+    join = _concatenated if layer.merge_mode == "concat" else elementwise
+    return join(trace, layer, [forward, backward])
 
 
-def time_distributed(trace: Trace, layer: Any, x: Layout, **_: Any) -> Layout:
+def _time_distributed(trace: Trace, layer: Any, x: Layout, **_: Any) -> Layout:
     trace.fix(x[:1])
     return (x[0], *apply(trace, layer.layer, x[1:]))
 
 
-def attention_heads(
+def _attention_heads(
     trace: Trace,
     layer: Any,
     query: Layout,
@@ -304,7 +221,7 @@ def elementwise(trace: Trace, layer: Any, *inputs: Any, **_: Any) -> Layout:
     return met
 
 
-def concatenated(trace: Trace, layer: Any, streams: Sequence[Layout]) -> Layout:
+def _concatenated(trace: Trace, layer: Any, streams: Sequence[Layout]) -> Layout:
     axis = getattr(layer, "axis", -1)
     number = axis if axis < 0 else axis - 1
     joined = [stream[number] for stream in streams]
@@ -322,13 +239,13 @@ def concatenated(trace: Trace, layer: Any, streams: Sequence[Layout]) -> Layout:
     return tuple(made)
 
 
-def flattened(trace: Trace, layer: Any, x: Layout) -> Layout:
+def _flattened(trace: Trace, layer: Any, x: Layout) -> Layout:
     if layer.data_format == "channels_first" and len(x) > 1:
         x = (*x[1:], x[0])
-    return reshaped(trace, layer, x)
+    return _reshaped(trace, layer, x)
 
 
-def reshaped(trace: Trace, layer: Any, x: Layout) -> Layout:
+def _reshaped(trace: Trace, layer: Any, x: Layout) -> Layout:
     shape = _output_shape(layer, x)
     moving = [number for number, axis in enumerate(x) if axis is not None and trace.moves((axis,))]
     if None in shape or any(axis is None for axis in x) or len(moving) > 1:
@@ -346,12 +263,23 @@ def reshaped(trace: Trace, layer: Any, x: Layout) -> Layout:
     return tuple(axes)
 
 
-def transposed(trace: Trace, layer: Any, x: Layout) -> Layout:
+def _transposed(trace: Trace, layer: Any, x: Layout) -> Layout:
     return tuple(x[number - 1] for number in layer.dims)
 
 
-def repeated(trace: Trace, layer: Any, x: Layout) -> Layout:
+def _repeated(trace: Trace, layer: Any, x: Layout) -> Layout:
     return (trace.atoms.fixed(layer.n), *x)
+
+
+def _rescaled(trace: Trace, layer: Any, x: Layout) -> Layout:
+    return trace.fix(x) if np.ndim(layer.scale) or np.ndim(layer.offset) else x
+
+
+def _untouched(trace: Trace, layer: Any, x: Layout) -> Layout:
+    """Keep all units in place, those of the layer's arrays too."""
+    for variable in layer.weights:
+        trace.array(variable, *_fixed(trace, variable.shape))
+    return trace.fix(x)
 
 
 def apply(trace: Trace, layer: Any, *arguments: Any, **keywords: Any) -> Any:
@@ -364,7 +292,11 @@ def apply(trace: Trace, layer: Any, *arguments: Any, **keywords: Any) -> Any:
     rule = RULES.get(type(layer).__name__) if own else None
     if rule is None:
         raise unknown(layer.name, type(layer).__name__)
-    made = rule(trace, layer, *arguments, **keywords)
+    try:
+        made = rule(trace, layer, *arguments, **keywords)
+    except OpenLength:
+        kind = f"{type(layer).__name__}, whose weights meet an axis of no fixed length"
+        raise unknown(layer.name, kind) from None
     for variable in layer.weights:
         if not trace.atoms.knows(trace.names.get(id(variable), "")):
             raise unknown(layer.name, f"{type(layer).__name__} with an array {variable.name!r}")
@@ -376,40 +308,47 @@ _SAME = (
     "LeakyReLU Masking ReLU Softmax SpatialDropout1D SpatialDropout2D SpatialDropout3D "
     "UnitNormalization"
 )
+_MERGES = "Add Average Maximum Minimum Multiply Subtract"
 _WINDOWS = "AveragePooling Cropping MaxPooling UpSampling ZeroPadding"
 
 RULES: Final[Mapping[str, Rule]] = {
-    **dict.fromkeys(_SAME.split(), same),
+    **dict.fromkeys(_SAME.split(), _same),
     **{f"{name}{rank}D": windows for name in _WINDOWS.split() for rank in (1, 2, 3)},
-    **{f"Global{name}Pooling{r}D": global_pooling for name in ("Max", "Average") for r in (1, 2, 3)},
-    **{f"Conv{rank}D": convolution for rank in (1, 2, 3)},
-    **{f"Conv{rank}DTranspose": transposed_convolution for rank in (1, 2, 3)},
-    **{f"DepthwiseConv{rank}D": depthwise_convolution for rank in (1, 2)},
-    **{f"SeparableConv{rank}D": separable_convolution for rank in (1, 2)},
-    **dict.fromkeys(("RNN", "SimpleRNN", "GRU", "LSTM"), recurrent),
-    **dict.fromkeys(("LayerNormalization", "RMSNormalization"), layer_normalization),
-    **dict.fromkeys("Add Average Maximum Minimum Multiply Subtract".split(), elementwise),
-    "Activation": activation,
-    "BatchNormalization": batch_normalization,
-    "Bidirectional": bidirectional,
-    "Concatenate": concatenated,
-    "Dense": dense,
-    "Embedding": embedding,
-    "Flatten": flattened,
-    "GroupNormalization": group_normalization,
-    "MultiHeadAttention": attention_heads,
-    "PReLU": prelu,
-    "Permute": transposed,
-    "RepeatVector": repeated,
-    "Reshape": reshaped,
-    "TimeDistributed": time_distributed,
+    **{
+        f"Global{name}Pooling{r}D": _global_pooling
+        for name in ("Max", "Average")
+        for r in (1, 2, 3)
+    },
+    **{f"Conv{rank}D": _convolution for rank in (1, 2, 3)},
+    **{f"Conv{rank}DTranspose": _transposed_convolution for rank in (1, 2, 3)},
+    **{f"DepthwiseConv{rank}D": _depthwise_convolution for rank in (1, 2)},
+    **{f"SeparableConv{rank}D": _separable_convolution for rank in (1, 2)},
+    **dict.fromkeys(("RNN", "SimpleRNN", "GRU", "LSTM"), _recurrent),
+    **dict.fromkeys(("LayerNormalization", "RMSNormalization"), _layer_normalization),
+    **dict.fromkeys(_MERGES.split(), elementwise),
+    "Activation": _activation,
+    "BatchNormalization": _batch_normalization,
+    "Bidirectional": _bidirectional,
+    "Concatenate": _concatenated,
+    "Dense": _dense,
+    "Embedding": _embedding,
+    "Flatten": _flattened,
+    "GroupNormalization": _group_normalization,
+    "MultiHeadAttention": _attention_heads,
+    "Normalization": _untouched,
+    "PReLU": _prelu,
+    "Permute": _transposed,
+    "RepeatVector": _repeated,
+    "Rescaling": _rescaled,
+    "Reshape": _reshaped,
+    "TimeDistributed": _time_distributed,
 }
 """Class name of a Keras layer -> its rule."""
 
 
 def _known(axis: AtomAxis | None) -> AtomAxis:
     if axis is None:
-        raise UnknownSymmetry("an axis that meets weights has no fixed length; give it one")
+        raise OpenLength
     return axis
 
 
@@ -417,7 +356,7 @@ def _channel_axis(layer: Any) -> int:
     return 0 if getattr(layer, "data_format", None) == "channels_first" else -1
 
 
-def _ones(trace: Trace, lengths: Sequence[int]) -> list[AtomAxis]:
+def _fixed(trace: Trace, lengths: Sequence[int]) -> list[AtomAxis]:
     return [trace.atoms.fixed(length) for length in lengths]
 
 
@@ -452,14 +391,3 @@ def _only_axis(labels: AtomAxis) -> tuple[int, AtomAxis] | None:
         if prod(labels.shape) and (labels == _along(axis, number, labels.shape)).all():
             return number, axis
     return None
-
-
-def _is_equivariant(function: Any) -> bool:
-    """Try whether an activation treats all units alike: permuting before or after is the same."""
-    values = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
-    order = np.array([3, 0, 4, 1, 2])
-    try:
-        before, after = (np.asarray(function(each)) for each in (values, values[:, order]))
-    except Exception:
-        return False
-    return before.shape == values.shape and np.allclose(before[:, order], after, atol=1e-6)

@@ -7,11 +7,11 @@ from typing import Final
 
 import numpy as np
 
-from apps.errors import UserError
 from apps.genetics.distance import raw_distance
 from apps.genetics.weights import Weights, is_floating
 from apps.merging import Address, align_parents
 from apps.programs import Program
+from apps.tracing import UnknownSymmetry
 
 _STEPS: Final = 5
 
@@ -44,7 +44,7 @@ class Kinship:
         found["barrier_raw"] = self.barrier(first, second)
         try:
             _, aligned = align_parents(self._holder, [first, second], self._align, self._address)
-        except UserError:
+        except UnknownSymmetry:
             return found
         found["distance_aligned"] = raw_distance(first, aligned, statistics)
         found["barrier_aligned"] = self.barrier(first, aligned)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from apps.genetics import repair as repairing
 from apps.genetics.alignment import align, match_activations
 from apps.genetics.crossover import CROSSOVERS, Parents
-from apps.genetics.permutation import permute
+from apps.genetics.permutation import identity, permute
 from apps.genetics.weights import Weights
 from apps.messages import CrossoverSpec, Workplace
 from apps.networks import Array
@@ -99,7 +99,12 @@ def align_parents(
     return [
         first,
         *(
-            permute(other, holder.spec, match_activations(seen, holder.activations(other)))
+            permute(
+                other,
+                holder.spec,
+                # Groups that cannot be watched stay as they are.
+                identity(holder.spec) | match_activations(seen, holder.activations(other)),
+            )
             for other in others
         ),
     ]

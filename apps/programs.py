@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ from apps.checkpoints import Checkpoint
 from apps.datasets import Dataset, load_dataset
 from apps.errors import HeterosisError, UserError
 from apps.genetics.permutation import PermutationSpec
+from apps.genetics.repair import UnitLayer
 from apps.messages import DataSpec, NetworkSpec, Params, TrainingSpec, Workplace, to_json
 from apps.networks import (
     Array,
@@ -31,7 +33,7 @@ from apps.networks import (
 )
 from apps.runtime import load_keras
 from apps.streams import seed_integer
-from apps.symmetries import permutation_spec
+from apps.symmetries import Symmetries, symmetries
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -82,7 +84,6 @@ class Program:
         self.model = self._build(0)
         self.model.optimizer.build(self.model.trainable_variables)
         self._rate = _own_rate(self.model.optimizer)
-        self._spec: PermutationSpec | None = None
         self._fresh_optimizer = read(named_optimizer_states(self.model))
         self._tensors = _tensors(self._data, data, seed)
         self._try_shapes()
@@ -134,11 +135,28 @@ class Program:
         """The symmetries of the network.
 
         Raises:
-            UserError: a layer's are not known; the message says what still works.
+            UnknownSymmetry: a layer's are not known; the message says what still works.
         """
-        if self._spec is None:
-            self._spec = permutation_spec(self.model)
-        return self._spec
+        return self._symmetries.spec
+
+    @property
+    def unit_layers(self) -> tuple[UnitLayer, ...]:
+        """The hidden layers whose units can be rescaled, from the inputs on."""
+        return self._symmetries.unit_layers
+
+    def activations(self, weights: Mapping[str, Array]) -> dict[str, Array]:
+        """Return what the units of each group say about the probe; the weights stay in."""
+        self.put(weights)
+        return self._symmetries.activations(self._arrays("probe")[0])
+
+    def pre_activations(self, weights: Mapping[str, Array], layer: UnitLayer) -> Array:
+        """Return a layer's units before their activation on the probe; the weights stay in."""
+        self.put(weights)
+        return self._symmetries.pre_activations(layer, self._arrays("probe")[0])
+
+    @cached_property
+    def _symmetries(self) -> Symmetries:
+        return symmetries(self.model)
 
     def loss_of(self, weights: Mapping[str, Array], part: Part) -> dict[str, float]:
         """Return loss and metrics of other weights of this architecture on a part of the data.
@@ -434,7 +452,7 @@ def _evaluate(model: Any, x: Array, y: Array) -> dict[str, float]:
 def _own_rate(optimizer: Any) -> float | None:
     # A schedule object has no value to assign to.
     rate = getattr(optimizer, "_learning_rate", None)
-    return float(rate.numpy()) if hasattr(rate, "assign") else None
+    return float(rate.numpy()) if rate is not None and hasattr(rate, "assign") else None
 
 
 def _fresh_random(states: dict[str, Any], rng: np.random.Generator) -> dict[str, Array]:

@@ -15,8 +15,9 @@ import numpy as np
 from apps.genetics.permutation import PermutationSpec
 from apps.genetics.repair import UnitLayer
 from apps.genetics.weights import Array
-from apps.layer_rules import Layout, Trace, UnknownSymmetry, apply, elementwise, same, unknown
+from apps.layer_rules import apply, elementwise
 from apps.networks import named_weights
+from apps.tracing import Layout, Trace, UnknownSymmetry, layouts_in, unknown
 
 if TYPE_CHECKING:
     import keras
@@ -24,8 +25,13 @@ if TYPE_CHECKING:
 __all__ = ["Symmetries", "UnknownSymmetry", "permutation_spec", "symmetries"]
 
 _REPAIRABLE: Final = frozenset({"Dense", "Conv1D", "Conv2D", "Conv3D"})
-_BINARY: Final = frozenset({"Add", "Subtract", "Multiply", "Maximum", "Minimum"})
-_UNARY: Final = frozenset({"Relu", "Relu6", "Sigmoid", "Silu", "Gelu", "Elu", "Tanh", "Negative"})
+# Operations of keras.ops (`x + y` in a functional model) that work element by element.
+_ELEMENTWISE: Final = (
+    "Add Divide Maximum Minimum Multiply Subtract TrueDivide "
+    "Abs Elu Exp Gelu HardSwish LeakyRelu Negative Relu Relu6 Sigmoid Silu Softplus Sqrt Square "
+    "Tanh"
+)
+_OPERATIONS: Final = frozenset(_ELEMENTWISE.split())
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,15 +41,16 @@ class Symmetries:
     Attributes:
         spec: the permutations.
         unit_layers: the hidden layers that REPAIR can rescale, from the inputs on.
-        model: the model that was described.
-        signals: group -> the last tensor whose last axis holds the group's units, in order.
+        inputs: of the model's graph.
+        signals: group -> the last tensor on whose last axis the group's units lie once, in order,
+            and where they begin.
         layers: kernel of a unit layer -> the layer and the tensor that it reads.
     """
 
     spec: PermutationSpec
     unit_layers: tuple[UnitLayer, ...]
-    model: keras.Model
-    signals: Mapping[str, Any]
+    inputs: list[Any]
+    signals: Mapping[str, tuple[Any, int]]
     layers: Mapping[str, tuple[Any, Any]]
 
     def activations(self, x: Array, batch_size: int = 500) -> dict[str, Array]:
@@ -58,8 +65,11 @@ class Symmetries:
             inside a nested model cannot be watched and are left out: leave those as they are, by
             `identity(spec) | match_activations(...)`.
         """
-        tensors = dict(self.signals)
-        return dict(zip(tensors, self._outputs([*tensors.values()], x, batch_size), strict=True))
+        seen = self._outputs([tensor for tensor, _ in self.signals.values()], x, batch_size)
+        return {
+            group: values[..., start : start + self.spec.groups[group]]
+            for (group, (_, start)), values in zip(self.signals.items(), seen, strict=True)
+        }
 
     def pre_activations(self, layer: UnitLayer, x: Array, batch_size: int = 500) -> Array:
         """Return what a layer's units compute before their activation, for `repair`.
@@ -79,33 +89,29 @@ class Symmetries:
         kept = found.activation
         found.activation = keras.activations.linear
         try:
-            parts = [
-                np.asarray(found(read[start : start + batch_size]))
-                for start in range(0, len(read), batch_size)
-            ]
+            return np.concatenate([np.asarray(found(each)) for each in _batches(read, batch_size)])
         finally:
             found.activation = kept
-        return np.concatenate(parts)
 
     def _outputs(self, tensors: list[Any], x: Array, batch_size: int) -> list[Array]:
         import keras
 
         if not tensors:
             return []
-        # An input is no output of a layer, and a model's outputs must be.
-        probe = keras.Model(self.model.inputs, [_through_identity(each) for each in tensors])
+        inputs = self.inputs if len(self.inputs) > 1 else self.inputs[0]
+        watched = keras.Model(inputs, tensors)
         parts = [
-            [np.asarray(each) for each in probe(x[start : start + batch_size], training=False)]
-            for start in range(0, len(x), batch_size)
+            [np.asarray(values) for values in keras.tree.flatten(watched(each, training=False))]
+            for each in _batches(x, batch_size)
         ]
-        return [np.concatenate(each) for each in zip(*parts, strict=True)]
+        return [np.concatenate(values) for values in zip(*parts, strict=True)]
 
 
 def permutation_spec(model: keras.Model) -> PermutationSpec:
     """Return the symmetries of a model.
 
     Raises:
-        UnknownSymmetry: a layer's are not known; the message names it and what still works.
+        UnknownSymmetry: see `symmetries`.
     """
     return symmetries(model).spec
 
@@ -125,20 +131,20 @@ def symmetries(model: keras.Model) -> Symmetries:
     graph = _graph(model)
     if graph is None:
         raise unknown(model.name, f"{type(model).__name__}, a model whose call is Python")
-    layouts = {id(tensor): _fixed(trace, tensor) for tensor in graph.inputs}
+    layouts = {id(tensor): _blank(trace, tensor) for tensor in graph.inputs}
     _walk(trace, graph, layouts)
     for tensor in graph.outputs:
         trace.fix(layouts[id(tensor)])
     for name, variable in named.items():
         if not trace.atoms.knows(name):
-            # A layer that no output depends on.
+            # Of a layer that no output depends on.
             trace.atoms.site(name, [trace.atoms.fixed(length) for length in variable.shape])
     spec = trace.atoms.spec(named, trace.statistics)
     layers = _unit_layers(trace, graph, spec)
     return Symmetries(
         spec=spec,
         unit_layers=tuple(unit for unit, _, _ in layers),
-        model=model,
+        inputs=graph.inputs,
         signals=_signals(trace, graph, layouts, spec),
         layers={unit.kernel: (layer, source) for unit, layer, source in layers},
     )
@@ -158,37 +164,89 @@ def _nodes(graph: Any) -> list[Any]:
     return [n for depth in sorted(nodes, reverse=True) for n in nodes[depth] if not n.is_input]
 
 
-def _walk(trace: Trace, graph: Any, layouts: dict[int, Layout]) -> None:
-    import keras
+def _blank(trace: Trace, tensor: Any) -> Layout:
+    return tuple(
+        None if length is None else trace.atoms.fixed(length) for length in tensor.shape[1:]
+    )
 
+
+def _walk(trace: Trace, graph: Any, layouts: dict[int, Layout]) -> None:
+    """Find the layouts of all tensors of a graph from those of its inputs."""
     for node in _nodes(graph):
-        if all(id(tensor) in layouts for tensor in node.outputs):
-            continue
-        arguments, keywords = keras.tree.map_structure(
-            lambda each: layouts[id(each)] if isinstance(each, keras.KerasTensor) else each,
-            (list(node.arguments.args), dict(node.arguments.kwargs)),
-        )
-        made = _applied(trace, node, arguments, keywords)
-        for tensor, layout in zip(node.outputs, made, strict=True):
-            layouts[id(tensor)] = layout
+        if not all(id(tensor) in layouts for tensor in node.outputs):
+            arguments = _in_layouts(list(node.arguments.args), layouts)
+            keywords = _in_layouts(dict(node.arguments.kwargs), layouts)
+            made = _applied(trace, node, arguments, keywords)
+            layouts |= {id(t): each for t, each in zip(node.outputs, made, strict=True)}
+
+
+def _in_layouts(value: Any, layouts: Mapping[int, Layout]) -> Any:
+    """Put layouts in the place of tensors, and lists in the place of what holds several."""
+    if id(value) in layouts:
+        return layouts[id(value)]
+    if isinstance(value, (list, tuple)):
+        return [_in_layouts(each, layouts) for each in value]
+    if isinstance(value, dict):
+        return {key: _in_layouts(each, layouts) for key, each in value.items()}
+    return value
 
 
 def _applied(trace: Trace, node: Any, arguments: list[Any], keywords: dict[str, Any]) -> Any:
     import keras
 
     operation = node.operation
-    keywords = {key: each for key, each in keywords.items() if key not in ("mask", "training")}
-    inputs = [tensor for tensor in node.input_tensors]
-    nested = _graph(operation) if isinstance(operation, keras.Model) else None
-    if nested is not None:
-        inner = {id(t): a for t, a in zip(nested.inputs, _layouts(arguments), strict=True)}
+    inputs = layouts_in([arguments, keywords])
+    if isinstance(operation, keras.Model):
+        nested = _graph(operation)
+        if nested is None:
+            raise unknown(operation.name, f"{type(operation).__name__}, a model in Python")
+        inner = {id(t): each for t, each in zip(nested.inputs, inputs, strict=True)}
         _walk(trace, nested, inner)
         return [inner[id(tensor)] for tensor in nested.outputs]
-    if not isinstance(operation, keras.Layer):
-        made = _operated(trace, operation, arguments, keywords)
-    elif not operation.weights and not any(trace.moves(each) for each in _layouts(arguments)):
-        # Nothing to permute goes in (augmentation, scaling of the inputs): nothing comes out.
-        made = [_fixed(trace, tensor) for tensor in node.outputs]
-    else:
+    if not getattr(operation, "weights", None) and not any(trace.moves(each) for each in inputs):
+        # No units to permute go in (scaled or augmented inputs, masks): none come out.
+        return [_blank(trace, tensor) for tensor in node.outputs]
+    keywords = {key: each for key, each in keywords.items() if key not in ("mask", "training")}
+    if isinstance(operation, keras.Layer):
         made = apply(trace, operation, *arguments, **keywords)
+    elif type(operation).__name__ in _OPERATIONS:
+        made = elementwise(trace, operation, *arguments)
+    else:
+        raise unknown(operation.name, f"the operation {type(operation).__name__}")
     return made if isinstance(made, list) else [made]
+
+
+def _unit_layers(
+    trace: Trace, graph: Any, spec: PermutationSpec
+) -> list[tuple[UnitLayer, Any, Any]]:
+    """List kernel, axis and bias of every layer that can be repaired, the layer and its input."""
+    nodes = [node for node in _nodes(graph) if type(node.operation).__name__ in _REPAIRABLE]
+    used = [id(node.operation) for node in nodes]
+    layers = []
+    for node in nodes:
+        layer = node.operation
+        if layer.bias is None or used.count(id(layer)) > 1:
+            continue
+        kernel, bias = trace.names[id(layer.kernel)], trace.names[id(layer.bias)]
+        if any(segment.group for axis in spec.axes[bias] for segment in axis):
+            unit = UnitLayer(kernel, len(layer.kernel.shape) - 1, bias)
+            layers.append((unit, layer, node.input_tensors[0]))
+    return layers
+
+
+def _signals(
+    trace: Trace, graph: Any, layouts: Mapping[int, Layout], spec: PermutationSpec
+) -> dict[str, tuple[Any, int]]:
+    signals = {}
+    for node in _nodes(graph):
+        for tensor in node.outputs:
+            axis = layouts[id(tensor)][-1] if layouts[id(tensor)] else None
+            for group in spec.groups:
+                start = None if axis is None else trace.atoms.run(group, axis)
+                if start is not None:
+                    signals[group] = (tensor, start)
+    return {group: signals[group] for group in spec.groups if group in signals}
+
+
+def _batches(x: Array, size: int) -> list[Array]:
+    return [x[start : start + size] for start in range(0, len(x), size)]

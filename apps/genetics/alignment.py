@@ -38,8 +38,9 @@ def match_weights(
 
     Where we differ from the paper: the first descent does not start from the identity, but
     matches the groups one after the other, first the one whose weights to inputs, outputs and
-    groups already matched say most, ignoring weights to groups not yet matched. So a permuted
-    copy is recovered exactly at any depth. The second descent starts from the identity, further
+    groups already matched say most, ignoring weights to groups not yet matched (or, where there
+    are no others, comparing those sorted, which no permutation changes). So a permuted copy is
+    recovered exactly at any depth. The second descent starts from the identity, further
     ones as the first but in a random order; the best end is kept. A group that acts on two axes
     of one array (a recurrent kernel, a residual block) makes the problem quadratic: a step is
     then taken on the linearised problem, and kept only if the objective rises.

@@ -183,7 +183,12 @@ class MatchingProblem:
                 group = max(pending, key=lambda each: self._information(each, known))
             else:
                 group = groups[order[len(known)]]
-            known[group] = assign(self._scores(group, known))
+            # Where all weights lead to groups not yet matched, what is invariant to them must do.
+            if self._information(group, known):
+                scores = self._scores(group, known)
+            else:
+                scores = self._sum(group, known, self.terms[group], optimistic=True)
+            known[group] = assign(scores)
         return {group: known[group] for group in groups}
 
     def descend(self, rng: np.random.Generator, start: Permutations) -> dict[str, Permutation]:
@@ -221,13 +226,17 @@ class MatchingProblem:
         scores: Scores = self.static[group] + self._sum(group, known, joining)
         return scores
 
-    def _sum(self, group: str, known: Permutations, terms: Iterable[Term]) -> Scores:
+    def _sum(
+        self, group: str, known: Permutations, terms: Iterable[Term], optimistic: bool = False
+    ) -> Scores:
         size = self.spec.groups[group]
         total = np.zeros((size, size))
         unmoved = {name: np.arange(order.size) for name, order in known.items()}
         for term in terms:
-            a = unit_rows(self._part(self.reference, term.name, unmoved, term.axis), term)
-            b = unit_rows(self._part(self.other, term.name, known, term.axis), term)
+            a = unit_rows(
+                self._part(self.reference, term.name, unmoved, term.axis, optimistic), term
+            )
+            b = unit_rows(self._part(self.other, term.name, known, term.axis, optimistic), term)
             total += a @ b.T
         return total
 
@@ -237,12 +246,27 @@ class MatchingProblem:
         name: str,
         known: Permutations,
         kept: int | None = None,
+        optimistic: bool = False,
     ) -> Array:
-        """Gather an array along all axes but one; indices of unknown groups are left out."""
-        array = network[name]
+        """Gather an array along all axes but one; indices of unknown groups are left out.
+
+        If optimistic, axes with unknown groups are sorted instead: no permutation of them can
+        give a larger inner product, and that of a permuted copy gives as much.
+        """
+        array, unknown = network[name], []
         for number, axis in enumerate(self.spec.axes[name]):
-            if number != kept and any(segment.group for segment in axis):
+            groups = {segment.group for segment in axis if segment.group}
+            if number == kept or not groups:
+                continue
+            if optimistic and not groups <= known.keys():
+                unknown.append(number)
+            else:
                 array = np.take(array, axis_indices(axis, known), axis=number)
+        if unknown:
+            last = range(-len(unknown), 0)
+            moved = np.moveaxis(array, unknown, last)
+            values = np.sort(moved.reshape(*moved.shape[: -len(unknown)], -1), axis=-1)
+            array = np.moveaxis(values.reshape(moved.shape), last, unknown)
         return array
 
     def _neighbours(self, group: str) -> frozenset[str]:

@@ -36,6 +36,7 @@ class Atoms:
         self._maker = [0]
         self._sites: dict[str, list[AtomAxis]] = {}
         self._colours: list[tuple[AtomAxis, AtomAxis]] = []
+        self._latest: dict[str, AtomAxis] = {}
 
     def fixed(self, size: int) -> AtomAxis:
         """Give an axis whose indices stay in place.
@@ -120,6 +121,17 @@ class Atoms:
         for one, other in zip(before, axes, strict=True):
             self.tie(one, other)
 
+    def knows(self, name: str) -> bool:
+        """Tell whether an array has been described.
+
+        Args:
+          name: the array.
+
+        Returns:
+          True after `site`.
+        """
+        return name in self._sites
+
     def roots(self, axis: AtomAxis) -> AtomAxis:
         """Give the atoms that represent those of an axis: equal where they are tied.
 
@@ -130,6 +142,23 @@ class Atoms:
           Atoms [length]; 0 where fixed.
         """
         return np.array([self._root(atom) for atom in axis.tolist()], np.intp)
+
+    def run(self, group: str, axis: AtomAxis) -> int | None:
+        """Find the units of a group on an axis, each once, in order and side by side.
+
+        Args:
+          group: a group of the latest `spec`.
+          axis: atoms [length].
+
+        Returns:
+          The index of the first unit; None if they do not lie so.
+        """
+        units, here = self._latest[group], self.roots(axis)
+        found = np.flatnonzero(np.isin(here, units))
+        if found.size != units.size or not np.array_equal(here[found], units):
+            return None
+        start = int(found[0])
+        return start if found[-1] - start == units.size - 1 else None
 
     def spec(self, names: Iterable[str], statistics: Collection[str] = ()) -> PermutationSpec:
         """Cut the atoms into groups and describe the arrays by them.
@@ -160,6 +189,7 @@ class Atoms:
                 for name, each in sites.items()
             }
             if not odd:
+                self._latest = groups
                 return PermutationSpec(axes, frozenset(statistics))
             for group in odd:
                 self.fix(groups[group])

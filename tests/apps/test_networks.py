@@ -155,7 +155,7 @@ def test_names_are_the_users_or_numbered_within_the_model() -> None:
 
 def test_random_and_optimiser_states_are_numbered() -> None:
     model = made("many_layers")
-    assert list(named_random_states(model)) == ["000", "001"]
+    assert list(named_random_states(model)) == ["000", "001", "002", "003"]
     model.optimizer.build(model.trainable_variables)
     states = named_optimizer_states(model)
     assert len(states) == len(model.optimizer.variables) == 2 + 2 * len(model.trainable_weights)

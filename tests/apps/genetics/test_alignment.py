@@ -61,6 +61,15 @@ def mixed_spec(units: int, others: int) -> PermutationSpec:
     return PermutationSpec({"left": ((), left), "right": ((), right), "read": (flat, ())})
 
 
+def attention_spec(width: int, heads: int, inside: int) -> PermutationSpec:
+    """Heads of an attention: no weight of a head leads to anything but its hidden units."""
+    stream, head = (Segment(width, "stream"),), (Segment(heads, "head"),)
+    axes = {"stem": ((), stream), "out": (head, (Segment(inside, "value"),), stream)}
+    for part, group in (("query", "key"), ("key", "key"), ("value", "value")):
+        axes |= {part: (stream, head, (Segment(inside, group),))}
+    return PermutationSpec(axes)
+
+
 def network_of(spec: PermutationSpec, seed: int) -> dict[str, np.ndarray]:
     return {
         name: rng(seed + k).normal(size=[sum(s.length for s in axis) or 7 for axis in axes])
@@ -84,6 +93,7 @@ CASES = {
     "five hidden layers": dense_case((7, 13, 17, 11, 13, 11, 3)),
     "recurrent": spec_case(recurrent_spec(7, 11)),
     "mixed axis": spec_case(mixed_spec(5, 7)),
+    "attention": spec_case(attention_spec(7, 3, 5)),
     "residual": spec_case(residual_spec(13, 11)),
 }
 

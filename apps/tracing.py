@@ -1,0 +1,118 @@
+"""The units of a network while its layers are walked through: layouts, ties, what is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from apps.errors import UserError
+from apps.genetics.atoms import AtomAxis, Atoms
+
+Layout = tuple[AtomAxis | None, ...]
+"""The atoms along each axis of a tensor but that of the batch; None where its length is open."""
+
+
+class UnknownSymmetry(UserError):
+    """A layer whose symmetries are not known."""
+
+
+class OpenLength(Exception):
+    """An axis without a fixed length meets weights."""
+
+
+class Trace:
+    """What is known of a network while its layers are walked through.
+
+    Attributes:
+        atoms: the units and their ties.
+        names: `id` of a variable -> canonical name.
+        statistics: arrays found to hold running statistics.
+    """
+
+    def __init__(self, names: Mapping[int, str]) -> None:
+        self.atoms = Atoms()
+        self.names = names
+        self.statistics: set[str] = set()
+        self._units: dict[tuple[int, str], AtomAxis] = {}
+
+    def array(self, variable: Any, *axes: AtomAxis) -> None:
+        """Describe an array of a layer; None, an array that the layer does without, is passed."""
+        if variable is not None and id(variable) in self.names:
+            self.atoms.site(self.names[id(variable)], axes)
+
+    def units(self, layer: Any, variable: Any, size: int, role: str = "") -> AtomAxis:
+        """Return the units that a layer makes; the same ones if the layer is used again."""
+        key = (id(layer), role)
+        if key not in self._units:
+            name = self.names.get(id(variable), layer.name).rpartition("/")[0] or layer.name
+            if role:
+                name = f"{name.rpartition('/')[0] or name}/{role}"
+            self._units[key] = self.atoms.fresh(size, name)
+        return self._units[key]
+
+    def fix(self, layout: Layout) -> Layout:
+        """Keep all units of a layout in place, and return what then is left: fixed axes."""
+        for axis in layout:
+            if axis is not None:
+                self.atoms.fix(axis)
+        return tuple(None if axis is None else self.atoms.fixed(axis.size) for axis in layout)
+
+    def moves(self, layout: Layout) -> bool:
+        """Whether some unit of a layout may be permuted."""
+        return any(axis is not None and self.atoms.roots(axis).any() for axis in layout)
+
+    def activated(self, function: Any, axis: AtomAxis) -> AtomAxis:
+        """Return the units after an activation; they stay in place if it treats them unlike."""
+        if function is not None and not _is_equivariant(function):
+            self.atoms.fix(axis)
+        return axis
+
+    def merged(self, a: Layout, b: Layout) -> Layout:
+        """Tie two layouts that meet element by element, with NumPy's broadcasting."""
+        long, short = (a, b) if len(a) >= len(b) else (b, a)
+        rest = len(long) - len(short)
+        pairs = zip(long[rest:], short, strict=True)
+        return (*long[:rest], *(self._met(one, other) for one, other in pairs))
+
+    def _met(self, a: AtomAxis | None, b: AtomAxis | None) -> AtomAxis | None:
+        if a is None or b is None:
+            self.fix((a, b))
+            return None
+        if a.size == b.size:
+            self.atoms.tie(a, b)
+            return a
+        # Broadcast: the single unit meets all of the other's alike.
+        return a if b.size == 1 else b
+
+
+def layouts_in(arguments: Any) -> list[Layout]:
+    """List the layouts among arguments: layouts are tuples, what holds several is a list."""
+    if isinstance(arguments, tuple):
+        return [arguments]
+    if isinstance(arguments, dict):
+        arguments = [*arguments.values()]
+    if not isinstance(arguments, list):
+        return []
+    return [layout for each in arguments for layout in layouts_in(each)]
+
+
+def unknown(name: str, kind: str) -> UnknownSymmetry:
+    """Return the error for a layer without a rule."""
+    return UnknownSymmetry(
+        f"the symmetries of layer {name!r} ({kind}) are not known, so networks with it cannot be "
+        "aligned nor crossed by whole units; use align = 'none' with the crossover mean, "
+        "weighted_mean, random, layer, blend or slerp, and the distance raw or disagreement"
+    )
+
+
+def _is_equivariant(function: Any) -> bool:
+    """Try whether an activation treats all units alike: permuting before or after is the same."""
+    values = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
+    order = np.array([3, 0, 4, 1, 2])
+    try:
+        before, after = (np.asarray(function(each)) for each in (values, values[:, order]))
+    except Exception:
+        return False
+    return before.shape == values.shape and np.allclose(before[:, order], after, atol=1e-6)

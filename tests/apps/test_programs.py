@@ -1,0 +1,323 @@
+"""The fused epoch is what `keras.Model.fit` does; where it cannot be, `fit` is what runs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from apps import programs
+from apps.checkpoints import Checkpoint
+from apps.datasets import load_dataset
+from apps.errors import UserError
+from apps.messages import DataSpec, NetworkSpec, TrainingSpec, Workplace
+from apps.networks import (
+    assign,
+    build,
+    named_optimizer_states,
+    named_random_states,
+    named_weights,
+    read,
+)
+from apps.programs import Program, program
+
+SEED = 11
+DATA = DataSpec("fashion_mnist_sample", validation=100, train_limit=90)
+RICH = NetworkSpec("two_layer_dense", {"units": 8, "dropout": 0.3, "batch_normalization": True})
+MOMENTUM = TrainingSpec(32, "sgd", {"learning_rate": 0.05, "momentum": 0.9})
+
+
+def net(name: str, **params: Any) -> NetworkSpec:
+    return NetworkSpec(f"tests.apps.nets:{name}", params)
+
+
+CASES = {
+    "plain, whole batches": (NetworkSpec("two_layer_dense", {"units": 8}), TrainingSpec(30)),
+    "dropout and batch normalisation": (RICH, TrainingSpec(32)),
+    "momentum, a user's model": (net("uncompiled"), MOMENTUM),
+    "a user's compiled model": (net("compiled"), TrainingSpec(32)),
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    return Workplace(str(tmp_path_factory.mktemp("run")))
+
+
+def orders(count: int = 3) -> list[NDArray[np.int64]]:
+    rng = np.random.default_rng(0)
+    return [rng.permutation(90) for _ in range(count)]
+
+
+def fresh(member: Program, seed: int = 3) -> Program:
+    member.load(Checkpoint(member.initial_weights(seed)), np.random.default_rng(1))
+    return member
+
+
+def samples(part: str) -> tuple[Any, Any]:
+    data = load_dataset(DATA, SEED)
+    x = getattr(data, f"x_{part}").astype(np.float32) / np.float32(255)
+    return x, getattr(data, f"y_{part}")
+
+
+def close(one: Any, other: Any, rtol: float = 2e-5) -> bool:
+    return set(one) == set(other) and all(
+        np.allclose(one[name], other[name], rtol=rtol, atol=2e-6) for name in one
+    )
+
+
+def equal(one: Checkpoint, other: Checkpoint) -> bool:
+    return all(
+        list(left) == list(right) and all(np.array_equal(left[n], right[n]) for n in left)
+        for left, right in (
+            (one.weights, other.weights),
+            (one.optimizer, other.optimizer),
+            (one.random, other.random),
+        )
+    )
+
+
+# ----------------------------------------------------------------------- the same as Keras's fit
+@dataclass(frozen=True)
+class Trained:
+    """What the fused loop made of a member, and what `fit` made of the same one."""
+
+    member: Program
+    metrics: list[dict[str, float]]
+    state: Checkpoint
+    model: Any
+    expected_metrics: list[dict[str, float]]
+
+
+@pytest.fixture(scope="module", params=CASES.values(), ids=CASES.keys())
+def trained(request: pytest.FixtureRequest, place: Workplace) -> Trained:
+    network, training = request.param
+    member = fresh(Program(DATA, network, training, SEED, place))
+    model = build(network, training, 3, {"input_shape": (28, 28), "classes": 10})
+    assign(named_random_states(model), member.state().random)
+    model.jit_compile = True  # random bits of XLA are not those of TensorFlow's own kernels
+    x, y = samples("train")
+    metrics, expected = [], []
+    for order in orders():
+        metrics.append(member.run_epoch(order))
+        history = model.fit(
+            x[order], y[order], batch_size=training.batch_size, shuffle=False, verbose=0
+        )
+        expected.append({name: values[0] for name, values in history.history.items()})
+    return Trained(member, metrics, member.state(), model, expected)
+
+
+def test_it_was_fused(trained: Trained) -> None:
+    assert trained.member.remarks == []
+
+
+def test_metrics_are_those_of_fit(trained: Trained) -> None:
+    for found, expected in zip(trained.metrics, trained.expected_metrics, strict=True):
+        assert close(found, expected), (found, expected)
+
+
+def test_weights_are_those_of_fit(trained: Trained) -> None:
+    assert close(trained.state.weights, read(named_weights(trained.model)))
+    start = trained.member.initial_weights(3)
+    moved = [not np.allclose(start[name], trained.state.weights[name]) for name in start]
+    assert all(moved)
+
+
+def test_optimiser_and_random_states_are_those_of_fit(trained: Trained) -> None:
+    assert close(trained.state.optimizer, read(named_optimizer_states(trained.model)), rtol=1e-4)
+    states = read(named_random_states(trained.model))
+    assert close(trained.state.random, states, rtol=0)
+
+
+@pytest.mark.parametrize("part", ["train", "validation", "test"])
+def test_evaluation_is_that_of_keras(trained: Trained, part: Any) -> None:
+    expected = trained.model.evaluate(*samples(part), verbose=0, return_dict=True)
+    trained.member.load(trained.state, np.random.default_rng(5))
+    assert close(trained.member.evaluate(part), expected, rtol=1e-4)
+    assert equal(trained.member.state(), trained.state), "evaluation changed the member"
+
+
+def test_the_order_of_the_samples_matters(trained: Trained) -> None:
+    """Otherwise the tests above would show less than they seem to."""
+    member = fresh(trained.member)
+    for order in orders():
+        member.run_epoch(order[::-1].copy())
+    assert not close(member.state().weights, trained.state.weights)
+
+
+# ------------------------------------------------------------------------------ what is repeated
+@pytest.fixture(scope="module")
+def rich(place: Workplace) -> Program:
+    return program(DATA, RICH, TrainingSpec(32), SEED, place)
+
+
+def run(member: Program, seed: int, epochs: int = 2) -> Checkpoint:
+    fresh(member, seed)
+    for order in orders(epochs):
+        member.run_epoch(order)
+        member.evaluate("validation")
+    return member.state()
+
+
+def test_a_program_keeps_no_trace_of_the_member_before(rich: Program) -> None:
+    first = run(rich, 3)
+    other = run(rich, 4)
+    assert equal(run(rich, 3), first)
+    assert not equal(other, first)
+
+
+def test_random_layers_are_seeded_by_their_stream(rich: Program) -> None:
+    states = []
+    for seed in (1, 2, 1):
+        rich.load(Checkpoint(rich.initial_weights(3)), np.random.default_rng(seed))
+        rich.run_epoch(orders(1)[0])
+        states.append(rich.state())
+    assert equal(states[0], states[2])
+    assert not equal(states[0], states[1])
+    assert states[0].random["000"].tolist() == [states[2].random["000"][0], 3], "3 steps drew"
+
+
+def test_a_state_is_a_copy(rich: Program) -> None:
+    before = run(rich, 3)
+    kept = {name: array.copy() for name, array in before.weights.items()}
+    rich.run_epoch(orders(1)[0])
+    assert all(np.array_equal(before.weights[name], kept[name]) for name in kept)
+
+
+def test_statistics_are_the_arrays_that_are_not_learnt(rich: Program) -> None:
+    assert rich.statistics == {"normalization/moving_mean", "normalization/moving_variance"}
+
+
+def test_a_state_without_an_optimiser_starts_with_a_fresh_one(rich: Program) -> None:
+    used = run(rich, 3)
+    rich.load(Checkpoint(used.weights), np.random.default_rng(1))
+    assert all(not np.any(array) for array in list(rich.state().optimizer.values())[2:])
+    rich.load(used, np.random.default_rng(1))
+    assert equal(rich.state(), used)
+
+
+def test_a_thread_keeps_few_programs_and_finds_them_again(
+    rich: Program, place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stub:
+        def __init__(self, *specs: Any) -> None:
+            self.specs = specs
+
+    monkeypatch.setattr(programs, "Program", Stub)
+    assert program(DATA, RICH, TrainingSpec(32), SEED, place) is rich
+    monkeypatch.setattr(programs, "_local", programs.threading.local())
+    made = [program(DATA, RICH, TrainingSpec(size), SEED, place) for size in range(1, 7)]
+    assert program(DATA, RICH, TrainingSpec(6), SEED, place) is made[5]
+    assert program(DATA, RICH, TrainingSpec(1), SEED, place) is not made[0]
+    assert program(DATA, RICH, TrainingSpec(6), SEED + 1, place) is not made[5]
+
+
+def test_running_statistics_are_measured_alike_whoever_was_there_before(place: Workplace) -> None:
+    """What the normalisation sees depends on what the dropout before it draws."""
+    network = net("dropout_before_normalization")
+    member = fresh(Program(DATA, network, MOMENTUM, SEED, place))
+    weights = member.initial_weights(9)
+    states = []
+    for seed in (1, 2):
+        member.load(Checkpoint(member.initial_weights(seed)), np.random.default_rng(seed))
+        before = member.state()
+        states.append(member.refreshed(weights))
+        assert equal(member.state(), before)
+    first, again = states
+    assert all(np.array_equal(first[name], again[name]) for name in first)
+    changed = {name for name in first if not np.array_equal(first[name], weights[name])}
+    assert changed == member.statistics
+
+
+# --------------------------------------------------------------------------------- the fallback
+FALLBACKS = {
+    "python_in_training": "trained by keras.Model.fit, not fused: InvalidArgumentError: .*PyFunc",
+    "python_in_evaluation": "evaluated by keras.Model.evaluate, not fused: .*PyFunc",
+    "eager": "trained by keras.Model.fit: the model was compiled to run eagerly",
+}
+
+
+@pytest.fixture(scope="module")
+def fused_numbers(place: Workplace) -> tuple[dict[str, float], dict[str, float], Checkpoint]:
+    member = fresh(Program(DATA, net("uncompiled"), MOMENTUM, SEED, place))
+    return member.run_epoch(orders(1)[0]), member.evaluate("test"), member.state()
+
+
+@pytest.mark.parametrize("name", FALLBACKS)
+def test_fit_chooses_itself_says_so_and_gives_the_same_numbers(
+    name: str,
+    place: Workplace,
+    fused_numbers: tuple[dict[str, float], dict[str, float], Checkpoint],
+) -> None:
+    training = TrainingSpec(32) if name == "eager" else MOMENTUM
+    member = Program(DATA, net(name), training, SEED, place)
+    states = []
+    for _ in range(2):
+        fresh(member)
+        trained, tested = member.run_epoch(orders(1)[0]), member.evaluate("test")
+        states.append(member.state())
+        assert close(trained, fused_numbers[0])
+        assert close(tested, fused_numbers[1], rtol=1e-4)
+    assert equal(*states)
+    assert close(states[0].weights, fused_numbers[2].weights)
+    (remark,) = member.remarks
+    assert re.match(FALLBACKS[name], remark, re.DOTALL)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), KeyboardInterrupt()])
+def test_what_says_nothing_about_the_model_is_no_reason_for_fit(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    member = fresh(Program(DATA, net("uncompiled"), MOMENTUM, SEED, place))
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(member, "_train_epoch", fail)
+    with pytest.raises(type(error)):
+        member.run_epoch(orders(1)[0])
+    assert member.remarks == []
+
+
+# ----------------------------------------------------------------------- network and data at odds
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((9,), "label value of 9 which is outside the valid range"),
+        ((2, 10), "does not fit the data"),
+        ((), "does not fit the data"),
+    ],
+)
+def test_outputs_that_do_not_fit_the_labels_are_refused(
+    place: Workplace, shape: tuple[int, ...], message: str
+) -> None:
+    with pytest.raises(UserError, match="'tests.apps.nets:outputs' does not fit the data") as found:
+        Program(DATA, net("outputs", shape=list(shape)), TrainingSpec(32), SEED, place)
+    assert message in str(found.value)
+    assert "targets () int32" in str(found.value)
+
+
+def test_inputs_that_do_not_fit_the_network_are_refused(place: Workplace) -> None:
+    network = NetworkSpec("two_layer_dense", {"input_shape": [28, 27]})
+    with pytest.raises(UserError, match=r"does not fit the data: inputs \(28, 28\) float32"):
+        Program(DATA, network, TrainingSpec(32), SEED, place)
+
+
+@pytest.mark.parametrize("library", ["keras", "tensorflow"])
+def test_random_numbers_that_no_checkpoint_holds_are_refused(
+    place: Workplace, library: str
+) -> None:
+    with pytest.raises(UserError, match="give every layer that draws a keras.random.SeedGenerator"):
+        Program(DATA, net("unseeded", library=library), TrainingSpec(32), SEED, place)
+
+
+def test_the_network_is_told_the_classes_of_all_parts(place: Workplace) -> None:
+    """A small training set may lack the last class."""
+    few = DataSpec("fashion_mnist_sample", validation=100, train_limit=2)
+    assert int(load_dataset(few, SEED).y_train.max()) < 9
+    member = Program(few, NetworkSpec("two_layer_dense"), TrainingSpec(32), SEED, place)
+    assert member.model.output_shape == (None, 10)
