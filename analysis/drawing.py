@@ -88,6 +88,13 @@ def panels(count: int, columns: int, width: float, height: float) -> tuple[Figur
     return figure, axes[:count]
 
 
+def settled(figure: Figure) -> Figure:
+    """Lay a finished figure out once and for all, so that every file of it is laid out alike."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    return figure
+
+
 def svg(figure: Figure) -> str:
     """Return a figure as an SVG document: the same text whenever the same is drawn."""
     return _written(figure, "svg").decode("utf-8")

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from analysis.curves import CURVE_KINDS
-from analysis.drawing import FRAME, INK, PAPER, Look, looks, panels, shorten, styled
+from analysis.drawing import FRAME, INK, PAPER, Look, looks, panels, settled, shorten, styled
 from analysis.numerals import MINUS, percent
 from analysis.tables import CONTROL
 
@@ -79,7 +79,7 @@ def loss_curves(
             if place % columns == 0:
                 ax.set_ylabel("loss (best member)")
         _legend(figure, axes[0], 58 if narrow else 100)
-    return figure
+        return settled(figure)
 
 
 def improvements(
@@ -125,7 +125,7 @@ def improvements(
             ax.spines["left"].set_visible(False)
             ax.set_title(TITLES.get(kind, kind))
             ax.set_xlabel(f"worse  ←  improvement{unit}  →  better")
-    return figure
+        return settled(figure)
 
 
 def _curve(ax: Axes, arm: str, curve: pd.DataFrame, look: Look, own_from: int, arms: int) -> None:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.drawing import COLOURS, FRAME, INK, MARKERS, PAPER, panels, shorten, styled
+from analysis.drawing import COLOURS, FRAME, INK, MARKERS, PAPER, panels, settled, shorten, styled
 from analysis.lineage import Lineage
 
 WIDEST: Final = 14.0
@@ -51,7 +51,7 @@ def lineage_figure(lineage: Lineage, *, width: float = WIDEST) -> Figure:
         ax.set_title(f"{shorten(lineage.arm)}, trial {lineage.trial}")
         figure.legend(handles=_legend(lineage), loc="outside lower center",
                       ncols=3 if width < 6 else 5)  # fmt: skip
-    return figure
+        return settled(figure)
 
 
 def _descent(ax: Axes, segment: int, heights: tuple[int, int], ancestor: bool) -> None:

@@ -130,7 +130,7 @@ def bca_interval(
     """Return bias-corrected and accelerated bootstrap intervals, widened for small samples.
 
     A bootstrap interval is too narrow by about `sqrt((n-1)/n) z / t`: BCa covers 90 % at n = 10
-    where it says 95 (simulated). The tails are therefore taken at `Phi(-sqrt(n/(n-1)) t[n-1])` in place of
+    where it says 95. The tails are therefore taken at `Phi(-sqrt(n/(n-1)) t[n-1])` in place of
     `alpha/2` (Hesterberg 2015, "expanded" interval), which the tests hold at 95 +- 2 %.
 
     Args:

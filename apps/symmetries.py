@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -42,8 +43,8 @@ class Symmetries:
         spec: the permutations.
         unit_layers: the hidden layers that REPAIR can rescale, from the inputs on.
         inputs: of the model's graph.
-        signals: group -> the last tensor on whose last axis the group's units lie once, in order,
-            and where they begin.
+        signals: group -> the last of the largest tensors on whose last axis the group's units lie
+            once, in order, and where they begin.
         layers: kernel of a unit layer -> the layer and the tensor that it reads.
     """
 
@@ -237,14 +238,15 @@ def _unit_layers(
 def _signals(
     trace: Trace, graph: Any, layouts: Mapping[int, Layout], spec: PermutationSpec
 ) -> dict[str, tuple[Any, int]]:
+    # After its activation a unit says most, before pooling it says it most often.
+    tensors = [tensor for node in _nodes(graph) for tensor in node.outputs]
     signals = {}
-    for node in _nodes(graph):
-        for tensor in node.outputs:
-            axis = layouts[id(tensor)][-1] if layouts[id(tensor)] else None
-            for group in spec.groups:
-                start = None if axis is None else trace.atoms.run(group, axis)
-                if start is not None:
-                    signals[group] = (tensor, start)
+    for tensor in sorted(tensors, key=lambda each: prod(n or 1 for n in each.shape[1:-1])):
+        axis = layouts[id(tensor)][-1] if layouts[id(tensor)] else None
+        for group in spec.groups:
+            start = None if axis is None else trace.atoms.run(group, axis)
+            if start is not None:
+                signals[group] = (tensor, start)
     return {group: signals[group] for group in spec.groups if group in signals}
 
 

@@ -239,12 +239,13 @@ class Arm(Strict):
     @model_validator(mode="before")
     @classmethod
     def _spread_over_halts(cls, table: Any) -> Any:
-        if not isinstance(table, Mapping) or not isinstance(table.get("halts", []), list | tuple):
+        if not isinstance(table, Mapping):
             return table
+        if not isinstance(halts := table.get("halts", []), list | tuple):
+            raise ValueError(f"halts are an array, such as [0.5], not {halts!r}")
         shared_keys = [key for key in Halt.model_fields if key != "at"]
         check_keys(table, [*cls.model_fields, *shared_keys])
         shared = {key: table[key] for key in shared_keys if key in table}
-        halts = table.get("halts", [])
         if shared and not halts:
             raise ValueError(f"{next(iter(shared))!r} is set, but the arm has no halts")
         return {

@@ -216,6 +216,8 @@ def _check_plugins(path: Path, experiment: Experiment, folder: str) -> None:
     """Check before anything runs what is otherwise seen on the workers only."""
     network = experiment.network
     try:
+        if is_plugin(experiment.data.name):
+            load_plugin(experiment.data.name, folder)
         builder = lookup(BUILDERS, network.builder, "network.builder", folder)
         check_settings(f"network.builder {network.builder!r}", builder, network.params, given=())
         for arm in experiment.arms:

@@ -25,7 +25,9 @@ GAINS = {
     "mean": (-0.12, 0.10),
     "random": (-0.18, 0.08),
 }
-"""Improvement of an arm's training and held-out loss at K; other names get a small one, `World.gains` overrides."""
+"""Improvement of an arm's training and held-out loss at K.
+
+Other names get a small one; `World.gains` overrides."""
 
 
 WORLDS: dict[str, dict[str, Any]] = {

@@ -62,9 +62,7 @@ def _call(patch: pytest.MonkeyPatch, arguments: tuple[Any, ...]) -> int:
 
 
 @pytest.fixture
-def heterosis(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Heterosis:
+def heterosis(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Heterosis:
     """Calls the command in this process, on the serial executor."""
 
     def call(*arguments: Any) -> Ended:
@@ -83,7 +81,7 @@ def tiny_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory, tiny_file: Path) -> Path:
-    """The run directory of `TINY`, made by the command on the serial executor; not to be touched."""
+    """The run directory of `TINY`, made on the serial executor; not to be touched."""
     runs = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
         assert _call(patch, ("run", tiny_file, "--runs", runs)) == 0

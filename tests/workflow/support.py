@@ -212,9 +212,7 @@ def assert_same(ours: Tables, theirs: Tables) -> None:
 
 
 # ----------------------------------------------------------------------------------- processes
-def start(
-    *arguments: str | Path, path: str | None = None, **options: Any
-) -> subprocess.Popen[str]:
+def start(*arguments: str | Path, path: str | None = None, **options: Any) -> subprocess.Popen[str]:
     """Start `heterosis` in a process group of its own, as a terminal does.
 
     Args:

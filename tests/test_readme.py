@@ -1,0 +1,107 @@
+"""What the README and its fellows tell a user to do works."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from workflow.arms import Arm, Halt
+from workflow.cli import app
+from workflow.config import load_experiment
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md")
+README = (ROOT / "README.md").read_text()
+
+FILES = dict(re.findall(r'^```\w+ title="([^"]+)"\n(.*?)^```$', README, flags=re.M | re.S))
+"""The files that the README shows, by name."""
+
+
+def shell_lines() -> list[str]:
+    blocks = [
+        block
+        for name in DOCUMENTS
+        for block in re.findall(r"^```sh\n(.*?)^```$", (ROOT / name).read_text(), flags=re.M | re.S)
+    ]
+    return [line.partition("#")[0].strip() for line in "\n".join(blocks).splitlines() if line]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    assert set(FILES) == {"my_network.py", "my_data.py", "mine.toml"}
+    for name, content in FILES.items():
+        (tmp_path / name).write_text(content)
+    return tmp_path
+
+
+def test_the_example_of_an_own_network_and_data_runs(folder: Path) -> None:
+    shorter = ["--set", "trials=2", "--set", "training.epochs=4"]
+    done = subprocess.run(
+        [sys.executable, "-m", "workflow", "run", "mine.toml", *shorter],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "aligned-mean" in done.stdout
+    report = folder / "runs" / "mine" / "report" / "index.html"
+    assert report.is_file()
+    assert str(report) in done.stdout
+
+
+def test_the_example_loads_as_it_stands(folder: Path) -> None:
+    experiment = load_experiment(folder / "mine.toml")
+    assert [halt.at for halt in experiment.arms[2].halts] == [3, 6, 9]
+
+
+@pytest.mark.parametrize("line", [line for line in shell_lines() if line.startswith("heterosis")])
+def test_commands_of_the_documents_are_understood(line: str) -> None:
+    _, name, *arguments = shlex.split(line)
+    group = typer.main.get_command(app)
+    assert isinstance(group, typer.core.TyperGroup)
+    group.commands[name].make_context(name, arguments)
+
+
+def test_make_targets_of_the_documents_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z]+):", makefile, flags=re.M))
+    said = "\n".join((ROOT / name).read_text() for name in (*DOCUMENTS, ".ci/run", "Makefile"))
+    named = set(re.findall(r"(?:`|^|#   )make ([a-z]+)", said, flags=re.M))
+    assert {"run", "test", "bench"} <= named <= targets
+
+
+def test_ci_runs_the_documented_command() -> None:
+    last = (ROOT / ".ci" / "run").read_text().splitlines()[-1]
+    assert last == "make test"
+    assert last in [line.strip() for line in shell_lines()]
+
+
+def test_the_table_of_settings_names_real_ones() -> None:
+    said = re.findall(r"^\| `(\w+)` \|", README, flags=re.M)
+    known = {*Arm.model_fields, *Halt.model_fields}
+    keys = [key for key in said if key not in ("local_threads", "local_processes")]
+    assert len(keys) > 8
+    assert set(keys) <= known
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_links_lead_somewhere(name: str) -> None:
+    document = ROOT / name
+    for link in re.findall(r"\]\(([^)#\s]+)\)", document.read_text()):
+        if not link.startswith("http"):
+            assert (document.parent / link).exists(), link
+
+
+def test_the_version_is_in_the_changelog() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert f"## [{version}]" in (ROOT / "CHANGELOG.md").read_text()

@@ -1,0 +1,380 @@
+"""An experiment file is right, or one line says what is wrong with it and where."""
+
+from __future__ import annotations
+
+import datetime
+import tomllib
+from collections.abc import Callable
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apps.errors import UserError
+from tests.workflow.support import TINY, changed, load, write
+from workflow.config import (
+    READY,
+    differing_keys,
+    find_experiment,
+    load_experiment,
+    read_experiment,
+)
+
+Change = Callable[[dict[str, Any]], None]
+
+
+def put(*path_and_value: Any) -> Change:
+    """A change of one value of the file, by its path."""
+    *path, last, value = path_and_value
+
+    def change(table: dict[str, Any]) -> None:
+        reduce(lambda place, key: place[key], path, table)[last] = value
+
+    return change
+
+
+def without(*path: Any) -> Change:
+    """A change that takes a key away."""
+    *path_to, last = path
+
+    def change(table: dict[str, Any]) -> None:
+        del reduce(lambda place, key: place[key], path_to, table)[last]
+
+    return change
+
+
+MEAN = ("arms", 2)
+HALT = (*MEAN, "halts")
+
+BAD: dict[str, tuple[Change, list[str]]] = {
+    # ------------------------------------------------------------------ unknown and misspelt keys
+    "misspelt key": (put("trails", 3), ["'trails'", "did you mean 'trials'?", "population"]),
+    "unknown key": (put("zzz", 3), ["'zzz'", "known keys are name, seed"]),
+    "misspelt in training": (
+        put("training", "epohcs", 3),
+        ["training: ", "'epohcs'", "did you mean 'epochs'?"],
+    ),
+    "misspelt in data": (put("data", "validaton", 3), ["data: ", "did you mean 'validation'?"]),
+    "misspelt in network": (put("network", "biulder", "x"), ["did you mean 'builder'?"]),
+    "misspelt in an arm": (
+        put(*MEAN, "crosover", "mean"),
+        ["arms.2: ", "'crosover'", "did you mean 'crossover'?"],
+    ),
+    "misspelt in a halt": (
+        put(*HALT, [{"at": 2, "mutatoin": "gaussian"}]),
+        ["arms.2.halts.0: ", "'mutatoin'", "did you mean 'mutation'?"],
+    ),
+    "misspelt in an average": (
+        put(*MEAN, "average", {"kind": "swa", "widnow": 2}),
+        ["arms.2.average: ", "did you mean 'window'?"],
+    ),
+    # ------------------------------------------------------------------------------- wrong types
+    "text for a number": (put("trials", "three"), ["trials = 'three'", "integer"]),
+    "number in quotes": (put("trials", "3"), ["trials = '3'", "integer"]),
+    "true for a number": (put("trials", True), ["trials = True", "integer"]),
+    "part of an epoch": (put("training", "epochs", 2.5), ["training.epochs = 2.5", "integer"]),
+    "number for a name": (put("name", 5), ["name = 5", "string"]),
+    "number for a table": (put("training", 5), ["training = 5", "valid table"]),
+    "number for arms": (put("arms", 5), ["arms = 5", "valid array"]),
+    "no arms at all": (put("arms", []), ["arms", "at least 1"]),
+    "text for a list": (put("training", "metrics", "accuracy"), ["metrics = 'accuracy'", "array"]),
+    "halt in words": (put(*HALT, ["half"]), ["halts.0.at = 'half'", "such as 0.5"]),
+    "halt that is true": (put(*HALT, [True]), ["halts.0.at = True"]),
+    "halt that is not finite": (put(*HALT, [float("inf")]), ["halts.0.at = inf"]),
+    "halts without brackets": (put(*HALT, 0.5), ["arms.2: halts are an array", "0.5"]),
+    "date as a setting": (
+        put("network", "params", {"units": datetime.date(2026, 1, 1)}),
+        ["network.params.units"],
+    ),
+    # ------------------------------------------------------------------------------------ ranges
+    "no name": (without("name"), ["name", "required"]),
+    "no population": (without("population"), ["population", "required"]),
+    "no epochs": (without("training", "epochs"), ["training.epochs", "required"]),
+    "halt without an epoch": (put(*HALT, [{"parents": 2}]), ["arms.2.halts.0.at", "required"]),
+    "T greater than N": (
+        put(*MEAN, "parents", 4),
+        ["arms.mean.parents", "4 parents", "population of 3"],
+    ),
+    "no parents": (put(*MEAN, "parents", 0), ["parents = 0", "greater than or equal to 1"]),
+    "a pair of one": (
+        lambda table: table["arms"][2].update(mating="pairs", parents=1),
+        ["arms.mean.parents", "in pairs"],
+    ),
+    "N less than 1": (put("population", 0), ["population = 0", "greater than or equal to 1"]),
+    "no trials": (put("trials", 0), ["trials = 0"]),
+    "negative seed": (put("seed", -1), ["seed = -1"]),
+    "halt at 0": (put(*HALT, [0]), ["arms.mean.halts", "4 epochs", "0 is after epoch 0"]),
+    "halt at a fraction of 0": (put(*HALT, [0.0]), ["arms.mean.halts", "0.0"]),
+    "halt before the first epoch": (put(*HALT, [0.01]), ["0.01 is after epoch 0"]),
+    "halt before the start": (put(*HALT, [-1]), ["arms.mean.halts", "-1"]),
+    "halt at K": (put(*HALT, [4]), ["arms.mean.halts", "4 is after epoch 4"]),
+    "halt at all of K": (put(*HALT, [1.0]), ["arms.mean.halts", "1.0"]),
+    "halt beyond K": (put(*HALT, [5]), ["arms.mean.halts", "5"]),
+    "halts not in order": (put(*HALT, [3, 2]), ["arms.mean.halts", "in order", "[3, 2]"]),
+    "a halt twice": (put(*HALT, [2, 0.5]), ["arms.mean.halts", "[2, 2]"]),
+    "window of nothing": (
+        put(*MEAN, "average", {"kind": "swa", "window": 0}),
+        ["arms.mean.average.window"],
+    ),
+    # -------------------------------------------------------------------------------------- arms
+    "two arms of one name": (put("arms", 3, "name", "mean"), ["two arms", "'mean'"]),
+    "no control": (put("arms", 0, "name", "plain"), ["'control'", "without halts"]),
+    "control that halts": (put("arms", 0, "halts", [2]), ["'control'", "without halts"]),
+    "name of a folder": (put(*MEAN, "name", "segment-1"), ["'segment-1'", "folders"]),
+    "name with a slash": (put("name", "../up"), ["name = '../up'"]),
+    "halt's key without halts": (put("arms", 0, "parents", 2), ["'parents'", "no halts"]),
+    "species without their mating": (put(*MEAN, "species", {}), ["arms.mean.species", "'all'"]),
+    # --------------------------------------------------------------------------------- operators
+    "unknown crossover": (
+        put(*MEAN, "crossover", "meen"),
+        ["arms.mean.crossover", '"meen"', "did you mean mean?"],
+    ),
+    "unknown mutation": (put(*MEAN, "mutation", "gausian"), ["did you mean gaussian?"]),
+    "unknown selection": (put(*MEAN, "selection", "truncate"), ["did you mean truncation?"]),
+    "unknown operator among species": (
+        lambda table: table["arms"][2].update(mating="species", crossover="meen"),
+        ["arms.mean.crossover", '"meen"'],
+    ),
+    "unknown method of species": (
+        lambda table: table["arms"][2].update(mating="species", species={"method": "cluster"}),
+        ["arms.mean.species.method", '"cluster"'],
+    ),
+    "unknown setting": (
+        put(*MEAN, "mutation", {"name": "gaussian", "scal": 0.1}),
+        ["arms.mean.mutation", "'scal'", "did you mean 'scale'?"],
+    ),
+    "what is not for users to set": (
+        put(*MEAN, "mutation", {"name": "gaussian", "keep": ["bias"]}),
+        ["arms.mean.mutation", "'keep'"],
+    ),
+    "operator without a name": (put(*MEAN, "crossover", {"scale": 1}), ["crossover.name"]),
+    "unknown optimizer of children": (put(*MEAN, "optimizer", "old"), ["'old'", "'inherit'"]),
+    "unknown fitness": (put("training", "fitness", "test_loss"), ["'test_loss'", "'val_loss'"]),
+    # ----------------------------------------------------------------------- network and plug-ins
+    "unknown network": (
+        put("network", "builder", "two_layer"),
+        ['"two_layer"', "did you mean two_layer_dense?"],
+    ),
+    "unknown argument of the network": (
+        put("network", "params", {"unit": 4}),
+        ["network.builder", "'unit'", "did you mean 'units'?"],
+    ),
+    "missing network plug-in": (
+        put("network", "builder", "nowhere:build"),
+        ["no module 'nowhere'"],
+    ),
+    "missing data plug-in": (put("data", "name", "nowhere:load"), ["no module 'nowhere'"]),
+    "missing operator plug-in": (put(*MEAN, "crossover", "nowhere:mix"), ["no module 'nowhere'"]),
+    "missing function of a plug-in": (put(*MEAN, "mutation", "math:sqr"), ["has no sqr", "sqrt"]),
+    "plug-in of a strange form": (put("network", "builder", "a:b:c"), ['"module:function"']),
+}
+
+
+@pytest.mark.parametrize(("change", "told"), BAD.values(), ids=BAD.keys())
+def test_bad_input_is_one_line_that_names_it(
+    change: Change, told: list[str], tmp_path: Path
+) -> None:
+    table = changed()
+    change(table)
+    path = write(tmp_path, table)
+    with pytest.raises(UserError) as caught:
+        load_experiment(path)
+    message = str(caught.value)
+    assert len(message.splitlines()) == 1, message
+    assert all(part in message for part in told), message
+    assert str(path) in message
+
+
+def test_two_errors_are_two_lines(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        load(tmp_path, trials=0, population=0)
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_a_plugin_that_raises_on_import_is_told_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "raises_on_import.py").write_text("x = 1\nraise OSError('no licence')\n")
+    with pytest.raises(UserError, match=r"no licence.*raises_on_import\.py, line 2"):
+        load(tmp_path, network={"builder": "raises_on_import:build"})
+
+
+def test_a_plugin_operator_is_asked_for_its_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "asked.py").write_text("def mix(rng, parents, share=0.5):\n    return parents\n")
+    arm = {"name": "own", "halts": [2], "crossover": {"name": "asked:mix", "share": 0.1}}
+    assert load(tmp_path, arms=[{"name": "control"}, arm]).arms[1].halts[0].crossover.params == {
+        "share": 0.1
+    }
+    arm["crossover"] = {"name": "asked:mix", "shrae": 0.1}
+    with pytest.raises(UserError, match=r"arms\.own\.crossover.*'shrae'; did you mean 'share'\?"):
+        load(tmp_path, arms=[{"name": "control"}, arm])
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(b"name = ", "not TOML"), (b"\xff\xfe", "not TOML"), (b"", "name: Field required")],
+)
+def test_a_file_that_is_no_experiment_is_refused(content: bytes, told: str, tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=told):
+        load_experiment(path)
+
+
+# ---------------------------------------------------------------------------------------- --set
+def test_set_replaces_values_of_all_kinds(tmp_path: Path) -> None:
+    experiment = load(
+        tmp_path,
+        "training.epochs=8",
+        "training.fitness=loss",
+        "arms.mean.parents=3",
+        "arms.3.crossover=mean",
+        "arms.twice.halts=[0.25, 6]",
+        "network.params.units=2",
+        "data.train_limit=50",
+    )
+    by_name = {arm.name: arm for arm in experiment.arms}
+    assert experiment.training.epochs == 8
+    assert experiment.training.fitness == "loss"
+    assert by_name["mean"].halts[0].parents == 3
+    assert by_name["random"].halts[0].crossover.name == "mean"
+    assert [halt.at for halt in by_name["twice"].halts] == [2, 6]
+    assert experiment.network.params == {"units": 2}
+    assert experiment.data.train_limit == 50
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("training", "key=value"),
+        ("=3", "key=value"),
+        ("training.epochs=many", "training.epochs = 'many'"),
+        ("training.epochs.x=3", "is not a table"),
+        ("training.epochs.x.y=3", "below a plain value"),
+        ("arms.men.parents=3", "no 'men' among"),
+        ("arms.mean=3", "is not a table"),
+        ("trails=3", "did you mean 'trials'"),
+        ("seed=", "seed = ''"),
+    ],
+)
+def test_a_bad_setting_is_one_line(setting: str, told: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        load(tmp_path, setting)
+    assert told in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+# ------------------------------------------------------------------------------ finding the file
+@pytest.mark.parametrize(("name", "meant"), [("quik", "'quick'"), ("smok", "'smoke'")])
+def test_a_missing_experiment_names_the_nearest_ready_one(name: str, meant: str) -> None:
+    with pytest.raises(UserError, match=f"did you mean {meant}"):
+        find_experiment(name)
+
+
+def test_a_missing_file_lists_the_ready_ones() -> None:
+    with pytest.raises(UserError, match="quick, smoke"):
+        find_experiment("nowhere/zzz.toml")
+
+
+def test_a_file_of_the_user_is_found_beside_a_ready_one_of_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, TINY, "quick.toml")
+    assert find_experiment("quick") == READY / "quick.toml"
+    assert find_experiment("quick.toml") == Path("quick.toml")
+
+
+# ------------------------------------------------------------------------------------ completing
+EVERYTHING = changed(
+    arms=[
+        {"name": "control"},
+        {"name": "alone", "halts": [0.5], "mating": "self"},
+        {
+            "name": "species",
+            "halts": [1, {"at": 0.75, "parents": 1, "mutation": "none"}],
+            "mating": "species",
+            "species": {"method": {"name": "count", "count": 3}, "between": 0.1},
+            "mutation": {"name": "gaussian", "scale": 0.1},
+            "mutation_decay": 0.5,
+            "optimizer": "inherit",
+        },
+        {
+            "name": "rest",
+            "halts": [2],
+            "mating": "pairs",
+            "average": {"kind": "ema", "window": 0.5},
+            "schedule": "cosine",
+            "harvest": "greedy",
+            "align": "weights",
+        },
+    ]
+)
+
+
+def _loads_again(path: Path) -> bool:
+    experiment = load_experiment(path)
+    completed = path.with_name(f"completed-{path.name}")
+    completed.write_text(experiment.to_toml())
+    assert tomllib.loads(completed.read_text()) == experiment.completed()
+    again = load_experiment(completed)
+    assert differing_keys(experiment.completed(), again.completed()) == []
+    return again == experiment
+
+
+@pytest.mark.parametrize("table", [TINY, EVERYTHING], ids=["tiny", "everything"])
+def test_the_completed_file_loads_as_an_equal_experiment(
+    table: dict[str, Any], tmp_path: Path
+) -> None:
+    assert _loads_again(write(tmp_path, table))
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in READY.glob("*.toml")))
+def test_a_ready_experiment_loads_as_an_equal_one(name: str, tmp_path: Path) -> None:
+    copy = tmp_path / f"{name}.toml"
+    copy.write_bytes((READY / f"{name}.toml").read_bytes())
+    assert _loads_again(copy)
+
+
+def test_fractions_become_epochs_and_shared_keys_are_spread(tmp_path: Path) -> None:
+    arm = {"name": "both", "halts": [0.25, {"at": 0.75, "parents": 1}], "parents": 3}
+    halts = load(tmp_path, arms=[{"name": "control"}, arm]).arms[1].halts
+    assert [(halt.at, halt.parents) for halt in halts] == [(1, 3), (3, 1)]
+    assert all(isinstance(halt.at, int) for halt in halts)
+
+
+def test_a_data_folder_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    experiment = load(tmp_path, data={"folder": "here"})
+    assert experiment.data.folder == str(tmp_path / "here")
+
+
+def test_differing_keys_are_told_with_both_values(tmp_path: Path) -> None:
+    one = load(tmp_path).completed()
+    other = load(tmp_path, "training.epochs=8", "arms.mean.parents=3").completed()
+    differing = dict(each.split(" ", 1) for each in differing_keys(one, other))
+    assert differing["training.epochs"] == "(there 4, here 8)"
+    assert differing["arms.mean.halts.0.parents"] == "(there 2, here 3)"
+    assert "arms.random.halts.0.parents" not in differing
+
+
+def test_the_order_of_arms_is_no_difference(tmp_path: Path) -> None:
+    one = load(tmp_path).completed()
+    other = load(tmp_path, arms=TINY["arms"][::-1]).completed()
+    assert differing_keys(one, other) == []
+
+
+def test_a_changed_plugin_is_a_difference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    plugin = tmp_path / "changing.py"
+    plugin.write_text("def build(units=4):\n    return None\n")
+    path = write(tmp_path, changed(network={"builder": "changing:build"}))
+    stored = tmp_path / "stored.toml"
+    stored.write_text(load_experiment(path).to_toml())
+    plugin.write_text("def build(units=5):\n    return None\n")
+    differing = differing_keys(
+        read_experiment(stored).completed(), load_experiment(path).completed()
+    )
+    assert [each.split()[0] for each in differing] == ["network.digest"]

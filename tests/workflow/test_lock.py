@@ -1,0 +1,82 @@
+"""One driver a run directory."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from apps.errors import UserError
+from workflow.lock import driver_at_work, only_driver
+
+HOLD = """
+import sys
+from pathlib import Path
+from workflow.lock import only_driver
+with only_driver(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def lock(tmp_path: Path) -> Path:
+    return tmp_path / "driver.lock"
+
+
+def test_a_lock_is_free_again_afterwards(lock: Path) -> None:
+    for _ in range(2):
+        with only_driver(lock):
+            assert driver_at_work(lock) is not None
+        assert driver_at_work(lock) is None
+
+
+def test_a_second_driver_is_told_of_the_first(lock: Path) -> None:
+    with only_driver(lock), pytest.raises(UserError) as caught, only_driver(lock):
+        pass
+    message = str(caught.value)
+    assert socket.gethostname() in message
+    assert f"process {os.getpid()}" in message
+    assert str(lock.parent) in message
+
+
+def test_a_driver_that_was_killed_holds_nothing(lock: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(lock)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        assert f"process {holder.pid}" in (driver_at_work(lock) or "")
+        with pytest.raises(UserError, match=str(holder.pid)), only_driver(lock):
+            pass
+        holder.kill()
+    with only_driver(lock):
+        assert json.loads(lock.read_text())["pid"] == os.getpid()
+
+
+def test_asking_who_works_writes_nothing(lock: Path) -> None:
+    assert driver_at_work(lock) is None
+    assert not lock.exists()
+
+
+def test_an_unreadable_holder_is_still_a_holder(lock: Path) -> None:
+    with only_driver(lock):
+        lock.write_text("{")
+        assert driver_at_work(lock) == "its name is not readable"
+
+
+def test_a_lock_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(UserError, match="cannot be written: Not a directory"),
+        only_driver(tmp_path / "file" / "driver.lock"),
+    ):
+        pass

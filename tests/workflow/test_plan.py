@@ -1,0 +1,68 @@
+"""A dry run says what a run will do."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from apps.messages import TrainTask, Workplace
+from tests.workflow.conftest import Heterosis
+from tests.workflow.support import load
+from workflow.config import READY, load_experiment
+from workflow.experiment import network_epochs
+from workflow.plan import describe_plan
+from workflow.trial import build_trial
+
+NOWHERE = Workplace(root="")
+
+
+def numbers(text: str, pattern: str) -> list[int]:
+    found = re.search(pattern, text)
+    assert found is not None, text
+    return [int(number) for number in found.groups()]
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in READY.glob("*.toml")))
+def test_the_numbers_are_those_of_the_graph(name: str) -> None:
+    experiment = load_experiment(READY / f"{name}.toml")
+    text = describe_plan(experiment, NOWHERE, workers=2, measure=False)
+    graphs = [build_trial(experiment, trial) for trial in range(experiment.trials)]
+    nodes = [node for graph in graphs for node in graph.nodes.values()]
+    trained = sum(isinstance(node.task, TrainTask) for node in nodes)
+    alone = experiment.trials * len(experiment.arms) * experiment.population
+    assert numbers(text, r"tasks: (\d+) \((\d+) of training\)") == [len(nodes), trained]
+    assert numbers(text, r"network-epochs: (\d+) with shared segments, (\d+) without") == [
+        network_epochs(nodes),
+        alone * experiment.training.epochs,
+    ]
+
+
+def test_the_plan_of_quick_tells_the_trial_in_words(heterosis: Heterosis, tmp_path: Path) -> None:
+    ended = heterosis("plan", "quick", "--no-measure")
+    assert ended.code == 0
+    assert ended.err == ""
+    assert "experiment quick: 3 trials x 5 arms x 4 networks x 6 epochs" in ended.out
+    assert "network-epochs: 216 with shared segments, 360 without" in ended.out
+    for line in (
+        "    4 networks, epochs 1 to 3, computed once with control",
+        "    halt after epoch 3: each goes on from its own weights, fresh optimizer",
+        "    the network with the lowest val_loss is the champion",
+    ):
+        assert line in ended.out.splitlines()
+    assert re.search(r"halt after epoch 3: .*2 by val_loss, crossover random, 4 child", ended.out)
+
+
+def test_a_plan_writes_nothing(
+    heterosis: Heterosis, tmp_path: Path, tiny_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert heterosis("plan", tiny_file, "--no-measure").code == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_measured_plan_estimates_time_and_disk(tmp_path: Path) -> None:
+    text = describe_plan(load(tmp_path), NOWHERE, workers=2, measure=True)
+    assert re.search(r"time: about \d+:\d\d on 2 workers", text)
+    assert re.search(r"disk: \d+ MB at the end, never more than \d+ MB", text)

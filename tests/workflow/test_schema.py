@@ -1,0 +1,74 @@
+"""The tables are what the schema says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.workflow.support import TINY, read_tables
+from workflow.schema import MEASURED, TABLES, frame, reproducible
+
+_EXAMPLES: dict[str, Any] = {"int64": 1, "float64": 1.5, "str": "text"}
+
+
+def row(table: str, **changes: object) -> dict[str, object]:
+    return {name: _EXAMPLES[dtype] for name, dtype in TABLES[table].items()} | changes
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("rows", [0, 1, 3])
+def test_a_frame_has_the_columns_and_dtypes_of_the_schema(table: str, rows: int) -> None:
+    made = frame(table, [row(table)] * rows)
+    assert {name: str(dtype) for name, dtype in made.dtypes.items()} == TABLES[table]
+    assert list(made.columns) == list(TABLES[table])
+    assert len(made) == rows
+
+
+def test_a_row_that_lacks_a_column_is_refused() -> None:
+    lacking = row("trials")
+    del lacking["fitness"]
+    with pytest.raises(KeyError, match=r"trials.*fitness"):
+        frame("trials", [row("trials"), lacking])
+
+
+def test_a_row_with_an_unknown_column_is_refused() -> None:
+    with pytest.raises(KeyError, match=r"trials.*speed"):
+        frame("trials", [row("trials", speed=1.0)])
+
+
+@pytest.mark.parametrize("wrong", ["one", 1.5, None])
+def test_a_value_of_another_type_is_refused(wrong: object) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        frame("trials", [row("trials", trial=wrong)])
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_reproducible_leaves_out_what_was_measured_and_nothing_else(table: str) -> None:
+    made = frame(table, [row(table)])
+    assert [*reproducible(made)] == [name for name in TABLES[table] if name not in MEASURED]
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_stored_tables_are_exact(table: str, finished: Path) -> None:
+    stored = read_tables(finished)[table]
+    assert {name: str(dtype) for name, dtype in stored.dtypes.items()} == TABLES[table]
+    assert len(stored)
+
+
+def test_keys_are_unique_and_rows_complete(finished: Path) -> None:
+    tables = read_tables(finished)
+    trials, arms, members = TINY["trials"], len(TINY["arms"]), TINY["population"]
+    keys = {
+        "members": ["trial", "arm", "segment", "member"],
+        "epochs": ["trial", "arm", "member", "epoch"],
+        "matings": ["trial", "arm", "halt", "child"],
+        "species": ["trial", "arm", "halt", "species"],
+        "trials": ["trial", "arm"],
+    }
+    for name, columns in keys.items():
+        assert not tables[name].duplicated(columns).any(), name
+    assert len(tables["trials"]) == trials * arms
+    assert len(tables["epochs"]) == trials * arms * members * TINY["training"]["epochs"]
+    assert len(tables["matings"]) == trials * (1 + 1 + 2) * members

@@ -1,0 +1,201 @@
+"""One trial as a graph: what is computed, what is shared, and under which name."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+
+from apps.messages import HarvestTask, MateTask, Offspring, TrainTask
+from tests.workflow.support import TINY, arms, changed, drive, load, read_tables
+from workflow.config import Experiment
+from workflow.experiment import network_epochs
+from workflow.schema import METRICS
+from workflow.trial import TrialGraph, build_trial
+
+FIVE: list[dict[str, Any]] = [
+    {"name": "control"},
+    {"name": "restart", "halts": [0.5], "mating": "self"},
+    {"name": "clone", "halts": [0.5], "parents": 1},
+    {"name": "mean", "halts": [0.5], "crossover": "mean"},
+    {"name": "random", "halts": [0.5], "crossover": "random"},
+]
+"""The poster's arms."""
+
+
+def graph_of(*, epochs: int = 4, population: int = 3, **tables: Any) -> TrialGraph:
+    training = TINY["training"] | {"epochs": epochs}
+    table = changed(population=population, training=training, **tables)
+    return build_trial(Experiment.model_validate(table), 0)
+
+
+def kinds(graph: TrialGraph) -> Counter[str]:
+    return Counter(
+        node.task.start.kind if isinstance(node.task, TrainTask) else type(node.task).__name__
+        for node in graph.nodes.values()
+    )
+
+
+def path_epochs(graph: TrialGraph, arm: str, member: int) -> list[int]:
+    tasks = [graph.nodes[population[member]].task for population in graph.segments[arm]]
+    return [
+        epoch
+        for task in tasks
+        if isinstance(task, TrainTask)
+        for epoch in range(task.first_epoch, task.last_epoch)
+    ]
+
+
+# -------------------------------------------------------------------------------------- sharing
+@pytest.mark.parametrize("population", [2, 5])
+def test_the_posters_five_arms_compute_their_common_half_once(population: int) -> None:
+    graph = graph_of(arms=FIVE, population=population, epochs=6)
+    assert kinds(graph) == {
+        "fresh": population,
+        "continue": population,
+        "restart": population,
+        "offspring": 3 * population,
+        "MateTask": 3,
+        "HarvestTask": 5,
+    }
+    first = {tuple(graph.segments[arm][0]) for arm in graph.segments}
+    assert len(first) == 1
+    assert network_epochs(list(graph.nodes.values())) == population * (3 + 5 * 3)
+
+
+def test_an_arm_alone_is_one_segment() -> None:
+    graph = graph_of(arms=FIVE[:1])
+    assert kinds(graph) == {"fresh": 3, "HarvestTask": 1}
+    assert network_epochs(list(graph.nodes.values())) == 3 * 4
+
+
+def test_equal_arms_of_two_names_are_computed_once() -> None:
+    twin = FIVE[3] | {"name": "twin"}
+    one, two = graph_of(arms=FIVE), graph_of(arms=[*FIVE, twin])
+    assert two.nodes.keys() == one.nodes.keys()
+    assert two.harvests["twin"] == two.harvests["mean"]
+
+
+def test_the_trials_share_nothing(tmp_path: Path) -> None:
+    experiment = load(tmp_path)
+    one, two = build_trial(experiment, 0), build_trial(experiment, 1)
+    assert not one.nodes.keys() & two.nodes.keys()
+    folders = [{node.task.folder for node in graph.nodes.values()} for graph in (one, two)]
+    assert not folders[0] & folders[1]
+
+
+def test_a_mating_waits_for_the_whole_population_and_a_child_for_its_mating() -> None:
+    graph = graph_of(arms=FIVE)
+    mating = graph.nodes[graph.matings["mean"][1] or ""]
+    assert isinstance(mating.task, MateTask)
+    assert mating.upstream == graph.segments["mean"][0]
+    for key in graph.segments["mean"][1]:
+        node = graph.nodes[key]
+        assert isinstance(node.task, TrainTask)
+        assert isinstance(node.task.start, Offspring)
+        assert node.upstream == (mating.key,)
+    for member, key in enumerate(graph.segments["restart"][1]):
+        assert graph.nodes[key].upstream == (graph.segments["restart"][0][member],)
+
+
+# ----------------------------------------------------------------------------------- any arms
+_FEW = settings(max_examples=25, deadline=None)
+_LEAD = st.fixed_dictionaries(
+    {
+        "halts": st.sets(st.integers(1, 5), min_size=1, max_size=3).map(sorted),
+        "mating": st.sampled_from(["all", "pairs", "species", "self"]),
+        "crossover": st.sampled_from(["mean", "random"]),
+        "optimizer": st.sampled_from(["fresh", "inherit"]),
+    }
+)
+_ALONG = st.fixed_dictionaries(
+    {
+        "average": st.sampled_from(["none", "swa"]),
+        "schedule": st.sampled_from(["constant", "cosine", "step"]),
+        "harvest": st.sampled_from(["best", "mean"]),
+    }
+)
+_ARMS = st.lists(st.one_of(_LEAD, st.builds(dict.__or__, _LEAD, _ALONG), _ALONG), max_size=5).map(
+    lambda made: [{"name": "control"}, *({"name": f"a{i}"} | arm for i, arm in enumerate(made))]
+)
+
+
+@_FEW
+@given(table=_ARMS)
+def test_every_arm_trains_every_epoch_once(table: list[dict[str, Any]]) -> None:
+    graph = graph_of(arms=table, epochs=6)
+    for arm in graph.segments:
+        for member in range(3):
+            assert path_epochs(graph, arm, member) == list(range(6))
+
+
+@_FEW
+@given(table=_ARMS)
+def test_a_folder_belongs_to_one_task(table: list[dict[str, Any]]) -> None:
+    nodes = graph_of(arms=table, epochs=6).nodes.values()
+    folders = Counter(node.task.folder for node in nodes)
+    assert [folder for folder, count in folders.items() if count > 1] == []
+
+
+@_FEW
+@given(table=_ARMS)
+def test_a_task_comes_after_those_it_waits_for(table: list[dict[str, Any]]) -> None:
+    graph = graph_of(arms=table, epochs=6)
+    seen: set[str] = set()
+    for key, node in graph.nodes.items():
+        assert key == node.key
+        assert seen >= set(node.upstream)
+        seen.add(key)
+
+
+@_FEW
+@given(table=_ARMS, data=st.data())
+def test_keys_do_not_depend_on_the_order_of_the_arms(
+    table: list[dict[str, Any]], data: st.DataObject
+) -> None:
+    shuffled = data.draw(st.permutations(table))
+    one, two = graph_of(arms=table, epochs=6), graph_of(arms=shuffled, epochs=6)
+    assert one.nodes.keys() == two.nodes.keys()
+    assert one.segments == two.segments
+    assert one.matings == two.matings
+    assert one.harvests == two.harvests
+
+
+@_FEW
+@given(table=_ARMS)
+def test_every_arm_ends_in_the_harvest_of_its_last_population(table: list[dict[str, Any]]) -> None:
+    graph = graph_of(arms=table, epochs=6)
+    for arm, key in graph.harvests.items():
+        node = graph.nodes[key]
+        assert isinstance(node.task, HarvestTask)
+        assert node.upstream[:3] == graph.segments[arm][-1]
+
+
+# ------------------------------------------------------------------------------------- numbers
+def test_an_arm_that_halts_elsewhere_changes_no_number_of_the_others(
+    finished: Path, tmp_path: Path
+) -> None:
+    """`twice` cuts the others' first half in two: where they are stored, and nothing else."""
+    names = ["control", "restart", "mean", "random"]
+    without = drive(load(tmp_path, trials=1, arms=arms(*names)), tmp_path / "run").tables
+    with_it = read_tables(finished)
+
+    def numbers(tables: dict[str, Any], table: str, columns: list[str]) -> Any:
+        rows = tables[table]
+        rows = rows[(rows["trial"] == 0) & rows["arm"].isin(names)]
+        return rows[["arm", *columns]].reset_index(drop=True)
+
+    for table, columns in (
+        ("epochs", ["member", "epoch", *METRICS]),
+        ("matings", ["halt", "epoch", "child", "parents", "parents_fitness", "child_val_loss"]),
+        ("trials", ["members", "test_loss", "test_accuracy", "fitness", "network_epochs"]),
+    ):
+        ours, theirs = (numbers(tables, table, columns) for tables in (without, with_it))
+        assert len(ours)
+        assert_frame_equal(ours, theirs, check_exact=True)
+    assert len(without["members"]) < len(with_it["members"][with_it["members"]["trial"] == 0])
