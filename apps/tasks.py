@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -83,7 +84,8 @@ def perform(task: Task, place: Workplace, upstream: Sequence[Outcome]) -> Outcom
     except Stopped:
         raise
     except Exception:
-        write_atomic(log, traceback.format_exc().encode())
+        with suppress(OSError):  # a full disk must not hide the reason
+            write_atomic(log, traceback.format_exc().encode())
         raise
     log.unlink(missing_ok=True)
     return result

@@ -47,7 +47,7 @@ def test_the_example_of_an_own_network_and_data_runs(folder: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "workflow", "run", "mine.toml", *shorter],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "160"},
         capture_output=True,
         text=True,
         check=False,

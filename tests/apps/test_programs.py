@@ -24,22 +24,13 @@ from apps.networks import (
     read,
 )
 from apps.programs import Program, program
-
-SEED = 11
-DATA = DataSpec("fashion_mnist_sample", validation=100, train_limit=90)
-RICH = NetworkSpec("two_layer_dense", {"units": 8, "dropout": 0.3, "batch_normalization": True})
-MOMENTUM = TrainingSpec(32, "sgd", {"learning_rate": 0.05, "momentum": 0.9})
-
-
-def net(name: str, **params: Any) -> NetworkSpec:
-    return NetworkSpec(f"tests.apps.nets:{name}", params)
-
+from tests.apps.small import ADAM, DATA, MOMENTUM, PLAIN, RICH, SEED, WHOLE_BATCHES, net
 
 CASES = {
-    "plain, whole batches": (NetworkSpec("two_layer_dense", {"units": 8}), TrainingSpec(30)),
-    "dropout and batch normalisation": (RICH, TrainingSpec(32)),
+    "plain, whole batches": (PLAIN, WHOLE_BATCHES),
+    "dropout and batch normalisation": (RICH, ADAM),
     "momentum, a user's model": (net("uncompiled"), MOMENTUM),
-    "a user's compiled model": (net("compiled"), TrainingSpec(32)),
+    "a user's compiled model": (net("compiled"), ADAM),
 }
 
 
@@ -50,7 +41,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
 
 def orders(count: int = 3) -> list[NDArray[np.int64]]:
     rng = np.random.default_rng(0)
-    return [rng.permutation(90) for _ in range(count)]
+    return [rng.permutation(100) for _ in range(count)]
 
 
 def fresh(member: Program, seed: int = 3) -> Program:
@@ -64,9 +55,9 @@ def samples(part: str) -> tuple[Any, Any]:
     return x, getattr(data, f"y_{part}")
 
 
-def close(one: Any, other: Any, rtol: float = 2e-5) -> bool:
+def close(one: Any, other: Any, rtol: float = 1e-4) -> bool:
     return set(one) == set(other) and all(
-        np.allclose(one[name], other[name], rtol=rtol, atol=2e-6) for name in one
+        np.allclose(one[name], other[name], rtol=rtol, atol=1e-5) for name in one
     )
 
 
@@ -96,7 +87,7 @@ class Trained:
 @pytest.fixture(scope="module", params=CASES.values(), ids=CASES.keys())
 def trained(request: pytest.FixtureRequest, place: Workplace) -> Trained:
     network, training = request.param
-    member = fresh(Program(DATA, network, training, SEED, place))
+    member = fresh(program(DATA, network, training, SEED, place))
     model = build(network, training, 3, {"input_shape": (28, 28), "classes": 10})
     assign(named_random_states(model), member.state().random)
     model.jit_compile = True  # random bits of XLA are not those of TensorFlow's own kernels
@@ -108,6 +99,7 @@ def trained(request: pytest.FixtureRequest, place: Workplace) -> Trained:
             x[order], y[order], batch_size=training.batch_size, shuffle=False, verbose=0
         )
         expected.append({name: values[0] for name, values in history.history.items()})
+    model.jit_compile = False  # evaluation draws nothing
     return Trained(member, metrics, member.state(), model, expected)
 
 
@@ -128,31 +120,23 @@ def test_weights_are_those_of_fit(trained: Trained) -> None:
 
 
 def test_optimiser_and_random_states_are_those_of_fit(trained: Trained) -> None:
-    assert close(trained.state.optimizer, read(named_optimizer_states(trained.model)), rtol=1e-4)
+    assert close(trained.state.optimizer, read(named_optimizer_states(trained.model)))
     states = read(named_random_states(trained.model))
-    assert close(trained.state.random, states, rtol=0)
+    assert all(np.array_equal(trained.state.random[name], states[name]) for name in states)
 
 
-@pytest.mark.parametrize("part", ["train", "validation", "test"])
-def test_evaluation_is_that_of_keras(trained: Trained, part: Any) -> None:
-    expected = trained.model.evaluate(*samples(part), verbose=0, return_dict=True)
+def test_evaluation_is_that_of_keras_and_changes_nothing(trained: Trained) -> None:
     trained.member.load(trained.state, np.random.default_rng(5))
-    assert close(trained.member.evaluate(part), expected, rtol=1e-4)
-    assert equal(trained.member.state(), trained.state), "evaluation changed the member"
-
-
-def test_the_order_of_the_samples_matters(trained: Trained) -> None:
-    """Otherwise the tests above would show less than they seem to."""
-    member = fresh(trained.member)
-    for order in orders():
-        member.run_epoch(order[::-1].copy())
-    assert not close(member.state().weights, trained.state.weights)
+    for part in ("train", "validation", "test"):
+        expected = trained.model.evaluate(*samples(part), verbose=0, return_dict=True)
+        assert close(trained.member.evaluate(part), expected)
+    assert equal(trained.member.state(), trained.state)
 
 
 # ------------------------------------------------------------------------------ what is repeated
 @pytest.fixture(scope="module")
 def rich(place: Workplace) -> Program:
-    return program(DATA, RICH, TrainingSpec(32), SEED, place)
+    return program(DATA, RICH, ADAM, SEED, place)
 
 
 def run(member: Program, seed: int, epochs: int = 2) -> Checkpoint:
@@ -161,6 +145,15 @@ def run(member: Program, seed: int, epochs: int = 2) -> Checkpoint:
         member.run_epoch(order)
         member.evaluate("validation")
     return member.state()
+
+
+def test_the_order_of_the_samples_matters(rich: Program) -> None:
+    """Otherwise the tests above would show less than they seem to."""
+    states = []
+    for order in (orders(1)[0], orders(2)[1]):
+        fresh(rich).run_epoch(order)
+        states.append(rich.state())
+    assert not close(states[0].weights, states[1].weights)
 
 
 def test_a_program_keeps_no_trace_of_the_member_before(rich: Program) -> None:
@@ -178,7 +171,7 @@ def test_random_layers_are_seeded_by_their_stream(rich: Program) -> None:
         states.append(rich.state())
     assert equal(states[0], states[2])
     assert not equal(states[0], states[1])
-    assert states[0].random["000"].tolist() == [states[2].random["000"][0], 3], "3 steps drew"
+    assert states[0].random["000"][1] == 4, "each of the 4 steps drew once"
 
 
 def test_a_state_is_a_copy(rich: Program) -> None:
@@ -208,7 +201,7 @@ def test_a_thread_keeps_few_programs_and_finds_them_again(
             self.specs = specs
 
     monkeypatch.setattr(programs, "Program", Stub)
-    assert program(DATA, RICH, TrainingSpec(32), SEED, place) is rich
+    assert program(DATA, RICH, ADAM, SEED, place) is rich
     monkeypatch.setattr(programs, "_local", programs.threading.local())
     made = [program(DATA, RICH, TrainingSpec(size), SEED, place) for size in range(1, 7)]
     assert program(DATA, RICH, TrainingSpec(6), SEED, place) is made[5]
@@ -243,7 +236,7 @@ FALLBACKS = {
 
 @pytest.fixture(scope="module")
 def fused_numbers(place: Workplace) -> tuple[dict[str, float], dict[str, float], Checkpoint]:
-    member = fresh(Program(DATA, net("uncompiled"), MOMENTUM, SEED, place))
+    member = fresh(program(DATA, net("uncompiled"), MOMENTUM, SEED, place))
     return member.run_epoch(orders(1)[0]), member.evaluate("test"), member.state()
 
 
@@ -253,15 +246,15 @@ def test_fit_chooses_itself_says_so_and_gives_the_same_numbers(
     place: Workplace,
     fused_numbers: tuple[dict[str, float], dict[str, float], Checkpoint],
 ) -> None:
-    training = TrainingSpec(32) if name == "eager" else MOMENTUM
-    member = Program(DATA, net(name), training, SEED, place)
+    training = ADAM if name == "eager" else MOMENTUM
+    member = program(DATA, net(name), training, SEED, place)
     states = []
     for _ in range(2):
         fresh(member)
         trained, tested = member.run_epoch(orders(1)[0]), member.evaluate("test")
         states.append(member.state())
         assert close(trained, fused_numbers[0])
-        assert close(tested, fused_numbers[1], rtol=1e-4)
+        assert close(tested, fused_numbers[1])
     assert equal(*states)
     assert close(states[0].weights, fused_numbers[2].weights)
     (remark,) = member.remarks
@@ -295,8 +288,8 @@ def test_what_says_nothing_about_the_model_is_no_reason_for_fit(
 def test_outputs_that_do_not_fit_the_labels_are_refused(
     place: Workplace, shape: tuple[int, ...], message: str
 ) -> None:
-    with pytest.raises(UserError, match="'tests.apps.nets:outputs' does not fit the data") as found:
-        Program(DATA, net("outputs", shape=list(shape)), TrainingSpec(32), SEED, place)
+    with pytest.raises(UserError, match="nets:outputs' does not fit the data") as found:
+        Program(DATA, net("outputs", shape=list(shape)), ADAM, SEED, place)
     assert message in str(found.value)
     assert "targets () int32" in str(found.value)
 
@@ -304,20 +297,20 @@ def test_outputs_that_do_not_fit_the_labels_are_refused(
 def test_inputs_that_do_not_fit_the_network_are_refused(place: Workplace) -> None:
     network = NetworkSpec("two_layer_dense", {"input_shape": [28, 27]})
     with pytest.raises(UserError, match=r"does not fit the data: inputs \(28, 28\) float32"):
-        Program(DATA, network, TrainingSpec(32), SEED, place)
+        Program(DATA, network, ADAM, SEED, place)
 
 
 @pytest.mark.parametrize("library", ["keras", "tensorflow"])
 def test_random_numbers_that_no_checkpoint_holds_are_refused(
     place: Workplace, library: str
 ) -> None:
-    with pytest.raises(UserError, match="give every layer that draws a keras.random.SeedGenerator"):
-        Program(DATA, net("unseeded", library=library), TrainingSpec(32), SEED, place)
+    with pytest.raises(UserError, match="random numbers that no checkpoint holds"):
+        Program(DATA, net("unseeded", library=library), ADAM, SEED, place)
 
 
 def test_the_network_is_told_the_classes_of_all_parts(place: Workplace) -> None:
     """A small training set may lack the last class."""
     few = DataSpec("fashion_mnist_sample", validation=100, train_limit=2)
     assert int(load_dataset(few, SEED).y_train.max()) < 9
-    member = Program(few, NetworkSpec("two_layer_dense"), TrainingSpec(32), SEED, place)
+    member = Program(few, NetworkSpec("two_layer_dense"), ADAM, SEED, place)
     assert member.model.output_shape == (None, 10)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 import workflow.cli
-from tests.workflow.support import TINY, ImmediateEngine, write
+from tests.workflow.support import TINY, ImmediateEngine, mishap_table, mishaps_beside, write
 from workflow.cli import main
 
 
@@ -86,3 +87,29 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_file: Path) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         assert _call(patch, ("run", tiny_file, "--runs", runs)) == 0
     return runs / "tiny"
+
+
+@dataclass(frozen=True)
+class Mishap:
+    """A run in which members failed: directory, file, end, and what causes them."""
+
+    root: Path
+    file: Path
+    ended: Ended
+    marker: Path
+
+
+@pytest.fixture(scope="session")
+def mishap(tmp_path_factory: pytest.TempPathFactory) -> Mishap:
+    """A run with failed and diverged members; not to be touched."""
+    folder = tmp_path_factory.mktemp("mishap")
+    mishaps_beside(folder)
+    marker = folder / "marker"
+    marker.touch()
+    file = write(folder, mishap_table(marker))
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        code = _call(patch, ("run", file, "--runs", folder / "runs"))
+    return Mishap(
+        folder / "runs" / "tiny", file, Ended(code, out.getvalue(), err.getvalue()), marker
+    )

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +20,16 @@ import pandas as pd
 import tomli_w
 from pandas.testing import assert_frame_equal
 
-from apps.messages import Failure, Task, Workplace
+from apps.messages import (
+    CheckpointRef,
+    Cost,
+    Failure,
+    MateTask,
+    OperatorSpec,
+    Task,
+    TrainResult,
+    Workplace,
+)
 from apps.tasks import Outcome, find, perform
 from workflow.config import Experiment, load_experiment
 from workflow.engine import failure
@@ -28,6 +37,7 @@ from workflow.experiment import Outcomes, Watcher, run_experiment
 from workflow.run_dir import RunDir
 from workflow.schema import TABLES, reproducible
 from workflow.tables import make_tables
+from workflow.trial import build_trial
 
 HETEROSIS: Final = Path(sys.executable).with_name("heterosis")
 
@@ -287,3 +297,61 @@ def copied(run: Path, into: Path) -> Path:
 def checkpoints(root: Path) -> Iterator[str]:
     """Yield the stored checkpoints below a run directory."""
     yield from (str(path.relative_to(root)) for path in root.rglob("checkpoint.safetensors"))
+
+
+# ------------------------------------------------------------------------------------ mishaps
+def mishaps_beside(folder: Path) -> None:
+    """Put the plug-in `mishaps` into an experiment's folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(Path(__file__).with_name("mishaps.py"), folder)
+
+
+def mishap_table(marker: Path) -> dict[str, Any]:
+    """Return `TINY` with arms like its `twice`, in each of which other children come to grief.
+
+    All of it is in trial 0 after the first halt, and while the file `marker` is there.
+    """
+
+    def arm(name: str, how: str, *members: int) -> dict[str, Any]:
+        settings = {"members": list(members), "how": how, "marker": str(marker)}
+        return {
+            "name": name,
+            "halts": [1, 3],
+            "crossover": "random",
+            "measure": False,
+            "mutation": {"name": "mishaps:mutate", **settings},
+        }
+
+    accidents = [arm("one", "raise", 1), arm("two", "raise", 0, 2), arm("astray", "nan", 1)]
+    return changed(arms=[*arms("control"), *accidents])
+
+
+def trained(member: int, val_loss: float, status: str = "done", reason: str = "") -> TrainResult:
+    """Return the result of a member that was never trained."""
+    return TrainResult(
+        fingerprint=f"{member} {val_loss}",
+        member=member,
+        status="done" if status == "done" else "diverged",
+        reason=reason,
+        epochs=(),
+        final={"val_loss": val_loss},
+        start={},
+        checkpoint=CheckpointRef(f"member-{member}/checkpoint.safetensors", "0"),
+        cost=Cost(0.0, 0.0, 0.0, 0.0, "here", "this"),
+    )
+
+
+def mating_task(folder: Path, number: int, **settings: str) -> MateTask:
+    """Return a task that needs no TensorFlow: a mating whose selection is `mishaps:select`."""
+    graph = build_trial(load(folder), 0)
+    task = graph.nodes[graph.matings["random"][2] or ""].task
+    assert isinstance(task, MateTask)
+    selection = OperatorSpec("mishaps:select", dict(settings))
+    return replace(task, selection=selection, folder=f"matings/{number}")
+
+
+def done(value: Outcome) -> Future[Outcome]:
+    """Return a future that is done."""
+    future: Future[Outcome] = Future()
+    future.set_result(value)
+    return future

@@ -1,0 +1,111 @@
+"""What can still be needed stays; the rest goes as soon as it can."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from apps.messages import Failure, HarvestResult, TrainTask, Workplace
+from tests.workflow.support import (
+    ShuffledEngine,
+    assert_same,
+    checkpoints,
+    copied,
+    drive,
+    load,
+)
+
+
+def test_only_champions_are_left(tmp_path: Path) -> None:
+    ran = drive(load(tmp_path, trials=1), tmp_path / "run")
+    champions = {
+        ran.outcomes.by_key[key].checkpoint.path
+        for graph in ran.outcomes.graphs
+        for key in graph.harvests.values()
+        if isinstance(ran.outcomes.by_key[key], HarvestResult)
+    }
+    assert len(champions) == 5
+    assert set(checkpoints(tmp_path / "run")) == champions
+
+
+def test_all_stay_when_all_are_to_be_kept(tmp_path: Path) -> None:
+    ran = drive(load(tmp_path, trials=1), tmp_path / "run", keep_all=True)
+    trained = {
+        f"{node.task.folder}/checkpoint.safetensors"
+        for graph in ran.outcomes.graphs
+        for node in graph.nodes.values()
+        if isinstance(node.task, TrainTask)
+    }
+    assert set(checkpoints(tmp_path / "run")) == trained
+
+
+def test_a_run_that_kept_all_can_be_continued_with_less(tmp_path: Path, finished: Path) -> None:
+    experiment = load(tmp_path, trials=1)
+    drive(experiment, tmp_path / "run", keep_all=True)
+    ran = drive(experiment, tmp_path / "run")
+    assert ran.computed == []
+    ours = set(checkpoints(tmp_path / "run"))
+    assert ours == {path for path in checkpoints(finished) if path.startswith("trial-000/")}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_order_of_tasks_misses_a_checkpoint_or_changes_a_number(
+    seed: int, tmp_path: Path
+) -> None:
+    """Checkpoints go while other tasks still run: a task that missed one would fail."""
+    experiment = load(tmp_path, trials=1)
+    place = Workplace(root=str(tmp_path / "shuffled"))
+    engine = ShuffledEngine(place, seed)
+    ran = drive(experiment, tmp_path / "shuffled", engine, watchers=[engine])
+    failures = [r for r in ran.outcomes.by_key.values() if isinstance(r, Failure)]
+    assert failures == []
+    in_order = drive(experiment, tmp_path / "in order")
+    assert engine.computed != in_order.computed
+    assert_same(ran.tables, in_order.tables)
+    assert set(checkpoints(tmp_path / "shuffled")) == set(checkpoints(tmp_path / "in order"))
+
+
+def test_checkpoints_go_while_the_run_goes_on(tmp_path: Path) -> None:
+    """At no time is a checkpoint there whose readers are all done."""
+    experiment = load(tmp_path, trials=1)
+    root = tmp_path / "run"
+    engine = ShuffledEngine(Workplace(root=str(root)), seed=0)
+    most = 0
+
+    class Counter:
+        def begin(self, graphs: object) -> None:
+            pass
+
+        def tick(self) -> None:
+            pass
+
+        def finished(self, node: object, outcome: object, reused: bool) -> None:
+            nonlocal most
+            most = max(most, len(list(checkpoints(root))))
+
+    ran = drive(experiment, root, engine, watchers=[engine, Counter()])
+    trained = sum("segment" in folder for folder in ran.computed)
+    assert 5 <= most < trained
+
+
+def test_what_a_failed_task_needs_stays(tmp_path: Path, finished: Path) -> None:
+    """A mating that cannot be stored fails; its population waits for the next start."""
+    root = copied(finished, tmp_path)
+    experiment = load(tmp_path / "file")
+    victim = root / "trial-000/mean"
+    for path in sorted(victim.rglob("*"), reverse=True):
+        path.unlink() if path.is_file() else path.rmdir()
+    victim.rmdir()
+    victim.write_text("a file where a folder should be")
+    ran = drive(experiment, root)
+    failed = [r for r in ran.outcomes.by_key.values() if isinstance(r, Failure)]
+    assert len(failed) == 1 + 3 + 1
+    population = {
+        f"trial-000/segment-1/member-{member:02d}/checkpoint.safetensors" for member in range(3)
+    }
+    assert population <= set(checkpoints(root))
+    victim.unlink()
+    ran = drive(experiment, root)
+    assert all(folder.startswith("trial-000/mean/") for folder in ran.computed)
+    assert set(checkpoints(root)) == set(checkpoints(finished))
