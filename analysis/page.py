@@ -177,10 +177,10 @@ def arms_table(overview: Overview) -> pd.DataFrame:
 
     Returns:
         One row an arm, the control first: `arm`, `trials` (finished), the champions' mean
-        `train loss` and `held-out loss`, the improvement of both with its interval, `p` of the
+        `training loss` and `held-out loss`, the improvement of both with its interval, `p` of the
         latter (paired t, Holm-corrected), and `test accuracy` (left out where there is none).
     """
-    kinds = {"train loss": "train_loss", "held-out loss": held_out_kind(overview)}
+    kinds = {NAMES[kind]: kind for kind in ("train_loss", held_out_kind(overview))}
     champions = overview.champions
     table = pd.DataFrame({"arm": champions["arm"], "trials": champions["n"].astype("str")})
     for title, kind in kinds.items():
@@ -196,7 +196,8 @@ def arms_table(overview: Overview) -> pd.DataFrame:
     table["p"] = [p_value(rows[arm].t_p_holm) if arm in rows else "" for arm in table["arm"]]
     if champions["test_accuracy"].notna().any():
         table["test accuracy"] = [percent(v, 2, sign=False) for v in champions["test_accuracy"]]
-    return table.map(plain)
+    told = table.columns.drop("arm")
+    return table.assign(**{column: table[column].map(plain) for column in told})
 
 
 _FAILURE_COLUMNS: Final = ("arm", "status", "reason", "log")

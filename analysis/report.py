@@ -184,6 +184,7 @@ def _html(run: RunDir, numbers: Overview, pictures: list[_Picture]) -> str:
     return templates.get_template("report.html.j2").render(
         name=run.root.resolve().name,
         verdict=wording.verdict(numbers),
+        tested=bool(numbers.summary["t_p"].notna().any()),
         cautions=wording.cautions(numbers),
         facts=page.facts(numbers),
         pictures=[_element(picture) for picture in pictures],

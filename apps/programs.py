@@ -1,9 +1,4 @@
-"""Compiled training: a whole epoch as one XLA program, or Keras's `fit` where that cannot be.
-
-`keras.Model.fit` spends most of its time between the steps when networks are small. Here one
-epoch is one `tf.function(jit_compile=True)`: a loop over the batches that gathers from the data
-held in memory and calls the model's own `train_step`.
-"""
+"""A network in a worker's hands: built once, then every member is put in and taken out of it."""
 
 from __future__ import annotations
 
@@ -11,16 +6,17 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from apps.checkpoints import Checkpoint
-from apps.datasets import Dataset, load_dataset
+from apps.datasets import load_dataset
 from apps.errors import HeterosisError, UserError
 from apps.genetics.permutation import PermutationSpec
 from apps.genetics.repair import UnitLayer
+from apps.loops import EVALUATION_BATCH, Loop, Part, first_line
 from apps.messages import DataSpec, NetworkSpec, Params, TrainingSpec, Workplace, to_json
 from apps.networks import (
     Array,
@@ -35,26 +31,9 @@ from apps.runtime import load_keras
 from apps.streams import seed_integer
 from apps.symmetries import Symmetries, symmetries
 
-if TYPE_CHECKING:
-    import tensorflow as tf
-
-Part = Literal["train", "validation", "test", "probe"]
-"""Parts of the data; the probe is the beginning of the training set."""
-
-_Work = Literal["training", "evaluation"]
-_BY_KERAS: Final[dict[_Work, str]] = {
-    "training": "trained by keras.Model.fit",
-    "evaluation": "evaluated by keras.Model.evaluate",
-}
-
-EVALUATION_BATCH: Final = 500
-_BLOCK: Final = 10 * EVALUATION_BATCH
-_WHOLE: Final = slice(None)
 _PROGRAMS_A_THREAD: Final = 4
 
 _local = threading.local()
-_tensor_lock = threading.Lock()
-_tensor_cache: OrderedDict[bytes, dict[str, tuple[Any, Any]]] = OrderedDict()
 
 
 class Program:
@@ -64,7 +43,7 @@ class Program:
     `state`, so what ran before leaves no trace in the numbers.
 
     Attributes:
-        remarks: what the user should know, for example why training is not fused.
+        model: the Keras model, compiled.
     """
 
     def __init__(
@@ -75,26 +54,19 @@ class Program:
         seed: int,
         place: Workplace,
     ) -> None:
-        self.remarks: list[str] = []
         self._specs = (network, training)
         self._place = place
         self._batch_size = training.batch_size
         self._data = load_dataset(data, seed, place.search_path)
-        self._keras = load_keras(place.threads)
+        load_keras(place.threads)
         self.model = self._build(0)
         self.model.optimizer.build(self.model.trainable_variables)
         self._rate = _own_rate(self.model.optimizer)
         self._fresh_optimizer = read(named_optimizer_states(self.model))
-        self._tensors = _tensors(self._data, data, seed)
+        key = to_json(data) + f"{seed} {place.search_path}".encode()
+        self._loop = Loop(self.model, self._data, key, training.batch_size, self._snapshot)
         self._try_shapes()
         self._try_repeat()
-        self._fused: set[_Work] = set() if self.model.run_eagerly else {"training", "evaluation"}
-        self._proven: set[_Work] = set()
-        if self._fused:
-            self._train_epoch = self._compile_training()
-            self._evaluate_block = self._compile_evaluation()
-        else:
-            self.remarks.append(f"{_BY_KERAS['training']}: the model was compiled to run eagerly")
 
     # --------------------------------------------------------------------------------- state
     def initial_weights(self, seed: int) -> dict[str, Array]:
@@ -147,12 +119,12 @@ class Program:
     def activations(self, weights: Mapping[str, Array]) -> dict[str, Array]:
         """Return what the units of each group say about the probe; the weights stay in."""
         self.put(weights)
-        return self._symmetries.activations(self._arrays("probe")[0])
+        return self._symmetries.activations(self._loop.arrays("probe")[0])
 
     def pre_activations(self, weights: Mapping[str, Array], layer: UnitLayer) -> Array:
         """Return a layer's units before their activation on the probe; the weights stay in."""
         self.put(weights)
-        return self._symmetries.pre_activations(layer, self._arrays("probe")[0])
+        return self._symmetries.pre_activations(layer, self._loop.arrays("probe")[0])
 
     @cached_property
     def _symmetries(self) -> Symmetries:
@@ -169,7 +141,7 @@ class Program:
     def predictions(self, weights: Mapping[str, Array]) -> Array:
         """Return the outputs of other weights on the probe [samples, ...]; the weights stay in."""
         self.put(weights)
-        x, _ = self._arrays("probe")
+        x, _ = self._loop.arrays("probe")
         return np.asarray(self.model.predict(x, batch_size=EVALUATION_BATCH, verbose=0))
 
     def refreshed(self, weights: Mapping[str, Array]) -> dict[str, Array]:
@@ -187,7 +159,7 @@ class Program:
         # Random layers start anew too: what ran before must leave no trace.
         self.load(Checkpoint(weights), np.random.default_rng(0))
         for start in range(0, self.samples - self._batch_size + 1, self._batch_size):
-            x, _ = self._arrays("train", slice(start, start + self._batch_size))
+            x, _ = self._loop.arrays("train", slice(start, start + self._batch_size))
             self.model(x, training=True)
         measured = self.weights()
         self.load(kept, np.random.default_rng(0))
@@ -224,82 +196,30 @@ class Program:
         """Number of training samples."""
         return len(self._data.x_train)
 
+    @property
+    def remarks(self) -> list[str]:
+        """What the user should know, for example why training is not fused."""
+        return list(self._loop.remarks)
+
     def run_epoch(self, order: NDArray[np.int64]) -> dict[str, float]:
         """Train one epoch and return its metrics, running means over the batches.
 
         Args:
             order: the samples of each step, one batch after another [samples].
         """
-        return self._fused_or_fit(
-            "training", lambda: self._fused_epoch(order), lambda: self._fit_epoch(order)
-        )
+        return self._loop.run_epoch(order)
 
     def evaluate(self, part: Part) -> dict[str, float]:
         """Return loss and metrics on a whole part of the data; the state stays as it is."""
-        return self._fused_or_fit(
-            "evaluation", lambda: self._fused_evaluation(part), lambda: self._fit_evaluation(part)
-        )
+        return self._loop.evaluate(part)
 
     def evaluate_other(self, model: Any) -> dict[str, float]:
         """Return loss and metrics of another compiled model on the test set, by Keras itself."""
-        return _evaluate(model, *self._arrays("test"))
+        return self._loop.evaluate_other(model)
 
-    def _fused_or_fit(
-        self,
-        work: _Work,
-        fused: Callable[[], dict[str, float]],
-        fit: Callable[[], dict[str, float]],
-    ) -> dict[str, float]:
-        import tensorflow as tf
-
-        if work not in self._fused:
-            return fit()
-        if work in self._proven:
-            return fused()
+    def _snapshot(self) -> Callable[[], None]:
         before = self.state()
-        try:
-            results = fused()
-        except (MemoryError, tf.errors.ResourceExhaustedError):
-            raise  # It says nothing about the model, whose numbers must not depend on the machine.
-        except Exception as error:
-            # Python in the model's step, or an operation that XLA lacks: fit knows both.
-            self._fused.remove(work)
-            self.load(before, np.random.default_rng(0))
-            self.remarks.append(f"{_BY_KERAS[work]}, not fused: {_first_line(error)}")
-            return fit()
-        self._proven.add(work)
-        return results
-
-    def _fused_epoch(self, order: NDArray[np.int64]) -> dict[str, float]:
-        import tensorflow as tf
-
-        self.model.reset_metrics()
-        self._train_epoch(*self._tensors["train"], tf.constant(order, tf.int32))
-        return self._metrics()
-
-    def _fused_evaluation(self, part: Part) -> dict[str, float]:
-        x, y = self._tensors["train" if part == "probe" else part]
-        if part == "probe":
-            x, y = x[:_BLOCK], y[:_BLOCK]
-        self.model.reset_metrics()
-        for start in range(0, len(x), _BLOCK):
-            self._evaluate_block(x[start : start + _BLOCK], y[start : start + _BLOCK])
-        results = self._metrics()
-        self.model.reset_metrics()
-        return results
-
-    def _fit_epoch(self, order: NDArray[np.int64]) -> dict[str, float]:
-        x, y = self._arrays("train")
-        history = self.model.fit(
-            x[order], y[order], batch_size=self._batch_size, shuffle=False, verbose=0
-        )
-        return {name: float(values[-1]) for name, values in history.history.items()}
-
-    def _fit_evaluation(self, part: Part) -> dict[str, float]:
-        return _evaluate(self.model, *self._arrays(part))
-
-    def _metrics(self) -> dict[str, float]:
-        return {name: float(value) for name, value in self.model.get_metrics_result().items()}
+        return lambda: self.load(before, np.random.default_rng(0))
 
     def _build(self, seed: int) -> Any:
         network, training = self._specs
@@ -324,7 +244,7 @@ class Program:
             network, _ = self._specs
             raise UserError(
                 f"network {network.builder!r} does not fit the data: inputs {x.shape[1:]} "
-                f"{x.dtype}, targets {y.shape[1:]} {y.dtype}: {_first_line(error)}"
+                f"{x.dtype}, targets {y.shape[1:]} {y.dtype}: {first_line(error)}"
             ) from error
 
     def _try_repeat(self) -> None:
@@ -338,7 +258,7 @@ class Program:
                 self.model.train_step(self._two_samples())
             except Exception:
                 return  # A step may want a whole batch, or a graph around it: training will tell.
-            losses.append(self._metrics()["loss"])
+            losses.append(self._loop.metrics()["loss"])
         first, again = losses
         if not np.isclose(first, again, rtol=1e-4, equal_nan=True):
             network, _ = self._specs
@@ -349,60 +269,11 @@ class Program:
             )
 
     def _two_samples(self) -> tuple[Array, Array]:
-        x, y = self._arrays("train", slice(2))
+        x, y = self._loop.arrays("train", slice(2))
         if y.ndim == 1 and y.dtype.kind in "iu":
             y = np.array(y)
             y[-1] = self._classes() - 1  # The largest label needs an output too.
         return x, y
-
-    def _compile_training(self) -> Any:
-        import tensorflow as tf
-
-        size = self._batch_size
-        full, rest = divmod(self.samples, size)
-        step = self.model.train_step
-
-        @tf.function(jit_compile=True)
-        def train_epoch(x: tf.Tensor, y: tf.Tensor, order: tf.Tensor) -> None:
-            for index in tf.range(full):
-                chosen = tf.slice(order, [index * size], [size])
-                step((self._inputs(tf.gather(x, chosen)), tf.gather(y, chosen)))
-            if rest:
-                chosen = order[full * size :]
-                step((self._inputs(tf.gather(x, chosen)), tf.gather(y, chosen)))
-
-        return train_epoch
-
-    def _compile_evaluation(self) -> Any:
-        import tensorflow as tf
-
-        step = self.model.test_step
-
-        @tf.function(jit_compile=True)
-        def evaluate_block(x: tf.Tensor, y: tf.Tensor) -> None:
-            full, rest = divmod(x.shape[0], EVALUATION_BATCH)
-            for index in tf.range(full):
-                chosen = index * EVALUATION_BATCH + tf.range(EVALUATION_BATCH)
-                step((self._inputs(tf.gather(x, chosen)), tf.gather(y, chosen)))
-            if rest:
-                step((self._inputs(x[-rest:]), y[-rest:]))
-
-        return evaluate_block
-
-    def _inputs(self, x: tf.Tensor) -> tf.Tensor:
-        import tensorflow as tf
-
-        if self._data.input_scale == 1.0:
-            return x
-        return tf.cast(x, tf.float32) * np.float32(self._data.input_scale)
-
-    def _arrays(self, part: Part, chosen: slice = _WHOLE) -> tuple[Array, Array]:
-        if part == "probe":
-            part, chosen = "train", slice(_BLOCK)
-        x = getattr(self._data, f"x_{part}")[chosen]
-        y = getattr(self._data, f"y_{part}")[chosen]
-        scale = self._data.input_scale
-        return (x if scale == 1.0 else x.astype(np.float32) * np.float32(scale)), y
 
 
 def program(
@@ -425,30 +296,6 @@ def program(
     return programs[key]
 
 
-def _tensors(data: Dataset, spec: DataSpec, seed: int) -> dict[str, tuple[Any, Any]]:
-    import tensorflow as tf
-
-    parts = ("train", "validation", "test")
-    key = to_json(spec) + str(seed).encode()
-    with _tensor_lock:
-        if key not in _tensor_cache:
-            _tensor_cache[key] = {
-                part: (
-                    tf.constant(getattr(data, f"x_{part}")),
-                    tf.constant(getattr(data, f"y_{part}")),
-                )
-                for part in parts
-            }
-            while len(_tensor_cache) > 2:
-                _tensor_cache.popitem(last=False)
-        return _tensor_cache[key]
-
-
-def _evaluate(model: Any, x: Array, y: Array) -> dict[str, float]:
-    results = model.evaluate(x, y, batch_size=EVALUATION_BATCH, verbose=0, return_dict=True)
-    return {name: float(value) for name, value in results.items()}
-
-
 def _own_rate(optimizer: Any) -> float | None:
     # A schedule object has no value to assign to.
     rate = getattr(optimizer, "_learning_rate", None)
@@ -463,8 +310,3 @@ def _fresh_random(states: dict[str, Any], rng: np.random.Generator) -> dict[str,
             raise HeterosisError(f"random state {name!r} has shape {state.shape}, expected (2,)")
         fresh[name] = np.array([seed_integer(rng), 0])
     return fresh
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0]}"

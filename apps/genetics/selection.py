@@ -83,8 +83,10 @@ def log_merit(fitness: Sequence[float], temperature: float = 1.0) -> NDArray[np.
     finite = np.isfinite(values)
     logarithms = np.full(values.shape, -np.inf)
     if finite.any():
-        gap = values[finite] - values[finite].min()
-        scale = temperature * np.median(np.abs(values[finite]))
+        # Scaled by a power of two, which changes no ratio, so that no difference overflows.
+        losses = np.ldexp(values[finite], -np.frexp(np.abs(values[finite]).max())[1])
+        gap = losses - losses.min()
+        scale = temperature * np.median(np.abs(losses))
         with np.errstate(divide="ignore", over="ignore"):
             # Subtracted, not negated: the best member has 0.0, not -0.0.
             ratio = np.divide(gap, scale, out=np.zeros_like(gap), where=gap > 0)

@@ -270,7 +270,7 @@ def test_what_says_nothing_about_the_model_is_no_reason_for_fit(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(member, "_train_epoch", fail)
+    monkeypatch.setattr(member._loop, "_train_epoch", fail)
     with pytest.raises(type(error)):
         member.run_epoch(orders(1)[0])
     assert member.remarks == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -15,7 +16,14 @@ from typing import Any
 import pytest
 
 import workflow.cli
-from tests.workflow.support import TINY, ImmediateEngine, mishap_table, mishaps_beside, write
+from tests.workflow.support import (
+    FOLDER,
+    TINY,
+    ImmediateEngine,
+    mishap_table,
+    mishaps_beside,
+    write,
+)
 from workflow.cli import main
 
 
@@ -75,9 +83,10 @@ def heterosis(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 
 
 @pytest.fixture(scope="session")
-def tiny_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_file() -> Iterator[Path]:
     """The file of the experiment `TINY`."""
-    return write(tmp_path_factory.mktemp("experiments"), TINY)
+    yield write(FOLDER, TINY)
+    shutil.rmtree(FOLDER)
 
 
 @pytest.fixture(scope="session")
@@ -100,13 +109,13 @@ class Mishap:
 
 
 @pytest.fixture(scope="session")
-def mishap(tmp_path_factory: pytest.TempPathFactory) -> Mishap:
+def mishap(tmp_path_factory: pytest.TempPathFactory, tiny_file: Path) -> Mishap:
     """A run with failed and diverged members; not to be touched."""
     folder = tmp_path_factory.mktemp("mishap")
-    mishaps_beside(folder)
+    mishaps_beside(tiny_file.parent)
     marker = folder / "marker"
     marker.touch()
-    file = write(folder, mishap_table(marker))
+    file = write(tiny_file.parent, mishap_table(marker), "mishap.toml")
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         code = _call(patch, ("run", file, "--runs", folder / "runs"))

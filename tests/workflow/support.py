@@ -8,6 +8,7 @@ import random
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -64,6 +65,9 @@ TINY: Final[dict[str, Any]] = {
 }
 """All kinds of tasks in a second or two. Its data, network and training are everywhere the same,
 so that a test session compiles one program; what varies is what the driver decides."""
+
+FOLDER: Final = Path(tempfile.mkdtemp(prefix="heterosis-"))
+"""Where the session's own experiments are: one search path for plug-ins, so one program."""
 
 Tables = dict[str, pd.DataFrame]
 
@@ -196,10 +200,9 @@ def drive(
     engine: ImmediateEngine | None = None,
     watchers: Sequence[Watcher] = (),
     keep_all: bool = False,
-    search_path: Path | None = None,
 ) -> Ran:
     """Run an experiment in a run directory, without Parsl."""
-    place = Workplace(root=str(root), search_path=str(search_path) if search_path else None)
+    place = Workplace(root=str(root), search_path=str(FOLDER))
     engine = engine or ImmediateEngine(place)
     outcomes = run_experiment(experiment, engine, place, watchers, keep_all)
     tasks = [node.task for graph in outcomes.graphs for node in graph.nodes.values()]

@@ -124,7 +124,7 @@ def test_a_record_of_another_task_does_not_count(
     ours, other = (f"trial-00{trial}/control/harvest/result.json" for trial in (0, 1))
     shutil.copy(root / other, root / ours)
     ran = drive(experiment, root)
-    assert ran.computed == ["trial-000/control/harvest"]
+    assert ran.computed[-1] == "trial-000/control/harvest"
     assert_same(ran.tables, read_tables(finished))
 
 

@@ -141,6 +141,13 @@ def test_nearly_diverged_member_does_not_level_the_others():
     assert merit([0.1, 0.2, 1e9])[1] < 0.7
 
 
+@pytest.mark.parametrize("fitness", [[1e308, -1.7e308, 1e308], [5e-324, 1e-323, 0.0]])
+def test_merit_of_the_largest_and_smallest_numbers(fitness):
+    merits = merit(fitness)
+    assert merits[fitness.index(min(fitness))] == 1
+    assert ((merits >= 0) & (merits <= 1)).all()
+
+
 def test_zero_losses_share_all_merit():
     assert merit([0.0, 0.0, 0.0, 3.0]).tolist() == [1, 1, 1, 0]
     assert log_merit([0.0, 0.0, 3.0]).tolist() == [0, 0, -np.inf]

@@ -1,0 +1,88 @@
+"""The page in a real browser: nothing overflows at any width, the console is silent."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from analysis.report import write_report
+
+BROWSER = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
+
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="needs Chromium (Debian: chromium)")
+
+PROBE = """<!doctype html><title>probe</title><pre id="out"></pre>
+%s
+<script>
+addEventListener("load", () => {
+  const found = [...document.querySelectorAll("iframe")].map(frame => {
+    const page = frame.contentDocument, view = frame.contentWindow;
+    const wide = [...page.querySelectorAll("body *")].filter(element => {
+      if (element.closest(".scroll, pre, svg, .skip")) return false;
+      return element.getBoundingClientRect().right > view.innerWidth + 1;
+    });
+    return {
+      width: view.innerWidth,
+      content: page.documentElement.scrollWidth,
+      wide: wide.map(element => element.tagName + "." + element.className),
+      figures: [...page.querySelectorAll("figure svg")]
+        .filter(svg => svg.getBoundingClientRect().width > 0)
+        .map(svg => [svg.getBoundingClientRect().width, svg.getAttribute("aria-label")]),
+      page: getComputedStyle(page.body).backgroundColor,
+    };
+  });
+  document.getElementById("out").textContent = JSON.stringify(found);
+});
+</script>"""
+
+
+def _browse(page, folder, widths, *flags):
+    """Open a page in frames of the given widths; return what the probe saw and the console."""
+    frames = "".join(
+        f'<iframe src="{page.as_uri()}" style="border:0;width:{width}px;height:900px"></iframe>'
+        for width in widths
+    )
+    probe = folder / "probe.html"
+    probe.write_text(PROBE % frames)
+    result = subprocess.run(
+        [
+            str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+            "--disable-background-networking", "--disable-dev-shm-usage",
+            "--allow-file-access-from-files", "--enable-logging=stderr",
+            f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=20000", *flags,
+            "--dump-dom", probe.as_uri(),
+        ],
+        capture_output=True, text=True, timeout=240, check=True,
+    )  # fmt: skip
+    found = re.search(r'<pre id="out">(.*?)</pre>', result.stdout, re.DOTALL)
+    assert found, result.stderr
+    seen = json.loads(html.unescape(found[1]))
+    return seen, [line for line in result.stderr.splitlines() if "CONSOLE" in line]
+
+
+def test_the_page_fits_every_width_and_the_console_is_silent(tables_of, run_of, tmp_path):
+    arms = ("control", "mean", "<b>bold</b>", "a-name-without-any-blank-" * 5)
+    tables = tables_of(arms=arms, failed_members=[(0, "mean", 1, 2)])
+    page = write_report(run_of(tables, environment={"command": "x" * 300}))
+    seen, console = _browse(page, tmp_path, (400, 800, 1400))
+    assert console == []
+    for frame in seen:
+        assert frame["content"] <= frame["width"], frame
+        assert frame["wide"] == [], frame
+        assert len(frame["figures"]) == 3
+        assert all(width > 300 and label for width, label in frame["figures"])
+
+
+def test_the_page_follows_the_dark_theme(tables_of, run_of, tmp_path):
+    page = write_report(run_of(tables_of(arms=("control", "mean"))))
+    (light,), _ = _browse(page, tmp_path, (800,), "--blink-settings=preferredColorScheme=1")
+    (dark,), _ = _browse(page, tmp_path, (800,), "--blink-settings=preferredColorScheme=0")
+    assert light["page"] == "rgb(246, 247, 249)"
+    assert dark["page"] == "rgb(14, 17, 22)"

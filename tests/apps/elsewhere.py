@@ -1,0 +1,12 @@
+"""A worker of the tests in a process of its own: `python -m tests.apps.elsewhere ROOT < task`."""
+
+from __future__ import annotations
+
+import sys
+
+from apps.messages import TrainTask, Workplace, from_json, to_json
+from apps.training import train_member
+
+if __name__ == "__main__":
+    task = from_json(TrainTask, sys.stdin.buffer.read())
+    sys.stdout.buffer.write(to_json(train_member(task, Workplace(sys.argv[1]))))

@@ -1,0 +1,311 @@
+"""What a run tells while it goes on: the same to its own display and to another process."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from apps.messages import Failure, TrainTask
+from apps.tasks import Outcome
+from tests.workflow.conftest import Heterosis, Mishap
+from tests.workflow.support import copied, drive, load, trained
+from workflow.progress import (
+    Journal,
+    LiveDisplay,
+    PlainDisplay,
+    Tally,
+    draw,
+    duration,
+    read_tally,
+    summary,
+)
+from workflow.run_dir import RunDir
+from workflow.trial import Node, build_trial
+
+
+class Kept:
+    """A display that keeps what it is shown."""
+
+    def __init__(self) -> None:
+        self.shown: list[Tally] = []
+        self.closed = 0
+
+    def show(self, tally: Tally) -> None:
+        self.shown.append(tally)
+
+    def close(self, tally: Tally) -> None:
+        self.closed += 1
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "events.jsonl"
+
+
+@pytest.fixture
+def nodes(tmp_path: Path) -> list[Node]:
+    graphs = [build_trial(load(tmp_path / "file"), trial) for trial in range(2)]
+    return [node for graph in graphs for node in graph.nodes.values()]
+
+
+def journal_at(path: Path, display: Any = None, running: int = 0) -> Journal:
+    return Journal(path, "val_loss", display or Kept(), lambda: running)
+
+
+def begin(journal: Journal, tmp_path: Path) -> None:
+    experiment = load(tmp_path / "file")
+    journal.begin([build_trial(experiment, trial) for trial in range(experiment.trials)])
+
+
+def counts(tally: Tally) -> dict[str, Any]:
+    return {key: value for key, value in asdict(tally).items() if key != "now_unix_s"}
+
+
+def outcome_of(number: int, node: Node) -> Outcome:
+    member = node.task.member if isinstance(node.task, TrainTask) else 0
+    if number % 7 == 3:
+        return Failure("gone", "log", member)
+    if number % 11 == 5 and isinstance(node.task, TrainTask):
+        return trained(member, math.nan, "diverged", "loss was nan")
+    return trained(member, 2.0 - 0.01 * number)
+
+
+# ------------------------------------------------------------------------------- the event log
+def test_another_process_sees_what_the_driver_saw(
+    path: Path, nodes: list[Node], tmp_path: Path
+) -> None:
+    journal = journal_at(path)
+    begin(journal, tmp_path)
+    for number, node in enumerate(nodes):
+        journal.finished(node, outcome_of(number, node), reused=number % 5 == 0)
+        assert counts(read_tally(path)) == counts(journal.tally)
+    journal.close("finished")
+    assert counts(read_tally(path)) == counts(journal.tally)
+    tally = journal.tally
+    assert tally.ended == "finished"
+    assert (tally.done, tally.total) == (len(nodes), len(nodes))
+    assert (tally.trials_done, tally.trials) == (2, 2)
+    assert tally.epochs_done == tally.epochs
+    assert tally.segments_done == tally.segments
+    assert tally.failed == sum(number % 7 == 3 for number in range(len(nodes)))
+    assert tally.best == min(
+        2.0 - 0.01 * number
+        for number, node in enumerate(nodes)
+        if isinstance(node.task, TrainTask) and number % 7 != 3 and number % 11 != 5
+    )
+
+
+def test_the_log_is_strict_json(path: Path, nodes: list[Node], tmp_path: Path) -> None:
+    journal = journal_at(path)
+    begin(journal, tmp_path)
+    journal.finished(nodes[0], trained(0, math.nan, "diverged", "loss was nan"), reused=False)
+    journal.finished(nodes[1], trained(1, math.inf), reused=False)
+    journal.close("finished")
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    for line in path.read_text().splitlines():
+        json.loads(line, parse_constant=refuse)
+    assert read_tally(path).best == math.inf
+
+
+def test_a_segment_that_arms_share_counts_for_each_of_them(
+    path: Path, nodes: list[Node], tmp_path: Path
+) -> None:
+    journal = journal_at(path)
+    begin(journal, tmp_path)
+    journal.finished(nodes[0], trained(0, 1.0), reused=False)
+    journal.close("finished")
+    assert journal.tally.segments_done == dict.fromkeys(journal.tally.segments, 1)
+    assert journal.tally.epochs_done == 1
+
+
+def test_a_new_start_counts_anew(path: Path, nodes: list[Node], tmp_path: Path) -> None:
+    for reused in (False, True):
+        journal = journal_at(path)
+        begin(journal, tmp_path)
+        journal.finished(nodes[0], trained(0, 1.0), reused=reused)
+        journal.close("stopped")
+    tally = read_tally(path)
+    assert (tally.done, tally.reused) == (1, 1)
+    assert tally.epochs_a_second == 0
+    assert math.isinf(tally.left_s)
+
+
+@pytest.mark.parametrize("cut", [1, 7, 40])
+def test_a_last_line_that_was_cut_is_passed_over(
+    cut: int, path: Path, nodes: list[Node], tmp_path: Path
+) -> None:
+    journal = journal_at(path)
+    begin(journal, tmp_path)
+    journal.finished(nodes[0], trained(0, 1.0), reused=False)
+    before = counts(journal.tally)
+    journal.finished(nodes[1], trained(1, 0.5), reused=False)
+    journal.close("finished")
+    whole = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(whole[:2]) + whole[2][: -cut - 1])
+    assert counts(read_tally(path)) == before
+
+    # And it does not take the next start's first line with it.
+    journal = journal_at(path)
+    begin(journal, tmp_path)
+    journal.finished(nodes[2], trained(2, 0.7), reused=False)
+    journal.close("finished")
+    assert counts(read_tally(path)) == counts(journal.tally)
+    assert journal.tally.done == 1
+
+
+def test_lines_that_are_no_events_are_passed_over(path: Path) -> None:
+    path.write_bytes(b'5\n[]\n{}\n"text"\n\xff\xfe\n{"unix_s": 1}\n')
+    assert read_tally(path).total == 0
+
+
+def test_what_ends_after_the_end_is_not_logged(
+    path: Path, nodes: list[Node], tmp_path: Path
+) -> None:
+    """A task may end while the run is being stopped."""
+    journal = journal_at(path)
+    begin(journal, tmp_path)
+    journal.close("stopped")
+    journal.finished(nodes[0], trained(0, 1.0), reused=False)
+    assert read_tally(path).done == 0
+    assert read_tally(path).ended == "stopped"
+
+
+def test_a_rerun_is_told_as_reused(finished: Path, tmp_path: Path) -> None:
+    root = copied(finished, tmp_path)
+    journal = Journal(RunDir(root).events_jsonl, "val_loss", Kept(), lambda: 0)
+    drive(load(tmp_path / "file"), root, watchers=[journal])
+    journal.close("finished")
+    tally = read_tally(RunDir(root).events_jsonl)
+    assert tally.reused == tally.done == tally.total
+    assert "reused" in summary(tally)
+    assert counts(tally) == counts(journal.tally)
+
+
+# ------------------------------------------------------------------------------------ displays
+def test_a_tick_shows_the_tally_with_what_is_running(path: Path, tmp_path: Path) -> None:
+    kept = Kept()
+    journal = journal_at(path, kept, running=2)
+    begin(journal, tmp_path)
+    journal.tick()
+    journal.tick()
+    assert len(kept.shown) == 2
+    assert kept.shown[-1].running == 2
+    journal.close("finished")
+    assert kept.closed == 1
+    assert journal.tally.running == 0
+
+
+def plain(monkeypatch: pytest.MonkeyPatch, every_s: float, ticks: int) -> list[str]:
+    clock = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: clock)
+    out = io.StringIO()
+    display = PlainDisplay(Console(file=out, width=40), every_s)
+    tally = Tally(started_unix_s=0, now_unix_s=1, trials=2, total=10, epochs=20)
+    for _ in range(ticks):
+        clock += 1.0
+        display.show(tally)
+    display.close(tally)
+    return out.getvalue().splitlines()
+
+
+def test_without_a_terminal_there_is_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = plain(monkeypatch, every_s=10, ticks=35)
+    assert len(lines) == 3 + 1
+    assert lines[0] == "trials 0/2, tasks 0/10, 0 running, network-epochs 0/20"
+
+
+def test_quiet_leaves_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(plain(monkeypatch, every_s=math.inf, ticks=1000)) == 1
+
+
+def test_a_terminal_is_drawn_anew_and_left_with_one_line() -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=120, legacy_windows=False)
+    display = LiveDisplay(console)
+    tally = Tally(started_unix_s=0, now_unix_s=1, trials=1, total=3, epochs=6)
+    tally.segments.update(control=3)
+    display.show(tally)
+    display.show(tally)
+    display.close(tally)
+    assert "control" in out.getvalue()
+    assert out.getvalue().splitlines()[-1].endswith(summary(tally))
+
+
+def test_a_display_that_was_never_shown_can_be_closed() -> None:
+    out = io.StringIO()
+    LiveDisplay(Console(file=out, force_terminal=True)).close(Tally())
+    assert "tasks 0/0" in out.getvalue()
+
+
+def test_the_drawing_tells_every_arm() -> None:
+    tally = Tally(
+        started_unix_s=0, now_unix_s=10, trials=2, trials_done=1, epochs=40, epochs_done=20,
+        epochs_new=10, running=2, fitness="val_loss", best=0.25, best_folder="trial-000/x",
+    )  # fmt: skip
+    tally.segments.update(control=6, mean=6)
+    tally.segments_done.update(control=3, mean=2)
+    tally.segments_failed.update(mean=1)
+    out = io.StringIO()
+    Console(file=out, width=120).print(draw(tally))
+    text = out.getvalue()
+    assert "20/40 network-epochs" in text
+    assert "1.00/s" in text
+    assert "0:20 left" in text
+    assert "trials 1/2   2 running   best val_loss 0.2500 (trial-000/x)" in text
+    assert ["mean", "6", "2", "1"] in [line.split() for line in text.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"), [(0, "0:00"), (59.6, "1:00"), (3599, "59:59"), (3600, "1:00:00")]
+)
+def test_durations_are_for_people(seconds: float, told: str) -> None:
+    assert duration(seconds) == told
+
+
+# -------------------------------------------------------------------------------------- status
+def test_status_shows_the_end_of_a_run(heterosis: Heterosis, finished: Path) -> None:
+    ended = heterosis("status", finished)
+    assert ended.code == 0
+    tally = read_tally(RunDir(finished).events_jsonl)
+    assert f"{tally.epochs}/{tally.epochs} network-epochs" in ended.out
+    assert "trials 2/2" in ended.out
+    assert "finished; last event" in ended.out
+
+
+def test_status_of_a_run_that_broke_off_says_so(
+    heterosis: Heterosis, mishap: Mishap, tmp_path: Path
+) -> None:
+    root = copied(mishap.root, tmp_path)
+    log = RunDir(root).events_jsonl
+    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:20]))
+    RunDir(root).lock.unlink()
+    ended = heterosis("status", root)
+    assert "broke off without an end; run the same command again" in ended.out
+    assert not RunDir(root).lock.exists()
+
+
+def test_status_before_the_first_event(
+    heterosis: Heterosis, finished: Path, tmp_path: Path
+) -> None:
+    root = copied(finished, tmp_path)
+    RunDir(root).events_jsonl.unlink()
+    ended = heterosis("status", root)
+    assert ended.code == 0
+    assert "nothing was submitted yet" in ended.out
+
+
+def test_status_of_something_else_is_refused(heterosis: Heterosis, tmp_path: Path) -> None:
+    ended = heterosis("status", tmp_path)
+    assert ended.code == 2
+    assert "not a run directory" in ended.err
