@@ -213,9 +213,10 @@ def _finish(
     member: Program, records: list[EpochRecord], averaged: bool, reason: str
 ) -> dict[str, float]:
     if reason:
-        names = records[-1].metrics
+        last = records[-1].metrics
+        names = [name for name in last if not name.startswith("val_")]
         others = [f"{part}_{name}" for part in ("train", "test") for name in names]
-        return dict.fromkeys([*names, *others], math.nan)
+        return dict.fromkeys([*last, *others], math.nan)
     # An average took no step itself: its loss is that on the whole training set.
     return final_metrics(member, None if averaged else records[-1].metrics)
 

@@ -135,8 +135,10 @@ class ParslEngine:
 
     def close(self) -> None:
         """Release workers and blocks."""
-        self._dfk.cleanup()
-        parsl.clear()
+        try:
+            self._dfk.cleanup()
+        finally:
+            parsl.clear()
 
     def _running(self, executors: Iterable[Any]) -> int:
         records = [future.task_record for future in self._tasks if not future.done()]  # type: ignore[attr-defined]

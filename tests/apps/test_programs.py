@@ -203,10 +203,10 @@ def test_a_thread_keeps_few_programs_and_finds_them_again(
     monkeypatch.setattr(programs, "Program", Stub)
     assert program(DATA, RICH, ADAM, SEED, place) is rich
     monkeypatch.setattr(programs, "_local", programs.threading.local())
-    made = [program(DATA, RICH, TrainingSpec(size), SEED, place) for size in range(1, 7)]
-    assert program(DATA, RICH, TrainingSpec(6), SEED, place) is made[5]
+    made = [program(DATA, RICH, TrainingSpec(size), SEED, place) for size in range(1, 31)]
+    assert program(DATA, RICH, TrainingSpec(30), SEED, place) is made[-1]
     assert program(DATA, RICH, TrainingSpec(1), SEED, place) is not made[0]
-    assert program(DATA, RICH, TrainingSpec(6), SEED + 1, place) is not made[5]
+    assert program(DATA, RICH, TrainingSpec(30), SEED + 1, place) is not made[-1]
 
 
 def test_running_statistics_are_measured_alike_whoever_was_there_before(place: Workplace) -> None:

@@ -34,3 +34,21 @@ def test_what_an_operator_is_given_by_the_project_is_no_setting() -> None:
 
     with pytest.raises(UserError, match="no setting 'rng'"):
         check_settings("crossover", mean, {"rng": 1})
+
+
+def test_a_setting_of_an_operator_has_a_default() -> None:
+    def count(distances: object, earlier: object = None, count: int = 2) -> None: ...
+    def mutate(rng: object, weights: object, keep: object = ()) -> None: ...
+
+    check_settings("species.method", count, {"count": 3})
+    for function, key in ((count, "distances"), (count, "earlier"), (mutate, "keep")):
+        with pytest.raises(UserError, match=f"no setting '{key}'"):
+            check_settings("operator", function, {key: 1})
+
+
+def test_who_gives_nothing_reserves_no_name() -> None:
+    def network(weights: object, count: int = 3) -> None: ...
+
+    check_settings("network", network, {"weights": None, "count": 2}, given=())
+    with pytest.raises(UserError, match="no setting 'counts'; did you mean 'count'"):
+        check_settings("network", network, {"counts": 2}, given=())

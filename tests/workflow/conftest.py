@@ -82,11 +82,16 @@ def heterosis(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
     return call
 
 
-@pytest.fixture(scope="session")
-def tiny_file() -> Iterator[Path]:
-    """The file of the experiment `TINY`."""
-    yield write(FOLDER, TINY)
+@pytest.fixture(scope="session", autouse=True)
+def _folder() -> Iterator[None]:
+    yield
     shutil.rmtree(FOLDER)
+
+
+@pytest.fixture(scope="session")
+def tiny_file() -> Path:
+    """The file of the experiment `TINY`."""
+    return write(FOLDER, TINY)
 
 
 @pytest.fixture(scope="session")

@@ -39,9 +39,9 @@ def select(
     how: str = "raise",
     marker: str = "",
 ) -> tuple[int, ...]:
-    """Select the first, if nothing happens."""
+    """Select the first that have not failed, if nothing happens."""
     accident(how, Path(marker))
-    return tuple(range(count))
+    return tuple(member for member, loss in enumerate(fitness) if np.isfinite(loss))[:count]
 
 
 def accident(how: str, marker: Path) -> None:

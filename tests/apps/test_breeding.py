@@ -1,0 +1,267 @@
+"""An offspring is what its plan says: its parents' merge, its own mutation, the optimiser named."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from apps.breeding import breed
+from apps.checkpoints import Checkpoint, save_checkpoint
+from apps.errors import HeterosisError, UserError
+from apps.files import DamagedFile
+from apps.messages import (
+    CheckpointRef,
+    ChildPlan,
+    CrossoverSpec,
+    NetworkSpec,
+    Offspring,
+    OperatorSpec,
+    Workplace,
+)
+from apps.programs import Program, program
+from apps.training import train_member
+from tests.apps.small import ADAM, DATA, PLAIN, RICH, SEED, net, training
+
+NONE = OperatorSpec("none")
+GAUSSIAN = OperatorSpec("gaussian", {"scale": 0.1})
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    return Workplace(str(tmp_path_factory.mktemp("run")))
+
+
+def holder(place: Workplace, network: NetworkSpec = PLAIN) -> Program:
+    return program(DATA, network, ADAM, SEED, place)
+
+
+def parent(place: Workplace, seed: int, network: NetworkSpec = PLAIN, **groups: Any) -> Checkpoint:
+    rng = np.random.default_rng(seed)
+    weights = holder(place, network).initial_weights(seed)
+    # Biases too: a constant array is neither merged nor mutated visibly.
+    moved = {
+        name: (array + 0.01 * rng.random(array.shape)).astype(array.dtype)
+        for name, array in weights.items()
+    }
+    return Checkpoint(moved, **groups)
+
+
+def put_down(place: Workplace, *checkpoints: Checkpoint) -> tuple[CheckpointRef, ...]:
+    refs = []
+    for checkpoint in checkpoints:
+        name = f"parent-{len(list(Path(place.root).glob('parent-*')))}"
+        refs.append(CheckpointRef(name, save_checkpoint(Path(place.root) / name, checkpoint)))
+    return tuple(refs)
+
+
+def offspring(
+    parents: Sequence[CheckpointRef],
+    crossover: str = "mean",
+    mutation: OperatorSpec = NONE,
+    **plan: Any,
+) -> Offspring:
+    fields: dict[str, Any] = {
+        "child": 0,
+        "merge": 0,
+        "parents": tuple(parents),
+        "members": tuple(range(len(parents))),
+        "fitness": tuple(0.1 * (1 + number) for number in range(len(parents))),
+    }
+    return Offspring(CrossoverSpec(crossover), mutation, ChildPlan(**fields | plan))
+
+
+def bred(
+    start: Offspring, place: Workplace, network: NetworkSpec = PLAIN, **changes: Any
+) -> Checkpoint:
+    task = training(network=network, first_epoch=2, start=start, **changes)
+    return breed(task, start, place, holder(place, network))
+
+
+def same(one: Checkpoint, other: Checkpoint) -> bool:
+    return list(one.weights) == list(other.weights) and all(
+        np.array_equal(one.weights[name], other.weights[name]) for name in one.weights
+    )
+
+
+@pytest.fixture(scope="module")
+def parents(place: Workplace) -> tuple[Checkpoint, Checkpoint]:
+    return parent(place, 1), parent(place, 2)
+
+
+@pytest.fixture(scope="module")
+def refs(place: Workplace, parents: tuple[Checkpoint, Checkpoint]) -> tuple[CheckpointRef, ...]:
+    return put_down(place, *parents)
+
+
+# ------------------------------------------------------------------------------------ the merge
+def test_the_mean_is_the_mean(
+    place: Workplace, parents: Sequence[Checkpoint], refs: Sequence[CheckpointRef]
+) -> None:
+    child = bred(offspring(refs), place)
+    for name, array in child.weights.items():
+        values = [each.weights[name].astype(np.float64) for each in parents]
+        assert array.dtype == np.float32
+        np.testing.assert_allclose(array, np.mean(values, axis=0), rtol=1e-6)
+    assert child.optimizer == {}
+    assert child.random == {}
+
+
+def test_a_random_childs_values_are_its_parents(
+    place: Workplace, parents: Sequence[Checkpoint], refs: Sequence[CheckpointRef]
+) -> None:
+    child = bred(offspring(refs, "random"), place).weights["hidden/kernel"]
+    one, other = (each.weights["hidden/kernel"] for each in parents)
+    assert np.all((child == one) | (child == other))
+    assert 0.4 < np.mean(child == one) < 0.6
+
+
+def test_the_child_of_one_parent_is_its_clone(
+    place: Workplace, parents: Sequence[Checkpoint], refs: Sequence[CheckpointRef]
+) -> None:
+    for crossover in ("mean", "random"):
+        assert same(bred(offspring(refs[:1], crossover), place), parents[0])
+
+
+def test_the_average_of_a_parents_path_stands_for_it(
+    place: Workplace, parents: Sequence[Checkpoint]
+) -> None:
+    average = {name: array.astype(np.float64) + 1 for name, array in parents[0].weights.items()}
+    (ref,) = put_down(place, replace(parents[0], average=average, averaged=3))
+    child = bred(offspring([ref]), place)
+    for name, array in child.weights.items():
+        np.testing.assert_allclose(array, parents[0].weights[name] + 1, rtol=1e-6)
+
+
+# ------------------------------------------------------------------------------- random numbers
+def test_children_of_one_merge_are_the_same_merge(
+    place: Workplace, refs: Sequence[CheckpointRef]
+) -> None:
+    first = bred(offspring(refs, "random", child=0), place)
+    assert same(bred(offspring(refs, "random", child=3), place, member=3), first)
+    assert not same(bred(offspring(refs, "random", merge=1), place), first)
+
+
+def test_children_are_mutated_each_in_its_own_way(
+    place: Workplace, refs: Sequence[CheckpointRef]
+) -> None:
+    merge = bred(offspring(refs), place)
+    children = [
+        bred(offspring(refs, mutation=GAUSSIAN, child=child), place, member=child)
+        for child in (0, 1, 0)
+    ]
+    assert same(children[0], children[2])
+    assert not same(children[0], children[1])
+    assert not same(children[0], merge)
+    spared = bred(offspring(refs, mutation=GAUSSIAN, mutate=False), place)
+    assert same(spared, merge)
+
+
+def test_choices_depend_on_their_address_and_not_on_the_arm(
+    place: Workplace, refs: Sequence[CheckpointRef]
+) -> None:
+    start = offspring(refs, "random", GAUSSIAN)
+    first = bred(start, place)
+    assert same(bred(start, place, folder="another arm"), first)
+    for change in ({"seed": 1}, {"trial": 0}):
+        assert not same(bred(start, place, **change), first)
+    task = training(network=PLAIN, first_epoch=3, start=start)
+    assert not same(breed(task, start, place, holder(place)), first)
+
+
+def test_running_statistics_are_not_mutated(place: Workplace) -> None:
+    (ref,) = put_down(place, parent(place, 1, RICH))
+    clone = bred(offspring([ref]), place, RICH)
+    child = bred(offspring([ref], mutation=GAUSSIAN), place, RICH)
+    unchanged = {
+        name for name in child.weights if np.array_equal(child.weights[name], clone.weights[name])
+    }
+    assert unchanged == {"normalization/moving_mean", "normalization/moving_variance"}
+
+
+def test_a_merge_does_not_depend_on_who_was_in_the_program_before(place: Workplace) -> None:
+    network = net("dropout_before_normalization")
+    refs = put_down(place, parent(place, 1, network), parent(place, 2, network))
+    children = []
+    for seed in (1, 2):
+        member = holder(place, network)
+        member.load(Checkpoint(member.initial_weights(seed)), np.random.default_rng(seed))
+        children.append(bred(offspring(refs), place, network))
+    assert same(*children)
+
+
+# ------------------------------------------------------------------------------------ optimiser
+def test_optimiser_states_are_inherited_whole_or_averaged(
+    place: Workplace, parents: Sequence[Checkpoint]
+) -> None:
+    states = [
+        {"000": np.array(count, np.int64), "001": np.full((3, 2), value, np.float32)}
+        for count, value in ((8, 1.0), (10, 4.0))
+    ]
+    refs = put_down(
+        place,
+        *(replace(each, optimizer=state) for each, state in zip(parents, states, strict=True)),
+    )
+    for donors, count, value in ((refs[1:], 10, 4.0), (refs, 8, 2.5)):
+        found = bred(offspring(refs, optimizer=donors), place).optimizer
+        assert list(found) == ["000", "001"]
+        assert (int(found["000"]), found["000"].dtype) == (count, np.int64)
+        assert np.array_equal(found["001"], np.full((3, 2), value, np.float32))
+        assert found["001"].dtype == np.float32
+
+
+# --------------------------------------------------------------------------------------- errors
+def test_a_damaged_parent_is_refused(place: Workplace, parents: Sequence[Checkpoint]) -> None:
+    refs = put_down(place, *parents)
+    path = Path(place.root) / refs[1].path
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(DamagedFile, match=refs[1].path):
+        bred(offspring(refs), place)
+
+
+def test_an_offspring_without_its_plan_is_refused(place: Workplace) -> None:
+    with pytest.raises(HeterosisError, match="plan is filled in before"):
+        bred(replace(offspring([]), plan=None), place)
+
+
+@pytest.mark.parametrize(
+    ("crossover", "mutation", "message"),
+    [("maen", NONE, "did you mean mean"), ("mean", OperatorSpec("gauss"), "did you mean gaussian")],
+)
+def test_an_unknown_operator_is_the_users_error(
+    place: Workplace,
+    refs: Sequence[CheckpointRef],
+    crossover: str,
+    mutation: OperatorSpec,
+    message: str,
+) -> None:
+    with pytest.raises(UserError, match=message):
+        bred(offspring(refs, crossover, mutation), place)
+
+
+def test_parents_of_another_architecture_are_refused(place: Workplace) -> None:
+    refs = put_down(place, parent(place, 1), parent(place, 1, RICH))
+    with pytest.raises(HeterosisError):
+        bred(offspring(refs), place)
+
+
+# ------------------------------------------------------------------------------------- training
+def test_an_offspring_is_trained_from_what_was_bred(
+    place: Workplace, refs: Sequence[CheckpointRef]
+) -> None:
+    start = offspring(refs, mutation=GAUSSIAN)
+    child = bred(start, place)
+    task = training(network=PLAIN, first_epoch=2, last_epoch=3, start=start, folder="child")
+    result = train_member(task, place)
+    member = holder(place)
+    for part, name in (("train", "loss"), ("validation", "val_loss")):
+        assert result.start[name] == member.loss_of(child.weights, part)["loss"]  # type: ignore[arg-type]
+    assert set(result.start) == {"loss", "val_loss"}
+    assert [record.epoch for record in result.epochs] == [3]
+    assert train_member(replace(task, folder="again"), place).checkpoint.sha256 == (
+        result.checkpoint.sha256
+    )

@@ -1,0 +1,209 @@
+"""At a halt: who is ranked where, who becomes a parent, what every child is told.
+
+Species, alignment and what is measured between parents need networks; here results are made up.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apps.errors import UserError
+from apps.mating import TooFewSurvivors, fitness_of
+from apps.messages import (
+    CheckpointRef,
+    CrossoverSpec,
+    Failure,
+    MateTask,
+    MatingPlan,
+    OperatorSpec,
+    TrainResult,
+    Workplace,
+    fingerprint,
+)
+from apps.results import load_result
+from apps.tasks import perform
+from tests.apps.examples import example
+from tests.apps.small import ADAM, DATA, PLAIN, SEED
+
+NAN = math.nan
+
+
+def halt(**changes: Any) -> MateTask:
+    fields: dict[str, Any] = {
+        "seed": SEED,
+        "trial": 0,
+        "epoch": 3,
+        "members": 4,
+        "fitness": "val_loss",
+        "mating": "all",
+        "parents": 2,
+        "selection": OperatorSpec("truncation"),
+        "optimizer": "fresh",
+        "spare_first": False,
+        "species": None,
+        "crossover": CrossoverSpec("mean"),
+        "measure": False,
+        "data": DATA,
+        "network": PLAIN,
+        "training": ADAM,
+        "folder": "halt",
+    }
+    return MateTask(**fields | changes)
+
+
+def member(number: int, fitness: float, status: Any = "done", key: str = "val_loss") -> TrainResult:
+    return replace(
+        example(TrainResult),
+        fingerprint=f"of member {number}",
+        member=number,
+        status=status,
+        final={key: fitness, "loss": 1.0 - fitness},
+        checkpoint=CheckpointRef(f"member-{number}", f"bytes of {number}"),
+    )
+
+
+def plan(task: MateTask, population: list[Any], root: Path) -> MatingPlan:
+    found = perform(task, Workplace(str(root)), population)
+    assert isinstance(found, MatingPlan)
+    return found
+
+
+def members(*fitness: float) -> list[TrainResult]:
+    return [member(number, value) for number, value in enumerate(fitness)]
+
+
+def test_the_best_become_parents_of_every_child(tmp_path: Path) -> None:
+    found = plan(halt(), members(0.4, 0.1, 0.3, 0.2), tmp_path)
+    assert found.order == (1, 3, 2, 0)
+    assert [child.child for child in found.children] == [0, 1, 2, 3]
+    for child in found.children:
+        assert child.members == (1, 3)
+        assert child.fitness == (0.1, 0.2)
+        assert [ref.sha256 for ref in child.parents] == ["bytes of 1", "bytes of 3"]
+        assert (child.optimizer, child.merge, child.mutate) == ((), 0, True)
+
+
+def test_the_experiment_says_what_is_minimised(tmp_path: Path) -> None:
+    found = plan(halt(fitness="loss"), members(0.4, 0.1, 0.3, 0.2), tmp_path)
+    assert found.order == (0, 2, 3, 1)
+
+
+def test_a_plan_is_stored_under_its_fingerprint(tmp_path: Path) -> None:
+    task, population = halt(), members(0.4, 0.1, 0.3, 0.2)
+    found = plan(task, population, tmp_path)
+    assert load_result(tmp_path / "halt", MatingPlan, fingerprint(task, population)) is not None
+    assert found.fingerprint == fingerprint(task, population)
+
+
+def test_the_failed_rank_last_and_are_never_parents(tmp_path: Path) -> None:
+    population = [
+        Failure("lost", member=0),
+        member(1, 0.01, status="diverged"),
+        member(2, NAN),
+        member(3, 0.9),
+        member(4, math.inf),
+        member(5, 0.8),
+        member(6, 0.0, key="another"),
+    ]
+    for selection in ("truncation", "tournament", "proportional"):
+        task = halt(members=7, selection=OperatorSpec(selection))
+        found = plan(task, population, tmp_path / selection)
+        assert found.order == (5, 3, 0, 1, 2, 4, 6)
+        assert {parent for child in found.children for parent in child.members} == {3, 5}
+        assert [label == -1 for label in found.species] == [
+            number not in (3, 5) for number in range(7)
+        ]
+
+
+@pytest.mark.parametrize(
+    "population",
+    [
+        [Failure("lost")] * 4,
+        [member(0, 0.1), *[Failure("lost")] * 3],
+        [member(0, 0.1), member(1, NAN), member(2, 0.2, status="diverged"), Failure("lost")],
+    ],
+)
+def test_too_few_survivors_are_told_plainly(population: list[Any], tmp_path: Path) -> None:
+    finite = sum(isinstance(found, TrainResult) and found.member == 0 for found in population)
+    with pytest.raises(
+        TooFewSurvivors,
+        match=f"the halt after epoch 3 needs 2 members with a finite val_loss, {finite} of 4 have",
+    ):
+        plan(halt(), population, tmp_path)
+    assert load_result(tmp_path / "halt", MatingPlan, fingerprint(halt(), population)) is None
+    assert "TooFewSurvivors" in (tmp_path / "halt" / "error.txt").read_text()
+
+
+def test_as_many_survivors_as_parents_are_enough(tmp_path: Path) -> None:
+    found = plan(halt(), [member(0, 0.1), Failure("a"), member(2, 0.2), Failure("b")], tmp_path)
+    assert len(found.children) == 4
+
+
+def test_a_population_of_one(tmp_path: Path) -> None:
+    found = plan(halt(members=1, parents=1), members(0.5), tmp_path)
+    assert (found.order, found.children[0].members) == ((0,), (0,))
+
+
+def test_pairs_share_the_children_out(tmp_path: Path) -> None:
+    task = halt(mating="pairs", parents=3, members=5)
+    found = plan(task, members(0.5, 0.1, 0.2, 0.3, 0.4), tmp_path)
+    assert [child.members for child in found.children] == [(1, 2), (1, 3), (2, 3), (1, 2), (1, 3)]
+    assert [child.merge for child in found.children] == [0, 1, 2, 0, 1]
+
+
+def test_the_first_child_of_a_merge_may_stay_the_merge(tmp_path: Path) -> None:
+    population = members(0.4, 0.1, 0.3, 0.2)
+    all_in_one = plan(halt(spare_first=True), population, tmp_path / "all")
+    assert [child.mutate for child in all_in_one.children] == [False, True, True, True]
+    pairs = plan(halt(spare_first=True, mating="pairs", parents=3), population, tmp_path / "pairs")
+    assert [child.mutate for child in pairs.children] == [False, False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "donors"),
+    [
+        ("fresh", [[], [], [], []]),
+        ("inherit", [[1], [1], [1], [1]]),
+        ("average", [[1, 3], [1, 3], [1, 3], [1, 3]]),
+        ("own", [[0], [1], [], [3]]),
+    ],
+)
+def test_where_a_childs_optimiser_state_comes_from(
+    optimizer: Any, donors: list[list[int]], tmp_path: Path
+) -> None:
+    population = [member(0, 0.4), member(1, 0.1), Failure("lost"), member(3, 0.2)]
+    found = plan(halt(optimizer=optimizer), population, tmp_path)
+    assert [[ref.path for ref in child.optimizer] for child in found.children] == [
+        [f"member-{number}" for number in numbers] for numbers in donors
+    ]
+
+
+def test_choices_by_chance_have_an_address_and_are_common_to_the_arms(tmp_path: Path) -> None:
+    population = members(*[0.1 + number / 1000 for number in range(40)])
+    chance = halt(members=40, parents=5, selection=OperatorSpec("tournament", {"size": 3}))
+
+    def parents(task: MateTask) -> tuple[int, ...]:
+        return plan(task, population, tmp_path).children[0].members
+
+    first = parents(chance)
+    other_arm = replace(chance, folder="arm/halt", crossover=CrossoverSpec("random"))
+    assert parents(other_arm) == first
+    others = [replace(chance, **change) for change in ({"seed": 1}, {"trial": 1}, {"epoch": 4})]
+    assert all(parents(other) != first for other in others)
+
+
+def test_an_unknown_selection_is_the_users_error(tmp_path: Path) -> None:
+    task = halt(selection=OperatorSpec("truncatoin"))
+    with pytest.raises(UserError, match="did you mean truncation"):
+        plan(task, members(0.4, 0.1, 0.3, 0.2), tmp_path)
+
+
+def test_the_fitness_of_the_failed_is_no_number() -> None:
+    assert fitness_of(member(0, 0.5), "val_loss") == 0.5
+    for failed in (Failure("x"), member(0, 0.5, status="diverged"), member(0, 0.5, key="other")):
+        assert math.isnan(fitness_of(failed, "val_loss"))

@@ -1,0 +1,110 @@
+"""The champion's papers say what it is and where it comes from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apps.files import sha256_file
+from apps.messages import HarvestResult
+from tests.workflow.support import TINY, changed, copied, drive, load, read_tables
+from workflow.champion import pedigree
+from workflow.experiment import Champion, Outcomes
+from workflow.run_dir import RunDir
+
+
+def champion_of(outcomes: Outcomes, arm: str, trial: int = 0) -> Champion:
+    result = outcomes.by_key[outcomes.graphs[trial].harvests[arm]]
+    assert isinstance(result, HarvestResult)
+    return Champion(trial, arm, result)
+
+
+@pytest.fixture(scope="module")
+def outcomes(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
+    folder = tmp_path_factory.mktemp("champion")
+    return drive(load(folder / "file"), copied(finished, folder)).outcomes
+
+
+def test_the_champion_is_the_best_of_all(outcomes: Outcomes, finished: Path) -> None:
+    champion = outcomes.champion
+    assert champion is not None
+    trials = read_tables(finished)["trials"]
+    best = trials.loc[trials["fitness"].idxmin()]
+    assert (champion.trial, champion.arm) == (best["trial"], best["arm"])
+    assert champion.result.fitness == best["fitness"]
+
+
+def test_the_card_agrees_with_table_and_file(finished: Path) -> None:
+    folder = RunDir(finished).champion
+    card = json.loads((folder / "card.json").read_text())
+    trials = read_tables(finished)["trials"]
+    best = trials.loc[trials["fitness"].idxmin()]
+    assert (card["trial"], card["arm"]) == (best["trial"], best["arm"])
+    assert card["chosen_by"] == "val_loss"
+    for name, value in card["metrics"].items():
+        assert value == best[name], name
+    file = finished / card["file"]
+    assert file == folder / "champion.keras"
+    assert sha256_file(file) == card["sha256"]
+    assert card["metrics_of_the_file"]["test_accuracy"] == pytest.approx(best["test_accuracy"])
+    assert card["seed"] == TINY["seed"]
+    assert card["training"]["epochs"] == TINY["training"]["epochs"]
+    assert card["network"]["params"] == TINY["network"]["params"]
+
+
+def test_the_stored_pedigree_is_the_champions(finished: Path, outcomes: Outcomes) -> None:
+    assert outcomes.champion is not None
+    stored = json.loads((RunDir(finished).champion / "pedigree.json").read_text())
+    made: Any = json.loads(json.dumps(pedigree(outcomes, outcomes.champion)))
+    assert stored == made
+
+
+@pytest.mark.parametrize("arm", [arm["name"] for arm in TINY["arms"]])
+def test_a_pedigree_is_complete(arm: str, outcomes: Outcomes) -> None:
+    line = pedigree(outcomes, champion_of(outcomes, arm))
+    by_name = {entry["network"]: entry for entry in line["ancestors"]}
+    assert len(by_name) == len(line["ancestors"])
+    assert (line["seed"], line["trial"], line["arm"]) == (TINY["seed"], 0, arm)
+    needed = set(line["champion"])
+    for entry in line["ancestors"]:
+        parents = entry["parents"]
+        needed |= set(parents)
+        if entry["start"]["kind"] == "fresh":
+            assert parents == []
+            assert entry["epochs"][0] == 1
+        else:
+            assert {by_name[parent]["epochs"][1] for parent in parents} == {entry["epochs"][0] - 1}
+    assert needed == set(by_name)
+    assert {by_name[name]["epochs"][1] for name in line["champion"]} == {4}
+    ends = [entry["epochs"] for entry in line["ancestors"]]
+    assert ends == sorted(ends)
+
+
+def test_a_pedigree_names_operators_and_parents(outcomes: Outcomes, finished: Path) -> None:
+    line = pedigree(outcomes, champion_of(outcomes, "twice"))
+    children = [entry for entry in line["ancestors"] if entry["start"]["kind"] == "offspring"]
+    matings = read_tables(finished)["matings"]
+    matings = matings[(matings["trial"] == 0) & (matings["arm"] == "twice")]
+    # Two of the first halt's children became parents of the champion.
+    assert [entry["epochs"] for entry in children] == [[2, 3], [2, 3], [4, 4]]
+    for entry in children:
+        assert entry["start"]["crossover"] == {"name": "random"}
+        assert entry["start"]["mutation"] == {"name": "gaussian", "scale": 0.05}
+        assert entry["start"]["optimizer"] == "fresh"
+        (mating,) = matings[
+            (matings["child"] == entry["member"]) & (matings["epoch"] == entry["epochs"][0] - 1)
+        ].to_dict("records")
+        named = [name.rsplit("-", 1)[1] for name in entry["parents"]]
+        assert [int(member) for member in named] == [int(m) for m in mating["parents"].split()]
+
+
+def test_a_champion_of_several_has_all_of_them(tmp_path: Path) -> None:
+    table = changed(trials=1, arms=[{"name": "control", "harvest": "mean"}])
+    ran = drive(load(tmp_path, **table), tmp_path / "run")
+    champion = champion_of(ran.outcomes, "control")
+    line = pedigree(ran.outcomes, champion)
+    assert len(line["champion"]) == len(champion.result.members)
+    assert len(line["ancestors"]) == len(champion.result.members)

@@ -1,0 +1,446 @@
+"""The command: one line for bad input, continuing, starting afresh, and what it prints."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import workflow.cli
+from apps import fashion_mnist
+from apps.files import sha256_file
+from apps.messages import Failure
+from tests.workflow.conftest import Heterosis
+from tests.workflow.support import (
+    HETEROSIS,
+    TINY,
+    assert_same,
+    changed,
+    copied,
+    events,
+    last_start,
+    read_tables,
+    unactivated_path,
+    write,
+)
+from workflow.lock import only_driver
+from workflow.run_dir import RunDir
+
+ROOT = Path(__file__).parents[2]
+SAMPLE = Path(fashion_mnist.__file__).parent / "data" / "fashion-mnist-sample"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else b""
+        for path in folder.rglob("*")
+    }
+
+
+# ----------------------------------------------------------------------------------- bad input
+Prepare = Callable[[Path, Path], list[str | Path]]
+
+
+def misspelt(folder: Path, tiny: Path) -> list[str | Path]:
+    return ["run", write(folder / "file", changed(trails=3))]
+
+
+def nowhere(folder: Path, tiny: Path) -> list[str | Path]:
+    return ["run", "quik"]
+
+
+def bad_setting(folder: Path, tiny: Path) -> list[str | Path]:
+    return ["run", tiny, "--set", "trails=3"]
+
+
+def missing_plugin(folder: Path, tiny: Path) -> list[str | Path]:
+    return ["run", tiny, "--set", "network.builder=nowhere:build"]
+
+
+def too_much_held_out(folder: Path, tiny: Path) -> list[str | Path]:
+    return ["run", tiny, "--set", "data.validation=100000"]
+
+
+def truncated_data(folder: Path, tiny: Path) -> list[str | Path]:
+    data = Path(shutil.copytree(SAMPLE, folder / "data"))
+    file = data / "train-images-idx3-ubyte.gz"
+    file.write_bytes(file.read_bytes()[:1000])
+    return ["run", "quick", "--set", f"data.folder={data}"]
+
+
+def other_data(folder: Path, tiny: Path) -> list[str | Path]:
+    data = Path(shutil.copytree(SAMPLE, folder / "data"))
+    return ["run", "quick", "--set", f"data.folder={data}"]
+
+
+def unknown_site(folder: Path, tiny: Path) -> list[str | Path]:
+    return ["run", tiny, "--site", "local_thread"]
+
+
+def missing_site(folder: Path, tiny: Path) -> list[str | Path]:
+    return ["run", tiny, "--site", folder / "nowhere.py"]
+
+
+def site(folder: Path, source: str) -> Path:
+    (folder / "own.py").write_text(source)
+    return folder / "own.py"
+
+
+def empty_site(folder: Path, tiny: Path) -> list[str | Path]:
+    return ["run", tiny, "--site", site(folder, "x = 1\n")]
+
+
+def broken_site(folder: Path, tiny: Path) -> list[str | Path]:
+    return ["run", tiny, "--site", site(folder, "import nowhere\n")]
+
+
+def raising_site(folder: Path, tiny: Path) -> list[str | Path]:
+    source = "def make_config(options):\n    raise OSError('no queue')\n"
+    return ["run", tiny, "--site", site(folder, source)]
+
+
+def wrong_site(folder: Path, tiny: Path) -> list[str | Path]:
+    return ["run", tiny, "--site", site(folder, "def make_config(options):\n    return 5\n")]
+
+
+def unwritable_runs(folder: Path, tiny: Path) -> list[str | Path]:
+    (folder / "file").write_text("not a folder")
+    return ["run", tiny, "--runs", folder / "file"]
+
+
+def unwritable_run(folder: Path, tiny: Path) -> list[str | Path]:
+    """The lock cannot be written: as in a folder of somebody else, which root cannot have."""
+    RunDir(folder / "runs" / "tiny").lock.mkdir(parents=True)
+    return ["run", tiny]
+
+
+def run_that_is_a_file(folder: Path, tiny: Path) -> list[str | Path]:
+    (folder / "runs").mkdir()
+    (folder / "runs" / "tiny").write_text("not a folder")
+    return ["run", tiny, "--fresh"]
+
+
+BAD: list[tuple[Prepare, list[str]]] = [
+    (misspelt, ["'trails'", "did you mean 'trials'?"]),
+    (nowhere, ["'quik'", "did you mean 'quick'?", "smoke"]),
+    (bad_setting, ["'trails'"]),
+    (missing_plugin, ["nowhere:build", "no module 'nowhere'"]),
+    (too_much_held_out, ["data.validation", "100,000"]),
+    (truncated_data, ["train-images-idx3-ubyte.gz"]),
+    (other_data, ["SHA-256"]),
+    (unknown_site, ["'local_thread'", "did you mean 'local_threads'?", "PATH.py"]),
+    (missing_site, ["nowhere.py", "no such file"]),
+    (empty_site, ["own.py", "make_config(options)", "parsl.Config"]),
+    (broken_site, ["own.py", "ModuleNotFoundError", "nowhere"]),
+    (raising_site, ["own.py", "make_config raised OSError: no queue"]),
+    (wrong_site, ["own.py", "int", "parsl.Config"]),
+    (unwritable_runs, ["cannot be written", "Not a directory", "--runs"]),
+    (unwritable_run, ["driver.lock", "cannot be written", "--runs"]),
+    (run_that_is_a_file, ["cannot be written"]),
+]
+
+
+@pytest.mark.parametrize(("prepare", "told"), BAD, ids=[prepare.__name__ for prepare, _ in BAD])
+def test_bad_input_is_one_line_and_code_2_and_nothing_is_computed(
+    prepare: Prepare,
+    told: list[str],
+    tmp_path: Path,
+    tiny_file: Path,
+    heterosis: Heterosis,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HETEROSIS_DATA", str(tmp_path / "cache"))
+    arguments = prepare(tmp_path, tiny_file)
+    before = contents(tmp_path)
+    ended = heterosis(*arguments)
+    assert ended.code == 2
+    assert ended.out == ""
+    (line,) = ended.err.splitlines()
+    assert line.startswith("error: ")
+    assert all(part in line for part in told), line
+    after = contents(tmp_path)
+    assert {name: after.get(name) for name in before} == before
+    assert not list(tmp_path.rglob("result.json"))
+
+
+def test_a_run_of_another_experiment_is_left_alone(
+    finished: Path, tiny_file: Path, heterosis: Heterosis
+) -> None:
+    before = contents(finished)
+    ended = heterosis(
+        "run", tiny_file, "--runs", finished.parent, "--set", "training.epochs=8",
+        "--set", "arms.mean.parents=1", "--set", "network.params.units=5",
+    )  # fmt: skip
+    assert ended.code == 2
+    (line,) = ended.err.splitlines()
+    assert f"{finished} belongs to another experiment" in line
+    assert "training.epochs (there 4, here 8)" in line
+    assert "arms.mean.halts.0.parents (there 2, here 1)" in line
+    assert "network.params.units (there 4, here 5)" in line
+    assert "--name" in line
+    assert "--fresh" in line
+    assert contents(finished) == before
+
+
+def test_a_run_with_a_changed_plugin_is_another_one(tmp_path: Path, heterosis: Heterosis) -> None:
+    table = changed(trials=1, arms=[{"name": "control"}], network={"builder": "own_net:build"})
+    file = write(tmp_path, table)
+    plugin = tmp_path / "own_net.py"
+    plugin.write_text("def build(units=4):\n    raise ValueError('not today')\n")
+    assert heterosis("run", file, "--runs", tmp_path / "runs").code == 1
+    plugin.write_text("def build(units=5):\n    raise ValueError('not today')\n")
+    ended = heterosis("run", file, "--runs", tmp_path / "runs")
+    assert ended.code == 2
+    assert "network.digest" in ended.err
+
+
+def test_a_damaged_experiment_file_in_the_run_is_told(
+    finished: Path, tiny_file: Path, tmp_path: Path, heterosis: Heterosis
+) -> None:
+    root = copied(finished, tmp_path)
+    stored = RunDir(root).experiment_toml
+    stored.write_bytes(stored.read_bytes()[:100] + b"[")
+    ended = heterosis("run", tiny_file, "--runs", tmp_path)
+    assert ended.code == 2
+    (line,) = ended.err.splitlines()
+    assert str(stored) in line
+
+
+def test_a_second_driver_is_refused_and_told_of_the_first(
+    finished: Path, tiny_file: Path, tmp_path: Path, heterosis: Heterosis
+) -> None:
+    root = copied(finished, tmp_path)
+    with only_driver(RunDir(root).lock):
+        before = contents(root)
+        for options in ([], ["--fresh"]):
+            ended = heterosis("run", tiny_file, "--runs", tmp_path, *options)
+            assert ended.code == 2
+            (line,) = ended.err.splitlines()
+            assert re.search(rf"host {re.escape(socket.gethostname())}, process \d+, since", line)
+        assert contents(root) == before
+        RunDir(root).events_jsonl.write_bytes(b"")
+        assert f"running (host {socket.gethostname()}" in heterosis("status", root).out
+
+
+def test_the_command_in_a_process_of_its_own_shows_no_traceback(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [HETEROSIS, "run", "quick", "--set", "trails=3"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env={"PATH": unactivated_path()},
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interpreter_without_the_packages_is_told_so() -> None:
+    """Without site-packages Python finds the checkout and nothing that it needs."""
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", "workflow", "run", "quick"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env={},
+    )
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"error: {sys.executable} lacks ")
+    assert "make install" in line
+
+
+def test_debug_shows_the_traceback(
+    heterosis: Heterosis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(workflow.cli.UserError, match="quik"):
+        heterosis("--debug", "run", "quik")
+
+
+# ---------------------------------------------------------------------------------- continuing
+def test_the_same_command_again_reuses_everything(
+    finished: Path, tiny_file: Path, tmp_path: Path, heterosis: Heterosis
+) -> None:
+    root = copied(finished, tmp_path)
+    for path in (RunDir(root).tables, RunDir(root).report):
+        shutil.rmtree(path)
+    ended = heterosis("run", tiny_file, "--runs", tmp_path)
+    assert (ended.code, ended.err) == (0, "")
+    assert all(event["reused"] for event in last_start(events(root)))
+    assert_same(read_tables(root), read_tables(finished))
+    lines = ended.out.splitlines()
+    assert f"champion: {root}/champion/champion.keras" in lines
+    assert f"report: {root}/report/index.html" in lines
+    assert RunDir(root).report_html.is_file()
+    for arm in TINY["arms"]:
+        assert any(line.split()[:2] == [arm["name"], "2"] for line in lines), arm
+
+
+def test_quiet_is_one_line_of_progress(
+    finished: Path, tiny_file: Path, tmp_path: Path, heterosis: Heterosis
+) -> None:
+    copied(finished, tmp_path)
+    ended = heterosis("run", tiny_file, "--runs", tmp_path, "--quiet")
+    assert ended.code == 0
+    assert len([line for line in ended.out.splitlines() if line.startswith("trials ")]) == 1
+
+
+def test_a_lost_champion_file_is_written_again(
+    finished: Path, tiny_file: Path, tmp_path: Path, heterosis: Heterosis
+) -> None:
+    root = copied(finished, tmp_path)
+    file = RunDir(root).champion / "champion.keras"
+    file.write_bytes(file.read_bytes()[:100])
+    assert heterosis("run", tiny_file, "--runs", tmp_path).code == 0
+    card = json.loads((RunDir(root).champion / "card.json").read_text())
+    assert card["sha256"] == sha256_file(file)
+    assert all(event["reused"] for event in last_start(events(root)))
+
+
+def test_fresh_moves_the_older_run_aside(
+    finished: Path, tmp_path: Path, heterosis: Heterosis
+) -> None:
+    root = copied(finished, tmp_path)
+    (tmp_path / "tiny.1").mkdir()
+    file = write(tmp_path, changed(trials=1, arms=[{"name": "control"}]))
+    ended = heterosis("run", file, "--runs", tmp_path, "--fresh")
+    assert ended.code == 0
+    assert f"the older run is now {tmp_path}/tiny.2" in ended.out
+    assert_same(read_tables(tmp_path / "tiny.2"), read_tables(finished))
+    assert not any(event["reused"] for event in last_start(events(root)))
+
+
+def test_fresh_with_bad_input_moves_nothing(
+    finished: Path, tiny_file: Path, tmp_path: Path, heterosis: Heterosis
+) -> None:
+    copied(finished, tmp_path)
+    ended = heterosis("run", tiny_file, "--runs", tmp_path, "--fresh", "--site", "nowhere.py")
+    assert ended.code == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
+
+
+def test_a_run_may_have_a_name_of_its_own(
+    finished: Path, tiny_file: Path, tmp_path: Path, heterosis: Heterosis
+) -> None:
+    shutil.copytree(finished, tmp_path / "other")
+    ended = heterosis("run", tiny_file, "--runs", tmp_path, "--name", "other")
+    assert ended.code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["other"]
+
+
+def test_the_environment_of_a_run_is_recorded(finished: Path) -> None:
+    recorded = json.loads(RunDir(finished).environment_json.read_text())
+    assert recorded["command"][:2] == ["heterosis", "run"]
+    assert recorded["site"] == "local_threads"
+    assert recorded["packages"]["parsl"] != "not installed"
+    assert recorded["cores"] >= 1
+
+
+# --------------------------------------------------------------------------------- other endings
+def test_a_champion_that_cannot_be_exported_ends_with_code_1(
+    finished: Path,
+    tiny_file: Path,
+    tmp_path: Path,
+    heterosis: Heterosis,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    root = copied(finished, tmp_path)
+    monkeypatch.setattr(workflow.cli, "export_champion", lambda *_: Failure("no space left"))
+    ended = heterosis("run", tiny_file, "--runs", tmp_path)
+    assert ended.code == 1
+    assert "the champion could not be exported: no space left" in ended.err
+    assert f"report: {root}/report/index.html" in ended.out
+
+
+@pytest.mark.parametrize("moment", ["run_experiment", "export_champion", "write_tables"])
+def test_ctrl_c_at_any_moment_says_how_to_continue(
+    moment: str,
+    finished: Path,
+    tiny_file: Path,
+    tmp_path: Path,
+    heterosis: Heterosis,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    copied(finished, tmp_path)
+
+    def press(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(workflow.cli, moment, press)
+    ended = heterosis("run", tiny_file, "--runs", tmp_path, "--quiet")
+    assert ended.code == 130
+    assert ended.err == ""
+    again = f"heterosis run {tiny_file} --runs {tmp_path} --quiet"
+    assert ended.out.splitlines()[-1].endswith(f"Continue with: {again}")
+
+
+def test_continuing_after_a_fresh_start_does_not_start_over(
+    finished: Path,
+    tiny_file: Path,
+    tmp_path: Path,
+    heterosis: Heterosis,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def press(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(workflow.cli, "run_experiment", press)
+    ended = heterosis("run", tiny_file, "--runs", tmp_path, "--fresh")
+    assert ended.code == 130
+    assert "--fresh" not in ended.out
+
+
+# ------------------------------------------------------------------------------- other commands
+def test_report_is_written_again(finished: Path, tmp_path: Path, heterosis: Heterosis) -> None:
+    root = copied(finished, tmp_path)
+    shutil.rmtree(RunDir(root).report)
+    ended = heterosis("report", root)
+    assert ended.code == 0
+    assert Path(ended.out.strip()) == RunDir(root).report_html
+    assert RunDir(root).report_html.is_file()
+
+
+def test_report_without_tables_is_refused(
+    finished: Path, tmp_path: Path, heterosis: Heterosis
+) -> None:
+    root = copied(finished, tmp_path)
+    shutil.rmtree(RunDir(root).tables)
+    ended = heterosis("report", root)
+    assert ended.code == 2
+    assert ended.err.startswith("error: ")
+
+
+def test_sites_lists_the_sites(heterosis: Heterosis) -> None:
+    ended = heterosis("sites")
+    assert ended.code == 0
+    assert "local_threads" in ended.out
+    assert "local_processes" in ended.out
+    assert "make_config(options)" in ended.out
+
+
+def test_data_says_where_the_sample_is(heterosis: Heterosis) -> None:
+    ended = heterosis("data", "fashion_mnist_sample")
+    assert ended.code == 0
+    assert str(SAMPLE) in ended.out
+
+
+@pytest.mark.parametrize("command", ["run", "plan", "status", "report", "sites", "data"])
+def test_help_teaches(command: str, heterosis: Heterosis) -> None:
+    assert command in heterosis("--help").out
+    ended = heterosis(command, "--help")
+    assert ended.code == 0
+    assert "Usage" in ended.out

@@ -1,0 +1,143 @@
+"""The tables say what happened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.workflow.conftest import Mishap
+from tests.workflow.support import TINY, Tables, copied, drive, load, read_tables
+from workflow.run_dir import RunDir
+from workflow.schema import METRICS, TABLES
+from workflow.tables import write_tables
+
+
+@pytest.fixture(scope="module")
+def tables(finished: Path) -> Tables:
+    return read_tables(finished)
+
+
+def test_ranks_follow_the_fitness_and_failures_come_last(tables: Tables, mishap: Mishap) -> None:
+    for members in (tables["members"], read_tables(mishap.root)["members"]):
+        for _, group in members.groupby(["trial", "arm", "segment"]):
+            assert sorted(group["rank"]) == list(range(TINY["population"]))
+            fitness = group.sort_values("rank")["fitness"]
+            finite = fitness.dropna()
+            assert finite.is_monotonic_increasing
+            assert fitness.isna().tolist() == [False] * len(finite) + [True] * (3 - len(finite))
+
+
+def test_the_fitness_is_the_metric_that_chooses(tables: Tables) -> None:
+    for name in ("members", "trials"):
+        assert (tables[name]["fitness"] == tables[name]["val_loss"]).all()
+
+
+def test_a_champion_is_the_best_of_the_last_segment(tables: Tables) -> None:
+    members = tables["members"]
+    for trial in tables["trials"].to_dict("records"):
+        of = members[(members["trial"] == trial["trial"]) & (members["arm"] == trial["arm"])]
+        last = of[of["segment"] == of["segment"].max()].set_index("rank")
+        assert int(trial["members"]) == last.loc[0, "member"]
+        assert trial["test_loss"] == last.loc[0, "test_loss"]
+        assert trial["champion"] == "best"
+
+
+def test_every_arm_spends_the_same(tables: Tables) -> None:
+    spent = TINY["population"] * TINY["training"]["epochs"]
+    assert set(tables["trials"]["network_epochs"]) == {spent}
+
+
+def test_rows_of_a_shared_segment_share_its_folder(tables: Tables) -> None:
+    members = tables["members"]
+    first = members[(members["segment"] == 0) & (members["trial"] == 0)]
+    assert set(first["arm"]) == {arm["name"] for arm in TINY["arms"]}
+    assert set(first["folder"]) == {f"trial-000/segment-0/member-{m:02d}" for m in range(3)}
+    same = first.groupby("member")[["train_loss", "started_unix_s"]].nunique()
+    assert (same == 1).all(axis=None)
+
+
+def test_segments_follow_each_other(tables: Tables) -> None:
+    for _, group in tables["members"].groupby(["trial", "arm", "member"]):
+        path = group.sort_values("segment")
+        assert path["segment"].tolist() == list(range(len(path)))
+        assert path["first_epoch"].iloc[0] == 1
+        assert path["last_epoch"].iloc[-1] == TINY["training"]["epochs"]
+        assert (path["first_epoch"].iloc[1:].to_numpy() == path["last_epoch"][:-1] + 1).all()
+
+
+def test_epochs_end_in_what_the_members_show(tables: Tables) -> None:
+    keys = ["trial", "arm", "segment", "member"]
+    last = tables["epochs"].sort_values("epoch").groupby(keys).last()
+    shown = tables["members"].set_index(keys)
+    pd.testing.assert_frame_equal(
+        last[[*METRICS]].sort_index(), shown[[*METRICS]].sort_index(), check_exact=True
+    )
+
+
+def test_starts_and_parents_agree_with_the_matings(tables: Tables) -> None:
+    members, matings = tables["members"], tables["matings"]
+    assert set(members[members["segment"] == 0]["start"]) == {"fresh"}
+    assert set(members[members["start"] == "fresh"]["parents"]) == {""}
+    for start in ("continue", "restart"):
+        of = members[members["start"] == start]
+        assert len(of)
+        assert (of["parents"] == of["member"].astype(str)).all()
+    children = members[members["start"] == "offspring"]
+    assert len(children) == len(matings)
+    keys = ["trial", "arm", "epoch", "child"]
+    by_mating = matings.set_index(keys)
+    for child in children.to_dict("records"):
+        mating = by_mating.loc[
+            (child["trial"], child["arm"], child["first_epoch"] - 1, child["member"])
+        ]
+        assert mating["parents"] == child["parents"]
+        assert mating["child_val_loss"] == child["start_val_loss"]
+        assert len(mating["parents"].split()) == 2
+
+
+def test_parents_are_the_best_before_the_halt(tables: Tables) -> None:
+    members = tables["members"]
+    for mating in tables["matings"].to_dict("records"):
+        halted = members[
+            (members["trial"] == mating["trial"])
+            & (members["arm"] == mating["arm"])
+            & (members["last_epoch"] == mating["epoch"])
+        ].set_index("rank")
+        best = [halted.loc[rank, "member"] for rank in (0, 1)]
+        assert mating["parents"].split() == [str(member) for member in best]
+        assert mating["parents_fitness"] == pytest.approx(
+            (halted.loc[0, "fitness"] + halted.loc[1, "fitness"]) / 2, rel=1e-12
+        )
+
+
+def test_matings_are_measured_where_it_was_asked_for(tables: Tables) -> None:
+    matings = tables["matings"].set_index("arm")
+    assert matings.loc["mean", "distance_raw"].gt(0).all()
+    assert matings.loc["random", "distance_raw"].isna().all()
+
+
+def test_species_partition_the_population(tables: Tables, mishap: Mishap) -> None:
+    for species, failed in ((tables["species"], 0), (read_tables(mishap.root)["species"], 1)):
+        sizes = set()
+        for _, group in species.groupby(["trial", "arm", "halt"]):
+            labelled = [member for members in group["members"] for member in members.split()]
+            assert len(labelled) == len(set(labelled)) == group["size"].sum()
+            assert group["offspring"].sum() == TINY["population"]
+            sizes.add(int(group["size"].sum()))
+        assert min(sizes) == TINY["population"] - failed
+
+
+def test_tables_are_written_whole_and_anew(finished: Path, tmp_path: Path) -> None:
+    root = copied(finished, tmp_path)
+    run_dir = RunDir(root)
+    for name in TABLES:
+        run_dir.table(name).write_text("cut short")
+    ran = drive(load(tmp_path / "file"), root)
+    returned = write_tables(ran.outcomes, run_dir)
+    for name, stored in read_tables(root).items():
+        pd.testing.assert_frame_equal(stored, returned[name], check_exact=True)
+    assert sorted(path.name for path in run_dir.tables.iterdir()) == sorted(
+        f"{name}.parquet" for name in TABLES
+    )
