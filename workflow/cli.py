@@ -325,11 +325,12 @@ def _conclude(outcomes: Outcomes, exported: Any, run_dir: RunDir, console: Conso
 def _print_table(data: pd.DataFrame, console: Console) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for number, name in enumerate(data.columns):
-        table.add_column(name, justify="right" if number else "left")
+        table.add_column(name, justify="right" if number else "left", no_wrap=not number)
     for row in data.itertuples(index=False):
         table.add_row(*row)
     # Where the output goes to a file there is no width to fit into.
-    console.print(table, width=None if console.is_terminal else 200)
+    wide = console if console.is_terminal else Console(width=200)
+    wide.print(table)
 
 
 def _existing(path: Path) -> RunDir:
