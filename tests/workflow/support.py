@@ -239,7 +239,7 @@ def start(*arguments: str | Path, path: str | None = None, **options: Any) -> su
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PATH": path or unactivated_path(), "PYTHONWARNINGS": "default"},
+        env=os.environ | {"PATH": path or unactivated_path()},
         start_new_session=True,
         **options,
     )
