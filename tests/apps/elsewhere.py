@@ -1,4 +1,7 @@
-"""A worker of the tests in a process of its own: `python -m tests.apps.elsewhere ROOT < task`."""
+"""A worker of the tests in a process of its own: `python -m tests.apps.elsewhere ROOT < task`.
+
+It prints the intra-op threads it computed with, and the result.
+"""
 
 from __future__ import annotations
 
@@ -9,4 +12,8 @@ from apps.training import train_member
 
 if __name__ == "__main__":
     task = from_json(TrainTask, sys.stdin.buffer.read())
-    sys.stdout.buffer.write(to_json(train_member(task, Workplace(sys.argv[1]))))
+    result = train_member(task, Workplace(sys.argv[1]))
+    import tensorflow as tf
+
+    print(tf.config.threading.get_intra_op_parallelism_threads(), flush=True)
+    sys.stdout.buffer.write(to_json(result))

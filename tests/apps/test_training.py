@@ -132,23 +132,38 @@ def test_members_and_trials_differ(whole: TrainResult, place: Workplace) -> None
 
 
 # -------------------------------------------------------------------------- halting is invisible
-def test_halting_and_going_on_in_another_process_is_invisible(
-    whole: TrainResult, first: TrainResult, place: Workplace
-) -> None:
+@pytest.fixture(scope="module")
+def elsewhere(first: TrainResult, place: Workplace) -> subprocess.CompletedProcess[bytes]:
+    """The other two, in another process."""
     task = replace(TASK, first_epoch=2, start=Continue(first.checkpoint), folder="second")
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-m", "tests.apps.elsewhere", place.root],
         input=to_json(task),
         cwd=ROOT,
-        stdout=subprocess.PIPE,
+        capture_output=True,
         check=True,
     )
-    second = from_json(TrainResult, done.stdout)
+
+
+def test_halting_and_going_on_in_another_process_is_invisible(
+    whole: TrainResult,
+    first: TrainResult,
+    elsewhere: subprocess.CompletedProcess[bytes],
+    place: Workplace,
+) -> None:
+    second = from_json(TrainResult, elsewhere.stdout.split(b"\n", 1)[1])
     assert_same_bits(stored(second, place), stored(whole, place))
     assert second.checkpoint.sha256 == whole.checkpoint.sha256
     told = [(record.epoch, record.metrics) for record in (*first.epochs, *second.epochs)]
     assert told == [(record.epoch, record.metrics) for record in whole.epochs]
     assert second.final == whole.final
+
+
+def test_a_worker_is_quiet_and_computes_on_one_thread(
+    elsewhere: subprocess.CompletedProcess[bytes],
+) -> None:
+    assert elsewhere.stderr == b""
+    assert elsewhere.stdout.startswith(b"1\n")
 
 
 def test_halting_after_every_epoch_is_invisible(whole: TrainResult, place: Workplace) -> None:
