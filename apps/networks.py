@@ -212,6 +212,11 @@ def _build_twice(
     model = _build_once(keras, name, builder, arguments, seed)
     for _ in range(5):
         again = _build_once(keras, name, builder, arguments, seed)
+        if any(one is other for one in model.weights for other in again.weights):
+            raise UserError(
+                f"network builder {name!r} returned weights that it had returned before: make the "
+                "model and its layers anew within the function"
+            )
         if _same(model, again):
             return again
         model = again
@@ -222,8 +227,11 @@ def _build_twice(
 
 
 def _same(one: keras.Model, other: keras.Model) -> bool:
-    pairs = zip(one.weights, other.weights, strict=True)
-    return all(np.array_equal(a.numpy(), b.numpy(), equal_nan=True) for a, b in pairs)
+    left, right = ([weight.numpy() for weight in model.weights] for model in (one, other))
+    if len(left) != len(right):
+        return False
+    pairs = zip(left, right, strict=True)
+    return all(np.array_equal(a, b, equal_nan=True) for a, b in pairs)
 
 
 def _compile(keras: Any, model: keras.Model, training: TrainingSpec) -> None:

@@ -43,6 +43,10 @@ def dropout_before_normalization(input_shape: tuple[int, ...], classes: int) -> 
     )
 
 
+_depth = 0
+_made: Any = None
+
+
 # ------------------------------------------------------------------- what XLA does not compile
 def python_in_training(input_shape: tuple[int, ...], classes: int) -> Any:
     """`uncompiled`, with Python in its step."""
@@ -124,6 +128,24 @@ def random_each_time(input_shape: tuple[int, ...]) -> Any:
     return keras.Sequential(
         [layers.Input(input_shape), layers.Flatten(), layers.Dense(10, kernel_initializer=fresh)]
     )
+
+
+def random_depth(input_shape: tuple[int, ...]) -> Any:
+    """As `random_each_time`, in the number of its layers."""
+    import keras
+
+    global _depth
+    _depth += 1
+    layers = keras.layers
+    hidden = [layers.Dense(10) for _ in range(_depth)]
+    return keras.Sequential([layers.Input(input_shape), layers.Flatten(), *hidden])
+
+
+def same_again(input_shape: tuple[int, ...]) -> Any:
+    """Makes its model once, as a module may at its top level."""
+    global _made
+    _made = _made or uncompiled(input_shape, 10)
+    return _made
 
 
 def bfloat16(input_shape: tuple[int, ...]) -> Any:

@@ -109,22 +109,36 @@ def test_building_leaves_pythons_generator_as_it_was() -> None:
 
 
 def test_threads_build_the_same_networks_at_the_same_time() -> None:
-    alone = [weights(RICH, seed) for seed in range(4)]
-    together: dict[int, Any] = {}
-    threads = [
-        threading.Thread(target=lambda seed=seed: together.update({seed: weights(RICH, seed)}))
-        for seed in range(4)
-    ]
+    alone = {seed: weights(RICH, seed) for seed in (1, 2)}
+    together = threading.Barrier(2)
+    wrong: list[Any] = []
+
+    def build_often(seed: int) -> None:
+        together.wait()
+        for _ in range(6):
+            try:
+                if not same(weights(RICH, seed), alone[seed]):
+                    wrong.append(seed)
+            except UserError as error:
+                wrong.append(error)
+
+    threads = [threading.Thread(target=build_often, args=(seed,)) for seed in (1, 2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert all(same(together[seed], alone[seed]) for seed in range(4))
+    assert wrong == []
 
 
-def test_a_builder_that_is_not_reproducible_is_refused() -> None:
+@pytest.mark.parametrize("name", ["random_each_time", "random_depth"])
+def test_a_builder_that_is_not_reproducible_is_refused(name: str) -> None:
     with pytest.raises(UserError, match="gives other initial weights each time for one seed"):
-        made("random_each_time")
+        made(name)
+
+
+def test_a_builder_that_returns_one_model_for_all_members_is_refused() -> None:
+    with pytest.raises(UserError, match="make the model and its layers anew within the function"):
+        made("same_again")
 
 
 # --------------------------------------------------------------------------------------- names
