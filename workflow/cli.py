@@ -202,7 +202,7 @@ def data(
 def main() -> None:
     """Run the command; errors meant for the user become one line and exit code 2."""
     # A driver under Slurm is ended with SIGTERM: stop as for Ctrl-C.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, _interrupt)
     debug = "--debug" in sys.argv
     try:
         app()
@@ -210,6 +210,11 @@ def main() -> None:
         _fail(error, 2, debug)
     except (HeterosisError, OSError) as error:
         _fail(error, 1, debug)
+
+
+def _interrupt(*_: object) -> None:
+    # Not by raising SIGINT: a shell's background job ignores that.
+    raise KeyboardInterrupt
 
 
 def _fail(error: Exception, code: int, debug: bool) -> None:
