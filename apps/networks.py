@@ -180,6 +180,8 @@ def _build_once(
     keras: Any, name: str, builder: Callable[..., Any], arguments: Params, seed: int
 ) -> keras.Model:
     keras.utils.set_random_seed(seed)
+    # A policy that one builder sets would hold for whatever this thread builds next.
+    keras.config.set_dtype_policy(keras.config.floatx())
     try:
         with _own_seeds(seed):
             model = builder(**arguments)
@@ -187,6 +189,8 @@ def _build_once(
         raise UserError(
             f"network builder {name!r} raised {type(error).__name__}: {error}"
         ) from error
+    finally:
+        keras.config.set_dtype_policy(keras.config.floatx())
     if not isinstance(model, keras.Model):
         raise UserError(
             f"network builder {name!r} must return a keras.Model, it returned {type(model)}"

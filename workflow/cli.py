@@ -39,7 +39,15 @@ from workflow.environment import describe as describe_environment
 from workflow.experiment import Outcomes, export_champion, run_experiment
 from workflow.lock import driver_at_work, only_driver
 from workflow.plan import describe_plan
-from workflow.progress import Display, Journal, LiveDisplay, PlainDisplay, draw, read_tally
+from workflow.progress import (
+    Display,
+    Journal,
+    LiveDisplay,
+    PlainDisplay,
+    Tally,
+    draw,
+    read_tally,
+)
 from workflow.run_dir import RunDir
 from workflow.tables import write_tables
 
@@ -157,9 +165,8 @@ def plan(
 def status(run: RunFolder) -> None:
     """Show where a run stands: running, stopped or finished."""
     run_dir = _existing(run)
-    try:
-        tally = read_tally(run_dir.events_jsonl)
-    except FileNotFoundError:
+    tally = read_tally(run_dir.events_jsonl) if run_dir.events_jsonl.exists() else Tally()
+    if not tally.total:
         print(f"nothing was submitted yet; {_liveness(run_dir)}")
         return
     Console().print(draw(tally))
@@ -194,7 +201,7 @@ def data(
     folder: Annotated[str | None, typer.Option(help="look here and nowhere else")] = None,
 ) -> None:
     """Say where the data are, or fetch them."""
-    spec = DataSpec(name=name, folder=folder)
+    spec = DataSpec(name=name, folder=folder, validation=0)
     prepare(spec)
     print(describe_data(spec))
 

@@ -84,6 +84,14 @@ def eager(input_shape: tuple[int, ...], classes: int) -> Any:
     return model
 
 
+def mixed_precision(input_shape: tuple[int, ...], classes: int) -> Any:
+    """Computes in bfloat16, by a setting that Keras keeps for the thread."""
+    import keras
+
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    return uncompiled(input_shape, classes)
+
+
 # -------------------------------------------------------------------------- names of the arrays
 def many_layers() -> Any:
     """Nested, wrapped, and named by Keras, by the user, or by the user as Keras would."""

@@ -141,6 +141,20 @@ def test_a_builder_that_returns_one_model_for_all_members_is_refused() -> None:
         made("same_again")
 
 
+def test_the_precision_of_one_builder_is_not_the_next_ones() -> None:
+    def precision(model: Any) -> tuple[str, str]:
+        return model.layers[-1].compute_dtype, model.layers[-1].variable_dtype
+
+    for _ in range(2):
+        assert precision(made("mixed_precision")) == ("bfloat16", "float32")
+        assert precision(made("uncompiled")) == ("float32", "float32")
+    load_keras().config.set_dtype_policy("mixed_bfloat16")  # as a module may that is imported
+    try:
+        assert precision(made("uncompiled")) == ("float32", "float32")
+    finally:
+        load_keras().config.set_dtype_policy("float32")
+
+
 # --------------------------------------------------------------------------------------- names
 def test_names_do_not_depend_on_what_was_built_before() -> None:
     first = list(weights("many_layers"))

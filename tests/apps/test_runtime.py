@@ -26,10 +26,14 @@ def test_keras_is_loaded_once_for_all_threads() -> None:
 def test_what_a_library_says_while_loading_is_heard_only_when_it_fails(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    with runtime._silent_stderr():
-        os.write(2, b"a remark")
+    def load(remark: bytes, error: ImportError | None = None) -> None:
+        with runtime._silent_stderr():
+            os.write(2, remark)
+            if error:
+                raise error
+
+    load(b"a remark")
     os.write(2, b"heard ")
-    with pytest.raises(ImportError), runtime._silent_stderr():
-        os.write(2, b"the reason")
-        raise ImportError
+    with pytest.raises(ImportError, match="missing"):
+        load(b"the reason", ImportError("missing"))
     assert capfd.readouterr().err == "heard the reason"

@@ -188,7 +188,7 @@ def test_an_arm_that_halts_elsewhere_changes_no_number_of_the_others(
     def numbers(tables: dict[str, Any], table: str, columns: list[str]) -> Any:
         rows = tables[table]
         rows = rows[(rows["trial"] == 0) & rows["arm"].isin(names)]
-        return rows[["arm", *columns]].reset_index(drop=True)
+        return rows[["arm", *columns]].sort_values(["arm", *columns[:2]], ignore_index=True)
 
     for table, columns in (
         ("epochs", ["member", "epoch", *METRICS]),
