@@ -6,11 +6,21 @@ from parsl.config import Config
 from parsl.executors import HighThroughputExecutor
 from parsl.providers import LocalProvider
 
-from site_configs.options import SiteOptions, interpreter_first_on_path
+from site_configs.options import (
+    LocalSettings,
+    SiteOptions,
+    checked_settings,
+    interpreter_first_on_path,
+)
 
 
 def make_config(options: SiteOptions) -> Config:
-    """Return a configuration with one worker process a task, heard on 127.0.0.1 only."""
+    """Return a configuration with one worker process a task, heard on 127.0.0.1 only.
+
+    Raises:
+        UserError: an option is unknown or breaks a rule.
+    """
+    checked_settings("local_processes", LocalSettings, options.settings)
     path = interpreter_first_on_path()
     threads = options.threads
     return Config(

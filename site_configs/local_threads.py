@@ -5,11 +5,16 @@ from __future__ import annotations
 from parsl.config import Config
 from parsl.executors import ThreadPoolExecutor
 
-from site_configs.options import SiteOptions
+from site_configs.options import LocalSettings, SiteOptions, checked_settings
 
 
 def make_config(options: SiteOptions) -> Config:
-    """Return a configuration with one thread a task."""
+    """Return a configuration with one thread a task.
+
+    Raises:
+        UserError: an option is unknown or breaks a rule.
+    """
+    checked_settings("local_threads", LocalSettings, options.settings)
     return Config(
         executors=[ThreadPoolExecutor(label="threads", max_threads=options.workers_here)],
         run_dir=options.run_dir,

@@ -15,16 +15,8 @@ from apps.genetics.mutation import MUTATIONS, decayed
 from apps.genetics.selection import SELECTIONS
 from apps.genetics.speciation import SPECIATIONS
 from apps.messages import AverageSpec, CrossoverSpec, OperatorSpec, SpeciesSpec
-from workflow.settings import (
-    Epochs,
-    Name,
-    Operator,
-    OperatorField,
-    Strict,
-    check_keys,
-    check_operator,
-    named_table,
-)
+from apps.strict import Strict, check_keys
+from workflow.settings import Epochs, Name, Operator, OperatorField, check_operator, named_table
 
 Align = Literal["none", "weights", "activations"]
 

@@ -92,8 +92,12 @@ def _common(
 def run(
     experiment: ExperimentName,
     site: Annotated[
-        str, typer.Option(help="local_threads, local_processes, or PATH.py; see `heterosis sites`")
+        str, typer.Option(help="local_threads, slurm, PATH.toml, PATH.py, ...: `heterosis sites`")
     ] = "local_threads",
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--option", metavar="KEY=VALUE", help="an option of the site"),
+    ] = None,
     workers: Workers = None,
     settings: Settings = None,
     runs: Annotated[Path, typer.Option(help="folder of the run directories")] = Path("runs"),
@@ -120,10 +124,12 @@ def run(
     path = find_experiment(experiment)
     loaded = load_experiment(path, settings or [])
     run_dir = RunDir((runs / (name or loaded.name)).absolute())
-    place = Workplace(root=str(run_dir.root), search_path=str(path.resolve().parent))
+    where = find_site(site, options or [])
+    place = Workplace(
+        root=str(run_dir.root), search_path=str(path.resolve().parent), threads=where.threads
+    )
     prepare(loaded.data.spec, place.search_path)
-    options = SiteOptions(run_dir=str(run_dir.parsl), workers=workers, threads=place.threads)
-    config = find_site(site)(options)
+    config = where.config(run_dir.parsl, workers)
     if fresh:
         _move_aside(run_dir)
     _open_run(run_dir, loaded)

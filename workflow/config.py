@@ -22,8 +22,9 @@ from apps.messages import DataSpec, NetworkSpec, TrainingSpec
 from apps.networks import BUILDERS
 from apps.plugins import is_plugin, load_plugin, plugin_digest
 from apps.registries import check_settings, lookup
+from apps.strict import Strict
 from workflow.arms import Arm
-from workflow.settings import Name, Params, Strict
+from workflow.settings import Name, Params
 
 READY: Final = Path(__file__).parent / "experiments"
 """Folder of the ready experiments."""

@@ -29,14 +29,14 @@ def own(tmp_path: Path) -> Path:
 
 
 def test_a_ready_site_is_found_by_its_name() -> None:
-    assert find_site("local_threads") is local_threads.make_config
-    assert find_site("local_processes") is local_processes.make_config
+    assert find_site("local_threads").make_config is local_threads.make_config
+    assert find_site("local_processes").make_config is local_processes.make_config
     assert all(find_site(name) for name in SITES)
 
 
 def test_a_site_of_ones_own_is_found_by_its_path(own: Path) -> None:
     own.write_text(OWN)
-    config = find_site(str(own))(SiteOptions(run_dir="here", workers=3))
+    config = find_site(str(own)).config(Path("here"), 3)
     assert isinstance(config, parsl.Config)
     assert config.executors[0].max_threads == 3
     assert config.run_dir == "here"
@@ -63,15 +63,15 @@ def test_a_bad_file_is_told(source: str, told: str, own: Path) -> None:
     ("source", "told"),
     [
         ("def make_config(options): return None", "returned a NoneType"),
-        ("def make_config(options): return options.partition", "raised AttributeError"),
+        ("def make_config(options): return options.partitions", "raised AttributeError"),
         ("def make_config(): return None", "raised TypeError"),
     ],
 )
 def test_a_factory_that_fails_is_told(source: str, told: str, own: Path) -> None:
     own.write_text(source)
-    make_config = find_site(str(own))
+    site = find_site(str(own))
     with pytest.raises(UserError, match=told) as caught:
-        make_config(SiteOptions(run_dir="here"))
+        site.config(Path("here"), None)
     assert str(own) in str(caught.value)
 
 
@@ -106,3 +106,66 @@ def test_the_interpreters_own_programs_come_first(
     assert os.environ["PATH"] == first
     assert (path or os.defpath) in first or path == ""
     assert interpreter_first_on_path() == first
+
+
+def test_a_file_of_options_names_its_site(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('[site]\nname = "slurm"\nnodes = 2\ncores_per_node = 8\naddress = "::1"\n')
+    site = find_site(str(file), ["nodes=3", "partition=fast", "cores_per_task=2"])
+    assert site.settings == {
+        "nodes": 3,
+        "cores_per_node": 8,
+        "address": "::1",
+        "partition": "fast",
+        "cores_per_task": 2,
+    }
+    assert site.threads == 2
+    (executor,) = site.config(tmp_path / "parsl", None).executors
+    assert (executor.provider.nodes_per_block, executor.max_workers_per_node) == (3, 4)
+
+
+def test_a_file_of_options_may_name_a_factory_beside_it(tmp_path: Path, own: Path) -> None:
+    own.write_text(OWN.replace("options.workers", 'options.settings["threads_here"]'))
+    (tmp_path / "mine.toml").write_text(f'[site]\nname = "{own.name}"\nthreads_here = 5\n')
+    config = find_site(str(tmp_path / "mine.toml")).config(Path("here"), None)
+    assert config.executors[0].max_threads == 5
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("", "has one table"),
+        ("[site]", "has one table"),
+        ("site = 3", "has one table"),
+        ('[site]\nname = "slurm"\n[other]', "has one table"),
+        ("[site", "not TOML"),
+        ('[site]\nname = "slurmm"', "did you mean 'slurm'"),
+    ],
+)
+def test_a_bad_file_of_options_is_told(source: str, told: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(source)
+    with pytest.raises(UserError, match=told):
+        find_site(str(file))
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("key=5", 5),
+        ("key=true", True),
+        ("key=fast", "fast"),
+        ('key="5"', "5"),
+        ("key=a=b", "a=b"),
+        ("key=", ""),
+        ("key=1\nother=2", "1\nother=2"),
+    ],
+)
+def test_an_option_is_toml_or_plain_text(option: str, value: object) -> None:
+    assert find_site("slurm", [option]).settings == {"key": value}
+
+
+@pytest.mark.parametrize("option", ["", "key", "=5"])
+def test_an_option_without_key_or_value_is_refused(option: str) -> None:
+    with pytest.raises(UserError, match="key=value"):
+        find_site("slurm", [option])
