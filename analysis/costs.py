@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import pandas as pd
 
 from analysis.tables import arms_of
 
-EVERYTHING = "all arms"
+EVERYTHING: Final = "all arms"
 """Name of the row of `costs` that counts every task of the run once."""
 
+_MEMBER: Final = ["trial", "arm", "segment", "member"]
 
-def costs(members: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+
+def costs(members: pd.DataFrame, epochs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     """Return the cost of each arm and of the run.
 
     Arms share segments: equal `folder`s in `members` are one task. An arm's row counts all it
-    used; the last row, `EVERYTHING`, counts each task once. Epochs are those a task was asked for.
+    used; the last row, `EVERYTHING`, counts each task once. Epochs are those that were trained and
+    recorded: a member that diverged has fewer than it was asked for, one that raised has none.
 
     Args:
         members: the table `members`.
+        epochs: the table `epochs`.
         trials: the table `trials`, for the order of the arms.
 
     Returns:
         `arm`, `tasks`, `network_epochs`, `wall_s` and `cpu_s` (sums over tasks), `peak_memory_mb`
         (largest of a task; all NaN where nothing was measured).
     """
-    named = [(arm, members.loc[members["arm"].eq(arm)]) for arm in arms_of(trials)]
-    rows = [_cost(arm, own) for arm, own in [*named, (EVERYTHING, members)]]
+    trained = epochs.groupby(_MEMBER).size().rename("network_epochs").reset_index()
+    tasks = members.merge(trained, on=_MEMBER, how="left")
+    named = [(arm, tasks.loc[tasks["arm"].eq(arm)]) for arm in arms_of(trials)]
+    rows = [_cost(arm, own) for arm, own in [*named, (EVERYTHING, tasks)]]
     return pd.DataFrame(rows)
 
 
@@ -44,6 +52,8 @@ def elapsed_s(members: pd.DataFrame) -> float:
 def failures(members: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     """Return the members that did not finish (each task once) and the trials that failed.
 
+    A failed trial's log is that of the member whose failure its reason tells, if that has one.
+
     Returns:
         `what` ("member" or "trial"), `trial`, `arm` (all that share the task, comma-separated),
         `segment`, `member` (<NA> for a trial), `status`, `reason`, `log`.
@@ -55,10 +65,23 @@ def failures(members: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
         log=("log", "first"),
     )  # fmt: skip
     failed = trials.loc[trials["status"].ne("done"), ["trial", "arm", "status", "reason"]]
-    both = pd.concat([failed.assign(what="trial", log=""), lost.assign(what="member")])
+    logs = [
+        _log_of_cause(bad.loc[bad["trial"].eq(trial) & bad["arm"].eq(arm)], reason)
+        for trial, arm, reason in zip(failed["trial"], failed["arm"], failed["reason"], strict=True)
+    ]
+    both = pd.concat([failed.assign(what="trial", log=logs), lost.assign(what="member")])
     columns = ["what", "trial", "arm", "segment", "member", "status", "reason", "log"]
     both = both.reindex(columns=columns).astype({"segment": "Int64", "member": "Int64"})
     return both.reset_index(drop=True)
+
+
+def _log_of_cause(bad: pd.DataFrame, reason: str) -> str:
+    """Return the log of the first of some failed members that a failed trial's reason quotes."""
+    told = bad.sort_values(["segment", "member"], kind="stable")
+    for quoted, log in zip(told["reason"], told["log"], strict=True):
+        if log and quoted and quoted in reason:
+            return str(log)
+    return ""
 
 
 def _cost(arm: str, rows: pd.DataFrame) -> dict[str, object]:
@@ -67,7 +90,7 @@ def _cost(arm: str, rows: pd.DataFrame) -> dict[str, object]:
     return {
         "arm": arm,
         "tasks": len(tasks),
-        "network_epochs": int((tasks["last_epoch"] - tasks["first_epoch"] + 1).sum()),
+        "network_epochs": int(tasks["network_epochs"].sum()),
         "wall_s": tasks["wall_s"].sum(min_count=1),
         "cpu_s": tasks["cpu_s"].sum(min_count=1),
         "peak_memory_mb": tasks["peak_memory_mb"].max(),

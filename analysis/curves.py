@@ -17,6 +17,9 @@ from analysis.tables import CONTROL, arms_of
 CURVE_KINDS: Final = ("loss", "val_loss")
 """Loss kinds that every epoch records: training, held-out."""
 
+CURVE_BESIDE: Final = {"train_loss": "loss", "val_loss": "val_loss"}
+"""Curve whose epochs to parity stand beside a loss of the champions."""
+
 BEST_KINDS: Final = tuple(f"best_{kind}" for kind in CURVE_KINDS)
 """Columns of `lowest_losses`."""
 

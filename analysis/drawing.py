@@ -17,6 +17,7 @@ from typing import Any, Final
 import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from analysis.tables import CONTROL
 
@@ -80,7 +81,8 @@ def styled() -> Iterator[None]:
 def panels(count: int, columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
     """Return an empty figure of `count` axes in `columns`; width and height in inches an axes."""
     rows = -(-count // columns)
-    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    layout = ConstrainedLayoutEngine(hspace=0.05 if rows > 1 else 0.0)
+    figure = Figure(figsize=(width * columns, height * rows), layout=layout)
     grid = figure.subplots(rows, columns, squeeze=False)
     axes = [grid[place // columns][place % columns] for place in range(rows * columns)]
     for empty in axes[count:]:

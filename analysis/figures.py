@@ -17,7 +17,7 @@ from analysis.numerals import MINUS, percent
 from analysis.tables import CONTROL
 
 TITLES: Final = {
-    "loss": "Training loss",
+    "loss": "Running training loss",
     "val_loss": "Held-out loss",
     "train_loss": "Training loss",
     "test_loss": "Test loss",

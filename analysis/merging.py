@@ -6,36 +6,39 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from analysis.commands import answer
 from analysis.tables import read_tables
 from workflow.run_dir import RunDir
 
 _KEYS = ["crossover", "align", "epoch"]
 
 
-def damage(matings: pd.DataFrame) -> pd.DataFrame:
+def damage(matings: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:
     """Return how much worse a merge is than its parents, before it trains.
 
     Args:
         matings: the table of that name; matings of a single parent are left out.
+        members: the table of that name, for the parents' losses.
 
     Returns:
         One row a crossover, alignment and halt: `n` merges; means over them of `parents_loss`
-        and `child_loss` (held-out loss, of the parents' mean fitness and of the child before it
-        trains), their difference `damage`, the loss barriers and the distances between the
-        parents.
+        (held-out, mean of the parents) and `child_loss` (held-out, before the child trains), their
+        difference `damage`, the loss barriers and the distances between the parents.
     """
     paired = matings.loc[matings["parents"].str.contains(" ")]
     # Children of one merge that are not mutated are one network: count it once.
     merges = paired.drop_duplicates(["trial", "arm", "halt", "parents"])
+    parents_loss = _parents_loss(merges, members)
     rows = merges.assign(
-        parents_loss=merges["parents_fitness"],
+        parents_loss=parents_loss,
         child_loss=merges["child_val_loss"],
-        damage=merges["child_val_loss"] - merges["parents_fitness"],
+        damage=merges["child_val_loss"] - parents_loss,
     )
     measured = [
         "parents_loss",
@@ -69,15 +72,25 @@ def mended(table: pd.DataFrame) -> pd.DataFrame:
     return both[["crossover", "align", "epoch", "damage", "damage_aligned", "mended"]]
 
 
-def main(runs: list[str]) -> None:
-    """Print the damage in each run, the run's name first, as CSV."""
-    tables = [
-        damage(read_tables(RunDir(Path(run)))["matings"]).assign(run=Path(run).name) for run in runs
-    ]
-    together = pd.concat(tables)
+def _parents_loss(merges: pd.DataFrame, members: pd.DataFrame) -> pd.Series:
+    """Return the mean held-out loss of each merge's parents, whatever the fitness is."""
+    place = ["trial", "arm", "epoch"]
+    each = merges[[*place, "parents"]].assign(member=merges["parents"].str.split())
+    each = each.reset_index(names="merge").explode("member").astype({"member": "int64"})
+    losses = members.rename(columns={"last_epoch": "epoch"})[[*place, "member", "val_loss"]]
+    known = each.merge(losses, on=[*place, "member"], how="left")
+    return known.groupby("merge")["val_loss"].mean().reindex(merges.index)
+
+
+def answer_with_csv(runs: Sequence[str]) -> str:
+    """Return the damage in each run, the run's name first, as CSV."""
+    each = [(Path(run).name, read_tables(RunDir(Path(run)))) for run in runs]
+    together = pd.concat(
+        damage(tables["matings"], tables["members"]).assign(run=name) for name, tables in each
+    )
     columns = ["run", *(name for name in together.columns if name != "run")]
-    print(together[columns].round(5).to_csv(index=False), end="")
+    return together[columns].round(5).to_csv(index=False)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(answer(answer_with_csv, "python -m analysis.merging RUN...", 1, sys.argv[1:]))

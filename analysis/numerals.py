@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Final
 
 MINUS: Final = "\u2212"
@@ -87,6 +88,15 @@ def duration(seconds: float) -> str:
 def count(n: int, thing: str) -> str:
     """Return a number with its noun: "1 trial", "10 trials"."""
     return f"{n} {thing}" if n == 1 else f"{n} {thing}s"
+
+
+def unbroken(text: str) -> str:
+    r"""Return a text in which no line ends within a percentage or an interval.
+
+    >>> unbroken("by 9.2 % [7.0, 11.1]").split(" ")
+    ['by', '9.2\xa0%', '[7.0,\xa011.1]']
+    """
+    return re.sub(r"(?<=\d) (?=%)|(?<=\d,) (?=[^\]]{1,9}\])", "\u00a0", text)
 
 
 def plain(text: str) -> str:

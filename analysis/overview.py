@@ -21,10 +21,13 @@ class Overview:
         trials: number of trials.
         population: members of the first segment.
         epochs: K; 0 if no epoch was recorded.
-        fitness: "loss" or "val_loss" as the champions show, or "" when they don't.
-        champions: one row an arm: means over the champions of its finished trials.
+        fitness: the loss that chose the champions ("train_loss" or "val_loss") as they show it,
+            or "" when they don't.
+        champions: one row an arm: means over its finished trials, of the champions' losses and
+            of `curves.lowest_losses`.
         paired: `statistics.pair_trials` of the champions and of `curves.lowest_losses`.
-        summary: `statistics.summarize` of `paired`, with `curves.parity_summary` beside it.
+        summary: `statistics.summarize` of `paired`, with `curves.parity_summary` beside it, of
+            the curve that `curves.CURVE_BESIDE` says.
         bands: `curves.band`.
         departures: `curves.departures`.
         parity: `curves.epochs_to_parity`.
@@ -74,9 +77,9 @@ def overview(tables: dict[str, pd.DataFrame], *, seed: int = SEED) -> Overview:
     outcomes = trials.merge(curves.lowest_losses(lines), on=["trial", "arm"], how="left")
     paired = statistics.pair_trials(outcomes, (*KINDS, *curves.BEST_KINDS))
     parity = curves.epochs_to_parity(lines)
-    summary = statistics.summarize(paired, seed=seed).merge(
-        curves.parity_summary(parity), on=["arm", "kind"], how="left"
-    )
+    beside = {curve: kind for kind, curve in curves.CURVE_BESIDE.items()}
+    reached = curves.parity_summary(parity).replace({"kind": beside})
+    summary = statistics.summarize(paired, seed=seed).merge(reached, on=["arm", "kind"], how="left")
     first = members.loc[members["segment"].eq(0)]
     return Overview(
         arms=arms_of(trials),
@@ -84,7 +87,7 @@ def overview(tables: dict[str, pd.DataFrame], *, seed: int = SEED) -> Overview:
         population=int(first["member"].nunique()),
         epochs=int(epochs["epoch"].max()) if len(epochs) else 0,
         fitness=_fitness(trials),
-        champions=_champions(trials),
+        champions=_champions(outcomes),
         paired=paired,
         summary=summary.astype({"parity_trials": "Int64", "parity_reached": "Int64"}),
         bands=curves.band(lines),
@@ -92,7 +95,7 @@ def overview(tables: dict[str, pd.DataFrame], *, seed: int = SEED) -> Overview:
         parity=parity,
         area=curves.area_under_curve(lines),
         halts=curves.halt_epochs(members),
-        costs=costs.costs(members, trials),
+        costs=costs.costs(members, epochs, trials),
         elapsed_s=costs.elapsed_s(members),
         failures=costs.failures(members, trials),
     )
@@ -107,15 +110,16 @@ def _fitness(trials: pd.DataFrame) -> str:
     return ""
 
 
-def _champions(trials: pd.DataFrame) -> pd.DataFrame:
-    """Average the champions of each arm over its finished trials."""
-    done = trials.loc[trials["status"].eq("done")]
-    metrics = [*KINDS, "accuracy", "val_accuracy", "train_accuracy", "test_accuracy"]
+def _champions(outcomes: pd.DataFrame) -> pd.DataFrame:
+    """Average the champions of each arm, and the lowest losses, over its finished trials."""
+    done = outcomes.loc[outcomes["status"].eq("done")]
+    accuracies = ["train_accuracy", "val_accuracy", "test_accuracy"]
+    metrics = [*KINDS, *accuracies, *curves.BEST_KINDS]
     grouped = done.groupby("arm")
     means = (
         grouped[metrics]
         .mean()
         .assign(n=grouped.size(), test_accuracy_sd=grouped["test_accuracy"].std())
     )
-    means = means.reindex(arms_of(trials)).rename_axis("arm").reset_index()
+    means = means.reindex(arms_of(outcomes)).rename_axis("arm").reset_index()
     return means.assign(n=means["n"].fillna(0).astype("int64"))

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+import os
+from typing import Any
 
 import pandas as pd
 
 from analysis.costs import EVERYTHING, network_epochs_unshared
+from analysis.curves import CURVE_BESIDE
 from analysis.numerals import NOTHING, count, duration, number, p_value, percent, plain, span, whole
 from analysis.overview import Overview
 from analysis.statistics import KINDS
 from analysis.tables import CONTROL
 from analysis.wording import NAMES, held_out_kind, is_clear
 from workflow.run_dir import RunDir
-
-PARITY_OF: Final = {"train_loss": "loss", "test_loss": ""}
-"""Loss kind whose epochs to parity stand beside another: only `loss` and `val_loss` have epochs."""
 
 
 def arm_rows(overview: Overview, kind: str) -> list[dict[str, Any]]:
@@ -40,7 +39,8 @@ def arm_rows(overview: Overview, kind: str) -> list[dict[str, Any]]:
 def shown_kinds(overview: Overview) -> tuple[list[str], list[str]]:
     """Return the loss kinds for the page's tables and, second, those kept for the folded part."""
     used = overview.summary.loc[overview.summary["n"].gt(0), "kind"].unique()
-    first = [kind for kind in (held_out_kind(overview), "train_loss") if kind in used]
+    wanted = dict.fromkeys((held_out_kind(overview), "test_loss", "train_loss"))
+    first = [kind for kind in wanted if kind in used]
     return first, [kind for kind in NAMES if kind in used and kind not in first]
 
 
@@ -59,7 +59,7 @@ def champion_rows(overview: Overview) -> list[dict[str, str]]:
 def parity_text(overview: Overview, arm: str, kind: str) -> tuple[str, str]:
     """Return the median epochs to parity, with how many trials got there if not all did."""
     parity = overview.parity
-    own = parity.loc[parity["arm"].eq(arm) & parity["kind"].eq(PARITY_OF.get(kind, kind))]
+    own = parity.loc[parity["arm"].eq(arm) & parity["kind"].eq(CURVE_BESIDE.get(kind, ""))]
     own = own.loc[own["target"].notna()]
     reached = int(own["parity"].count())
     if own.empty:
@@ -75,16 +75,20 @@ def facts(overview: Overview) -> list[tuple[str, str]]:
     ran = overview.costs.loc[overview.costs["arm"].eq(EVERYTHING), "network_epochs"]
     members = int(overview.failures["what"].eq("member").sum())
     trials = int(overview.failures["what"].eq("trial").sum())
-    failed = [(str(trials), "failed trials of an arm")] if trials else []
     return [
-        (str(overview.trials), "trial" if overview.trials == 1 else "trials"),
-        (str(len(overview.arms)), "arm" if len(overview.arms) == 1 else "arms"),
-        (str(overview.population), "networks a population"),
-        (str(overview.epochs), "epoch (K)" if overview.epochs == 1 else "epochs (K)"),
-        (whole(int(ran.sum())), "network-epochs trained"),
-        (str(members), "failed member" if members == 1 else "failed members"),
-        *failed,
+        _fact(overview.trials, "trial"),
+        _fact(len(overview.arms), "arm"),
+        _fact(overview.population, "network", " in a population"),
+        _fact(overview.epochs, "epoch", " (K)"),
+        _fact(int(ran.sum()), "network-epoch", " trained"),
+        _fact(members, "failed member"),
+        *([_fact(trials, "failed trial", " of an arm")] if trials else []),
     ]
+
+
+def _fact(n: int, thing: str, more: str = "") -> tuple[str, str]:
+    """Return a number and what it counts."""
+    return whole(n), count(n, thing).partition(" ")[2] + more
 
 
 def cost_rows(overview: Overview) -> list[dict[str, str]]:
@@ -118,14 +122,16 @@ def cost_sentence(overview: Overview) -> str:
                    if took != NOTHING else "")  # fmt: skip
 
 
-def failure_rows(overview: Overview) -> list[dict[str, str]]:
-    """Return the cells of the table of failures."""
+def failure_rows(overview: Overview, run: RunDir) -> list[dict[str, str]]:
+    """Return the cells of the table of failures; a log that is not there is left out."""
     rows = []
     for row in overview.failures.to_dict("records"):
         what = f"trial {row['trial']}"
         if row["what"] == "member":
             what += f", segment {row['segment']}, member {row['member']}"
-        rows.append({"what": what, **{key: str(row[key]) for key in _FAILURE_COLUMNS}})
+        log = row["log"] if row["log"] and os.path.exists(run.root / row["log"]) else ""
+        told = {key: str(row[key]) for key in ("arm", "status", "reason")}
+        rows.append({"what": what, **told, "log": log})
     return rows
 
 
@@ -155,8 +161,8 @@ def curves_alternative(overview: Overview) -> str:
             losses = [number(last.get(kind), 3) for kind in ("loss", "val_loss")]
             ends.append(f"{arm} {losses[0]} and {losses[1]}")
     return (
-        f"Line chart of training and held-out loss over {count(overview.epochs, 'epoch')}. "
-        f"Mean training and held-out loss at the end: {'; '.join(ends)}."
+        f"Line chart of running training and held-out loss over {count(overview.epochs, 'epoch')}. "
+        f"Mean running training and held-out loss at the end: {'; '.join(ends)}."
     )
 
 
@@ -176,31 +182,40 @@ def arms_table(overview: Overview) -> pd.DataFrame:
     """Return the arms in a few columns of text, for a terminal.
 
     Returns:
-        One row an arm, the control first: `arm`, `trials` (finished), the champions' mean
-        `training loss` and `held-out loss`, the improvement of both with its interval, `p` of the
-        latter (paired t, Holm-corrected), and `test accuracy` (left out where there is none).
+        One row an arm, the control first: `arm`; `trials` finished, where arms differ in it; the
+        improvement with its interval in training, held-out and test loss, and the control's own
+        mean loss; `p` of the held-out improvement (paired t, Holm-corrected); `test accuracy`,
+        where there is one.
     """
-    kinds = {NAMES[kind]: kind for kind in ("train_loss", held_out_kind(overview))}
+    held_out = held_out_kind(overview)
     champions = overview.champions
-    table = pd.DataFrame({"arm": champions["arm"], "trials": champions["n"].astype("str")})
-    for title, kind in kinds.items():
-        table[title] = [number(value) for value in champions[kind]]
-    for title, kind in kinds.items():
+    table = champions[["arm"]].copy()
+    if champions["n"].ne(overview.trials).any():
+        table["trials"] = champions["n"].astype("str")
+    for kind in dict.fromkeys(("train_loss", held_out, "test_loss")):
         rows = {row.arm: row for row in overview.rows(kind)}
-        table[f"{title} improved"] = [
-            f"{percent(rows[arm].mean)} {span(rows[arm].low, rows[arm].high)}".strip()
-            if arm in rows
-            else ""
-            for arm in table["arm"]
+        losses = zip(champions["arm"], champions[kind], strict=True)
+        if kind == "test_loss" and champions[kind].isna().all():
+            continue
+        table[f"{NAMES[kind]} improved"] = [
+            _improved(rows.get(arm), "from " * (arm == CONTROL) + number(loss))
+            for arm, loss in losses
         ]
-    table["p"] = [p_value(rows[arm].t_p_holm) if arm in rows else "" for arm in table["arm"]]
+        if kind == held_out:
+            p = [p_value(rows[arm].t_p_holm) if arm in rows else "" for arm in table["arm"]]
+            table["p"] = [text.replace(" ", "") for text in p]
     if champions["test_accuracy"].notna().any():
         table["test accuracy"] = [percent(v, 2, sign=False) for v in champions["test_accuracy"]]
     told = table.columns.drop("arm")
     return table.assign(**{column: table[column].map(plain) for column in told})
 
 
-_FAILURE_COLUMNS: Final = ("arm", "status", "reason", "log")
+def _improved(row: Any, otherwise: str) -> str:
+    """Return an arm's improvement for a terminal; another text if it has no pair."""
+    if row is None or not row.n:
+        return otherwise
+    # A narrow terminal breaks lines at blanks: an interval without one stays whole.
+    return f"{percent(row.mean)} {span(row.low, row.high).replace(' ', '')}".strip()
 
 
 def _arm_row(overview: Overview, row: Any) -> dict[str, Any]:
@@ -244,4 +259,4 @@ def _flat(value: Any, key: str = "") -> list[tuple[str, str]]:
         ]
     if isinstance(value, list):
         return [(key, " ".join(str(part) for part in value))]
-    return [(key, "" if value is None else str(value))]
+    return [(key, NOTHING if value is None else str(value))]

@@ -16,9 +16,10 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from analysis import drawing, figures, page, wording
+from analysis.curves import CURVE_BESIDE
 from analysis.figures_lineage import lineage_figure
 from analysis.lineage import lineage
-from analysis.numerals import count
+from analysis.numerals import count, unbroken
 from analysis.overview import Overview, overview
 from analysis.statistics import KINDS, RESAMPLES, SMALLEST_BOOTSTRAP
 from analysis.tables import CONTROL, ReportError, read_tables
@@ -123,6 +124,7 @@ def _pictures(numbers: Overview, tables: dict[str, pd.DataFrame]) -> list[_Pictu
     kinds = [kind for kind in ("train_loss", wording.held_out_kind(numbers))
              if numbers.of(kind)["n"].gt(0).any()]  # fmt: skip
     if kinds:
+        bar = " and the bar its 95 % interval" if numbers.summary["low"].notna().any() else ""
         drawn = _two_forms(lambda columns: figures.improvements(
             numbers.paired, numbers.summary, numbers.arms, kinds=kinds, columns=columns
         ))  # fmt: skip
@@ -131,8 +133,7 @@ def _pictures(numbers: Overview, tables: dict[str, pd.DataFrame]) -> list[_Pictu
                 "improvements",
                 "Improvement on the control, trial by trial",
                 "A dot is a trial, at the same height in every arm and panel; the diamond is the "
-                "mean over the trials and the bar its 95 % interval. The champions at the end of "
-                "training are compared.",
+                f"mean over the trials{bar}. The champions at the end of training are compared.",
                 page.improvements_alternative(numbers, kinds),
                 *drawn,
             )
@@ -183,18 +184,19 @@ def _html(run: RunDir, numbers: Overview, pictures: list[_Picture]) -> str:
     )
     return templates.get_template("report.html.j2").render(
         name=run.root.resolve().name,
-        verdict=wording.verdict(numbers),
+        verdict=unbroken(wording.verdict(numbers)),
         tested=bool(numbers.summary["t_p"].notna().any()),
-        cautions=wording.cautions(numbers),
+        cautions=[unbroken(note) for note in wording.cautions(numbers)],
         facts=page.facts(numbers),
         pictures=[_element(picture) for picture in pictures],
-        shown=[(kind, wording.NAMES[kind], page.arm_rows(numbers, kind)) for kind in shown],
-        folded=[(kind, wording.NAMES[kind], page.arm_rows(numbers, kind)) for kind in folded],
+        shown=[(kind, page.arm_rows(numbers, kind)) for kind in shown],
+        folded=[(kind, page.arm_rows(numbers, kind)) for kind in folded],
+        with_parity=list(CURVE_BESIDE),
         champions=page.champion_rows(numbers),
         kinds=KINDS,
         names=wording.NAMES,
         has_accuracy=bool(numbers.champions["test_accuracy"].notna().any()),
-        failures=page.failure_rows(numbers),
+        failures=page.failure_rows(numbers, run),
         costs=page.cost_rows(numbers),
         cost_sentence=page.cost_sentence(numbers),
         experiment=experiment,

@@ -22,8 +22,11 @@ from analysis.tables import CONTROL
 Floats: TypeAlias = npt.NDArray[np.float64]
 Statistic: TypeAlias = Literal["mean", "median"]
 
-KINDS: Final = ("loss", "train_loss", "val_loss", "test_loss")
-"""Loss kinds of a champion, as `workflow.schema.FINAL_METRICS` names them."""
+KINDS: Final = ("train_loss", "val_loss", "test_loss")
+"""Loss kinds by which champions are compared: each of a whole set, computed alike for all.
+
+The running `loss` is not one of them: an averaged or harvested network never had a last epoch.
+"""
 
 LEVEL: Final = 0.95
 RESAMPLES: Final = 9999

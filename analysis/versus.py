@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.commands import answer
 from analysis.statistics import pair_trials, summarize
 from analysis.tables import ReportError, read_tables
 from workflow.run_dir import RunDir
@@ -43,11 +44,12 @@ def versus(trials: pd.DataFrame, yardsticks: Sequence[str]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def main(run: str, yardsticks: Sequence[str]) -> None:
-    """Print the statistics as CSV."""
+def answer_with_csv(arguments: Sequence[str]) -> str:
+    """Return the statistics of a run, the first argument, against the arms that follow, as CSV."""
+    run, *yardsticks = arguments
     table = versus(read_tables(RunDir(Path(run)))["trials"], yardsticks)
-    print(table.round(6).to_csv(index=False), end="")
+    return table.round(6).to_csv(index=False)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:])
+    sys.exit(answer(answer_with_csv, "python -m analysis.versus RUN ARM...", 2, sys.argv[1:]))

@@ -20,7 +20,6 @@ HELD_OUT: Final = ("val_loss", "test_loss")
 """Loss kinds that can stand for data the training did not see, in order of preference."""
 
 NAMES: Final = {
-    "loss": "running training loss",
     "train_loss": "training loss",
     "val_loss": "held-out loss",
     "test_loss": "test loss",
@@ -43,8 +42,7 @@ def is_clear(row: Any) -> bool:
 
     The corrected p of the paired t test is below `ALPHA` *and* the interval excludes zero.
     """
-    apart = row.low > 0 or row.high < 0
-    return bool(row.t_p_holm < ALPHA and apart)
+    return bool(row.t_p_holm < ALPHA and _excludes_zero(row))
 
 
 def headline_arm(overview: Overview) -> str | None:
@@ -79,7 +77,8 @@ def verdict(overview: Overview) -> str:
     if arm is None:
         return "No trial was finished by both the control and another arm: nothing can be compared."
     held_out = held_out_kind(overview)
-    return f"{_lead(overview, arm, held_out, others)}{_training(overview, arm)}."
+    beside = [kind for kind in ("test_loss", "train_loss") if kind != held_out]
+    return _lead(overview, arm, held_out, others) + _beside(overview, arm, beside) + "."
 
 
 def cautions(overview: Overview) -> list[str]:
@@ -102,7 +101,7 @@ def cautions(overview: Overview) -> list[str]:
         notes.append("Where all trials are equal there is neither interval nor test.")
     lost = overview.of(held_out_kind(overview))
     parts = [
-        f"{arm} {count(int(left_out), 'trial')}"
+        f"{arm} in {count(int(left_out), 'trial')}"
         for arm, left_out in zip(lost["arm"], lost["left_out"], strict=True)
         if left_out
     ]
@@ -112,8 +111,12 @@ def cautions(overview: Overview) -> list[str]:
             f"{', '.join(parts)}."
         )
     if overview.fitness == "val_loss":
-        notes.append("The held-out loss chose the champions; the test loss chose nothing.")
-    return notes
+        both = " and the best arm" if len(overview.arms) > 2 else ""
+        notes.append(
+            f"The held-out loss chose the champions{both}, so it flatters them; test data chose "
+            "nothing."
+        )
+    return notes + _unconfirmed(overview)
 
 
 def _lead(overview: Overview, arm: str, kind: str, others: int) -> str:
@@ -142,16 +145,53 @@ def _lead(overview: Overview, arm: str, kind: str, others: int) -> str:
     )
 
 
-def _training(overview: Overview, arm: str) -> str:
-    """Say what the arm does to the training loss."""
-    row = _row(overview, arm, "train_loss")
-    if row is None or row.n == 0:
-        return ""
-    if row.n < SMALLEST_SAMPLE or row.method.startswith("none"):
-        return f"; its training loss is {_compared(row)}"
-    if is_clear(row):
-        return f"; its training loss {'falls' if row.mean > 0 else 'rises'} by {_size(row)}"
-    return f"; its training loss, {_size(row)} {_word(row)}, cannot be told from the control's"
+def _beside(overview: Overview, arm: str, kinds: list[str]) -> str:
+    """Say what the arm does to other losses, a clause each."""
+    clauses, unclear = [], []
+    for kind in kinds:
+        row = _row(overview, arm, kind)
+        if row is None or row.n == 0:
+            continue
+        if row.n < SMALLEST_SAMPLE or row.method.startswith("none"):
+            clauses.append(f"; its {NAMES[kind]} is {_compared(row)}")
+        elif is_clear(row):
+            verb = "falls" if row.mean > 0 else "rises"
+            clauses.append(f"; its {NAMES[kind]} {verb} by {_size(row)}")
+        else:
+            unclear.append(f"its {NAMES[kind]}, {_size(row)} {_word(row)},")
+            clauses.append(f"; {unclear[-1]} cannot be told from the control's")
+    if len(unclear) == len(clauses) > 1:
+        return f"; neither {' nor '.join(unclear)} can be told from the control's"
+    return "".join(clauses)
+
+
+def _unconfirmed(overview: Overview) -> list[str]:
+    """Return where the test loss does not bear the held-out loss out, a sentence an arm.
+
+    Of the verdict's arm, any difference in sign counts; of the others, those whose held-out
+    interval excludes zero.
+    """
+    headline = headline_arm(overview)
+    tests = {row.arm: row for row in overview.rows("test_loss") if row.n}
+    notes = []
+    for row in overview.rows("val_loss") if held_out_kind(overview) == "val_loss" else ():
+        test = tests.get(row.arm)
+        if test is None:
+            continue
+        start = f"Do not rely on the held-out loss of {row.arm}: it is {_size(row)} {_word(row)}"
+        if row.mean * test.mean < 0 and (row.arm == headline or _excludes_zero(row)):
+            notes.append(f"{start}, but its test loss is {_size(test)} {_word(test)}.")
+        elif _excludes_zero(row) and test.low <= 0 <= test.high:
+            notes.append(
+                f"{start}, but its test loss, {_size(test)} {_word(test)}, has an interval that "
+                "includes zero."
+            )
+    return notes
+
+
+def _excludes_zero(row: Any) -> bool:
+    """Say whether a row's interval, if there is one, is all on one side of zero."""
+    return bool(row.low > 0 or row.high < 0)
 
 
 def _word(row: Any) -> str:

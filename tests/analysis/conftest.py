@@ -49,6 +49,8 @@ WORLDS: dict[str, dict[str, Any]] = {
     "odd names": {"arms": ("control", "<b>a & b</b>", "two words", "$x_1$", "\u5909", "x" * 90)},
     "many arms": {"arms": ("control", *(f"arm {i}" for i in range(13))), "trials": 3},
     "ruin": {"gains": {"mean": (-15.0, -3.0)}},
+    "averages": {"averaged": ("clone", "mean")},
+    "the control an average": {"averaged": ("control",)},
 }  # fmt: skip
 """Runs that statistics, figures and report must survive."""
 
@@ -67,6 +69,8 @@ class World:
     failed_trials: Sequence[tuple[int, str]] = ()
     failed_members: Sequence[tuple[int, str, int, int]] = ()  # trial, arm, segment, member
     gains: dict[str, tuple[float, float]] = field(default_factory=dict)
+    averaged: Sequence[str] = ()  # arms whose networks have no running loss at the end
+    test_gains: dict[str, float] = field(default_factory=dict)
 
 
 def make_tables(world: World) -> Tables:
@@ -112,18 +116,22 @@ def _one_arm(world: World, trial: int, arm: str, rows: dict[str, list[dict[str, 
             if arm == "restart" and segment:
                 start = "restart"
             ends = dict(path[-1])
-            ends |= {"train_loss": ends["loss"] * 0.95, "test_loss": ends["val_loss"] * 1.02}
+            test_loss = ends["val_loss"] * 1.02 * (1 - world.test_gains.get(arm, 0.0))
+            ends |= {"train_loss": ends["loss"] * 0.95, "test_loss": test_loss}
             ends |= {"train_accuracy": ends["accuracy"], "test_accuracy": ends["val_accuracy"]}
+            if arm in world.averaged and segment:
+                ends |= {"loss": float("nan"), "accuracy": float("nan")}
             if lost:
                 ends = dict.fromkeys(FINAL_METRICS, float("nan"))
+            folder = f"trial-{trial:03}/{'' if shared else arm + '/'}"
+            folder += f"segment-{segment}/member-{member:02}"
             made.append(
                 {
                     "trial": trial,
                     "arm": arm,
                     "segment": segment,
                     "member": member,
-                    "folder": f"trial-{trial:03}/{'' if shared else arm + '/'}"
-                    f"segment-{segment}/member-{member:02}",
+                    "folder": folder,
                     "start": start,
                     "parents": " ".join(map(str, parents)) if start == "offspring" else "",
                     "species": member % 2,
@@ -131,11 +139,11 @@ def _one_arm(world: World, trial: int, arm: str, rows: dict[str, list[dict[str, 
                     "last_epoch": last,
                     "status": "diverged" if lost else "done",
                     "reason": "loss is nan in epoch 2 <script>" if lost else "",
-                    "log": f"trial-{trial:03}/{arm}/log.txt",
+                    "log": f"{folder}/error.txt" if lost else "",
                     **{metric: ends[metric] for metric in FINAL_METRICS},
                     "start_loss": 0.9 if start == "offspring" else float("nan"),
                     "start_val_loss": 0.9 if start == "offspring" else float("nan"),
-                    "fitness": ends["loss"],
+                    "fitness": ends["train_loss"],
                     "rank": 0,
                     "started_unix_s": 1.7e9 + 60 * segment + trial,
                     "wall_s": 0.6 * (last - before),

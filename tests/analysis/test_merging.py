@@ -20,7 +20,7 @@ def mating(
         "parents": parents,
         "crossover": "mean",
         "align": align,
-        "parents_fitness": 0.3,
+        "parents_fitness": 0.01,  # a training loss, where that is the fitness
         "child_val_loss": loss,
         "barrier_raw": 1.0,
         "barrier_aligned": 0.2,
@@ -29,20 +29,31 @@ def mating(
     }
 
 
+def members() -> pd.DataFrame:
+    rows = [
+        {"trial": 0, "arm": arm, "last_epoch": epoch, "member": member, "val_loss": loss + worse}
+        for arm in ("bare", "aligned", "clone")
+        for epoch, worse in ((4, 0.0), (8, 9.0))
+        for member, loss in enumerate((0.2, 0.4, 7.0))
+    ]
+    return pd.DataFrame(rows)
+
+
 def test_damage_is_the_childs_loss_over_its_parents_and_each_merge_counts_once() -> None:
     rows = [mating("bare", "none", child, 1.3) for child in range(3)]
-    (row,) = damage(pd.DataFrame(rows)).to_dict("records")
+    (row,) = damage(pd.DataFrame(rows), members()).to_dict("records")
     assert row["n"] == 1
     assert row["damage"] == pytest.approx(1.0)
 
 
 def test_a_single_parent_is_no_merge() -> None:
-    assert damage(pd.DataFrame([mating("clone", "none", 0, 1.3, parents="2")])).empty
+    assert damage(pd.DataFrame([mating("clone", "none", 0, 1.3, parents="2")]), members()).empty
 
 
 def test_mended_is_the_share_that_alignment_takes_away() -> None:
     table = damage(
-        pd.DataFrame([mating("bare", "none", 0, 1.3), mating("aligned", "weights", 0, 0.55)])
+        pd.DataFrame([mating("bare", "none", 0, 1.3), mating("aligned", "weights", 0, 0.55)]),
+        members(),
     )
     (row,) = mended(table).to_dict("records")
     assert row["mended"] == pytest.approx(0.75)
@@ -50,6 +61,7 @@ def test_mended_is_the_share_that_alignment_takes_away() -> None:
 
 def test_where_nothing_hurt_nothing_is_mended() -> None:
     table = damage(
-        pd.DataFrame([mating("bare", "none", 0, 0.25), mating("aligned", "weights", 0, 0.2)])
+        pd.DataFrame([mating("bare", "none", 0, 0.25), mating("aligned", "weights", 0, 0.2)]),
+        members(),
     )
     assert math.isnan(mended(table)["mended"].item())

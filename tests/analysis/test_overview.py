@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from pandas.testing import assert_frame_equal
 
 from analysis.costs import costs, elapsed_s, failures, network_epochs_unshared
+from analysis.curves import parity_summary
 from analysis.lineage import lineage
 from analysis.overview import overview
 from workflow.schema import TABLES, frame
@@ -30,18 +32,42 @@ def test_the_control_comes_first_and_the_rest_keep_their_order(tables_of):
 
 
 def test_fitness_is_read_off_the_champions(tables):
-    assert overview(tables).fitness == "loss"
+    assert overview(tables).fitness == "train_loss"
     changed = tables["trials"].assign(fitness=tables["trials"]["val_loss"])
     assert overview({**tables, "trials": changed}).fitness == "val_loss"
 
 
 def test_shared_segments_are_paid_once(tables_of):
     tables = tables_of(trials=2, population=3, epochs=10, halts=(4,), arms=("control", "a", "b"))
-    table = costs(tables["members"], tables["trials"]).set_index("arm")
+    table = costs(tables["members"], tables["epochs"], tables["trials"]).set_index("arm")
     assert table["network_epochs"].tolist() == [60, 60, 60, 2 * 3 * (4 + 3 * 6)]
     assert network_epochs_unshared(table.reset_index()) == 180
     assert table.loc["all arms", "tasks"] == 2 * 3 * 4
     assert table.loc["all arms", "wall_s"] == pytest.approx(0.6 * 132)
+
+
+def test_only_epochs_that_were_trained_are_counted(tables_of):
+    lost = [(0, arm, 0, 1) for arm in ("control", "mean")] + [(0, "mean", 1, 0)]
+    tables = tables_of(trials=1, population=2, epochs=10, halts=(4,), arms=("control", "mean"),
+                       failed_members=lost)  # fmt: skip
+    raised = tables["epochs"].query("arm != 'mean' or segment != 1 or member != 0")
+    table = costs(tables["members"], raised, tables["trials"]).set_index("arm")["network_epochs"]
+    assert table.tolist() == [4 + 1 + 6 + 6, 4 + 1 + 0 + 6, 4 + 1 + 6 + 6 + 0 + 6]
+
+
+def test_champions_are_compared_by_losses_that_every_network_has(tables_of):
+    plain, averaged = overview(tables_of()), overview(tables_of(averaged=("mean", "control")))
+    assert "loss" not in set(plain.summary["kind"])
+    assert_frame_equal(averaged.summary, plain.summary)
+    assert_frame_equal(averaged.champions, plain.champions)
+
+
+def test_parity_beside_the_training_loss_is_that_of_the_running_one(tables):
+    numbers = overview(tables)
+    running = parity_summary(numbers.parity).query("kind == 'loss'").set_index("arm")
+    beside = numbers.of("train_loss").set_index("arm")
+    assert beside["parity_trials"].eq(8).all()
+    assert beside["parity_median"].equals(running["parity_median"].reindex(beside.index))
 
 
 def test_elapsed_is_from_first_start_to_last_end(tables_of):
@@ -55,7 +81,25 @@ def test_a_shared_member_that_failed_is_listed_once(tables_of):
     listed = failures(tables["members"], tables["trials"])
     assert listed["what"].tolist() == ["trial", "member"]
     assert listed.loc[1, "arm"] == "control, mean"
-    assert listed.loc[1, "log"] == "trial-000/control/log.txt"
+    assert listed.loc[1, "log"] == "trial-000/segment-0/member-01/error.txt"
+
+
+def _failed_arm(tables_of, reason):
+    lost = [(0, "mean", 0, 1), (0, "mean", 1, 2), (0, "mean", 1, 3), (1, "mean", 1, 0)]
+    tables = tables_of(failed_members=lost, failed_trials=[(0, "mean")])
+    members = tables["members"]
+    members.loc[members["segment"].eq(1) & members["status"].ne("done"), "reason"] = "OSError: no"
+    tables["trials"].loc[tables["trials"]["status"].ne("done"), "reason"] = reason
+    return failures(members, tables["trials"]).query("what == 'trial'").iloc[0]
+
+
+def test_a_failed_arm_names_the_log_of_the_member_that_it_failed_for(tables_of):
+    told = _failed_arm(tables_of, "needs 4 members (member 2: OSError: no)")
+    assert told["log"] == "trial-000/mean/segment-1/member-02/error.txt"
+
+
+def test_a_failed_arm_whose_cause_is_not_known_has_no_log(tables_of):
+    assert _failed_arm(tables_of, "its worker was lost")["log"] == ""
 
 
 def test_lineage_leads_from_the_champion_to_its_founders(tables_of):

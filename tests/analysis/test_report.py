@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import html.parser
+import io
 import os
 import re
 
 import pandas as pd
 import pytest
+from rich.console import Console
+from rich.table import Table
 
 from analysis import drawing
+from analysis.overview import overview
+from analysis.page import arm_rows, facts, shown_kinds
 from analysis.report import ReportError, arms_table, write_report
 from workflow.run_dir import RunDir
 from workflow.schema import TABLES, frame
@@ -82,13 +87,67 @@ def test_text_of_the_run_is_escaped(tables_of, run_of):
     hostile = '<img src=x onerror="alert(1)">'
     tables = tables_of(arms=("control", hostile), failed_members=[(0, hostile, 1, 0)])
     run = run_of(tables, experiment=f"# {hostile}\n", environment={hostile: hostile})
+    log = f"trial-000/{hostile}/segment-1/member-00/error.txt"
+    (run.root / log).parent.mkdir(parents=True)
+    (run.root / log).write_text("")
     text = write_report(run).read_text()
     page = Page(text)
     assert not page.of("img")
     assert not page.of("script")
     assert hostile in page.text
     assert "loss is nan in epoch 2 <script>" in page.text
-    assert f"trial-000/{hostile}/log.txt" in page.text
+    assert log in page.text
+
+
+def test_a_log_that_is_not_there_is_not_named(tables_of, run_of):
+    tables = tables_of(failed_members=[(0, "mean", 1, 0)])
+    page = Page(write_report(run_of(tables)).read_text())
+    assert "loss is nan in epoch 2" in page.text
+    assert "error.txt" not in page.text
+
+
+def test_the_control_has_its_row_and_parity_stands_where_there_is_a_curve(tables):
+    numbers = overview(tables)
+    shown, folded = shown_kinds(numbers)
+    assert shown == ["val_loss", "test_loss", "train_loss"]
+    assert folded == ["best_loss", "best_val_loss"]
+    for kind in (*shown, *folded):
+        first = arm_rows(numbers, kind)[0]
+        assert (first["arm"], first["n"]) == ("control", "8")
+        assert float(first["loss"]) == pytest.approx(numbers.of(kind)["control_loss"].iloc[0], 1e-3)
+
+
+def test_parity_has_a_column_only_beside_a_loss_that_has_a_curve(tables, run_of):
+    text = write_report(run_of(tables)).read_text()
+    headings = re.findall(r'aria-label="Arms by ([^"]+)"(.*?)</thead>', text, re.DOTALL)
+    with_parity = [name for name, heading in headings if "to parity" in heading]
+    assert len(headings) == 5
+    assert with_parity == ["held-out loss", "training loss"]
+
+
+def test_no_bar_and_no_mark_is_explained_where_there_is_none(tables_of, run_of):
+    text = write_report(run_of(tables_of(trials=2))).read_text()
+    assert "95 % interval" not in text.partition('id="reading"')[0]
+    assert "mark a difference" not in text
+
+
+@pytest.mark.parametrize(("n", "s"), [(1, ""), (2, "s")])
+def test_facts_have_the_right_plural(tables_of, n, s):
+    lost = [(0, "mean", 1, member) for member in range(n)]
+    tables = tables_of(trials=n, population=n, epochs=n, halts=(), arms=("control", "mean")[:n])
+    told = [f"{value} {what}" for value, what in facts(overview(tables))]
+    assert told[:4] == [f"{n} trial{s}", f"{n} arm{s}", f"{n} network{s} in a population",
+                        f"{n} epoch{s} (K)"]  # fmt: skip
+    tables = tables_of(arms=("control", "mean"), failed_members=lost,
+                       failed_trials=[(trial, "mean") for trial in range(n)])  # fmt: skip
+    told = [f"{value} {what}" for value, what in facts(overview(tables))]
+    assert told[-2:] == [f"{n} failed member{s}", f"{n} failed trial{s} of an arm"]
+
+
+def test_a_percentage_and_an_interval_stay_on_one_line(tables, run_of):
+    lead = re.search(r'<p class="lead">(.*?)</p>', write_report(run_of(tables)).read_text())
+    assert re.search(r"9\.2\u00a0% \[\S+\u00a0\S+\] against", lead[1])
+    assert " %" not in lead[1]
 
 
 @pytest.mark.parametrize("broken", [None, "{"])
@@ -167,10 +226,33 @@ def test_the_table_for_the_terminal(tables, tables_of):
     assert table["arm"].tolist()[0] == "control"
     assert len(table) == 5
     row = table.set_index("arm").loc["mean"]
-    assert row["held-out loss improved"].startswith("+9.2 % [")
-    assert row["p"] == "< 0.001"
+    assert re.fullmatch(r"\+9\.2 % \[\S+\]", row["held-out loss improved"])
+    assert re.fullmatch(r"\+9\.2 % \[\S+\]", row["test loss improved"])
+    assert row["p"] == "<0.001"
+    assert "trials" not in table
+    loss = tables["trials"].query("arm == 'control'")["test_loss"].mean()
+    assert table["test loss improved"].tolist()[0] == f"from {loss:.4f}"
     assert table.map(lambda cell: isinstance(cell, str) and cell.isascii()).all(axis=None)
     assert "test accuracy" not in arms_table(tables_of(regression=True))
+
+
+@pytest.mark.parametrize(("width", "lines"), [(80, 2), (100, 1)])
+def test_the_table_for_the_terminal_is_whole_in_a_narrow_one(tables, width, lines):
+    table = arms_table(tables)
+    shown = Table(*table.columns, box=None, padding=(0, 2, 0, 0))
+    for row in table.itertuples(index=False):
+        shown.add_row(*row)
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(shown)
+    text = console.export_text()
+    assert "\u2026" not in text
+    body = text[text.index("control") :].splitlines()
+    assert len(body) == 1 + lines * 4
+
+
+def test_the_table_for_the_terminal_counts_trials_where_one_failed(tables_of):
+    table = arms_table(tables_of(failed_trials=[(2, "mean")])).set_index("arm")
+    assert table.loc[["control", "mean"], "trials"].tolist() == ["8", "7"]
 
 
 def test_every_world_has_a_table_for_the_terminal(odd_tables):

@@ -49,7 +49,7 @@ def test_improvement_leaves_its_inputs_alone():
 
 def test_pairs_are_of_one_trial_and_failed_ones_have_no_improvement():
     trials = _trials({"control": [1, 2, 4], "mean": [0.5, 1, 3]}, failed=((1, "control"),))
-    paired = s.pair_trials(trials.sample(frac=1, random_state=0), kinds=("loss",))
+    paired = s.pair_trials(trials.sample(frac=1, random_state=0), kinds=("val_loss",))
     by_trial = paired.set_index("trial")["improvement"]
     assert by_trial[0] == 0.5
     assert np.isnan(by_trial[1])
@@ -64,12 +64,12 @@ def test_a_failed_arm_is_never_paired_even_when_it_has_a_loss():
 
 def test_a_trial_that_only_the_control_has_is_nobodys_pair():
     trials = _trials({"control": [1, 2, 3], "mean": [0.5, 1]})
-    assert s.summarize(s.pair_trials(trials, ("loss",)))["n"].tolist() == [2]
+    assert s.summarize(s.pair_trials(trials, ("val_loss",)))["n"].tolist() == [2]
 
 
 def test_summary_of_a_hand_worked_case():
     losses = {"control": [1.0] * 8, "mean": [0.9, 0.8, 0.7, 1.1, 0.95, 0.85, 0.9, 0.8]}
-    row = s.summarize(s.pair_trials(_trials(losses), ("loss",))).iloc[0]
+    row = s.summarize(s.pair_trials(_trials(losses), ("val_loss",))).iloc[0]
     sample = np.array([0.1, 0.2, 0.3, -0.1, 0.05, 0.15, 0.1, 0.2])
     assert row["mean"] == pytest.approx(1.0 / 8)
     assert row["median"] == pytest.approx(0.125)
@@ -107,7 +107,7 @@ def test_holm_leaves_nan_out_of_the_family():
 
 def test_holm_is_within_each_loss_kind():
     losses = {"control": [1.0] * 8, **{f"arm {i}": RNG.normal(0.9, 0.1, 8) for i in range(4)}}
-    summary = s.summarize(s.pair_trials(_trials(losses), ("loss", "val_loss")))
+    summary = s.summarize(s.pair_trials(_trials(losses), ("train_loss", "val_loss")))
     for _, family in summary.groupby("kind"):
         assert family["t_p_holm"].to_numpy() == pytest.approx(s.holm(family["t_p"]))
         assert (family["t_p_holm"] >= family["t_p"]).all()
@@ -157,9 +157,9 @@ def test_bca_is_scipys_at_the_widened_level():
 
 def test_an_arms_numbers_do_not_depend_on_the_other_arms():
     losses = {"control": [1.0] * 8, "a": RNG.normal(0.9, 0.1, 8), "b": RNG.normal(0.9, 0.1, 8)}
-    both = s.summarize(s.pair_trials(_trials(losses), ("loss",))).set_index("arm")
+    both = s.summarize(s.pair_trials(_trials(losses), ("val_loss",))).set_index("arm")
     alone = s.summarize(
-        s.pair_trials(_trials({k: losses[k] for k in ("control", "b")}), ("loss",))
+        s.pair_trials(_trials({k: losses[k] for k in ("control", "b")}), ("val_loss",))
     ).set_index("arm")
     columns = ["mean", "low", "high", "median_low", "t_p"]
     assert both.loc["b", columns].tolist() == alone.loc["b", columns].tolist()
