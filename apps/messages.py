@@ -180,7 +180,8 @@ class TrainResult:
     Attributes:
         status: `diverged` when a loss was not finite; training stopped there.
         epochs: one record an epoch of this segment.
-        final: metrics at the end, on the whole training, validation and test sets.
+        final: metrics at the end, on the whole training, validation and test sets, and the running
+            means of the last epoch (`loss` and the like): NaN for an average of weights.
         start: `loss` and `val_loss` of an offspring before training; empty otherwise.
         log: remarks worth a line in the run's log.
     """
@@ -265,7 +266,13 @@ class MatingPlan:
 
 @dataclass(frozen=True)
 class HarvestResult:
-    """The champion of one arm of one trial: the result of a `HarvestTask`."""
+    """The champion of one arm of one trial: the result of a `HarvestTask`.
+
+    Attributes:
+        fitness: what chose it; where the task's is `loss`, it is `train_loss`, which a network that
+            was not trained itself has too.
+        final: as a `TrainResult`'s; the running means are NaN for a merge.
+    """
 
     fingerprint: str
     method: str
@@ -443,12 +450,14 @@ class Workplace:
         search_path: folder of the experiment file, where plug-ins are looked for.
         threads: intra-op threads of a task.
         checkpoint_every_s: a partial checkpoint at least this often; infinite for never.
+        task_timeout_s: a task that takes longer is ended.
     """
 
     root: str
     search_path: str | None = None
     threads: int = 1
     checkpoint_every_s: float = 600.0
+    task_timeout_s: float = math.inf
 
 
 def population(

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import parsl
 
-from apps import tasks
+from apps import checkup, tasks
 from apps.messages import ExportTask, HarvestTask, MateTask, Task, TrainTask
 
 APPS: Final[dict[type[Task], Any]] = {
@@ -21,3 +21,8 @@ APPS: Final[dict[type[Task], Any]] = {
     ExportTask: parsl.python_app(tasks.export, cache=True),
 }
 """The app of each kind of task: called with the task, its workplace and the upstream futures."""
+
+
+def checkup_app(executor: str) -> Any:
+    """Return the app that looks at a worker of one executor; its answer is never stored."""
+    return parsl.python_app(checkup.checkup, executors=[executor], cache=False)

@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 
 from apps.errors import UserError
 from apps.files import sha256
+from apps.runtime import prepare
 
 _LIBRARIES: Final = tuple(sysconfig.get_path(name) for name in ("stdlib", "platlib", "purelib"))
 _MESSAGE_CHARACTERS: Final = 600
@@ -82,7 +83,7 @@ def call_plugin(reference: str, params: Mapping[str, Any], search_path: str | No
     try:
         return function(**params)
     except (Exception, SystemExit) as error:
-        raise UserError(f'plug-in "{reference}" raised {_told(error)}') from error
+        raise UserError(f'plug-in "{reference}" raised {told(error)}') from error
 
 
 def plugin_digest(reference: str, search_path: str | None = None) -> str:
@@ -113,6 +114,7 @@ def _import(reference: str, name: str, search_path: str | None) -> ModuleType:
         if folder not in sys.path:
             sys.path.append(folder)
     importlib.invalidate_caches()
+    prepare()  # the module may import TensorFlow
     try:
         return importlib.import_module(name)
     except (Exception, SystemExit) as error:
@@ -124,7 +126,7 @@ def _import(reference: str, name: str, search_path: str | None) -> ModuleType:
                 f'plug-in "{reference}": there is no module {error.name!r}; {into} put its folder'
                 " on PYTHONPATH"
             ) from error
-        raise UserError(f'plug-in "{reference}": importing {name} raised {_told(error)}') from error
+        raise UserError(f'plug-in "{reference}": importing {name} raised {told(error)}') from error
 
 
 def _missing(reference: str, module: ModuleType, owner: Any, name: str) -> str:
@@ -160,7 +162,8 @@ def _file(module: ModuleType) -> str:
     return getattr(module, "__file__", None) or f"module {module.__name__}"
 
 
-def _told(error: BaseException) -> str:
+def told(error: BaseException) -> str:
+    """Return what a user's own code raised, in one line: class, text, and the line to look at."""
     text = textwrap.shorten(" ".join(str(error).split()), _MESSAGE_CHARACTERS, placeholder=" ...")
     return f"{type(error).__name__}: {text} ({_origin(error)})"
 

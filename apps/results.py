@@ -50,11 +50,16 @@ def load_result(folder: Path, kind: type[_Result], fingerprint: str) -> _Result 
 
     A record that is missing, damaged or of another message does not count.
     """
+    result = stored_result(folder, kind)
+    return result if result is not None and result.fingerprint == fingerprint else None
+
+
+def stored_result(folder: Path, kind: type[_Result]) -> _Result | None:
+    """Return the record in a task's folder, of whatever message; None when it is not whole."""
     try:
-        result = from_json(kind, read_limited(folder / RESULT, LARGEST))
+        return from_json(kind, read_limited(folder / RESULT, LARGEST))
     except (OSError, DamagedFile):
         return None
-    return result if result.fingerprint == fingerprint else None
 
 
 def checkpoint_is_whole(path: Path, digest: str) -> bool:
@@ -88,6 +93,14 @@ def load_partial(folder: Path, fingerprint: str) -> PartialState | None:
     except (OSError, DamagedFile):
         return None
     return PartialState(state, record.records, record.start)
+
+
+def partial_epochs(folder: Path) -> int:
+    """Return how many epochs of a segment a partial checkpoint holds; 0 without one."""
+    try:
+        return len(from_json(Partial, read_limited(folder / _PARTIAL_RECORD, LARGEST)).records)
+    except (OSError, DamagedFile):
+        return 0
 
 
 def forget_partial(folder: Path) -> None:

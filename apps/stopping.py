@@ -11,5 +11,9 @@ stopping: Final = threading.Event()
 """Set by the driver when the user interrupts it. Other processes are ended by a signal instead."""
 
 
+class TimedOut(HeterosisError):
+    """A task ran longer than it may."""
+
+
 class Stopped(HeterosisError):
     """A task ended early because the run is being stopped; it is not a failure of its member."""

@@ -32,7 +32,6 @@ def make_config(options: SiteOptions) -> Config:
                 max_workers_per_node=options.workers_here,
                 # The number of workers is as asked, be there fewer cores.
                 cores_per_worker=0.001,
-                encrypted=False,
                 heartbeat_period=5,
                 heartbeat_threshold=30,
                 provider=LocalProvider(

@@ -6,9 +6,9 @@ import json
 import logging
 import os
 import shlex
+import shutil
 import signal
 import sys
-import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,30 +25,23 @@ from apps.errors import HeterosisError, UserError
 from apps.files import write_atomic
 from apps.messages import DataSpec, ExportResult, Failure, Workplace
 from apps.stopping import Stopped
-from site_configs.options import SITES, SiteOptions, find_site
+from site_configs.options import READY, SITES, SiteOptions, find_site
+from site_configs.scheduler import blocks as describe_blocks
+from site_configs.scheduler import check_scheduler
 from workflow.champion import write_papers
-from workflow.config import (
-    Experiment,
-    differing_keys,
-    find_experiment,
-    load_experiment,
-    read_experiment,
-)
+from workflow.config import Experiment, find_experiment, load_experiment
+from workflow.displays import LiveDisplay, PlainDisplay
+from workflow.doctor import Patient, diagnose, tell
 from workflow.engine import ParslEngine
 from workflow.environment import describe as describe_environment
 from workflow.experiment import Outcomes, export_champion, run_experiment
-from workflow.lock import driver_at_work, only_driver
-from workflow.plan import describe_plan
-from workflow.progress import (
-    Display,
-    Journal,
-    LiveDisplay,
-    PlainDisplay,
-    Tally,
-    draw,
-    read_tally,
-)
+from workflow.opening import check_directory, existing_run, opened, run_directory
+from workflow.plan import describe_plan, longest_segment_s
+from workflow.progress import Display, Journal
+from workflow.rehearsing import rehearse_experiment
 from workflow.run_dir import RunDir
+from workflow.stall import StallWatch
+from workflow.status import show_status
 from workflow.tables import write_tables
 
 app = typer.Typer(
@@ -77,6 +70,14 @@ Workers = Annotated[
     int | None,
     typer.Option(min=1, help="tasks at a time  [default: one a core]", show_default=False),
 ]
+SiteName = Annotated[
+    str, typer.Option(help="local_threads, slurm, PATH.toml, PATH.py, ...: `heterosis sites`")
+]
+Options = Annotated[
+    list[str] | None,
+    typer.Option("--option", metavar="KEY=VALUE", help="an option of the site"),
+]
+Runs = Annotated[Path, typer.Option(help="folder of the run directories")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="a run directory")]
 
 
@@ -91,16 +92,11 @@ def _common(
 @app.command()
 def run(
     experiment: ExperimentName,
-    site: Annotated[
-        str, typer.Option(help="local_threads, slurm, PATH.toml, PATH.py, ...: `heterosis sites`")
-    ] = "local_threads",
-    options: Annotated[
-        list[str] | None,
-        typer.Option("--option", metavar="KEY=VALUE", help="an option of the site"),
-    ] = None,
+    site: SiteName = "local_threads",
+    options: Options = None,
     workers: Workers = None,
     settings: Settings = None,
-    runs: Annotated[Path, typer.Option(help="folder of the run directories")] = Path("runs"),
+    runs: Runs = Path("runs"),
     name: Annotated[
         str | None,
         typer.Option(
@@ -113,6 +109,16 @@ def run(
     keep: Annotated[
         Literal["needed", "all"], typer.Option(help="which checkpoints stay on disk")
     ] = "needed",
+    task_timeout: Annotated[
+        float,
+        typer.Option(
+            min=1.0, metavar="SECONDS", help="a task that takes longer is ended and tried again"
+        ),
+    ] = float("inf"),
+    checkpoint_every: Annotated[
+        float,
+        typer.Option(min=0.0, metavar="SECONDS", help="partial checkpoint of a long segment"),
+    ] = 600.0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="one line of progress")] = False,
 ) -> None:
     """Run an experiment, or continue it.
@@ -123,18 +129,22 @@ def run(
     console = Console()
     path = find_experiment(experiment)
     loaded = load_experiment(path, settings or [])
-    run_dir = RunDir((runs / (name or loaded.name)).absolute())
+    run_dir = run_directory(runs, name, loaded)
     where = find_site(site, options or [])
     place = Workplace(
-        root=str(run_dir.root), search_path=str(path.resolve().parent), threads=where.threads
+        root=str(run_dir.root),
+        search_path=str(path.resolve().parent),
+        threads=where.threads,
+        checkpoint_every_s=checkpoint_every,
+        task_timeout_s=task_timeout,
     )
-    prepare(loaded.data.spec, place.search_path)
-    config = where.config(run_dir.parsl, workers)
-    if fresh:
-        _move_aside(run_dir)
-    _open_run(run_dir, loaded)
     try:
-        with only_driver(run_dir.lock):
+        begins = check_directory(run_dir, loaded, fresh)
+        prepare(loaded.data.spec, place.search_path)
+        config = where.config(run_dir.parsl, workers, longest_segment_s(loaded, place))
+        if begins:
+            rehearse_experiment(path, loaded, place)
+        with opened(run_dir, loaded, fresh):
             _log_to(run_dir.log)
             environment = describe_environment(["heterosis", *sys.argv[1:]], site, workers)
             write_atomic(run_dir.environment_json, json.dumps(environment, indent=2).encode())
@@ -163,6 +173,7 @@ def plan(
     place = Workplace(root="", search_path=str(path.resolve().parent))
     if measure:
         prepare(loaded.data.spec, place.search_path)
+        rehearse_experiment(path, loaded, place)
     count = workers or SiteOptions(run_dir="").workers_here
     print(describe_plan(loaded, place, count, measure))
 
@@ -170,24 +181,13 @@ def plan(
 @app.command()
 def status(run: RunFolder) -> None:
     """Show where a run stands: running, stopped or finished."""
-    run_dir = _existing(run)
-    tally = read_tally(run_dir.events_jsonl) if run_dir.events_jsonl.exists() else Tally()
-    if not tally.total:
-        print(f"nothing was submitted yet; {_liveness(run_dir)}")
-        return
-    Console().print(draw(tally))
-    state = tally.ended or _liveness(run_dir)
-    last = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(tally.now_unix_s))
-    print(f"{state}; last event {last}")
-    for event in tally.failures[:20]:
-        log = f" (log: {run_dir.root / event['log']})" if event["log"] else ""
-        print(f"{event['folder']}: {event['status']}: {event['reason']}{log}")
+    show_status(existing_run(run), Console())
 
 
 @app.command()
 def report(run: RunFolder) -> None:
     """Write the report of a run again from its tables."""
-    print(write_report(_existing(run)))
+    print(write_report(existing_run(run)))
 
 
 @app.command()
@@ -195,10 +195,42 @@ def sites() -> None:
     """List the sites that come with heterosis, and how to write one."""
     for site, line in SITES.items():
         print(f"{site:16} {line}")
+    print(f"PATH.toml        a table [site] with a name and options; copy one from {READY}")
     print(
         "PATH.py          a file of your own with make_config(options) -> parsl.Config; "
-        "options has run_dir, workers, threads"
+        "options has run_dir, workers, threads, longest_task_s, settings"
     )
+
+
+@app.command()
+def doctor(
+    site: SiteName = "local_threads",
+    options: Options = None,
+    runs: Runs = Path("runs"),
+    data: Annotated[str, typer.Option(help="data that the workers must find")] = "fashion_mnist",
+    patience: Annotated[
+        float, typer.Option(min=1.0, metavar="SECONDS", help="how long to wait for a worker")
+    ] = 120.0,
+) -> None:
+    """Try a site with one tiny task, and say what a run would trip over."""
+    place = find_site(site, options or [])
+    folder = (runs / ".doctor").absolute()
+    checks = diagnose(
+        Patient(
+            config=place.config(folder / "parsl", None),
+            folder=folder,
+            data=DataSpec(name=data, validation=0),
+            cores=place.threads,
+            gpus=bool(place.settings.get("gpus_per_node")),
+        ),
+        check_scheduler,
+        describe_blocks,
+        patience,
+        print,
+    )
+    if [check for check in checks if not tell(check, print)]:
+        raise typer.Exit(1)
+    shutil.rmtree(folder)
 
 
 @app.command()
@@ -208,8 +240,9 @@ def data(
 ) -> None:
     """Say where the data are, or fetch them."""
     spec = DataSpec(name=name, folder=folder, validation=0)
-    prepare(spec)
-    print(describe_data(spec))
+    here = str(Path.cwd())
+    prepare(spec, here)
+    print(describe_data(spec, here))
 
 
 def main() -> None:
@@ -236,41 +269,6 @@ def _fail(error: Exception, code: int, debug: bool) -> None:
     for line in str(error).splitlines():
         print(f"error: {line}", file=sys.stderr)
     sys.exit(code)
-
-
-def _open_run(run_dir: RunDir, experiment: Experiment) -> None:
-    try:
-        run_dir.root.mkdir(parents=True, exist_ok=True)
-        if not run_dir.experiment_toml.exists():
-            write_atomic(run_dir.experiment_toml, experiment.to_toml().encode())
-            return
-    except OSError as error:
-        raise UserError(
-            f"{error.filename or run_dir.root}: the run directory cannot be written: "
-            f"{error.strerror}; choose another folder with --runs"
-        ) from error
-    # Read as an experiment, so that a setting that is younger than the run has its default.
-    stored = read_experiment(run_dir.experiment_toml)
-    differing = differing_keys(stored.completed(), experiment.completed())
-    if differing:
-        more = f"; and {len(differing) - 8} more" if len(differing) > 8 else ""
-        raise UserError(
-            f"{run_dir.root} belongs to another experiment, which differs in "
-            f"{'; '.join(differing[:8])}{more}; choose another --name, or --fresh to move the old "
-            "run aside"
-        )
-
-
-def _move_aside(run_dir: RunDir) -> None:
-    if not run_dir.root.exists():
-        return
-    # The lock of a driver at work is respected before its files are moved.
-    with only_driver(run_dir.lock):
-        number = 1
-        while (aside := run_dir.root.with_name(f"{run_dir.root.name}.{number}")).exists():
-            number += 1
-        run_dir.root.rename(aside)
-    print(f"the older run is now {aside}")
 
 
 def _log_to(path: Path) -> None:
@@ -300,7 +298,8 @@ def _drive(
     journal = Journal(run_dir.events_jsonl, experiment.training.fitness, display, engine.running)
     how = "broke off"
     try:
-        outcomes = run_experiment(experiment, engine, place, [journal], keep == "all")
+        stall = StallWatch(engine, lambda: engine.blocks(describe_blocks), display.say)
+        outcomes = run_experiment(experiment, engine, place, [journal, stall], keep == "all")
         exported = export_champion(outcomes, engine, run_dir.champion.name)
         how = "finished"
     except (KeyboardInterrupt, Stopped):
@@ -328,38 +327,37 @@ def _conclude(outcomes: Outcomes, exported: Any, run_dir: RunDir, console: Conso
     champion = outcomes.champion
     if champion is not None and isinstance(exported, ExportResult):
         write_papers(outcomes, champion, exported, run_dir)
-    page = write_report(run_dir)
-    _print_table(arms_table(read_tables(run_dir)), console)
+    page: Path | None = None
+    trouble: ReportError | None = None
+    try:
+        page = write_report(run_dir)
+        _print_table(arms_table(read_tables(run_dir)), console)
+    except ReportError as error:
+        trouble = error
     if champion is not None and isinstance(exported, ExportResult):
         print(f"champion: {run_dir.root / exported.path}")
     elif exported is not None:
         print(f"the champion could not be exported: {exported.reason}", file=sys.stderr)
-    print(f"report: {page}")
+    if page is not None:
+        print(f"report: {page}")
     for trial, arm, failure in outcomes.failed_arms:
         log = f" (log: {run_dir.root / failure.log})" if failure.log else ""
         print(f"failed: trial {trial}, arm {arm}: {failure.reason}{log}", file=sys.stderr)
+    if trouble is not None:
+        again = shlex.join(["heterosis", "report", str(run_dir.root)])
+        raise HeterosisError(
+            f"there is no report: {trouble}; all is computed and stored, `{again}` tries again"
+        ) from trouble
 
 
 def _print_table(data: pd.DataFrame, console: Console) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for number, name in enumerate(data.columns):
-        table.add_column(name, justify="right" if number else "left", no_wrap=not number)
+        table.add_column(
+            name, justify="right" if number else "left", no_wrap=not number, overflow="fold"
+        )
     for row in data.itertuples(index=False):
         table.add_row(*row)
     # Where the output goes to a file there is no width to fit into.
     wide = console if console.is_terminal else Console(width=200)
     wide.print(table)
-
-
-def _existing(path: Path) -> RunDir:
-    run_dir = RunDir(path)
-    if not run_dir.experiment_toml.is_file():
-        raise UserError(f"{path}: not a run directory: it has no experiment.toml")
-    return run_dir
-
-
-def _liveness(run_dir: RunDir) -> str:
-    holder = driver_at_work(run_dir.lock)
-    if holder is None:
-        return "broke off without an end; run the same command again to continue"
-    return f"running ({holder})"

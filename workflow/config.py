@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from apps.datasets import COLLECTIONS
 from apps.errors import UserError
 from apps.messages import DataSpec, NetworkSpec, TrainingSpec
 from apps.networks import BUILDERS
@@ -30,6 +31,8 @@ READY: Final = Path(__file__).parent / "experiments"
 """Folder of the ready experiments."""
 
 CONTROL: Final = "control"
+
+_TOO_DEEP: Final = "tables or arrays are nested too deeply"
 
 
 class Data(Strict):
@@ -188,37 +191,27 @@ def read_experiment(path: Path, settings: Sequence[str] = ()) -> Experiment:
         UserError: the file cannot be read, is not TOML, or breaks a rule: one line a breach.
     """
     try:
-        table = tomllib.loads(path.read_text())
+        # Some editors put a byte order mark first.
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        for setting in settings:
+            _apply(table, setting)
+        return Experiment.model_validate(table)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not TOML: {error}") from error
-    for setting in settings:
-        _apply(table, setting)
-    try:
-        return Experiment.model_validate(table)
+    except RecursionError as error:
+        raise UserError(f"{path}: {_TOO_DEEP}") from error
     except ValidationError as error:
-        raise UserError("\n".join(_explain(path, error))) from error
-
-
-def differing_keys(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """Return the dotted keys in which two completed experiments differ, with both values."""
-    left, right = dict(_flat(one)), dict(_flat(other))
-    keys = dict.fromkeys([*left, *right])
-    nothing = "(not set)"
-    return [
-        f"{key} (there {left.get(key, nothing)!r}, here {right.get(key, nothing)!r})"
-        for key in keys
-        if left.get(key, nothing) != right.get(key, nothing)
-    ]
+        lines = dict.fromkeys(_explain(path, error, table))
+        raise UserError("\n".join(lines)) from error
 
 
 def _check_plugins(path: Path, experiment: Experiment, folder: str) -> None:
     """Check before anything runs what is otherwise seen on the workers only."""
     network = experiment.network
     try:
-        if is_plugin(experiment.data.name):
-            load_plugin(experiment.data.name, folder)
+        lookup(COLLECTIONS, experiment.data.name, "data.name", folder)
         builder = lookup(BUILDERS, network.builder, "network.builder", folder)
         check_settings(f"network.builder {network.builder!r}", builder, network.params, given=())
         for arm in experiment.arms:
@@ -253,9 +246,15 @@ def _apply(table: dict[str, Any], setting: str) -> None:
     if not equals or not key:
         raise UserError(f"--set {setting!r}: a setting has the form key=value")
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
+        parsed = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
-        value = text
+        parsed = {"value": text}
+    value = parsed.pop("value")
+    if parsed or (value == text and "\n" in text):
+        raise UserError(
+            f"--set {setting!r}: the value has several lines; a value is one of TOML's, or one "
+            "line of text"
+        )
     *path, last = key.strip().split(".")
     place: Any = table
     for part in path:
@@ -277,9 +276,12 @@ def _step(place: Any, part: str, setting: str) -> Any:
     raise UserError(f"--set {setting!r}: {part!r} is below a plain value")
 
 
-def _explain(path: Path, error: ValidationError) -> Iterator[str]:
+def _explain(path: Path, error: ValidationError, table: Mapping[str, Any]) -> Iterator[str]:
     for item in error.errors(include_url=False):
-        where = ".".join(str(part) for part in item["loc"])
+        if item["type"].startswith("recursion"):
+            yield f"{path}: {'.'.join(map(str, item['loc'][:3]))}: {_TOO_DEEP}"
+            continue
+        where = ".".join(_place(item["loc"], table))
         text = item["msg"].removeprefix("Value error, ")
         text = re.sub("dictionary( or instance of [A-Za-z]+)?", "table", text)
         text = re.sub("[Tt]uple", "array", text)
@@ -290,16 +292,21 @@ def _explain(path: Path, error: ValidationError) -> Iterator[str]:
         yield f"{path}: {where}{shown}: {text}" if where else f"{path}: {text}"
 
 
-def _flat(table: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(table, Mapping):
-        items = [(str(key), item) for key, item in table.items()]
-    elif isinstance(table, list) and table and isinstance(table[0], Mapping):
-        items = [(str(item.get("name", index)), item) for index, item in enumerate(table)]
-    else:
-        yield prefix, table
-        return
-    for key, item in items:
-        yield from _flat(item, f"{prefix}.{key}" if prefix else key)
+def _place(loc: Sequence[int | str], table: Mapping[str, Any]) -> list[str]:
+    """Return where an error is, in the user's terms: arms by their names."""
+    parts = [str(part) for part in loc]
+    if parts[:1] != ["arms"] or len(parts) < 2:
+        return parts
+    arm = table["arms"][loc[1]]
+    if not isinstance(arm, Mapping):
+        return parts
+    if isinstance(arm.get("name"), str):
+        parts[1] = arm["name"]
+    if parts[2:3] == ["halts"] and len(parts) > 4:
+        halt = arm["halts"][loc[3]]
+        if parts[4] in arm and not (isinstance(halt, Mapping) and parts[4] in halt):
+            del parts[2:4]  # the key stands in the arm, for all of its halts
+    return parts
 
 
 def _without_none(value: Any) -> Any:

@@ -9,8 +9,10 @@ import logging
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
@@ -20,16 +22,24 @@ from parsl.dataflow.dependency_resolvers import SHALLOW_DEPENDENCY_RESOLVER, Dep
 from parsl.dataflow.memoization import Memoizer
 from parsl.dataflow.states import States
 from parsl.dataflow.taskrecord import TaskRecord
-from parsl.executors.errors import ExecutorError
+from parsl.executors.errors import BadStateException, ExecutorError
 from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
+from parsl.jobs.errors import TooManyJobFailuresError
 from parsl.jobs.states import JobState
 
+from apps.errors import HeterosisError
+from apps.mating import TooFewSurvivors
 from apps.messages import Failure, Task, TrainTask, Workplace
-from apps.parsl_apps import APPS
-from apps.stopping import stopping
+from apps.parsl_apps import APPS, checkup_app
+from apps.results import partial_epochs
+from apps.stopping import TimedOut, stopping
 from apps.tasks import Outcome, error_log, find
 
 logger = logging.getLogger(__name__)
+
+_Submitted = tuple[Task, tuple[Future[Outcome], ...]]
+
+_HANDED_OUT = (States.launched, States.running)
 
 RETRIES = 2
 """How often a task is started again after its worker was lost."""
@@ -50,15 +60,34 @@ class Engine(Protocol):
         """Whether the task's result came from the run directory."""
         ...
 
+    @property
+    def broken(self) -> SiteError | None:
+        """Why no more workers are to be had, or None."""
+        ...
 
-def failure(task: Task, error: BaseException) -> Failure:
-    """Return what a task's exception means to the tasks behind it and to the user."""
+
+class SiteError(HeterosisError):
+    """A site can bring no workers: no fault of any task."""
+
+
+def failure(task: Task, error: BaseException, upstream: Sequence[Outcome] = ()) -> Failure:
+    """Return what a task's exception means to the tasks behind it and to the user.
+
+    Args:
+        task: what failed.
+        error: what it raised.
+        upstream: outcomes of the tasks that it waited for.
+    """
     if isinstance(error, WorkerLost | ManagerLost):
         reason = f"its worker was lost {RETRIES + 1} times: {error}"
         log = "parsl"
     else:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
         log = error_log(task)
+    if isinstance(error, TooFewSurvivors):
+        # Why the members failed is in their logs, not in that of the task that missed them.
+        logs = [each.log for each in upstream if isinstance(each, Failure) and each.log]
+        log = next(iter(logs), log)
     return Failure(reason, log, task.member if isinstance(task, TrainTask) else -1)
 
 
@@ -74,15 +103,17 @@ class ParslEngine:
             place: handed to every task.
         """
         self._place = place
-        self._tasks: WeakKeyDictionary[Future[Outcome], Task] = WeakKeyDictionary()
+        self._tasks: WeakKeyDictionary[Future[Outcome], _Submitted] = WeakKeyDictionary()
         self._memoizer = RunDirMemoizer()
+        self._broken: SiteError | None = None
+        self._retries = _Retries(Path(place.root))
         config.memoizer = self._memoizer
         config.dependency_resolver = DependencyResolver(
             traverse_to_gather=SHALLOW_DEPENDENCY_RESOLVER.traverse_to_gather,
             traverse_to_unwrap=self._unwrap,
         )
         config.retries = max(RETRIES, config.retries)
-        config.retry_handler = _retry_cost
+        config.retry_handler = self._retries.cost
         config.initialize_logging = False
         stopping.clear()
         # A Ctrl-C reaches all processes of the terminal: the driver alone decides what ends, so
@@ -104,17 +135,48 @@ class ParslEngine:
     def submit(self, task: Task, upstream: Sequence[Future[Outcome]]) -> Future[Outcome]:
         """Start a task when all of `upstream` is done; failed ones reach it as values."""
         future: Future[Outcome] = APPS[type(task)](task, self._place, *upstream)
-        self._tasks[future] = task
+        self._tasks[future] = (task, tuple(upstream))
         return future
 
     def outcome(self, future: Future[Outcome]) -> Outcome:
         """Return what a finished future holds, an exception as a `Failure`."""
         error = future.exception()
-        return future.result() if error is None else failure(self._tasks[future], error)
+        if error is None:
+            return future.result()
+        if isinstance(error, BadStateException | TooManyJobFailuresError) and not self._broken:
+            self._broken = SiteError(
+                f"no workers: {' '.join(str(error).split())}; what is computed is stored, "
+                "`heterosis doctor` with the same --site and --option tells more"
+            )
+        task, upstream = self._tasks[future]
+        return failure(task, error, [self.outcome(each) for each in upstream])
 
     def reused(self, task: Task) -> bool:
         """Whether the task's result came from the run directory."""
         return task.folder in self._memoizer.reused
+
+    @property
+    def broken(self) -> SiteError | None:
+        """Why no more workers are to be had, or None."""
+        return self._broken
+
+    def waiting(self) -> list[str]:
+        """Return the folders of the tasks that wait for a worker, or for one's answer."""
+        return [record["args"][0].folder for record in self._handed_out()]
+
+    def connected(self) -> int:
+        """Return how many workers are in touch; asks them, which may take its time."""
+        return sum(
+            sum(manager["worker_count"] for manager in executor.connected_managers())
+            if hasattr(executor, "connected_managers")
+            else _workers(executor)
+            for executor in self._dfk.executors.values()
+            if executor.label != "_parsl_internal"
+        )
+
+    def blocks(self, describe: Callable[[Any], Iterable[object]]) -> list[object]:
+        """Return what `describe` tells of each executor's blocks."""
+        return [block for each in self._dfk.executors.values() for block in describe(each)]
 
     def running(self) -> int:
         """Return how many tasks are computing now: those handed out, but no more than workers."""
@@ -141,16 +203,34 @@ class ParslEngine:
             parsl.clear()
 
     def _running(self, executors: Iterable[Any]) -> int:
-        records = [future.task_record for future in self._tasks if not future.done()]  # type: ignore[attr-defined]
-        handed = Counter(
-            record["executor"]
-            for record in records
-            if record["status"] in (States.launched, States.running)
-        )
+        handed = Counter(record["executor"] for record in self._handed_out())
         return sum(min(handed[each.label], _workers(each)) for each in executors)
+
+    def _handed_out(self) -> list[TaskRecord]:
+        records = [future.task_record for future in list(self._tasks) if not future.done()]  # type: ignore[attr-defined]
+        return [record for record in records if record["status"] in _HANDED_OUT]
 
     def _unwrap(self, value: Any) -> Any:
         return self.outcome(value) if isinstance(value, Future) else value
+
+
+@contextmanager
+def probed(config: Config, question: tuple[Any, ...]) -> Iterator[list[tuple[Any, Future[Any]]]]:
+    """Load a site and put a question to a worker of each of its executors.
+
+    Args:
+        config: of the site.
+        question: arguments of `apps.checkup.checkup`.
+
+    Returns:
+        Each executor with the answer to come.
+    """
+    config.initialize_logging = False
+    config.retries = 0
+    with parsl.load(config) as kernel:
+        executors = [e for e in kernel.executors.values() if e.label != "_parsl_internal"]
+        yield [(each, checkup_app(each.label)(*question)) for each in executors]
+    parsl.clear()
 
 
 class RunDirMemoizer(Memoizer):
@@ -201,9 +281,20 @@ def _workers(executor: Any) -> int:
     return int(running * nodes * getattr(executor, "workers_per_node", 1))
 
 
-def _retry_cost(error: Exception, task: TaskRecord) -> float:
-    # A lost worker is not the task's fault; an exception of its own would come again.
-    if isinstance(error, WorkerLost | ManagerLost | ExecutorError):
-        logger.warning("task %s: %s; it is started again", task["args"][0].folder, error)
-        return 1.0
-    return float("inf")
+class _Retries:
+    """What another start of a task costs of its retries."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._reached: dict[str, int] = {}
+
+    def cost(self, error: Exception, record: TaskRecord) -> float:
+        """Return 0 for a lost worker that had got on, 1 for one that had not, else infinity."""
+        task = record["args"][0]
+        # A lost worker is not the task's fault; an exception of its own would come again.
+        if not isinstance(error, WorkerLost | ManagerLost | ExecutorError | TimedOut):
+            return float("inf")
+        logger.warning("task %s: %s; it is started again", task.folder, error)
+        before = self._reached.get(task.folder, 0)
+        now = self._reached[task.folder] = partial_epochs(self._root / task.folder)
+        return 0.0 if now > before else 1.0

@@ -2,50 +2,32 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-_PACKAGES: Final = (
-    "heterosis",
-    "parsl",
-    "tensorflow",
-    "keras",
-    "numpy",
-    "scipy",
-    "pandas",
-    "pyarrow",
-    "safetensors",
-)
+from apps.checkup import cores, versions
 
 
 def describe(command: list[str], site: str, workers: int | None) -> dict[str, Any]:
     """Return the environment of this process as plain data."""
+    installed = versions()
     return {
         "command": command,
         "site": site,
         "workers": workers,
-        "python": platform.python_version(),
-        "packages": {name: _version(name) for name in _PACKAGES},
+        "python": installed.pop("python"),
+        "packages": installed,
         "host": platform.node(),
         "system": platform.platform(),
         "machine": platform.machine(),
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": cores(),
         "commit": _commit(),
         "interpreter": sys.executable,
     }
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def _processor() -> str:

@@ -94,6 +94,7 @@ def run_experiment(
         keep_all: keep every checkpoint.
 
     Raises:
+        SiteError: the site can bring no workers.
         KeyboardInterrupt: the user stops the run; what is finished is stored.
         Stopped: likewise, seen first by a task.
     """
@@ -110,6 +111,8 @@ def run_experiment(
             if isinstance(future.exception(), Stopped):
                 return
             outcome = engine.outcome(future)
+            if engine.broken is not None:
+                return  # what fails now says nothing of the tasks
             retention.finished(node.key, outcome)
             for watcher in watchers:
                 watcher.finished(node, outcome, engine.reused(node.task))
@@ -122,6 +125,8 @@ def run_experiment(
     for node in nodes:
         futures[node.key].add_done_callback(partial(done, node))
     _wait(left, len(nodes), watchers)
+    if engine.broken is not None:
+        raise engine.broken
     stopped = [future for future in futures.values() if isinstance(future.exception(), Stopped)]
     if stopped:
         raise Stopped("the run was stopped")

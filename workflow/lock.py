@@ -10,8 +10,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Final
 
 from apps.errors import UserError
+
+_PATIENCE_S: Final = 1.0
+"""Who asks whether a driver is at work holds the lock for a moment, too."""
 
 
 @contextmanager
@@ -22,20 +26,18 @@ def only_driver(path: Path) -> Iterator[None]:
         UserError: another driver holds it; the message names it. Or the lock cannot be written.
     """
     try:
-        opened = path.open("a+")
+        opened = _locked(path)
+    except BlockingIOError as error:
+        raise UserError(
+            f"{path.parent}: another driver works on this run ({_holder(path)}); wait for it, "
+            "or end it, or choose another --name"
+        ) from error
     except OSError as error:
         raise UserError(
             f"{path}: the run directory cannot be written: {error.strerror}; choose another "
             "folder with --runs"
         ) from error
     with opened as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(
-                f"{path.parent}: another driver works on this run ({_holder(path)}); wait for it, "
-                "or end it, or choose another --name"
-            ) from error
         file.truncate(0)
         file.write(
             json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "since": time.time()})
@@ -54,6 +56,26 @@ def driver_at_work(path: Path) -> str | None:
     except OSError:
         return None
     return None
+
+
+def _locked(path: Path) -> IO[str]:
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        file = path.open("a+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Its folder may have been moved aside since it was opened.
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                file.close()
+                raise
+        except BaseException:
+            file.close()
+            raise
+        file.close()
+        time.sleep(0.02)
 
 
 def _holder(path: Path) -> str:

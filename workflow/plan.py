@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
-from apps.messages import TrainTask, Workplace
+from apps.messages import TrainResult, TrainTask, Workplace
+from apps.results import stored_result
 from apps.training import Sample, sample_training
 from workflow.arms import Arm, Halt
 from workflow.config import Experiment
@@ -14,6 +16,7 @@ from workflow.settings import Operator
 from workflow.trial import build_trial
 
 _MEGABYTE = 2**20
+_MARGIN = 1.5
 
 
 def describe_plan(experiment: Experiment, place: Workplace, workers: int, measure: bool) -> str:
@@ -43,6 +46,25 @@ def describe_plan(experiment: Experiment, place: Workplace, workers: int, measur
             )
     lines += ["", "one trial:", *(f"  {line}" for line in _in_words(experiment))]
     return "\n".join(lines)
+
+
+def longest_segment_s(experiment: Experiment, place: Workplace) -> float | None:
+    """Return what the longest segment will about take, from those that the run has finished.
+
+    Args:
+        experiment: what is run.
+        place: the run directory.
+
+    Returns:
+        Seconds, with a margin; None when nothing of the first trial is finished yet.
+    """
+    tasks = [node.task for node in build_trial(experiment, 0).nodes.values()]
+    trained = [task for task in tasks if isinstance(task, TrainTask)]
+    results = [stored_result(Path(place.root) / task.folder, TrainResult) for task in trained]
+    epoch_s = [each.cost.wall_s / len(each.epochs) for each in results if each and each.epochs]
+    if not epoch_s:
+        return None
+    return _MARGIN * max(epoch_s) * max(task.last_epoch - task.first_epoch for task in trained)
 
 
 def _estimates(

@@ -1,4 +1,4 @@
-"""What happens during a run: an event log, a tally of it, and its display.
+"""What happens during a run: an event log, and a tally of it.
 
 The tally is made of events alone, so `heterosis status` of another process sees what the driver's
 own display shows.
@@ -7,6 +7,7 @@ own display shows.
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import threading
@@ -17,15 +18,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from rich.console import Console, Group
-from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
-
 from apps.messages import Failure, TrainResult, TrainTask
 from apps.tasks import Outcome
 from workflow.trial import Node, TrialGraph
+
+logger = logging.getLogger(__name__)
 
 Event = dict[str, Any]
 
@@ -36,8 +33,11 @@ class Tally:
 
     Attributes:
         total: tasks; `done`, `reused`, `failed` count among them.
+        running: tasks that compute now; None where that is not known.
         segments: arm -> segments of training in all; likewise `segments_done`, `segments_failed`.
-        epochs: network-epochs in all; `epochs_done` with the reused ones, `epochs_new` without.
+        epochs: network-epochs in all; `epochs_done` with the reused ones, `epochs_new` without;
+            `epochs_lost` are those that members did not come to, because they failed or diverged.
+        remarks: what training had to remark -> members that it concerns.
     """
 
     started_unix_s: float = math.nan
@@ -49,10 +49,11 @@ class Tally:
     done: int = 0
     reused: int = 0
     failed: int = 0
-    running: int = 0
+    running: int | None = None
     epochs: int = 0
     epochs_done: int = 0
     epochs_new: int = 0
+    epochs_lost: int = 0
     fitness: str = ""
     best: float = math.inf
     best_folder: str = ""
@@ -61,6 +62,7 @@ class Tally:
     segments_failed: Counter[str] = field(default_factory=Counter)
     tasks_left: Counter[int] = field(default_factory=Counter)
     failures: list[Event] = field(default_factory=list)
+    remarks: Counter[str] = field(default_factory=Counter)
 
     def take(self, event: Event) -> None:
         """Count one event."""
@@ -89,7 +91,7 @@ class Tally:
     @property
     def left_s(self) -> float:
         """Seconds to go at the rate so far; infinite while there is none."""
-        left = self.epochs - self.epochs_done
+        left = self.epochs - self.epochs_lost - self.epochs_done
         return left / self.epochs_a_second if self.epochs_new else math.inf
 
     def _take_task(self, event: Event) -> None:
@@ -104,7 +106,9 @@ class Tally:
         if event["kind"] != "train":
             return
         self.epochs_done += event["epochs"]
-        self.epochs_new += 0 if event["reused"] or failed else event["epochs"]
+        self.epochs_new += 0 if event["reused"] else event["epochs"]
+        self.epochs_lost += event.get("epochs_lost", 0)
+        self.remarks.update(event.get("remarks", ()))
         for arm in event["arms"]:
             self.segments_done[arm] += 1
             self.segments_failed[arm] += event["status"] != "done"
@@ -117,6 +121,9 @@ class Display(Protocol):
 
     def show(self, tally: Tally) -> None:
         """Called about four times a second."""
+
+    def say(self, line: str) -> None:
+        """Tell the user of something at once."""
 
     def close(self, tally: Tally) -> None:
         """Called once, at the end."""
@@ -173,12 +180,12 @@ class Journal:
         """Log a finished task."""
         task = node.task
         status, fitness, epochs = "done", None, 0
-        if isinstance(task, TrainTask):
-            epochs = task.last_epoch - task.first_epoch
+        asked = task.last_epoch - task.first_epoch if isinstance(task, TrainTask) else 0
         if isinstance(outcome, Failure):
             status = "failed"
         elif isinstance(outcome, TrainResult):
             status = outcome.status
+            epochs = len(outcome.epochs)
             value = outcome.final.get(self._fitness, math.nan)
             fitness = value if math.isfinite(value) else None
         self._log(
@@ -190,6 +197,8 @@ class Journal:
             status=status,
             reused=reused,
             epochs=epochs,
+            epochs_lost=asked - epochs,
+            remarks=list(outcome.log) if isinstance(outcome, TrainResult) else [],
             fitness=fitness,
             reason=getattr(outcome, "reason", ""),
             log=outcome.log if isinstance(outcome, Failure) else "",
@@ -212,7 +221,9 @@ class Journal:
         """
         self._log("end", how=how)
         with self._lock:
-            self.tally.running = 0
+            for remark, members in self.tally.remarks.items():
+                logger.info("%s", told_remark(members, remark))
+            self.tally.running = None
             self._display.close(self.tally)
             self._file.close()
 
@@ -258,9 +269,10 @@ def summary(tally: Tally) -> str:
     parts = [
         f"trials {tally.trials_done}/{tally.trials}",
         f"tasks {tally.done}/{tally.total}",
-        f"{tally.running} running",
         f"network-epochs {tally.epochs_done}/{tally.epochs}",
     ]
+    if tally.running is not None:
+        parts.insert(2, f"{tally.running} running")
     if tally.reused:
         parts.append(f"{tally.reused} reused")
     if tally.failures:
@@ -274,6 +286,11 @@ def summary(tally: Tally) -> str:
     return ", ".join(parts)
 
 
+def told_remark(members: int, remark: str) -> str:
+    """Return a remark of training with the number of trained members that it concerns."""
+    return f"{members} trained member{'s' * (members != 1)}: {remark}"
+
+
 def duration(seconds: float) -> str:
     """Return a time for people.
 
@@ -283,69 +300,3 @@ def duration(seconds: float) -> str:
     hours, rest = divmod(round(seconds), 3600)
     minutes, seconds = divmod(rest, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
-
-
-class LiveDisplay:
-    """A table in a terminal that is redrawn in place."""
-
-    def __init__(self, console: Console) -> None:
-        """Show nothing until the first tally."""
-        self._live = Live(console=console, refresh_per_second=4, transient=True)
-        self._open = False
-
-    def show(self, tally: Tally) -> None:
-        """Redraw."""
-        if not self._open:
-            self._live.start()
-            self._open = True
-        self._live.update(draw(tally))
-
-    def close(self, tally: Tally) -> None:
-        """Take the table away and leave one line."""
-        if self._open:
-            self._live.stop()
-        self._live.console.print(summary(tally), highlight=False)
-
-
-class PlainDisplay:
-    """A line now and then, where there is no terminal; only the last one when quiet."""
-
-    def __init__(self, console: Console, every_s: float = 10.0) -> None:
-        """Say nothing before `every_s` seconds have gone by."""
-        self._console = console
-        self._every_s = every_s
-        self._next = time.monotonic() + every_s
-
-    def show(self, tally: Tally) -> None:
-        """Print a line when it is time."""
-        if time.monotonic() >= self._next:
-            self._next = time.monotonic() + self._every_s
-            self._console.print(summary(tally), highlight=False, soft_wrap=True)
-
-    def close(self, tally: Tally) -> None:
-        """Print the last line."""
-        self._console.print(summary(tally), highlight=False, soft_wrap=True)
-
-
-def draw(tally: Tally) -> Group:
-    """Return a tally as something rich can print."""
-    bar = Table.grid(padding=(0, 1))
-    left = duration(tally.left_s) if math.isfinite(tally.left_s) else "-:--"
-    bar.add_row(
-        ProgressBar(total=max(tally.epochs, 1), completed=tally.epochs_done, width=40),
-        f"{tally.epochs_done}/{tally.epochs} network-epochs",
-        f"{tally.epochs_a_second:.2f}/s",
-        f"{left} left",
-    )
-    table = Table(box=None, padding=(0, 2), header_style="bold")
-    for name in ("arm", "segments", "done", "failed"):
-        table.add_column(name, justify="left" if name == "arm" else "right")
-    for arm, total in tally.segments.items():
-        failed = tally.segments_failed[arm]
-        table.add_row(
-            arm, str(total), str(tally.segments_done[arm]), Text(str(failed), "red" * (failed > 0))
-        )
-    line = f"trials {tally.trials_done}/{tally.trials}   {tally.running} running"
-    if math.isfinite(tally.best):
-        line += f"   best {tally.fitness} {tally.best:.4f} ({tally.best_folder})"
-    return Group(bar, table, Text(line))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,10 @@ class RunDir:
     def parsl(self) -> Path:
         """Parsl's own run directory."""
         return self.root / "parsl"
+
+    def results(self) -> Iterator[Path]:
+        """The records of the tasks that have finished, as they are found."""
+        return self.root.glob("trial-*/**/result.json")
 
     @property
     def tables(self) -> Path:

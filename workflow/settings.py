@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from math import isfinite
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from pydantic import BeforeValidator, Field, JsonValue, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue
 
 from apps.errors import UserError
 from apps.messages import OperatorSpec
@@ -14,7 +15,23 @@ from apps.plugins import is_plugin
 from apps.registries import check_settings, lookup
 from apps.strict import Strict
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+.\-]*$", max_length=60)]
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+.\-]{0,59}")
+
+
+def checked_name(name: str) -> str:
+    """Return the name of an experiment, an arm or a run: it is also that of a folder.
+
+    Raises:
+        ValueError: it is not plain enough for that.
+    """
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            "a name has up to 60 letters, digits and + - . _, and begins with a letter or digit"
+        )
+    return name
+
+
+Name = Annotated[str, AfterValidator(checked_name)]
 
 
 Params = dict[str, JsonValue]

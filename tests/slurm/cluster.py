@@ -126,6 +126,10 @@ class Cluster:
         """Return the ids of the jobs that are running."""
         return self.run("squeue", "-h", "-t", "running", "-o", "%i").split()
 
+    def state(self, job: str) -> str:
+        """Return a job's state, running or ended."""
+        return self.run("squeue", "-h", "-t", "all", "-j", job, "-o", "%T")
+
     def stop(self) -> None:
         """End all jobs and daemons; nothing that belongs to this cluster runs afterwards."""
         with suppress(subprocess.SubprocessError):
@@ -138,19 +142,27 @@ class Cluster:
         _end(self.processes(), signal.SIGKILL, 10.0)
 
     def processes(self) -> list[int]:
-        """Return the processes of this cluster: all that know its configuration or its key."""
-        marks = [f"SLURM_CONF={self.environment['SLURM_CONF']}".encode(), str(self.root).encode()]
-        found = []
+        """Return the processes of this cluster: all that know its configuration, and below.
+
+        A worker of Parsl's gives itself a title, which overwrites its environment.
+        """
+        known = f"SLURM_CONF={self.environment['SLURM_CONF']}".encode()
+        key = str(self.root).encode()
+        found, parents = set(), {}
         for folder in Path("/proc").iterdir():
             if not folder.name.isdigit() or int(folder.name) == os.getpid():
                 continue
             with suppress(OSError):
-                environment = (folder / "environ").read_bytes().split(b"\0")
+                process = int(folder.name)
+                stat = (folder / "stat").read_text().rpartition(")")[2].split()
                 command = (folder / "cmdline").read_bytes()
-                daemon = b"munged" in command and marks[1] in command
-                if marks[0] in environment or daemon:
-                    found.append(int(folder.name))
-        return found
+                environment = (folder / "environ").read_bytes().split(b"\0")
+                parents[process] = int(stat[1])
+                if known in environment or (b"munged" in command and key in command):
+                    found.add(process)
+        while below := {child for child, parent in parents.items() if parent in found} - found:
+            found |= below
+        return sorted(found)
 
     def _configure(self) -> None:
         host = socket.gethostname().partition(".")[0]

@@ -24,6 +24,7 @@ from pandas.testing import assert_frame_equal
 from apps.messages import (
     CheckpointRef,
     Cost,
+    EpochRecord,
     Failure,
     MateTask,
     OperatorSpec,
@@ -109,7 +110,7 @@ class ImmediateEngine:
         self.computed: list[str] = []
         self._place = place
         self._reused: set[str] = set()
-        self._tasks: dict[Future[Outcome], Task] = {}
+        self._tasks: dict[Future[Outcome], tuple[Task, Sequence[Future[Outcome]]]] = {}
 
     def __enter__(self) -> ImmediateEngine:
         return self
@@ -119,16 +120,23 @@ class ImmediateEngine:
 
     def submit(self, task: Task, upstream: Sequence[Future[Outcome]]) -> Future[Outcome]:
         future: Future[Outcome] = Future()
-        self._tasks[future] = task
+        self._tasks[future] = task, upstream
         self._perform(future, upstream)
         return future
 
     def outcome(self, future: Future[Outcome]) -> Outcome:
         error = future.exception(timeout=0)
-        return future.result() if error is None else failure(self._tasks[future], error)
+        if error is None:
+            return future.result()
+        task, upstream = self._tasks[future]
+        return failure(task, error, [self.outcome(each) for each in upstream])
 
     def reused(self, task: Task) -> bool:
         return task.folder in self._reused
+
+    @property
+    def broken(self) -> None:
+        return None
 
     def running(self) -> int:
         return 0
@@ -137,7 +145,7 @@ class ImmediateEngine:
         return True
 
     def _perform(self, future: Future[Outcome], upstream: Sequence[Future[Outcome]]) -> None:
-        task = self._tasks[future]
+        task, _ = self._tasks[future]
         values = [self.outcome(each) for each in upstream]
         found = find(task, self._place, values)
         if found is not None:
@@ -167,7 +175,7 @@ class ShuffledEngine(ImmediateEngine):
 
     def submit(self, task: Task, upstream: Sequence[Future[Outcome]]) -> Future[Outcome]:
         future: Future[Outcome] = Future()
-        self._tasks[future] = task
+        self._tasks[future] = task, upstream
         self._waiting[future] = upstream
         return future
 
@@ -225,17 +233,21 @@ def assert_same(ours: Tables, theirs: Tables) -> None:
 
 
 # ----------------------------------------------------------------------------------- processes
-def start(*arguments: str | Path, path: str | None = None, **options: Any) -> subprocess.Popen[str]:
+def start(
+    *arguments: str | Path, path: str | None = None, background: bool = False, **options: Any
+) -> subprocess.Popen[str]:
     """Start `heterosis` in a process group of its own, as a terminal does.
 
     Args:
         arguments: of the command.
         path: the PATH; by default one without the virtual environment, as when it is not
             activated.
+        background: with SIGINT ignored, as a script starts its background jobs.
         options: of `subprocess.Popen`.
     """
+    shell = ["/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh"] if background else []
     return subprocess.Popen(
-        [str(HETEROSIS), *map(str, arguments)],
+        [*shell, str(HETEROSIS), *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -284,10 +296,11 @@ def group(process: subprocess.Popen[str]) -> set[int]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                session = int((entry / "stat").read_text().rpartition(")")[2].split()[3])
+                state, *facts = (entry / "stat").read_text().rpartition(")")[2].split()
             except OSError:
                 continue
-            if session == process.pid:
+            # A zombie has ended; process 1 may take its time to notice.
+            if int(facts[2]) == process.pid and state != "Z":
                 found.add(int(entry.name))
     return found
 
@@ -329,18 +342,26 @@ def mishap_table(marker: Path) -> dict[str, Any]:
     return changed(arms=[*arms("control"), *accidents])
 
 
-def trained(member: int, val_loss: float, status: str = "done", reason: str = "") -> TrainResult:
+def trained(
+    member: int,
+    val_loss: float,
+    status: str = "done",
+    reason: str = "",
+    epochs: int = 0,
+    log: tuple[str, ...] = (),
+) -> TrainResult:
     """Return the result of a member that was never trained."""
     return TrainResult(
         fingerprint=f"{member} {val_loss}",
         member=member,
         status="done" if status == "done" else "diverged",
         reason=reason,
-        epochs=(),
+        epochs=tuple(EpochRecord(1 + epoch, {}, 0.0) for epoch in range(epochs)),
         final={"val_loss": val_loss},
         start={},
         checkpoint=CheckpointRef(f"member-{member}/checkpoint.safetensors", "0"),
         cost=Cost(0.0, 0.0, 0.0, 0.0, "here", "this"),
+        log=log,
     )
 
 

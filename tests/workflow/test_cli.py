@@ -33,6 +33,7 @@ from tests.workflow.support import (
     unactivated_path,
     write,
 )
+from workflow.config import load_experiment, read_experiment
 from workflow.lock import only_driver
 from workflow.run_dir import RunDir
 
@@ -134,7 +135,51 @@ def run_that_is_a_file(folder: Path, tiny: Path) -> list[str | Path]:
     return ["run", tiny, "--fresh"]
 
 
+def unknown_data_of_a_plan(folder: Path, tiny: Path) -> list[str | Path]:
+    return ["plan", tiny, "--no-measure", "--set", "data.name=fashion_mnits"]
+
+
+def named(name: str) -> Prepare:
+    """A run with a name that is none; a folder that it may mean is there."""
+
+    def prepare(folder: Path, tiny: Path) -> list[str | Path]:
+        (folder / "up").mkdir()
+        return ["run", tiny, "--runs", folder / "runs", "--name", name]
+
+    prepare.__name__ = f"named {name!r}"
+    return prepare
+
+
+def absolute_name(folder: Path, tiny: Path) -> list[str | Path]:
+    return ["run", tiny, "--name", folder / "up"]
+
+
+def folder_of_something_else(folder: Path, tiny: Path) -> list[str | Path]:
+    (folder / "runs" / "tiny").mkdir(parents=True)
+    (folder / "runs" / "tiny" / "thesis.tex").write_text("")
+    return ["run", tiny]
+
+
+def fresh_in_a_folder_of_something_else(folder: Path, tiny: Path) -> list[str | Path]:
+    return [*folder_of_something_else(folder, tiny), "--fresh"]
+
+
+def seen_on_the_workers_only(folder: Path, tiny: Path) -> list[str | Path]:
+    return ["run", tiny, "--set", "training.optimizer=adm"]
+
+
+def seen_on_the_workers_only_of_a_plan(folder: Path, tiny: Path) -> list[str | Path]:
+    return ["plan", tiny, "--set", "training.optimizer=adm"]
+
+
 BAD: list[tuple[Prepare, list[str]]] = [
+    (seen_on_the_workers_only, ["tiny.toml: ", "training.optimizer 'adm'"]),
+    (seen_on_the_workers_only_of_a_plan, ["tiny.toml: ", "training.optimizer 'adm'"]),
+    (unknown_data_of_a_plan, ["tiny.toml: ", "data.name", "fashion_mnist"]),
+    *((named(name), ["--name", repr(name), "--runs"]) for name in (".", "..", "../up", "", "a/b")),
+    (absolute_name, ["--name", "up", "--runs"]),
+    (folder_of_something_else, ["runs/tiny", "not a run directory", "--name"]),
+    (fresh_in_a_folder_of_something_else, ["runs/tiny", "not a run directory", "--name"]),
     (misspelt, ["'trails'", "did you mean 'trials'?"]),
     (nowhere, ["'quik'", "did you mean 'quick'?", "smoke"]),
     (bad_setting, ["'trails'"]),
@@ -176,6 +221,7 @@ def test_bad_input_is_one_line_and_code_2_and_nothing_is_computed(
     after = contents(tmp_path)
     assert {name: after.get(name) for name in before} == before
     assert not list(tmp_path.rglob("result.json"))
+    assert not list(tmp_path.rglob("experiment.toml"))
 
 
 def test_a_run_of_another_experiment_is_left_alone(
@@ -183,13 +229,14 @@ def test_a_run_of_another_experiment_is_left_alone(
 ) -> None:
     before = contents(finished)
     ended = heterosis(
-        "run", tiny_file, "--runs", finished.parent, "--set", "training.epochs=8",
+        "run", tiny_file, "--runs", finished.parent, "--set", "training.fitness=loss",
         "--set", "arms.mean.parents=1", "--set", "network.params.units=5",
     )  # fmt: skip
     assert ended.code == 2
     (line,) = ended.err.splitlines()
     assert f"{finished} belongs to another experiment" in line
-    assert "training.epochs (there 4, here 8)" in line
+    assert "more;" not in line
+    assert "training.fitness (there 'val_loss', here 'loss')" in line
     assert "arms.mean.halts.0.parents (there 2, here 1)" in line
     assert "network.params.units (there 4, here 5)" in line
     assert "--name" in line
@@ -197,16 +244,96 @@ def test_a_run_of_another_experiment_is_left_alone(
     assert contents(finished) == before
 
 
-def test_a_run_with_a_changed_plugin_is_another_one(tmp_path: Path, heterosis: Heterosis) -> None:
+def test_of_many_differences_a_few_are_told(
+    finished: Path, tiny_file: Path, heterosis: Heterosis
+) -> None:
+    keys = ("seed", "trials", "data.train_limit", "network.params.units", "training.batch_size")
+    changes = [part for key in keys for part in ("--set", f"{key}=7")]
+    names = ", ".join(f'"{"x" * 50}{number}"' for number in range(9))
+    ended = heterosis(
+        "run", tiny_file, "--runs", finished.parent, *changes, "--set", f"data.params.x=[{names}]"
+    )
+    assert ended.code == 2
+    (line,) = ended.err.splitlines()
+    assert line.count("(there ") == 4
+    assert "; and 2 more; choose another --name" in line
+    assert len(line) < 500
+
+
+def test_a_changed_plugin_is_another_experiment(tmp_path: Path, heterosis: Heterosis) -> None:
     table = changed(trials=1, arms=[{"name": "control"}], network={"builder": "own_net:build"})
     file = write(tmp_path, table)
     plugin = tmp_path / "own_net.py"
     plugin.write_text("def build(units=4):\n    raise ValueError('not today')\n")
-    assert heterosis("run", file, "--runs", tmp_path / "runs").code == 1
+    run_dir = RunDir(tmp_path / "runs" / "tiny")
+    write(run_dir.root, load_experiment(file).completed(), run_dir.experiment_toml.name)
+    result = run_dir.root / "trial-000/segment-0/member-00/result.json"
+    result.parent.mkdir(parents=True)
+    result.write_text("{}")
     plugin.write_text("def build(units=5):\n    raise ValueError('not today')\n")
     ended = heterosis("run", file, "--runs", tmp_path / "runs")
     assert ended.code == 2
     assert "network.digest" in ended.err
+
+
+# --------------------------------------------------------------------------------- taking over
+def test_a_run_in_which_nothing_was_finished_is_taken_over(
+    tmp_path: Path, tiny_file: Path, heterosis: Heterosis
+) -> None:
+    run_dir = RunDir(tmp_path / "tiny")
+    wrong = changed(training={"epochs": 8, "loss": "no_such_loss"})
+    write(run_dir.root, wrong, run_dir.experiment_toml.name)
+    (run_dir.root / "trial-000/segment-0/member-00").mkdir(parents=True)
+    (run_dir.root / "trial-000/segment-0/member-00/error.txt").write_text("no such loss")
+    ended = heterosis("run", tiny_file, "--runs", tmp_path, "--quiet")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith(f"nothing was finished yet in {run_dir.root}: ")
+    stored = read_experiment(run_dir.experiment_toml)
+    assert stored.completed() == load_experiment(tiny_file).completed()
+
+
+def test_what_a_killed_start_left_is_no_obstacle(
+    tmp_path: Path, tiny_file: Path, heterosis: Heterosis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A driver may be killed before it has stored the experiment, or while it does so."""
+
+    def press(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(workflow.cli, "run_experiment", press)
+    run_dir = RunDir(tmp_path / "tiny")
+    run_dir.root.mkdir()
+    run_dir.lock.touch()
+    (run_dir.root / ".experiment.toml.0123").touch()
+    for options in ([], ["--fresh"]):
+        ended = heterosis("run", tiny_file, "--runs", tmp_path, *options)
+        assert (ended.code, ended.err) == (130, "")
+        assert "nothing was finished" not in ended.out
+        assert run_dir.experiment_toml.is_file()
+
+
+@pytest.mark.parametrize("begins", [True, False])
+def test_a_run_that_goes_on_is_not_rehearsed(
+    begins: bool,
+    finished: Path,
+    tiny_file: Path,
+    tmp_path: Path,
+    heterosis: Heterosis,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise workflow.cli.UserError("something is wrong")
+
+    monkeypatch.setattr(workflow.cli, "rehearse_experiment", refuse)
+    root = copied(finished, tmp_path)
+    before = contents(root)
+    ended = heterosis("run", tiny_file, "--runs", tmp_path, *(["--fresh"] if begins else []))
+    assert ended.code == (2 if begins else 0)
+    if begins:
+        assert ended.err == "error: something is wrong\n"
+        assert contents(tmp_path) == {root.name: b""} | {
+            f"{root.name}/{name}": content for name, content in before.items()
+        }
 
 
 def test_a_damaged_experiment_file_in_the_run_is_told(
@@ -294,7 +421,7 @@ def test_the_same_command_again_reuses_everything(
     assert f"report: {root}/report/index.html" in lines
     assert RunDir(root).report_html.is_file()
     for arm in TINY["arms"]:
-        assert any(line.split()[:2] == [arm["name"], "2"] for line in lines), arm
+        assert any(line.startswith(f"{arm['name']} ") for line in lines), arm
 
 
 def test_quiet_is_one_line_of_progress(
@@ -373,7 +500,29 @@ def test_a_champion_that_cannot_be_exported_ends_with_code_1(
     assert f"report: {root}/report/index.html" in ended.out
 
 
-@pytest.mark.parametrize("moment", ["run_experiment", "export_champion", "write_tables"])
+def test_without_a_report_all_is_computed_and_the_code_is_1(
+    finished: Path,
+    tiny_file: Path,
+    tmp_path: Path,
+    heterosis: Heterosis,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    root = copied(finished, tmp_path)
+
+    def refuse(*_: Any) -> None:
+        raise workflow.cli.ReportError("too little to compare")
+
+    monkeypatch.setattr(workflow.cli, "write_report", refuse)
+    ended = heterosis("run", tiny_file, "--runs", tmp_path)
+    assert ended.code == 1
+    (line,) = ended.err.splitlines()
+    assert line.startswith("error: ")
+    assert "too little to compare" in line
+    assert f"`heterosis report {root}`" in line
+    assert f"champion: {root}/champion/champion.keras" in ended.out
+
+
+@pytest.mark.parametrize("moment", ["prepare", "run_experiment", "export_champion", "write_tables"])
 def test_ctrl_c_at_any_moment_says_how_to_continue(
     moment: str,
     finished: Path,
@@ -437,6 +586,19 @@ def test_sites_lists_the_sites(heterosis: Heterosis) -> None:
     assert "local_threads" in ended.out
     assert "local_processes" in ended.out
     assert "make_config(options)" in ended.out
+
+
+def test_a_plugin_for_data_may_lie_in_the_current_folder(
+    heterosis: Heterosis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lying_here.py").write_text(
+        "import numpy as np\n\ndef load():\n    x, y = np.zeros((5, 3)), np.arange(5)\n"
+        "    return (x, y), (x, y)\n"
+    )
+    ended = heterosis("data", "lying_here:load")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith("lying_here:load: 5 training and 5 test samples")
 
 
 def test_data_says_where_the_sample_is(heterosis: Heterosis) -> None:

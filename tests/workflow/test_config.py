@@ -13,13 +13,8 @@ import pytest
 
 from apps.errors import UserError
 from tests.workflow.support import TINY, changed, load, write
-from workflow.config import (
-    READY,
-    differing_keys,
-    find_experiment,
-    load_experiment,
-    read_experiment,
-)
+from workflow.config import READY, find_experiment, load_experiment, read_experiment
+from workflow.opening import differing_keys
 
 Change = Callable[[dict[str, Any]], None]
 
@@ -59,15 +54,15 @@ BAD: dict[str, tuple[Change, list[str]]] = {
     "misspelt in network": (put("network", "biulder", "x"), ["did you mean 'builder'?"]),
     "misspelt in an arm": (
         put(*MEAN, "crosover", "mean"),
-        ["arms.2: ", "'crosover'", "did you mean 'crossover'?"],
+        ["arms.mean: ", "'crosover'", "did you mean 'crossover'?"],
     ),
     "misspelt in a halt": (
         put(*HALT, [{"at": 2, "mutatoin": "gaussian"}]),
-        ["arms.2.halts.0: ", "'mutatoin'", "did you mean 'mutation'?"],
+        ["arms.mean.halts.0: ", "'mutatoin'", "did you mean 'mutation'?"],
     ),
     "misspelt in an average": (
         put(*MEAN, "average", {"kind": "swa", "widnow": 2}),
-        ["arms.2.average: ", "did you mean 'window'?"],
+        ["arms.mean.average: ", "did you mean 'window'?"],
     ),
     # ------------------------------------------------------------------------------- wrong types
     "text for a number": (put("trials", "three"), ["trials = 'three'", "integer"]),
@@ -82,7 +77,7 @@ BAD: dict[str, tuple[Change, list[str]]] = {
     "halt in words": (put(*HALT, ["half"]), ["halts.0.at = 'half'", "such as 0.5"]),
     "halt that is true": (put(*HALT, [True]), ["halts.0.at = True"]),
     "halt that is not finite": (put(*HALT, [float("inf")]), ["halts.0.at = inf"]),
-    "halts without brackets": (put(*HALT, 0.5), ["arms.2: halts are an array", "0.5"]),
+    "halts without brackets": (put(*HALT, 0.5), ["arms.mean: halts are an array", "0.5"]),
     "date as a setting": (
         put("network", "params", {"units": datetime.date(2026, 1, 1)}),
         ["network.params.units"],
@@ -91,12 +86,24 @@ BAD: dict[str, tuple[Change, list[str]]] = {
     "no name": (without("name"), ["name", "required"]),
     "no population": (without("population"), ["population", "required"]),
     "no epochs": (without("training", "epochs"), ["training.epochs", "required"]),
-    "halt without an epoch": (put(*HALT, [{"parents": 2}]), ["arms.2.halts.0.at", "required"]),
+    "halt without an epoch": (put(*HALT, [{"parents": 2}]), ["arms.mean.halts.0.at", "required"]),
     "T greater than N": (
         put(*MEAN, "parents", 4),
         ["arms.mean.parents", "4 parents", "population of 3"],
     ),
-    "no parents": (put(*MEAN, "parents", 0), ["parents = 0", "greater than or equal to 1"]),
+    "no parents": (put(*MEAN, "parents", 0), [": arms.mean.parents = 0: ", "greater than or"]),
+    "no parents at one halt": (
+        put(*HALT, [1, {"at": 2, "parents": 0}]),
+        ["arms.mean.halts.1.parents = 0"],
+    ),
+    "no parents at two halts": (
+        lambda table: table["arms"][4].update(parents=0),
+        [": arms.twice.parents = 0: "],
+    ),
+    "wrong in an arm without a name": (
+        put("arms", 2, {"halts": 5}),
+        ["arms.2: ", "halts are an array"],
+    ),
     "a pair of one": (
         lambda table: table["arms"][2].update(mating="pairs", parents=1),
         ["arms.mean.parents", "in pairs"],
@@ -122,7 +129,10 @@ BAD: dict[str, tuple[Change, list[str]]] = {
     "no control": (put("arms", 0, "name", "plain"), ["'control'", "without halts"]),
     "control that halts": (put("arms", 0, "halts", [2]), ["'control'", "without halts"]),
     "name of a folder": (put(*MEAN, "name", "segment-1"), ["'segment-1'", "folders"]),
-    "name with a slash": (put("name", "../up"), ["name = '../up'"]),
+    "name with a slash": (put("name", "../up"), ["name = '../up': a name has up to 60 letters"]),
+    "name of two dots": (put("name", ".."), ["name = '..'"]),
+    "empty name": (put("name", ""), ["name = ''"]),
+    "arm with a slash": (put(*MEAN, "name", "a/b"), [": arms.a/b.name = 'a/b': a name has"]),
     "halt's key without halts": (put("arms", 0, "parents", 2), ["'parents'", "no halts"]),
     "species without their mating": (put(*MEAN, "species", {}), ["arms.mean.species", "'all'"]),
     # --------------------------------------------------------------------------------- operators
@@ -164,6 +174,7 @@ BAD: dict[str, tuple[Change, list[str]]] = {
         put("network", "builder", "nowhere:build"),
         ["no module 'nowhere'"],
     ),
+    "unknown data": (put("data", "name", "fashion_mnits"), ["data.name", "fashion_mnist"]),
     "missing data plug-in": (put("data", "name", "nowhere:load"), ["no module 'nowhere'"]),
     "missing operator plug-in": (put(*MEAN, "crossover", "nowhere:mix"), ["no module 'nowhere'"]),
     "missing function of a plug-in": (put(*MEAN, "mutation", "math:sqr"), ["has no sqr", "sqrt"]),
@@ -214,13 +225,38 @@ def test_a_plugin_operator_is_asked_for_its_settings(
 
 @pytest.mark.parametrize(
     ("content", "told"),
-    [(b"name = ", "not TOML"), (b"\xff\xfe", "not TOML"), (b"", "name: Field required")],
+    [
+        (b"name = ", "not TOML"),
+        (b"\xff\xfe", "not TOML"),
+        (b"", "name: Field required"),
+        (b"x = " + 5000 * b"[" + 5000 * b"]", "nested too deeply"),
+        (b"[data.params." + b"x." * 5000 + b"x]", "nested too deeply"),
+    ],
 )
 def test_a_file_that_is_no_experiment_is_refused(content: bytes, told: str, tmp_path: Path) -> None:
     path = tmp_path / "bad.toml"
     path.write_bytes(content)
     with pytest.raises(UserError, match=told):
         load_experiment(path)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path, TINY)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert load_experiment(path).name == "tiny"
+
+
+@pytest.mark.parametrize("depth", [10, 50, 100, 200, 300, 500, 900])
+def test_settings_of_any_depth_are_stored_or_refused(depth: int, tmp_path: Path) -> None:
+    path = write(tmp_path, TINY)
+    nested = "[" * depth + "]" * depth
+    if depth > 200:
+        with pytest.raises(UserError, match=r"^[^\n]{,300}nested too deeply$"):
+            load_experiment(path, [f"data.params.x={nested}"])
+        return
+    experiment = load_experiment(path, [f"data.params.x={nested}"])
+    (tmp_path / "stored.toml").write_text(experiment.to_toml())
+    assert load_experiment(tmp_path / "stored.toml") == experiment
 
 
 # ---------------------------------------------------------------------------------------- --set
@@ -257,6 +293,10 @@ def test_set_replaces_values_of_all_kinds(tmp_path: Path) -> None:
         ("arms.mean=3", "is not a table"),
         ("trails=3", "did you mean 'trials'"),
         ("seed=", "seed = ''"),
+        ("seed=5\ntrials=7", "several lines"),
+        ("name=one\ntwo", "several lines"),
+        ("arms.mean.parents=0", "arms.mean.parents = 0"),
+        (f"data.params.x={5000 * '['}{5000 * ']'}", "nested too deeply"),
     ],
 )
 def test_a_bad_setting_is_one_line(setting: str, told: str, tmp_path: Path) -> None:

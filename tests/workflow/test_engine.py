@@ -9,18 +9,24 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import pytest
+from parsl.executors.errors import BadStateException
 from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
+from parsl.jobs.errors import TooManyJobFailuresError
 
-from apps.messages import Failure, MateTask, MatingPlan, Workplace, to_json
-from apps.stopping import Stopped, stopping
+from apps.checkpoints import Checkpoint
+from apps.messages import EpochRecord, Failure, MateTask, MatingPlan, Workplace, to_json
+from apps.results import save_partial
+from apps.stopping import Stopped, TimedOut, stopping
+from apps.tasks import Outcome
 from site_configs.local_threads import make_config
 from site_configs.options import SiteOptions
 from tests.workflow.support import done, mating_task, mishaps_beside, trained
-from workflow.engine import ParslEngine, _retry_cost, failure
+from workflow.engine import ParslEngine, SiteError, _Retries, failure
 
 MEMBERS = [done(trained(0, 0.3)), done(trained(1, 0.1)), done(trained(2, 0.2))]
 
@@ -88,6 +94,17 @@ def test_a_failure_is_a_value_with_reason_and_log(load: Load, tmp_path: Path) ->
     assert "mishaps.py" in (tmp_path / "run/matings/1/error.txt").read_text()
 
 
+def test_too_few_survivors_are_told_with_the_log_of_a_member(load: Load, tmp_path: Path) -> None:
+    engine = load()
+    task = mating_task(tmp_path, 1, how="none")
+    lost = [done(Failure("gone", f"member-{member}/error.txt", member)) for member in (0, 2)]
+    future = engine.submit(task, [lost[0], MEMBERS[1], lost[1]])
+    outcome = engine.outcome(future) if future.exception(60) else None
+    assert isinstance(outcome, Failure)
+    assert outcome.reason.startswith("TooFewSurvivors: ")
+    assert outcome.log == "member-0/error.txt"
+
+
 def test_tasks_behind_a_failed_one_see_it_as_a_value(load: Load, tmp_path: Path) -> None:
     """A failed future among the members is one member less, not the end."""
     engine = load()
@@ -141,9 +158,43 @@ def record(task: MateTask) -> Any:
 
 @pytest.mark.parametrize("error", [WorkerLost(1, "here"), ManagerLost(b"abc", "here")])
 def test_a_lost_worker_is_tried_again_and_an_error_is_not(error: Exception, tmp_path: Path) -> None:
-    task = mating_task(tmp_path, 1)
-    assert _retry_cost(error, record(task)) == 1
-    assert _retry_cost(ArithmeticError("own"), record(task)) == float("inf")
+    task, retries = mating_task(tmp_path, 1), _Retries(tmp_path)
+    assert retries.cost(error, record(task)) == 1
+    assert retries.cost(TimedOut("too long"), record(task)) == 1
+    assert retries.cost(ArithmeticError("own"), record(task)) == float("inf")
+
+
+def test_a_lost_worker_that_had_got_on_costs_no_retry(tmp_path: Path) -> None:
+    """A segment longer than a block's walltime is not given up while it gets on."""
+    task, retries = mating_task(tmp_path, 1), _Retries(tmp_path)
+    costs = []
+    for epochs in (0, 2, 2, 5, 5):
+        if epochs:
+            records = [EpochRecord(epoch, {}, 0.0) for epoch in range(1, epochs + 1)]
+            save_partial(tmp_path / task.folder, "mark", Checkpoint({}), records, {})
+        costs.append(retries.cost(WorkerLost(1, "here"), record(task)))
+    assert costs == [1, 0, 1, 0, 1]
+
+
+@pytest.mark.parametrize("kind", ["bad state", "too many failures"])
+def test_a_site_without_workers_is_no_fault_of_a_task(
+    kind: str, load: Load, tmp_path: Path
+) -> None:
+    engine = load()
+    text = "sbatch: error: invalid partition specified:\n nope"
+    error = TooManyJobFailuresError(text)
+    if kind == "bad state":
+        error = BadStateException(engine._dfk.executors["threads"], text)
+    future = engine.submit(mating_task(tmp_path, 1, how="none"), MEMBERS)
+    assert isinstance(engine.outcome(future), MatingPlan)
+    assert engine.broken is None
+    broken: Future[Outcome] = Future()
+    broken.set_exception(error)
+    engine._tasks[broken] = engine._tasks[future]
+    engine.outcome(broken)
+    assert isinstance(engine.broken, SiteError)
+    assert "invalid partition specified: nope" in str(engine.broken)
+    assert "heterosis doctor" in str(engine.broken)
 
 
 def test_a_worker_that_is_always_lost_is_told_as_such(tmp_path: Path) -> None:

@@ -82,7 +82,9 @@ def test_a_failed_arm_ends_the_command_with_code_1_after_tables_and_report(misha
     assert failed[0].startswith("failed: trial 0, arm two: TooFewSurvivors: ")
     log = re.search(r"\(log: ([^)]+)\)$", failed[0])
     assert log is not None
-    assert Path(log[1]).is_file()
+    # That of the member that is missing, not that of the mating which misses it.
+    assert "mishaps.py" in Path(log[1]).read_text()
+    assert "/member-" in log[1]
     assert "Traceback" not in mishap.ended.err
     assert f"report: {RunDir(mishap.root).report_html}" in mishap.ended.out
     assert "an accident" in RunDir(mishap.root).report_html.read_text()

@@ -37,10 +37,10 @@ def starts(root: Path) -> int:
     return sum(event["event"] == "start" for event in events(root))
 
 
-def begin(root: Path, file: Path, *options: str) -> subprocess.Popen[str]:
+def begin(root: Path, file: Path, *options: str, background: bool = False) -> subprocess.Popen[str]:
     """Start the command and wait until it has submitted its tasks."""
     before = starts(root)
-    process = start("run", file, "--runs", root.parent, *options)
+    process = start("run", file, "--runs", root.parent, *options, background=background)
     wait_until(lambda: starts(root) > before, process, PATIENCE_S)
     return process
 
@@ -124,12 +124,29 @@ def test_processes_stopped_and_continued(tmp_path: Path, finished: Path) -> None
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("site", ["local_threads", "local_processes"])
+def test_a_background_job_is_stopped_by_sigterm(site: str, tmp_path: Path) -> None:
+    """As `heterosis run ... &` in a script: it ignores Ctrl-C, and `kill` stops it."""
+    file = write(tmp_path, TINY)
+    root = tmp_path / "runs" / "tiny"
+    process = begin(root, file, "--site", site, "--workers", "1", background=True)
+    wait_until(lambda: len(computed(root)) >= 1, process, PATIENCE_S)
+    os.killpg(process.pid, signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, err) == (130, "")
+    assert "Continue with: heterosis run" in out.splitlines()[-1]
+    assert events(root)[-1]["how"] == "stopped"
+    assert group(process) == set()
+
+
+@pytest.mark.timeout(600)
 def test_a_thread_in_a_long_task_does_not_hold_ctrl_c_up(tmp_path: Path) -> None:
-    """The data are a plug-in that takes its time: nothing can end it from outside."""
+    """The network is a plug-in that takes its time: nothing can end it from outside."""
     (tmp_path / "slow.py").write_text(SLOW)
-    marker = tmp_path / "loading"
+    marker = tmp_path / "building"
     table: dict[str, Any] = changed(
-        data={"name": "slow:load", "validation": 10, "params": {"marker": str(marker)}},
+        network={"builder": "slow:build", "params": {"marker": str(marker)}},
         arms=[{"name": "control"}],
     )
     root = tmp_path / "runs" / "tiny"
@@ -145,13 +162,13 @@ import threading
 import time
 from pathlib import Path
 
-import numpy as np
 
+def build(marker):
+    import keras
 
-def load(marker):
     if threading.current_thread() is not threading.main_thread():
         Path(marker).touch()
         time.sleep(3600)
-    x, y = np.zeros((20, 28, 28), "uint8"), np.zeros(20, int)
-    return (x, y), (x, y)
+    layers = [keras.layers.Input((28, 28)), keras.layers.Flatten(), keras.layers.Dense(10)]
+    return keras.Sequential(layers)
 """

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +19,7 @@ from workflow.lock import driver_at_work, only_driver
 
 HOLD = """
 import sys
+import threading
 from pathlib import Path
 from workflow.lock import only_driver
 with only_driver(Path(sys.argv[1])):
@@ -43,6 +47,33 @@ def test_a_second_driver_is_told_of_the_first(lock: Path) -> None:
     assert socket.gethostname() in message
     assert f"process {os.getpid()}" in message
     assert str(lock.parent) in message
+
+
+def test_who_asks_for_a_moment_keeps_no_driver_away(lock: Path) -> None:
+    lock.touch()
+    with lock.open() as asking:
+        fcntl.flock(asking, fcntl.LOCK_SH)
+        threading.Timer(0.2, fcntl.flock, (asking, fcntl.LOCK_UN)).start()
+        with only_driver(lock):
+            assert driver_at_work(lock) is not None
+
+
+def test_a_lock_that_was_moved_aside_is_not_taken(
+    lock: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else two drivers would hold two locks of one name."""
+    take = fcntl.flock
+
+    def move_first(file: Any, how: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", take)
+        lock.rename(tmp_path / "aside.lock")
+        lock.touch()
+        take(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", move_first)
+    with only_driver(lock):
+        assert driver_at_work(lock) is not None
+        assert driver_at_work(tmp_path / "aside.lock") is None
 
 
 def test_a_driver_that_was_killed_holds_nothing(lock: Path) -> None:

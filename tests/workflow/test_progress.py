@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import math
+import shutil
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -17,12 +19,10 @@ from apps.messages import Failure, TrainTask
 from apps.tasks import Outcome
 from tests.workflow.conftest import Heterosis, Mishap
 from tests.workflow.support import copied, drive, load, trained
+from workflow.displays import LiveDisplay, PlainDisplay, draw
 from workflow.progress import (
     Journal,
-    LiveDisplay,
-    PlainDisplay,
     Tally,
-    draw,
     duration,
     read_tally,
     summary,
@@ -69,13 +69,18 @@ def counts(tally: Tally) -> dict[str, Any]:
     return {key: value for key, value in asdict(tally).items() if key != "now_unix_s"}
 
 
+def asked(node: Node) -> int:
+    task = node.task
+    return task.last_epoch - task.first_epoch if isinstance(task, TrainTask) else 0
+
+
 def outcome_of(number: int, node: Node) -> Outcome:
     member = node.task.member if isinstance(node.task, TrainTask) else 0
     if number % 7 == 3:
         return Failure("gone", "log", member)
     if number % 11 == 5 and isinstance(node.task, TrainTask):
-        return trained(member, math.nan, "diverged", "loss was nan")
-    return trained(member, 2.0 - 0.01 * number)
+        return trained(member, math.nan, "diverged", "loss was nan", epochs=1)
+    return trained(member, 2.0 - 0.01 * number, epochs=asked(node))
 
 
 # ------------------------------------------------------------------------------- the event log
@@ -93,7 +98,15 @@ def test_another_process_sees_what_the_driver_saw(
     assert tally.ended == "finished"
     assert (tally.done, tally.total) == (len(nodes), len(nodes))
     assert (tally.trials_done, tally.trials) == (2, 2)
-    assert tally.epochs_done == tally.epochs
+    lost = sum(asked(node) for number, node in enumerate(nodes) if number % 7 == 3)
+    lost += sum(
+        asked(node) - 1
+        for number, node in enumerate(nodes)
+        if number % 11 == 5 and number % 7 != 3 and asked(node)
+    )
+    assert 0 < tally.epochs_lost == lost
+    assert tally.epochs_done == tally.epochs - lost
+    assert tally.left_s == 0
     assert tally.segments_done == tally.segments
     assert tally.failed == sum(number % 7 == 3 for number in range(len(nodes)))
     assert tally.best == min(
@@ -123,10 +136,52 @@ def test_a_segment_that_arms_share_counts_for_each_of_them(
 ) -> None:
     journal = journal_at(path)
     begin(journal, tmp_path)
-    journal.finished(nodes[0], trained(0, 1.0), reused=False)
+    journal.finished(nodes[0], trained(0, 1.0, epochs=1), reused=False)
     journal.close("finished")
     assert journal.tally.segments_done == dict.fromkeys(journal.tally.segments, 1)
     assert journal.tally.epochs_done == 1
+
+
+def test_the_epochs_of_members_that_failed_are_not_waited_for(
+    path: Path, nodes: list[Node], tmp_path: Path
+) -> None:
+    journal = journal_at(path)
+    begin(journal, tmp_path)
+    for node in nodes:
+        journal.finished(node, Failure("gone"), reused=False)
+    assert (journal.tally.epochs_done, journal.tally.epochs_new) == (0, 0)
+    assert journal.tally.epochs_lost == journal.tally.epochs
+    journal.close("finished")
+
+
+def test_a_log_of_an_older_version_is_read(path: Path, nodes: list[Node], tmp_path: Path) -> None:
+    journal = journal_at(path)
+    begin(journal, tmp_path)
+    journal.finished(nodes[0], trained(0, 1.0, epochs=1), reused=False)
+    journal.close("finished")
+    younger = [json.loads(line) for line in path.read_text().splitlines()]
+    for event in younger:
+        event.pop("epochs_lost", None)
+        event.pop("remarks", None)
+    path.write_text("".join(json.dumps(event) + "\n" for event in younger))
+    assert counts(read_tally(path)) == counts(journal.tally)
+
+
+def test_remarks_of_training_are_counted_and_logged(
+    path: Path, nodes: list[Node], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal = journal_at(path)
+    begin(journal, tmp_path)
+    log = ("trained by Keras, not fused", "slow")
+    journal.finished(nodes[0], trained(0, 1.0, log=log), reused=False)
+    journal.finished(nodes[1], trained(1, 1.0, log=log[:1]), reused=True)
+    with caplog.at_level(logging.INFO, "workflow"):
+        journal.close("finished")
+    assert read_tally(path).remarks == {log[0]: 2, log[1]: 1}
+    assert [record.getMessage() for record in caplog.records] == [
+        "2 trained members: trained by Keras, not fused",
+        "1 trained member: slow",
+    ]
 
 
 def test_a_new_start_counts_anew(path: Path, nodes: list[Node], tmp_path: Path) -> None:
@@ -203,15 +258,16 @@ def test_a_tick_shows_the_tally_with_what_is_running(path: Path, tmp_path: Path)
     assert kept.shown[-1].running == 2
     journal.close("finished")
     assert kept.closed == 1
-    assert journal.tally.running == 0
+    assert journal.tally.running is None
 
 
-def plain(monkeypatch: pytest.MonkeyPatch, every_s: float, ticks: int) -> list[str]:
+def plain(monkeypatch: pytest.MonkeyPatch, every_s: float, ticks: int, *remarks: str) -> list[str]:
     clock = 0.0
     monkeypatch.setattr(time, "monotonic", lambda: clock)
     out = io.StringIO()
     display = PlainDisplay(Console(file=out, width=40), every_s)
-    tally = Tally(started_unix_s=0, now_unix_s=1, trials=2, total=10, epochs=20)
+    tally = Tally(started_unix_s=0, now_unix_s=1, trials=2, total=10, running=0, epochs=20)
+    tally.remarks.update(remarks)
     for _ in range(ticks):
         clock += 1.0
         display.show(tally)
@@ -225,8 +281,15 @@ def test_without_a_terminal_there_is_a_line_now_and_then(monkeypatch: pytest.Mon
     assert lines[0] == "trials 0/2, tasks 0/10, 0 running, network-epochs 0/20"
 
 
+def test_a_remark_is_told_at_once_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    remark = "trained by Keras, not fused: the model [is] compiled to run eagerly"
+    lines = plain(monkeypatch, 10, 15, remark)
+    assert [line.startswith("trials") for line in lines] == [False, True, True]
+    assert lines[0] == f"note: {remark}"
+
+
 def test_quiet_leaves_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert len(plain(monkeypatch, every_s=math.inf, ticks=1000)) == 1
+    assert len(plain(monkeypatch, math.inf, 1000, "not fused")) == 1
 
 
 def test_a_terminal_is_drawn_anew_and_left_with_one_line() -> None:
@@ -235,10 +298,12 @@ def test_a_terminal_is_drawn_anew_and_left_with_one_line() -> None:
     display = LiveDisplay(console)
     tally = Tally(started_unix_s=0, now_unix_s=1, trials=1, total=3, epochs=6)
     tally.segments.update(control=3)
+    tally.remarks.update(["not fused"])
     display.show(tally)
     display.show(tally)
     display.close(tally)
     assert "control" in out.getvalue()
+    assert out.getvalue().count("note: not fused") == 1
     assert out.getvalue().splitlines()[-1].endswith(summary(tally))
 
 
@@ -264,6 +329,16 @@ def test_the_drawing_tells_every_arm() -> None:
     assert "0:20 left" in text
     assert "trials 1/2   2 running   best val_loss 0.2500 (trial-000/x)" in text
     assert ["mean", "6", "2", "1"] in [line.split() for line in text.splitlines()]
+
+
+def test_nothing_is_left_of_what_has_ended() -> None:
+    out = io.StringIO()
+    tally = Tally(started_unix_s=0, now_unix_s=9, epochs=4, epochs_done=4, epochs_new=4)
+    tally.ended = "finished"
+    Console(file=out, width=120).print(draw(tally), summary(tally))
+    assert "4/4 network-epochs" in out.getvalue()
+    assert "left" not in out.getvalue()
+    assert "running" not in out.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -300,9 +375,27 @@ def test_status_before_the_first_event(
 ) -> None:
     root = copied(finished, tmp_path)
     RunDir(root).events_jsonl.unlink()
+    shutil.rmtree(RunDir(root).tables)
+    for path in RunDir(root).results():
+        path.unlink()
     ended = heterosis("status", root)
     assert ended.code == 0
     assert "nothing was submitted yet" in ended.out
+
+
+def test_status_without_an_event_log_tells_what_it_can(
+    heterosis: Heterosis, finished: Path, tmp_path: Path
+) -> None:
+    root = copied(finished, tmp_path)
+    RunDir(root).events_jsonl.unlink()
+    ended = heterosis("status", root)
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith("finished: ")
+    assert "event log is lost" in ended.out
+    RunDir(root).table("epochs").unlink()
+    ended = heterosis("status", root)
+    assert "how far it is cannot be told" in ended.out
+    assert "run the same command again" in ended.out
 
 
 def test_status_of_something_else_is_refused(heterosis: Heterosis, tmp_path: Path) -> None:

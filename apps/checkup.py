@@ -1,0 +1,114 @@
+"""What a worker sees of what a run needs: a tiny task, for `heterosis doctor`."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import sys
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+from apps.datasets import prepare
+from apps.errors import HeterosisError
+from apps.files import write_atomic
+from apps.messages import DataSpec
+
+PACKAGES: Final = (
+    "heterosis",
+    "parsl",
+    "tensorflow",
+    "keras",
+    "numpy",
+    "scipy",
+    "pandas",
+    "pyarrow",
+    "safetensors",
+)
+"""What must be of one version on both sides, so that results are the same and messages fit."""
+
+ASKED: Final = "asked"
+ANSWERED: Final = "answered"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        what: a few words.
+        ok: whether it is as it should be.
+        found: what was seen.
+        next_step: what to do when it is not.
+    """
+
+    what: str
+    ok: bool
+    found: str
+    next_step: str = ""
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and `PACKAGES` in this process."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def cores() -> int:
+    """Return the cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def checkup(folder: str, data: DataSpec, search_path: str, gpus: bool) -> dict[str, Any]:
+    """Return what this worker has and sees, as plain data; nothing of it raises.
+
+    Args:
+        folder: shared with the driver, who has left a file `ASKED` in it; its content is written
+            to a file `ANSWERED`.
+        data: to be found.
+        search_path: where plug-ins are.
+        gpus: whether to ask TensorFlow for GPUs, which loads it.
+    """
+    return {
+        "host": socket.gethostname(),
+        "process": os.getpid(),
+        "interpreter": sys.executable,
+        "versions": versions(),
+        "cores": cores(),
+        "folder_error": _answer(Path(folder)),
+        "data_error": _find(data, search_path),
+        "visible_gpus": os.environ.get("CUDA_VISIBLE_DEVICES", ""),
+        "gpus": _gpus() if gpus else [],
+    }
+
+
+def _answer(folder: Path) -> str:
+    try:
+        write_atomic(folder / ANSWERED, (folder / ASKED).read_bytes())
+    except OSError as error:
+        return f"{error.strerror}: {error.filename}"
+    return ""
+
+
+def _find(data: DataSpec, search_path: str) -> str:
+    try:
+        prepare(data, search_path)
+    except HeterosisError as error:
+        return str(error)
+    return ""
+
+
+def _gpus() -> list[str]:
+    from apps.runtime import load_keras
+
+    load_keras()
+    import tensorflow as tf
+
+    return [device.name for device in tf.config.list_physical_devices("GPU")]

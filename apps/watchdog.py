@@ -1,0 +1,138 @@
+"""Limits on a task's time, and a note of its memory for who finds the worker dead.
+
+A task that hangs in code of the user's own or of a library cannot be ended from within its thread.
+A worker process is ended whole, and Parsl starts another one; a thread of the driver can only be
+ended between two epochs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from apps.files import read_limited, write_atomic
+from apps.stopping import TimedOut
+
+MEMORY_NOTE: Final = "memory.json"
+
+_EVERY_S: Final = 1.0
+_GROWN: Final = 1.2
+_NEAR: Final = 0.75
+_LEAST_MB: Final = 512.0
+_GROUPS: Final = Path("/sys/fs/cgroup")
+
+_local = threading.local()
+
+
+@contextmanager
+def watched(folder: Path, timeout_s: float) -> Iterator[None]:
+    """Watch what this thread does within the block.
+
+    Args:
+        folder: of the task: for the note of its memory, which is gone when the task ends.
+        timeout_s: a worker process that takes longer is ended; a thread of the driver raises
+            `TimedOut` where it next calls `check_time`.
+    """
+    _local.ends = time.monotonic() + timeout_s
+    done = threading.Event()
+    watcher = None
+    if in_worker_process():
+        watcher = threading.Thread(
+            target=_watch, args=(done, folder, timeout_s, threading.get_ident()), daemon=True
+        )
+        watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        if watcher is not None:
+            watcher.join()
+            (folder / MEMORY_NOTE).unlink(missing_ok=True)
+
+
+def check_time() -> None:
+    """Raise `TimedOut` when this thread's task has used up its time."""
+    if time.monotonic() > getattr(_local, "ends", float("inf")):
+        raise TimedOut("it ran longer than --task-timeout allows")
+
+
+def in_worker_process() -> bool:
+    """Whether this is a worker of Parsl's, which can be ended without the driver."""
+    return "PARSL_WORKER_RANK" in os.environ
+
+
+def last_note(folder: Path) -> str:
+    """Return what a lost worker's memory tells, or "" if it tells nothing.
+
+    Args:
+        folder: of the task that was lost.
+    """
+    try:
+        note = json.loads(read_limited(folder / MEMORY_NOTE, 1000))
+        used, limit = float(note["used_mb"]), float(note["limit_mb"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    if used < _NEAR * limit:
+        return ""
+    return (
+        f"when last seen it held {used:,.0f} MB of {limit:,.0f} MB of memory: it was probably "
+        "killed for want of memory; run fewer workers a node, or ask for more memory"
+    )
+
+
+def _watch(done: threading.Event, folder: Path, timeout_s: float, thread: int) -> None:
+    began = time.monotonic()
+    noted_mb = _LEAST_MB
+    while not done.wait(_EVERY_S):
+        used_mb = _resident_mb()
+        if used_mb > _GROWN * noted_mb:
+            noted_mb = used_mb
+            note = {"used_mb": used_mb, "limit_mb": _limit_mb()}
+            with suppress(OSError):
+                write_atomic(folder / MEMORY_NOTE, json.dumps(note).encode())
+        if time.monotonic() - began > timeout_s:
+            _end(folder, timeout_s, thread)
+
+
+def _end(folder: Path, timeout_s: float, thread: int) -> None:
+    frame = sys._current_frames().get(thread)
+    stack = "".join(traceback.format_stack(frame)) if frame else ""
+    reason = f"{TimedOut.__name__}: it ran longer than --task-timeout {timeout_s:g} s and was ended"
+    with suppress(OSError):
+        write_atomic(folder / "error.txt", f"{stack}{reason}\n".encode())
+    os._exit(1)
+
+
+def _resident_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def _limit_mb() -> float:
+    """Return the memory that this process may use: the machine's, or its control group's."""
+    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**20]
+    with suppress(OSError):
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            _, controllers, group = line.split(":", 2)
+            if controllers == "":
+                limits += _limits_mb(_GROUPS, group, "memory.max")
+            elif "memory" in controllers.split(","):
+                limits += _limits_mb(_GROUPS / "memory", group, "memory.limit_in_bytes")
+    return min(limits)
+
+
+def _limits_mb(root: Path, group: str, name: str) -> Iterator[float]:
+    # A limit on a group above holds as well.
+    folder = root / group.strip("/")
+    for each in (folder, *folder.parents):
+        if each.is_relative_to(root):
+            with suppress(OSError, ValueError):  # "max" is no number
+                yield int((each / name).read_text()) / 2**20

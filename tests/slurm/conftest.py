@@ -1,0 +1,42 @@
+"""A cluster for all tests of this folder, and the numbers that every run on it must give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.slurm.cluster import Cluster, missing, running_cluster
+from tests.slurm.support import GATED, PAUSES, Bench
+from tests.workflow.support import read_tables, start, write
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """Two nodes of Slurm on this machine; gone without a trace afterwards."""
+    if reason := missing():
+        pytest.skip(reason)
+    with running_cluster() as running:
+        yield running
+    assert running.processes() == []
+    assert not running.root.exists()
+
+
+@pytest.fixture(scope="session")
+def bench(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """The experiment, and its tables from an undisturbed run on threads of this machine."""
+    folder = tmp_path_factory.mktemp("slurm")
+    (folder / "pauses.py").write_text(PAUSES)
+    gate = folder / "gate"
+    gate.touch()
+    file = write(folder, GATED(gate))
+    process = start("run", file, "--runs", folder / "threads", "--quiet")
+    out, err = process.communicate(timeout=600)
+    assert process.returncode == 0, (out, err)
+    return Bench(cluster, folder, file, gate, read_tables(folder / "threads" / "tiny"))
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    return tmp_path / "runs"

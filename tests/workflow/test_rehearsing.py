@@ -1,0 +1,116 @@
+"""What would fail on the workers is told before anything is stored, in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apps.errors import UserError
+from apps.messages import Workplace
+from tests.workflow.support import arms, changed, write
+from workflow.config import load_experiment
+from workflow.rehearsing import rehearse_experiment
+
+PLUGIN = """
+import sys
+
+import keras
+
+
+def rotated(rng, weights, keep=frozenset(), how="raise"):
+    if how == "exit":
+        sys.exit("enough")
+    raise ArithmeticError("no rotation\\nfor you")
+
+
+def network(input_shape, classes, how="raise"):
+    if how == "raise":
+        raise LookupError("no such layer")
+    layers = [keras.layers.Input(input_shape), keras.layers.Flatten()]
+    if how == "unknown layer":
+        layers.append(Unheard())
+    return keras.Sequential([*layers, keras.layers.Dense(classes, activation="softmax")])
+
+
+class Unheard(keras.layers.Dense):
+    def __init__(self):
+        super().__init__(5)
+"""
+
+
+def with_arm(**settings: Any) -> dict[str, Any]:
+    (mean,) = arms("mean")
+    return changed(arms=[*arms("control"), mean | settings])
+
+
+def training(**settings: Any) -> dict[str, Any]:
+    return changed(training=changed()["training"] | settings)
+
+
+def network(**settings: Any) -> dict[str, Any]:
+    return changed(network=settings)
+
+
+def rehearse(folder: Path, table: dict[str, Any]) -> list[str]:
+    file = write(folder, table)
+    (folder / "own.py").write_text(PLUGIN)
+    place = Workplace(root=str(folder / "nowhere"), search_path=str(folder))
+    rehearse_experiment(file, load_experiment(file), place)
+    return sorted(path.name for path in folder.iterdir() if path.name != "__pycache__")
+
+
+def test_a_good_experiment_is_gone_through_and_leaves_nothing(tmp_path: Path) -> None:
+    assert rehearse(tmp_path, changed()) == ["own.py", "tiny.toml"]
+
+
+BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "optimizer": (training(optimizer="adamm"), "training.optimizer 'adamm'"),
+    "optimizer's setting": (training(optimizer_params={"lr": 1.0}), "lr"),
+    "learning rate": (training(optimizer_params={"learning_rate": "x"}), "learning_rate"),
+    "loss": (training(loss="sparse"), "sparse"),
+    "loss that does not fit": (training(loss="categorical_crossentropy"), "same rank"),
+    "metric": (training(metrics=["acuracy"]), "acuracy"),
+    "network's setting": (network(params={"units": -4}), "units"),
+    "builder": (network(builder="own:network"), "LookupError: no such layer"),
+    "mutation": (
+        with_arm(mutation={"name": "gaussian", "scale": -1.0}),
+        "arms.mean, halt after epoch 2: scale must be",
+    ),
+    "crossover": (
+        with_arm(crossover={"name": "blend", "alpha": -1.0}),
+        "arms.mean, halt after epoch 2: alpha must be",
+    ),
+    "selection": (
+        with_arm(selection={"name": "tournament", "size": 0}),
+        "arms.mean, halt after epoch 2: A tournament needs size >= 1",
+    ),
+    "plug-in": (with_arm(mutation="own:rotated"), "ArithmeticError: no rotation for you"),
+    "layer at a halt": (
+        network(builder="own:network", params={"how": "unknown layer"})
+        | {"arms": with_arm(align="weights")["arms"]},
+        "arms.mean, halt after epoch 2: ",
+    ),
+    "layer at the harvest": (
+        network(builder="own:network", params={"how": "unknown layer"})
+        | {"arms": with_arm(harvest={"method": "mean", "align": "weights"})["arms"]},
+        "arms.mean, harvest: ",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_what_is_wrong_is_told_in_one_line(what: str, tmp_path: Path) -> None:
+    table, told = BAD[what]
+    with pytest.raises(UserError) as caught:
+        rehearse(tmp_path, table)
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path / 'tiny.toml'}: ")
+    assert told in message
+    assert "\n" not in message
+
+
+def test_a_layer_that_is_not_known_harms_nobody_who_does_not_align(tmp_path: Path) -> None:
+    table = network(builder="own:network", params={"how": "unknown layer"})
+    assert rehearse(tmp_path, table | {"arms": with_arm(crossover="mean")["arms"]})

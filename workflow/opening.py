@@ -1,0 +1,195 @@
+"""Opening a run directory: a new one, one that goes on, or one that nothing was finished in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from apps.errors import UserError
+from apps.files import write_atomic
+from workflow.config import Experiment, read_experiment
+from workflow.lock import only_driver
+from workflow.run_dir import RunDir
+from workflow.settings import checked_name
+
+_KEYS_TOLD: Final = 4
+_CHARACTERS: Final = 40
+_NOTHING: Final = object()
+
+
+def run_directory(runs: Path, name: str | None, experiment: Experiment) -> RunDir:
+    """Return the directory of a run; nothing is created.
+
+    Args:
+        runs: folder of the run directories.
+        name: of the run, if it has one of its own.
+        experiment: what is run; without `name` it gives the name.
+
+    Raises:
+        UserError: `name` is not a plain name.
+    """
+    try:
+        folder = runs / (experiment.name if name is None else checked_name(name))
+    except ValueError as error:
+        raise UserError(f"--name {name!r}: {error}; --runs says in which folder") from error
+    return RunDir(folder.absolute())
+
+
+def existing_run(path: Path) -> RunDir:
+    """Return the run directory at `path`.
+
+    Raises:
+        UserError: it is none.
+    """
+    run_dir = RunDir(path)
+    if not run_dir.experiment_toml.is_file():
+        raise UserError(f"{path}: not a run directory: it has no experiment.toml")
+    return run_dir
+
+
+def check_directory(run_dir: RunDir, experiment: Experiment, fresh: bool) -> bool:
+    """Check that a run directory can be opened; nothing is written.
+
+    Args:
+        run_dir: where the run is to be, or is.
+        experiment: what is run.
+        fresh: what is there will be moved aside.
+
+    Returns:
+        Whether the run begins: no task of it has a result.
+
+    Raises:
+        UserError: it cannot be written, is no run directory, or is that of another experiment.
+    """
+    try:
+        _check_writable(run_dir.root)
+        foreign = not run_dir.experiment_toml.exists() and not _is_empty(run_dir)
+    except OSError as error:
+        raise _not_writable(run_dir.root, error) from error
+    if foreign:
+        raise UserError(
+            f"{run_dir.root} is not a run directory: it has files, but no experiment.toml; it is "
+            "left alone: choose another --name or --runs"
+        )
+    if fresh or not _has_results(run_dir):
+        return True
+    # Read as an experiment, so that a setting that is younger than the run has its default.
+    stored = read_experiment(run_dir.experiment_toml)
+    differing = differing_keys(stored.completed(), experiment.completed())
+    if differing:
+        left = len(differing) - _KEYS_TOLD
+        more = f"; and {left} more" if left > 0 else ""
+        raise UserError(
+            f"{run_dir.root} belongs to another experiment, which differs in "
+            f"{'; '.join(differing[:_KEYS_TOLD])}{more}; choose another --name, or --fresh to move "
+            "the old run aside"
+        )
+    return False
+
+
+@contextmanager
+def opened(run_dir: RunDir, experiment: Experiment, fresh: bool) -> Iterator[None]:
+    """Hold a run directory as its only driver, with `experiment` stored in it.
+
+    Raises:
+        UserError: as `check_directory`, or another driver works on it.
+    """
+    check_directory(run_dir, experiment, fresh)
+    if fresh:
+        _move_aside(run_dir)
+    try:
+        run_dir.root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _not_writable(run_dir.root, error) from error
+    with only_driver(run_dir.lock):
+        # Once more: another driver may have been at work since.
+        if check_directory(run_dir, experiment, fresh=False):
+            _store(run_dir, experiment)
+        yield
+
+
+def differing_keys(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Return the dotted keys in which two completed experiments differ, with both values."""
+    return [
+        f"{key} (there {_shown(there)}, here {_shown(here)})"
+        for key, there, here in _differences(one, other)
+    ]
+
+
+def _store(run_dir: RunDir, experiment: Experiment) -> None:
+    content = experiment.to_toml().encode()
+    there = run_dir.experiment_toml.read_bytes() if run_dir.experiment_toml.exists() else content
+    try:
+        write_atomic(run_dir.experiment_toml, content)
+    except OSError as error:
+        raise _not_writable(run_dir.experiment_toml, error) from error
+    if there != content:
+        print(f"nothing was finished yet in {run_dir.root}: it now has the changed experiment")
+
+
+def _move_aside(run_dir: RunDir) -> None:
+    if not run_dir.experiment_toml.exists():
+        return
+    # The lock of a driver at work is respected before its files are moved.
+    with only_driver(run_dir.lock):
+        number = 1
+        while (aside := run_dir.root.with_name(f"{run_dir.root.name}.{number}")).exists():
+            number += 1
+        run_dir.root.rename(aside)
+    print(f"the older run is now {aside}")
+
+
+def _is_empty(run_dir: RunDir) -> bool:
+    """Whether there is nothing but what a driver leaves that was killed while it began."""
+    if not run_dir.root.exists():
+        return True
+    begun = f".{run_dir.experiment_toml.name}."
+    return all(
+        path == run_dir.lock or path.name.startswith(begun) for path in run_dir.root.iterdir()
+    )
+
+
+def _has_results(run_dir: RunDir) -> bool:
+    return any(True for _ in run_dir.results())
+
+
+def _check_writable(root: Path) -> None:
+    there = next(path for path in (root, *root.parents) if path.exists())
+    if not there.is_dir():
+        raise NotADirectoryError(None, "Not a directory", str(there))
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PermissionError(None, "Permission denied", str(there))
+
+
+def _not_writable(root: Path, error: OSError) -> UserError:
+    return UserError(
+        f"{error.filename or root}: the run directory cannot be written: {error.strerror}; choose "
+        "another folder with --runs"
+    )
+
+
+def _differences(one: Any, other: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
+    left, right = _as_table(one), _as_table(other)
+    if left is None or right is None:
+        if one != other:
+            yield key, one, other
+        return
+    for name in dict.fromkeys([*left, *right]):
+        yield from _differences(
+            left.get(name, _NOTHING), right.get(name, _NOTHING), f"{key}.{name}" if key else name
+        )
+
+
+def _as_table(value: Any) -> Mapping[str, Any] | None:
+    """Return a table, or a list of tables by their names."""
+    if isinstance(value, list) and value and isinstance(value[0], Mapping):
+        return {str(item.get("name", index)): item for index, item in enumerate(value)}
+    return value if isinstance(value, Mapping) else None
+
+
+def _shown(value: Any) -> str:
+    text = "nothing" if value is _NOTHING else repr(value)
+    return text if len(text) <= _CHARACTERS else f"{text[: _CHARACTERS - 4]} ..."

@@ -1,0 +1,53 @@
+"""Before a run begins: is everything right that is otherwise seen on the workers only?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from apps.errors import UserError
+from apps.messages import HarvestTask, MateTask, TrainTask, Workplace
+from apps.rehearsal import HaltRehearsal, HarvestRehearsal, rehearse
+from workflow.config import Experiment
+from workflow.trial import TrialGraph, build_trial
+
+
+def rehearse_experiment(path: Path, experiment: Experiment, place: Workplace) -> None:
+    """Build an experiment's network and go through its halts with untrained networks.
+
+    Raises:
+        UserError: something in the file is wrong that its own rules do not tell.
+    """
+    graph = build_trial(experiment, 0)
+    first = next(iter(graph.nodes.values())).task
+    assert isinstance(first, TrainTask)
+    try:
+        rehearse(first, list(_halts(graph)), list(_harvests(graph)), place)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+def _halts(graph: TrialGraph) -> Iterator[HaltRehearsal]:
+    known: set[Any] = set()
+    for arm, matings in graph.matings.items():
+        for segment, key in enumerate(matings):
+            if key is None:
+                continue
+            mate = graph.nodes[key].task
+            child = graph.nodes[graph.segments[arm][segment][0]].task
+            assert isinstance(mate, MateTask)
+            assert isinstance(child, TrainTask)
+            # One of each kind: when and by whom it was asked for changes nothing.
+            kind = repr((replace(mate, epoch=0, folder=""), child.start))
+            if kind not in known:
+                known.add(kind)
+                yield HaltRehearsal(f"arms.{arm}, halt after epoch {mate.epoch}", mate, child)
+
+
+def _harvests(graph: TrialGraph) -> Iterator[HarvestRehearsal]:
+    for arm, key in graph.harvests.items():
+        task = graph.nodes[key].task
+        assert isinstance(task, HarvestTask)
+        yield HarvestRehearsal(f"arms.{arm}, harvest", task)

@@ -1,0 +1,107 @@
+"""Names a stall while it lasts: which tasks wait, and what the scheduler says of the workers."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, Protocol
+
+from apps.tasks import Outcome
+from workflow.trial import Node, TrialGraph
+
+logger = logging.getLogger(__name__)
+
+_NAMED: Final = 3
+
+
+class Workers(Protocol):
+    """What a stall is told from."""
+
+    def waiting(self) -> list[str]:
+        """Folders of the tasks that wait for a worker, or for one's answer."""
+        ...
+
+    def connected(self) -> int:
+        """Workers that are in touch with the driver."""
+        ...
+
+
+class StallWatch:
+    """A watcher that says what holds a run up.
+
+    A run without a worker is told after `no_worker_s`, one whose workers finish nothing after
+    `no_result_s`; again each time that the silence has doubled.
+    """
+
+    def __init__(
+        self,
+        workers: Workers,
+        blocks: Callable[[], Iterable[object]],
+        say: Callable[[str], None],
+        no_worker_s: float = 60.0,
+        no_result_s: float = 900.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Watch from now on.
+
+        Args:
+            workers: the engine.
+            blocks: what the scheduler says, a line each.
+            say: shows a line to the user.
+            no_worker_s: patience with a run that nobody works on.
+            no_result_s: patience with workers that finish nothing.
+            clock: seconds that never run back.
+        """
+        self._workers = workers
+        self._blocks = blocks
+        self._say = say
+        self._patience = (no_worker_s, no_result_s)
+        self._clock = clock
+        self._since = self._next_look = clock()
+        self._told_s = 0.0
+        self._looking: threading.Thread | None = None
+        self._lines: list[str] = []
+
+    def begin(self, graphs: Sequence[TrialGraph]) -> None:
+        """Count from here."""
+        self._since = self._clock()
+
+    def finished(self, node: Node, outcome: Outcome, reused: bool) -> None:
+        """Note that the run gets on."""
+        self._since = self._clock()
+        self._told_s = 0.0
+
+    def tick(self) -> None:
+        """Look whether there is a stall, and tell of one; never waits."""
+        lines, self._lines = self._lines, []
+        for line in lines:
+            logger.warning("%s", line)
+            self._say(line)
+        silent_s = self._clock() - self._since
+        if silent_s < max(min(self._patience), 2 * self._told_s):
+            return
+        if self._clock() < self._next_look or (self._looking and self._looking.is_alive()):
+            return
+        self._next_look = self._clock() + min(self._patience) / 4
+        # Aside: scheduler and interchange may take long to answer, and a run may go on meanwhile.
+        self._looking = threading.Thread(target=self._look, args=(silent_s,), daemon=True)
+        self._looking.start()
+
+    def _look(self, silent_s: float) -> None:
+        try:
+            connected, waiting = self._workers.connected(), self._workers.waiting()
+            if not waiting or silent_s < self._patience[connected > 0]:
+                return
+            named = ", ".join(waiting[:_NAMED]) + (", ..." if len(waiting) > _NAMED else "")
+            who = (
+                "no worker is connected" if not connected else f"{connected} workers finish nothing"
+            )
+            lines = [f"for {silent_s:.0f} s {who}; {len(waiting)} tasks wait: {named}"]
+            lines += [str(block) for block in self._blocks()]
+        except Exception as error:  # the driver must not fall over its own inquiry
+            logger.warning("a stall could not be looked into: %s", error)
+            return
+        self._told_s = silent_s
+        self._lines = lines
