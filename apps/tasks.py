@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from apps.errors import HeterosisError
 from apps.files import write_atomic
 from apps.messages import (
     ExportResult,
@@ -27,10 +29,10 @@ from apps.messages import (
     population,
     resolve,
 )
+from apps.plugins import told
 from apps.results import checkpoint_is_whole, load_result
 from apps.stopping import Stopped, stopping
-
-ERROR_LOG: Final = "error.txt"
+from apps.watchdog import ERROR_LOG, watched
 
 Outcome = Result | Failure
 
@@ -72,6 +74,8 @@ def perform(task: Task, place: Workplace, upstream: Sequence[Outcome]) -> Outcom
 
     Raises:
         Exception: whatever the computation raised; the traceback is in the task's folder.
+        HeterosisError: it tried to end the process (`sys.exit()` in a plug-in, say).
+        KeyboardInterrupt: the user's, which reaches the main thread of a process only.
     """
     if stopping.is_set():
         raise Stopped("the run is being stopped")
@@ -80,13 +84,19 @@ def perform(task: Task, place: Workplace, upstream: Sequence[Outcome]) -> Outcom
         return ready
     log = Path(place.root) / error_log(task)
     try:
-        result = _compute(ready, place, upstream)
+        with watched(log.parent, place.task_timeout_s):
+            result = _compute(ready, place, upstream)
     except Stopped:
         raise
-    except Exception:
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and _in_main_thread():
+            raise
         with suppress(OSError):  # a full disk must not hide the reason
             write_atomic(log, traceback.format_exc().encode())
-        raise
+        if isinstance(error, Exception):
+            raise
+        # Parsl waits for ever for a task whose thread or worker such an exception has ended.
+        raise HeterosisError(f"a task must return, it raised {told(error)}") from error
     log.unlink(missing_ok=True)
     return result
 
@@ -123,6 +133,10 @@ def settle(task: Task, upstream: Sequence[Outcome]) -> Task | Failure:
 def error_log(task: Task) -> str:
     """Return where a task leaves the traceback of its failure, below the run directory."""
     return f"{task.folder}/{ERROR_LOG}"
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 def _compute(task: Task, place: Workplace, upstream: Sequence[Outcome]) -> Result:

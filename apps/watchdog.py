@@ -18,9 +18,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from apps.files import read_limited, write_atomic
+from apps.files import DamagedFile, read_limited, write_atomic
 from apps.stopping import TimedOut
 
+ERROR_LOG: Final = "error.txt"
 MEMORY_NOTE: Final = "memory.json"
 
 _EVERY_S: Final = 1.0
@@ -38,8 +39,8 @@ def watched(folder: Path, timeout_s: float) -> Iterator[None]:
 
     Args:
         folder: of the task: for the note of its memory, which is gone when the task ends.
-        timeout_s: a worker process that takes longer is ended; a thread of the driver raises
-            `TimedOut` where it next calls `check_time`.
+        timeout_s: a worker process that takes longer is ended; a thread of the driver is asked to
+            look at `is_late`.
     """
     _local.ends = time.monotonic() + timeout_s
     done = threading.Event()
@@ -58,10 +59,9 @@ def watched(folder: Path, timeout_s: float) -> Iterator[None]:
             (folder / MEMORY_NOTE).unlink(missing_ok=True)
 
 
-def check_time() -> None:
-    """Raise `TimedOut` when this thread's task has used up its time."""
-    if time.monotonic() > getattr(_local, "ends", float("inf")):
-        raise TimedOut("it ran longer than --task-timeout allows")
+def is_late() -> bool:
+    """Whether this thread's task has used up its time."""
+    return time.monotonic() > float(getattr(_local, "ends", float("inf")))
 
 
 def in_worker_process() -> bool:
@@ -69,16 +69,16 @@ def in_worker_process() -> bool:
     return "PARSL_WORKER_RANK" in os.environ
 
 
-def last_note(folder: Path) -> str:
-    """Return what a lost worker's memory tells, or "" if it tells nothing.
-
-    Args:
-        folder: of the task that was lost.
-    """
+def last_words(folder: Path) -> str:
+    """Return why a worker was lost, as far as it left word in the task's folder, else ""."""
+    with suppress(OSError, DamagedFile, ValueError):
+        *_, last = read_limited(folder / ERROR_LOG, 2**20).decode(errors="replace").splitlines()
+        if last.startswith(TimedOut.__name__):
+            return last
     try:
         note = json.loads(read_limited(folder / MEMORY_NOTE, 1000))
         used, limit = float(note["used_mb"]), float(note["limit_mb"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, DamagedFile, ValueError, KeyError, TypeError):
         return ""
     if used < _NEAR * limit:
         return ""
@@ -107,7 +107,7 @@ def _end(folder: Path, timeout_s: float, thread: int) -> None:
     stack = "".join(traceback.format_stack(frame)) if frame else ""
     reason = f"{TimedOut.__name__}: it ran longer than --task-timeout {timeout_s:g} s and was ended"
     with suppress(OSError):
-        write_atomic(folder / "error.txt", f"{stack}{reason}\n".encode())
+        write_atomic(folder / ERROR_LOG, f"{stack}{reason}\n".encode())
     os._exit(1)
 
 

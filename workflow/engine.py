@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
@@ -34,6 +35,7 @@ from apps.parsl_apps import APPS, checkup_app
 from apps.results import partial_epochs
 from apps.stopping import TimedOut, stopping
 from apps.tasks import Outcome, error_log, find
+from apps.watchdog import last_words
 
 logger = logging.getLogger(__name__)
 
@@ -149,7 +151,12 @@ class ParslEngine:
                 "`heterosis doctor` with the same --site and --option tells more"
             )
         task, upstream = self._tasks[future]
-        return failure(task, error, [self.outcome(each) for each in upstream])
+        failed = failure(task, error, [self.outcome(each) for each in upstream])
+        if isinstance(error, WorkerLost | ManagerLost) and (
+            words := last_words(Path(self._place.root) / task.folder)
+        ):
+            return replace(failed, reason=f"{failed.reason}; {words}")
+        return failed
 
     def reused(self, task: Task) -> bool:
         """Whether the task's result came from the run directory."""

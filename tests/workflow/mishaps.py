@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,6 +53,15 @@ def accident(how: str, marker: Path) -> None:
         with marker.open("a") as file:
             file.write(".")
         os._exit(3)
+    if how in ("hang", "hoard"):
+        with marker.open("a") as file:
+            file.write(".")
+    if how == "hang":
+        time.sleep(3600)
+    if how == "hoard":
+        hoard = np.ones(150 * 2**20)
+        time.sleep(2.5)  # long enough to be seen
+        os.kill(os.getpid() * int(hoard[0]), signal.SIGKILL)
     if how == "exit once" and not marker.exists():
         marker.touch()
         os._exit(3)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import parsl
 import pytest
 
+from apps import watchdog
 from apps.messages import Failure, MatingPlan, Workplace
 from site_configs import local_processes, local_threads
 from site_configs.options import SiteOptions
@@ -98,6 +101,38 @@ def test_a_task_that_always_kills_its_worker_fails_after_its_retries(
     assert isinstance(told, Failure)
     assert told.reason.startswith("its worker was lost 3 times: ")
     assert marker.read_text() == "..."
+
+
+@pytest.mark.timeout(600)
+def test_a_task_that_hangs_is_ended_tried_again_and_fails(
+    processes: ParslEngine, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "_place", replace(processes._place, task_timeout_s=2.0))
+    marker = folder / "hung"
+    hung = processes.submit(mating_task(folder, 5, how="hang", marker=str(marker)), MEMBERS)
+    hung.exception(300)
+    told = processes.outcome(hung)
+    assert isinstance(told, Failure)
+    assert "TimedOut: it ran longer than --task-timeout 2 s and was ended" in told.reason
+    assert marker.read_text() == "..."
+    # Where it hung.
+    log = (folder / "run" / "matings" / "5" / "error.txt").read_text()
+    assert "time.sleep(3600)" in log
+
+
+@pytest.mark.timeout(600)
+def test_a_worker_killed_for_want_of_memory_is_reported_as_such(
+    processes: ParslEngine, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel's part is played by the task itself, which holds 1.2 GB."""
+    monkeypatch.setattr(watchdog, "_NEAR", 0.0)  # read by the driver
+    marker = folder / "hoard"
+    lost = processes.submit(mating_task(folder, 6, how="hoard", marker=str(marker)), MEMBERS)
+    lost.exception(300)
+    told = processes.outcome(lost)
+    assert isinstance(told, Failure)
+    assert re.search(r"it held 1,\d\d\d MB of [\d,]+ MB of memory: it was probably", told.reason)
+    assert "run fewer workers a node" in told.reason
 
 
 @pytest.mark.timeout(600)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,25 @@ def test_processes_stopped_and_continued(tmp_path: Path, finished: Path) -> None
     assert "reused" in out
     assert_nothing_repeated(root)
     assert_same(read_tables(root), read_tables(finished))
+
+
+@pytest.mark.timeout(900)
+def test_processes_end_when_their_driver_is_killed(tmp_path: Path, finished: Path) -> None:
+    """Nothing is left of them after a while, and the same command goes on meanwhile."""
+    file = write(tmp_path, TINY)
+    root = tmp_path / "runs" / "tiny"
+    options = ("--site", "local_processes", "--workers", "2")
+    process = begin(root, file, *options)
+    wait_until(lambda: len(computed(root)) >= 4, process, PATIENCE_S)
+    kill(process)
+    assert len(group(process)) > 2
+    finish(root, file, *options)
+    assert_nothing_repeated(root)
+    assert_same(read_tables(root), read_tables(finished))
+    deadline = time.monotonic() + PATIENCE_S
+    while group(process):
+        assert time.monotonic() < deadline, group(process)
+        time.sleep(0.5)
 
 
 @pytest.mark.timeout(600)

@@ -1,0 +1,91 @@
+"""A task that takes too long is ended; a worker that dies leaves word of its memory."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from apps import watchdog
+from apps.watchdog import ERROR_LOG, MEMORY_NOTE, is_late, last_words, watched
+
+HANGS = """
+import sys, time
+from pathlib import Path
+from apps.watchdog import watched
+with watched(Path(sys.argv[1]), 0.5):
+    time.sleep(60)
+"""
+
+
+def test_a_thread_of_the_driver_learns_that_it_is_late(tmp_path: Path) -> None:
+    with watched(tmp_path, 0.05):
+        assert not is_late()
+        time.sleep(0.1)
+        assert is_late()
+    with watched(tmp_path, float("inf")):
+        assert not is_late()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_worker_process_that_hangs_is_ended_and_leaves_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PARSL_WORKER_RANK", "0")
+    done = subprocess.run([sys.executable, "-c", HANGS, str(tmp_path)], timeout=50, check=False)
+    assert done.returncode == 1
+    assert "line 6" in (tmp_path / ERROR_LOG).read_text()
+    assert last_words(tmp_path).startswith("TimedOut: it ran longer than --task-timeout 0.5 s")
+
+
+def test_the_note_of_the_memory_goes_with_the_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PARSL_WORKER_RANK", "0")
+    monkeypatch.setattr(watchdog, "_EVERY_S", 0.02)
+    monkeypatch.setattr(watchdog, "_LEAST_MB", 1.0)
+    with watched(tmp_path, float("inf")):
+        deadline = time.monotonic() + 30
+        while not (tmp_path / MEMORY_NOTE).exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        note = json.loads((tmp_path / MEMORY_NOTE).read_text())
+        assert 10 < note["used_mb"] < note["limit_mb"]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("note", "told"),
+    [
+        ('{"used_mb": 7900.0, "limit_mb": 8000.0}', "it held 7,900 MB of 8,000 MB"),
+        ('{"used_mb": 4000.0, "limit_mb": 8000.0}', ""),
+        ('{"used_mb": "x"}', ""),
+        ("[]", ""),
+        ("", ""),
+    ],
+)
+def test_only_memory_near_its_limit_is_told(note: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / MEMORY_NOTE).write_text(note)
+    assert told in last_words(tmp_path)
+    assert bool(told) == bool(last_words(tmp_path))
+
+
+def test_an_error_of_the_task_itself_is_no_last_word(tmp_path: Path) -> None:
+    assert last_words(tmp_path) == ""
+    for text in ("", "Traceback\nValueError: no"):
+        (tmp_path / ERROR_LOG).write_text(text)
+        assert last_words(tmp_path) == ""
+
+
+def test_the_limit_of_memory_is_that_of_the_groups_above_too(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "job" / "step").mkdir(parents=True)
+    (tmp_path / "job" / "memory.max").write_text(f"{2**30}\n")
+    (tmp_path / "job" / "step" / "memory.max").write_text("max\n")
+    assert list(watchdog._limits_mb(tmp_path, "/job/step", "memory.max")) == [1024.0]
+    assert watchdog._limit_mb() > 100
