@@ -14,10 +14,11 @@ from apps.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from apps.costs import Stopwatch
 from apps.errors import HeterosisError
 from apps.files import sha256_file
+from apps.fitness import fitness_of, harvest_key
 from apps.genetics.harvest import greedy_soup, uniform_soup
 from apps.genetics.selection import rank
 from apps.genetics.weights import Weights
-from apps.mating import fitness_of, need_survivors
+from apps.mating import need_survivors
 from apps.merging import Address, align_parents, restored
 from apps.messages import (
     CheckpointRef,
@@ -62,8 +63,9 @@ def harvest(
         DamagedFile: a member's checkpoint is not what its record says.
     """
     watch = Stopwatch()
-    fitness = [fitness_of(member, task.fitness) for member in population]
-    need_survivors(population, 1, task.fitness, "the harvest")
+    key = harvest_key(task.fitness)
+    fitness = [fitness_of(member, key) for member in population]
+    need_survivors(population, 1, key, "the harvest")
     best = rank(fitness)[0]
     champion = population[best]
     if isinstance(champion, Failure):
@@ -161,7 +163,7 @@ def _merge(
     holder.put(weights)
     final = final_metrics(holder)
     names = tuple(sorted(members[each] for each in soup.members))
-    return _Merge(weights, names, final[task.fitness], final)
+    return _Merge(weights, names, final[harvest_key(task.fitness)], final)
 
 
 def _trained(

@@ -63,6 +63,8 @@ def read_folder(folder: Path, files: Mapping[str, IdxFile]) -> dict[str, bytes]:
         UserError: a file is missing, cannot be read, or is not the expected one.
     """
     missing = [file.name for file in files.values() if find(folder, file) is None]
+    if missing and os.path.isfile(folder):
+        raise UserError(f"{folder}: this is a file; name the folder that holds the data's files")
     if missing and not os.path.isdir(folder):
         raise UserError(f"{folder}: there is no such folder")
     if len(missing) == len(files):

@@ -10,13 +10,15 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from apps.datasets import Dataset
+from apps.errors import first_line
 from apps.networks import Array
+from apps.refreshing import RunningMeans
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -24,11 +26,14 @@ if TYPE_CHECKING:
 Part = Literal["train", "validation", "test", "probe"]
 """Parts of the data; the probe is the beginning of the training set."""
 
-_Work = Literal["training", "evaluation"]
+_Work = Literal["training", "evaluation", "statistics"]
 _BY_KERAS: Final[dict[_Work, str]] = {
     "training": "trained by keras.Model.fit",
     "evaluation": "evaluated by keras.Model.evaluate",
+    "statistics": "running statistics measured batch by batch",
 }
+
+_Result = TypeVar("_Result")
 
 EVALUATION_BATCH: Final = 500
 _BLOCK: Final = 10 * EVALUATION_BATCH
@@ -68,11 +73,13 @@ class Loop:
         self._batch_size = batch_size
         self._snapshot = snapshot
         self._tensors = _tensors(data, key)
-        self._fused: set[_Work] = set() if model.run_eagerly else {"training", "evaluation"}
+        self._running = RunningMeans(model)
+        self._fused: set[_Work] = set() if model.run_eagerly else set(_BY_KERAS)
         self._proven: set[_Work] = set()
         if self._fused:
             self._train_epoch = self._compile_training()
             self._evaluate_block = self._compile_evaluation()
+            self._measure_all = self._compile_statistics()
         else:
             self.remarks.append(f"{_BY_KERAS['training']}: the model was compiled to run eagerly")
 
@@ -92,6 +99,16 @@ class Loop:
             "evaluation", lambda: self._fused_evaluation(part), lambda: self._fit_evaluation(part)
         )
 
+    def measure_statistics(self) -> None:
+        """Measure the model's running statistics anew, in one pass over the training set.
+
+        Those of batch normalisation become means over all samples, whatever they were before. A
+        layer of another kind updates its own as in an epoch of training, from where they stand.
+        """
+        self._running.forget()
+        self._fused_or_fit("statistics", self._fused_statistics, self._plain_statistics)
+        self._running.conclude()
+
     def evaluate_other(self, model: Any) -> dict[str, float]:
         """Return loss and metrics of another compiled model on the test set, by Keras itself."""
         return _evaluate(model, *self.arrays("test"))
@@ -110,11 +127,8 @@ class Loop:
         return {name: float(value) for name, value in self._model.get_metrics_result().items()}
 
     def _fused_or_fit(
-        self,
-        work: _Work,
-        fused: Callable[[], dict[str, float]],
-        fit: Callable[[], dict[str, float]],
-    ) -> dict[str, float]:
+        self, work: _Work, fused: Callable[[], _Result], fit: Callable[[], _Result]
+    ) -> _Result:
         import tensorflow as tf
 
         if work not in self._fused:
@@ -153,6 +167,15 @@ class Loop:
         self._model.reset_metrics()
         return results
 
+    def _fused_statistics(self) -> None:
+        self._measure_all(self._tensors["train"][0])
+
+    def _plain_statistics(self) -> None:
+        samples = len(self._data.x_train)
+        for seen in range(0, samples, self._batch_size):
+            end = min(seen + self._batch_size, samples)
+            self._running.include(self.arrays("train", slice(seen, end))[0], seen / end)
+
     def _fit_epoch(self, order: NDArray[np.int64]) -> dict[str, float]:
         x, y = self.arrays("train")
         history = self._model.fit(
@@ -172,9 +195,10 @@ class Loop:
 
         @tf.function(jit_compile=True)
         def train_epoch(x: tf.Tensor, y: tf.Tensor, order: tf.Tensor) -> None:
-            for index in tf.range(full):
-                chosen = tf.slice(order, [index * size], [size])
-                step((self._inputs(tf.gather(x, chosen)), tf.gather(y, chosen)))
+            if full:  # A loop that never runs is compiled all the same.
+                for index in tf.range(full):
+                    chosen = tf.slice(order, [index * size], [size])
+                    step((self._inputs(tf.gather(x, chosen)), tf.gather(y, chosen)))
             if rest:
                 chosen = order[full * size :]
                 step((self._inputs(tf.gather(x, chosen)), tf.gather(y, chosen)))
@@ -189,13 +213,32 @@ class Loop:
         @tf.function(jit_compile=True)
         def evaluate_block(x: tf.Tensor, y: tf.Tensor) -> None:
             full, rest = divmod(x.shape[0], EVALUATION_BATCH)
-            for index in tf.range(full):
-                chosen = index * EVALUATION_BATCH + tf.range(EVALUATION_BATCH)
-                step((self._inputs(tf.gather(x, chosen)), tf.gather(y, chosen)))
+            if full:
+                for index in tf.range(full):
+                    chosen = index * EVALUATION_BATCH + tf.range(EVALUATION_BATCH)
+                    step((self._inputs(tf.gather(x, chosen)), tf.gather(y, chosen)))
             if rest:
                 step((self._inputs(x[-rest:]), y[-rest:]))
 
         return evaluate_block
+
+    def _compile_statistics(self) -> Any:
+        import tensorflow as tf
+
+        size, samples = self._batch_size, len(self._data.x_train)
+        full, rest = divmod(samples, size)
+        include = self._running.include
+
+        @tf.function(jit_compile=True)
+        def measure_all(x: tf.Tensor) -> None:
+            if full:
+                for index in tf.range(full):
+                    chosen = index * size + tf.range(size)
+                    include(self._inputs(tf.gather(x, chosen)), index / (index + 1))
+            if rest:
+                include(self._inputs(x[-rest:]), full * size / samples)
+
+        return measure_all
 
     def _inputs(self, x: tf.Tensor) -> tf.Tensor:
         import tensorflow as tf
@@ -226,9 +269,3 @@ def _tensors(data: Dataset, key: bytes) -> dict[str, tuple[Any, Any]]:
 def _evaluate(model: Any, x: Array, y: Array) -> dict[str, float]:
     results = model.evaluate(x, y, batch_size=EVALUATION_BATCH, verbose=0, return_dict=True)
     return {name: float(value) for name, value in results.items()}
-
-
-def first_line(error: Exception) -> str:
-    """Return an error's class and the first line of its text."""
-    lines = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0]}"

@@ -13,6 +13,7 @@ import numpy as np
 from apps.checkpoints import load_checkpoint
 from apps.costs import Stopwatch
 from apps.errors import HeterosisError
+from apps.fitness import fitness_of
 from apps.genetics import reproduction
 from apps.genetics.distance import DISTANCES, Population
 from apps.genetics.selection import SELECTIONS, rank
@@ -40,13 +41,6 @@ from apps.streams import Purpose, stream
 
 class TooFewSurvivors(HeterosisError):
     """Too few members have a finite fitness for what is to be made of them."""
-
-
-def fitness_of(member: TrainResult | Failure, key: str) -> float:
-    """Return a member's fitness, lower is better; NaN for one that failed or diverged."""
-    if isinstance(member, Failure) or member.status != "done":
-        return math.nan
-    return member.final.get(key, math.nan)
 
 
 def need_survivors(

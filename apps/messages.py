@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from apps.errors import HeterosisError
 from apps.files import DamagedFile, sha256
 
-NUMERICS: Final = 1
+NUMERICS: Final = 2
 """Version of the code that computes results: raised when the same message gives other numbers."""
 
 Json = Any

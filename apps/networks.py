@@ -9,13 +9,15 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from apps.errors import HeterosisError, UserError
+from apps.errors import HeterosisError, UserError, first_line
 from apps.messages import NetworkSpec, Params, TrainingSpec
+from apps.plugins import told
 from apps.registries import check_settings, lookup
 from apps.runtime import load_keras
 
@@ -28,6 +30,9 @@ _STORABLE: Final = frozenset(
     ["bool", "float16", "float32", "float64"]
     + [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
 )
+
+# Metrics that Keras chooses by the outputs' shape.
+_CHOSEN_BY_OUTPUTS: Final = ("accuracy", "acc", "crossentropy", "ce")
 
 # Keras draws initial weights from process-wide generators.
 _building = threading.RLock()
@@ -185,24 +190,22 @@ def _build_once(
     try:
         with _own_seeds(seed):
             model = builder(**arguments)
-    except Exception as error:
-        raise UserError(
-            f"network builder {name!r} raised {type(error).__name__}: {error}"
-        ) from error
+    except (Exception, SystemExit) as error:
+        raise UserError(f"network.builder {name!r} raised {told(error)}") from error
     finally:
         keras.config.set_dtype_policy(keras.config.floatx())
     if not isinstance(model, keras.Model):
         raise UserError(
-            f"network builder {name!r} must return a keras.Model, it returned {type(model)}"
+            f"network.builder {name!r} must return a keras.Model, it returned {type(model)}"
         )
     if not model.built:
         raise UserError(
-            f"network builder {name!r} returned a model without weights: give it an Input layer, "
+            f"network.builder {name!r} returned a model without weights: give it an Input layer, "
             "or call model.build(input_shape) before returning it"
         )
     if odd := sorted({weight.dtype for weight in model.weights} - _STORABLE):
         raise UserError(
-            f"network builder {name!r} made weights of dtype {odd[0]}, which checkpoints do not "
+            f"network.builder {name!r} made weights of dtype {odd[0]}, which checkpoints do not "
             "hold: use float32 (the policy mixed_bfloat16 computes in bfloat16 and keeps them so)"
         )
     return model
@@ -218,14 +221,14 @@ def _build_twice(
         again = _build_once(keras, name, builder, arguments, seed)
         if any(one is other for one in model.weights for other in again.weights):
             raise UserError(
-                f"network builder {name!r} returned weights that it had returned before: make the "
+                f"network.builder {name!r} returned weights that it had returned before: make the "
                 "model and its layers anew within the function"
             )
         if _same(model, again):
             return again
         model = again
     raise UserError(
-        f"network builder {name!r} gives other initial weights each time for one seed: let it draw "
+        f"network.builder {name!r} gives other initial weights each time for one seed: let it draw "
         "from Keras's, numpy's or Python's global generators, or take its numbers from arguments"
     )
 
@@ -241,22 +244,33 @@ def _same(one: keras.Model, other: keras.Model) -> bool:
 def _compile(keras: Any, model: keras.Model, training: TrainingSpec) -> None:
     if model.compiled and training.optimizer is None:
         return
-    try:
-        optimizer = keras.optimizers.get(
-            {
-                "class_name": training.optimizer or "adam",
-                # Keras puts a schedule's object where its description was.
-                "config": deepcopy(training.optimizer_params),
-            }
-        )
-    except (ValueError, TypeError) as error:
-        raise UserError(
-            f"training.optimizer {training.optimizer!r} with {training.optimizer_params}: {error}"
-        ) from error
+    name, settings = training.optimizer or "adam", training.optimizer_params
+    # Keras puts a schedule's object where its description was.
+    description = {"class_name": name, "config": deepcopy(settings)}
+    optimizer = _understood(
+        keras.optimizers, name, f"training.optimizer {name!r} with {settings}", description
+    )
     if model.compiled:
         model.optimizer = optimizer
         return
+    _understood(keras.losses, training.loss, f"training.loss {training.loss!r}")
+    for metric in training.metrics:
+        if metric.lower() not in _CHOSEN_BY_OUTPUTS:
+            _understood(keras.metrics, metric, f"training.metrics {metric!r}")
     model.compile(optimizer=optimizer, loss=training.loss, metrics=list(training.metrics))
+
+
+def _understood(module: Any, name: str, what: str, description: Any = None) -> Any:
+    """Return what Keras makes of a name, or of a description with settings."""
+    try:
+        return module.get(description or name)
+    except Exception as error:
+        # Of one thing's two names, BinaryCrossentropy and binary_crossentropy, the second.
+        names = sorted(key for key, value in vars(module).items() if callable(value))
+        known = {key.replace("_", "").lower(): key.lower() for key in names}.values()
+        nearest = get_close_matches(name.lower(), known, n=1)
+        hint = f"; did you mean {nearest[0]!r}?" if nearest and name.lower() not in known else ""
+        raise UserError(f"{what}: {first_line(error)}{hint}") from error
 
 
 def _canonical_names(model: keras.Model) -> dict[str, str]:

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from apps.checkpoints import Checkpoint
 from apps.datasets import load_dataset
-from apps.errors import HeterosisError, UserError
+from apps.errors import HeterosisError, UserError, first_line
 from apps.genetics.permutation import PermutationSpec
 from apps.genetics.repair import UnitLayer
-from apps.loops import EVALUATION_BATCH, Loop, Part, first_line
+from apps.loops import EVALUATION_BATCH, Loop, Part
 from apps.messages import DataSpec, NetworkSpec, Params, TrainingSpec, Workplace, to_json
 from apps.networks import (
     Array,
@@ -148,19 +148,16 @@ class Program:
         """Return weights whose running statistics are those of the training data.
 
         The statistics of an averaged or merged network are not the average of its parents': one
-        pass over the training data in their usual mode of training measures them anew. Nothing
-        but the statistics changes. Without batch normalisation the weights are returned as given.
-
-        Reference: Izmailov et al., arXiv:1803.05407, section 3.2 (there for SWA).
+        pass over the training data in the mode of training measures them anew, those of batch
+        normalisation from nothing (see `apps.refreshing`). Nothing but the statistics changes.
+        Without any the weights are returned as given.
         """
         if not self.statistics:
             return dict(weights)
         kept = self.state()
         # Random layers start anew too: what ran before must leave no trace.
         self.load(Checkpoint(weights), np.random.default_rng(0))
-        for start in range(0, self.samples - self._batch_size + 1, self._batch_size):
-            x, _ = self._loop.arrays("train", slice(start, start + self._batch_size))
-            self.model(x, training=True)
+        self._loop.measure_statistics()
         measured = self.weights()
         self.load(kept, np.random.default_rng(0))
         return {
@@ -217,6 +214,30 @@ class Program:
         """Return loss and metrics of another compiled model on the test set, by Keras itself."""
         return self._loop.evaluate_other(model)
 
+    def try_step(self) -> None:
+        """Take one training step with a whole batch; the state stays as it is.
+
+        Raises:
+            UserError: it fails; the message says why.
+        """
+        restore = self._snapshot()
+        batch = self._loop.arrays("train", slice(self._batch_size))
+        try:
+            self.model.train_step(batch)
+        except (Exception, SystemExit):
+            try:
+                self.model.train_on_batch(*batch)  # with the graph around it that a step may want
+            except (Exception, SystemExit) as error:
+                network, training = self._specs
+                raise UserError(
+                    f"network {network.builder!r} fails in its first step of training, with "
+                    f"optimizer {training.optimizer or self.model.optimizer.name!r} and "
+                    f"{training.optimizer_params}: {first_line(error)}"
+                ) from error
+        finally:
+            self.model.reset_metrics()
+            restore()
+
     def _snapshot(self) -> Callable[[], None]:
         before = self.state()
         return lambda: self.load(before, np.random.default_rng(0))
@@ -240,12 +261,17 @@ class Program:
         try:
             # Makes the metrics' variables too, which must not be made inside a compiled program.
             self.model.test_step((x, y))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             network, _ = self._specs
             raise UserError(
-                f"network {network.builder!r} does not fit the data: inputs {x.shape[1:]} "
-                f"{x.dtype}, targets {y.shape[1:]} {y.dtype}: {first_line(error)}"
+                f"network {network.builder!r} and loss {_called(self.model.loss)} do not fit the "
+                f"data: inputs {x.shape[1:]} {x.dtype}, outputs {self._outputs()}, targets "
+                f"{y.shape[1:]} {y.dtype}: {first_line(error)}"
             ) from error
+
+    def _outputs(self) -> Any:
+        shape = getattr(self.model, "output_shape", None)  # a model of a class of its own has none
+        return shape[1:] if isinstance(shape, tuple) else "of several kinds"
 
     def _try_repeat(self) -> None:
         """Check that one state gives one loss: else a result would depend on what ran before."""
@@ -256,7 +282,7 @@ class Program:
             self.model.reset_metrics()
             try:
                 self.model.train_step(self._two_samples())
-            except Exception:
+            except (Exception, SystemExit):
                 return  # A step may want a whole batch, or a graph around it: training will tell.
             losses.append(self._loop.metrics()["loss"])
         first, again = losses
@@ -294,6 +320,10 @@ def program(
             programs.popitem(last=False)
     programs.move_to_end(key)
     return programs[key]
+
+
+def _called(loss: Any) -> str:
+    return repr(getattr(loss, "name", loss))
 
 
 def _own_rate(optimizer: Any) -> float | None:

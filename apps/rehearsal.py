@@ -1,12 +1,13 @@
-"""A trial in small, before a run begins: what would fail on the workers fails here, in a second.
+"""A trial in small, before a run begins: what would fail on the workers fails here, in seconds.
 
-The network is built and tried, and every halt is gone through with untrained networks, by the code
-that the workers run.
+The network is built and takes a step, and every halt is gone through with a few untrained networks,
+by the code that the workers run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,6 +35,9 @@ from apps.streams import Purpose, seed_integer, stream
 
 _NETWORKS: Final = 3
 """Different networks of the population; further members are copies of these."""
+
+_MEMBERS: Final = 2 * _NETWORKS
+"""Members at a halt at most, but for as many parents: distances between them take time."""
 
 
 @dataclass(frozen=True)
@@ -78,22 +82,30 @@ def rehearse(
             cannot be aligned where that is asked for; in one line.
     """
     holder = program(first.data, first.network, first.training, first.seed, place)
+    holder.try_step()
+    _set_rates(holder, first)
     with TemporaryDirectory(prefix="heterosis-") as root:
         here = replace(place, root=root)
         networks = _networks(first, holder, Path(root)) if halts else []
         for halt in halts:
-            try:
+            with _named(halt.where):
                 _go_through(halt, networks, holder, here)
-            except HeterosisError as error:
-                raise UserError(f"{halt.where}: {' '.join(str(error).split())}") from error
-            except Exception as error:  # an operator of the user's own
-                raise UserError(f"{halt.where}: {told(error)}") from error
-    for harvest in harvests:
-        if harvest.harvest.align != "none":
-            try:
+    for each in harvests:
+        with _named(each.where):
+            if each.harvest.align != "none":
                 _ = holder.spec
-            except HeterosisError as error:
-                raise UserError(f"{harvest.where}: {error}") from error
+            if each.harvest.repair:
+                _ = holder.unit_layers
+
+
+@contextmanager
+def _named(where: str) -> Iterator[None]:
+    try:
+        yield
+    except HeterosisError as error:
+        raise UserError(f"{where}: {' '.join(str(error).split())}") from error
+    except (Exception, SystemExit) as error:  # an operator of the user's own
+        raise UserError(f"{where}: {told(error)}") from error
 
 
 def _networks(first: TrainTask, holder: Program, root: Path) -> list[CheckpointRef]:
@@ -113,12 +125,18 @@ def _go_through(
     start = halt.child.start
     assert isinstance(start, Offspring)
     # What is measured between parents takes longer than all the rest, and has no settings.
-    mate = replace(halt.mate, measure=False)
-    members = [_member(mate, member, networks) for member in range(mate.members)]
-    plan = plan_mating(mate, members, None, place)
-    # The last child is a mutated one, whatever becomes of the first.
-    for child in {id(each): each for each in (plan.children[0], plan.children[-1])}.values():
-        breed(halt.child, replace(start, plan=child), place, holder)
+    size = min(halt.mate.members, max(halt.mate.parents, _MEMBERS))
+    mate = replace(halt.mate, measure=False, members=size)
+    plan = plan_mating(mate, [_member(mate, n, networks) for n in range(size)], None, place)
+    # All children are made in one way, but some stay as they are and some have one parent only.
+    child = max(plan.children, key=lambda each: (each.mutate, len(each.parents)))
+    breed(halt.child, replace(start, plan=child), place, holder)
+    _set_rates(holder, halt.child)
+
+
+def _set_rates(holder: Program, task: TrainTask) -> None:
+    for rate in task.rates:
+        holder.set_rate(rate)
 
 
 def _member(task: MateTask, member: int, networks: Sequence[CheckpointRef]) -> TrainResult:

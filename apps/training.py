@@ -34,8 +34,9 @@ from apps.messages import (
 from apps.networks import Array
 from apps.programs import Program, program
 from apps.results import CHECKPOINT, forget_partial, load_partial, save_partial, save_result
-from apps.stopping import Stopped, stopping
+from apps.stopping import Stopped, TimedOut, stopping
 from apps.streams import Purpose, seed_integer, stream
+from apps.watchdog import is_late
 
 _ACCURACIES: Final = ("accuracy", "acc", "sparse_categorical_accuracy", "categorical_accuracy")
 
@@ -58,6 +59,7 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
         DamagedFile: a checkpoint it needs is not what its record says.
         OSError: the run directory cannot be written.
         Stopped: the run is being stopped; a partial checkpoint is stored.
+        TimedOut: it takes longer than it may; likewise.
     """
     watch = Stopwatch()
     mark = fingerprint(task)
@@ -77,11 +79,14 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
             break
         if record.epoch == task.last_epoch:
             break
-        if stopping.is_set() or time.monotonic() - saved >= place.checkpoint_every_s:
+        late = is_late()
+        if late or stopping.is_set() or time.monotonic() - saved >= place.checkpoint_every_s:
             save_partial(folder, mark, average.with_state(member), records, start)
             saved = time.monotonic()
         if stopping.is_set():
             raise Stopped(f"stopped after epoch {record.epoch}")
+        if late:
+            raise TimedOut(f"it took longer than --task-timeout; stored after epoch {record.epoch}")
     state = average.with_state(member, refresh=True)
     member.put(state.network)
     final = _finish(member, records, bool(state.average), reason)
@@ -217,7 +222,7 @@ def _finish(
         names = [name for name in last if not name.startswith("val_")]
         others = [f"{part}_{name}" for part in ("train", "test") for name in names]
         return dict.fromkeys([*last, *others], math.nan)
-    # An average took no step itself: its loss is that on the whole training set.
+    # An average took no step itself.
     return final_metrics(member, None if averaged else records[-1].metrics)
 
 
@@ -229,12 +234,13 @@ def final_metrics(
     Args:
         member: holds the network.
         last_epoch: the metrics of its last epoch of training; None for a network that was not
-            trained itself: its running `loss` is then the loss on the whole training set.
+            trained itself: its running means (`loss` and the like) are then NaN.
     """
     train, test = _standard(member.evaluate("train")), _standard(member.evaluate("test"))
     if last_epoch is None:
         held_out = _standard(member.evaluate("validation"))
-        last_epoch = {**train, **{f"val_{name}": value for name, value in held_out.items()}}
+        running = dict.fromkeys(train, math.nan)
+        last_epoch = running | {f"val_{name}": value for name, value in held_out.items()}
     return {
         **last_epoch,
         **{f"train_{name}": value for name, value in train.items()},

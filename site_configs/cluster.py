@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 
 from apps.errors import UserError
 from apps.strict import Strict
+from site_configs.interchange import launch_command
 from site_configs.options import SiteOptions, interpreter_first_on_path
 
 Count = Annotated[int, Field(ge=1)]
@@ -182,6 +183,7 @@ def cluster_config(
         executors=[
             HighThroughputExecutor(
                 label=label,
+                interchange_launch_cmd=launch_command(),
                 address=settings.driver_address(),
                 max_workers_per_node=settings.workers,
                 cores_per_worker=settings.cores_per_task,

@@ -6,6 +6,7 @@ from parsl.config import Config
 from parsl.executors import HighThroughputExecutor
 from parsl.providers import LocalProvider
 
+from site_configs.interchange import launch_command
 from site_configs.options import (
     LocalSettings,
     SiteOptions,
@@ -27,6 +28,7 @@ def make_config(options: SiteOptions) -> Config:
         executors=[
             HighThroughputExecutor(
                 label="processes",
+                interchange_launch_cmd=launch_command(),
                 # Without an address Parsl asks a public service and listens on every interface.
                 address="127.0.0.1",
                 max_workers_per_node=options.workers_here,

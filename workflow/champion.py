@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
 from typing import Any
 
 from apps.files import write_atomic
+from apps.fitness import harvest_key
 from apps.messages import (
     ExportResult,
     HarvestTask,
@@ -30,9 +33,9 @@ def write_papers(outcomes: Outcomes, champion: Champion, export: ExportResult, r
         "arm": champion.arm,
         "harvest": champion.result.method,
         "members": champion.result.members,
-        "chosen_by": experiment.training.fitness,
-        "metrics": champion.result.final,
-        "metrics_of_the_file": export.final,
+        "chosen_by": harvest_key(experiment.training.fitness),
+        "metrics": _measured(champion.result.final),
+        "metrics_of_the_file": _measured(export.final),
         "file": export.path,
         "sha256": export.sha256,
         "checkpoint_sha256": champion.result.checkpoint.sha256,
@@ -99,10 +102,15 @@ def _ancestor(outcomes: Outcomes, graph: TrialGraph, key: str) -> tuple[dict[str
         "start": start,
         "parents": [graph.nodes[parent].task.folder for parent in parents],
         "checkpoint_sha256": result.checkpoint.sha256,
-        "metrics": result.final,
+        "metrics": _measured(result.final),
     }
     return entry, parents
 
 
+def _measured(metrics: Mapping[str, float]) -> dict[str, float]:
+    # A merge or an average has no running loss; JSON has no NaN.
+    return {name: value for name, value in metrics.items() if not math.isnan(value)}
+
+
 def _write(run: RunDir, name: str, content: dict[str, Any]) -> None:
-    write_atomic(run.champion / name, json.dumps(content, indent=2).encode())
+    write_atomic(run.champion / name, json.dumps(content, indent=2, allow_nan=False).encode())

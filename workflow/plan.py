@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from apps.fitness import harvest_key
 from apps.messages import TrainResult, TrainTask, Workplace
 from apps.results import stored_result
 from apps.training import Sample, sample_training
@@ -106,7 +107,7 @@ def _arm_in_words(experiment: Experiment, arm: Arm) -> Iterator[str]:
         yield f"weights averaged ({arm.average.kind}) over {arm.average.window} epochs before {end}"
     if arm.schedule.kind != "constant":
         yield f"learning rate: {arm.schedule.kind} over the {arm.schedule.over}"
-    best = f"the network with the lowest {experiment.training.fitness} is the champion"
+    best = f"the network with the lowest {harvest_key(experiment.training.fitness)} is the champion"
     merged = f", or the {arm.harvest.method} of the population if it is better"
     yield best + (merged if arm.harvest.method != "best" else "")
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from apps.fitness import fitness_of
 from apps.messages import Failure, TrainResult, TrainTask
 from apps.tasks import Outcome
 from workflow.trial import Node, TrialGraph
@@ -186,7 +187,7 @@ class Journal:
         elif isinstance(outcome, TrainResult):
             status = outcome.status
             epochs = len(outcome.epochs)
-            value = outcome.final.get(self._fitness, math.nan)
+            value = fitness_of(outcome, self._fitness)
             fitness = value if math.isfinite(value) else None
         self._log(
             "task",

@@ -106,7 +106,7 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         "champion": "str",  # how it was harvested: "best", "mean", "greedy"
         "members": "str",  # the members of the last segment that it is made of
         **_METRIC_COLUMNS,
-        "fitness": "float64",
+        "fitness": "float64",  # train_loss where the fitness is loss, which merges do not have
         "network_epochs": "int64",  # spent by the arm, shared segments included
         "failed_members": "int64",
     },

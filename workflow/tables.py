@@ -9,6 +9,7 @@ from typing import Any, Final
 import pandas as pd
 
 from apps.files import write_atomic
+from apps.fitness import fitness_of
 from apps.genetics.selection import rank
 from apps.messages import (
     ChildPlan,
@@ -87,7 +88,7 @@ class _Cell:
     def fitness(self, segment: int, member: int) -> float:
         """Return the fitness that a member had at the end of a segment."""
         outcome = self._member(self.graph.segments[self.arm][segment][member])
-        return _fitness(outcome, self.experiment.training.fitness)
+        return fitness_of(outcome, self.experiment.training.fitness)
 
     def _task(self, key: str) -> TrainTask:
         task = self.graph.nodes[key].task
@@ -112,7 +113,7 @@ def _members(cell: _Cell) -> Iterator[Row]:
     key = cell.experiment.training.fitness
     for segment, members in cell.segments():
         plan = cell.mating_before(segment)
-        fitness = [_fitness(outcome, key) for _, outcome in members]
+        fitness = [fitness_of(outcome, key) for _, outcome in members]
         order = rank(fitness)
         for (task, outcome), value in zip(members, fitness, strict=True):
             result = outcome if isinstance(outcome, TrainResult) else None
@@ -151,12 +152,6 @@ def _parents(task: TrainTask, child: ChildPlan | None) -> str:
     if child is not None:
         return " ".join(str(member) for member in child.members)
     return str(task.member) if task.start.kind in ("continue", "restart") else ""
-
-
-def _fitness(outcome: TrainResult | Failure, key: str) -> float:
-    if isinstance(outcome, Failure) or outcome.status != "done":
-        return math.nan
-    return outcome.final[key]
 
 
 def _epochs(cell: _Cell) -> Iterator[Row]:

@@ -1,6 +1,7 @@
-"""A worker of the tests in a process of its own: `python -m tests.apps.elsewhere ROOT < task`.
+"""A worker of the tests in a process of its own.
 
-It prints the intra-op threads it computed with, and the result.
+`python -m tests.apps.elsewhere ROOT [PLUGIN SEARCH_PATH] < task` loads a plug-in before, prints the
+intra-op threads it computed with, and the result.
 """
 
 from __future__ import annotations
@@ -8,9 +9,12 @@ from __future__ import annotations
 import sys
 
 from apps.messages import TrainTask, Workplace, from_json, to_json
+from apps.plugins import load_plugin
 from apps.training import train_member
 
 if __name__ == "__main__":
+    if len(sys.argv) > 2:
+        load_plugin(*sys.argv[2:])
     task = from_json(TrainTask, sys.stdin.buffer.read())
     result = train_member(task, Workplace(sys.argv[1]))
     import tensorflow as tf

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,55 @@ def dropout_before_normalization(input_shape: tuple[int, ...], classes: int) -> 
             keras.layers.Dropout(0.5),
             keras.layers.BatchNormalization(momentum=0.5),
             keras.layers.Dense(classes, activation="softmax"),
+        ]
+    )
+
+
+def normalized(input_shape: tuple[int, ...], classes: int, frozen: bool = False) -> Any:
+    """Batch normalisation, and again within a nested model."""
+    import keras
+
+    layers = keras.layers
+    nested = [layers.Dense(5), layers.BatchNormalization(), layers.Activation("tanh")]
+    return keras.Sequential(
+        [
+            layers.Input(input_shape),
+            layers.Flatten(),
+            layers.Dense(6, name="dense"),
+            layers.BatchNormalization(name="first", trainable=not frozen),
+            keras.Sequential([layers.Input((6,)), *nested], name="nested"),
+            layers.Dense(classes, activation="softmax"),
+        ]
+    )
+
+
+def renormalized(input_shape: tuple[int, ...], classes: int) -> Any:
+    """Batch renormalisation, which corrects each batch by the statistics so far."""
+    import keras
+
+    layers = keras.layers
+    normalize = [layers.Dense(6), layers.BatchNormalization(renorm=True)]
+    return keras.Sequential(
+        [
+            layers.Input(input_shape),
+            layers.Flatten(),
+            *normalize,
+            layers.BatchNormalization(),
+            layers.Dense(classes, activation="softmax"),
+        ]
+    )
+
+
+def spectral(input_shape: tuple[int, ...], classes: int) -> Any:
+    """A layer that approaches a statistic of its weights in every step of training."""
+    import keras
+
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            layers.Input(input_shape),
+            layers.Flatten(),
+            layers.SpectralNormalization(layers.Dense(classes, activation="softmax")),
         ]
     )
 
@@ -115,6 +165,53 @@ def many_layers() -> Any:
 # --------------------------------------------------------------------------------- bad builders
 def raises() -> Any:
     raise ValueError("no such luck")
+
+
+def exits() -> Any:
+    sys.exit("no more")
+
+
+def exits_in_training(input_shape: tuple[int, ...], classes: int) -> Any:
+    """`uncompiled`, with a step that ends the process."""
+    import keras
+
+    class Exits(keras.Sequential):
+        def train_step(self, data: Any) -> Any:
+            sys.exit("no more")
+
+    return Exits(_layers(input_shape, classes))
+
+
+def graph_in_training(input_shape: tuple[int, ...], classes: int) -> Any:
+    """`uncompiled`, with a step that works within a `tf.function` only."""
+    import keras
+    import tensorflow as tf
+
+    class Graph(keras.Sequential):
+        def train_step(self, data: Any) -> Any:
+            if tf.executing_eagerly():
+                raise RuntimeError("no graph")
+            return super().train_step(data)
+
+    return Graph(_layers(input_shape, classes))
+
+
+def strange_layer(input_shape: tuple[int, ...], classes: int) -> Any:
+    """A layer of the user's own, whose symmetries nobody knows."""
+    import keras
+
+    class Strange(keras.layers.Dense):
+        pass
+
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            layers.Input(input_shape),
+            layers.Flatten(),
+            Strange(5, name="strange"),
+            layers.Dense(classes, activation="softmax"),
+        ]
+    )
 
 
 def returns_a_number() -> Any:

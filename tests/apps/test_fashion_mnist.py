@@ -172,6 +172,10 @@ def test_explicit_folder_ends_the_search(folder: Folder, collection: Collection)
         load_arrays(str(path), collection=collection, fetch=fetch_shipped)
     with pytest.raises(UserError, match="nowhere: there is no such folder"):
         load_arrays(str(path.with_name("nowhere")), collection=collection, fetch=fetch_shipped)
+    with pytest.raises(
+        UserError, match=rf"data\.folder: .*{NAMES[0]}: this is a file; name the fo"
+    ):
+        load_arrays(str(path / NAMES[0]), collection=collection, fetch=fetch_shipped)
 
 
 def test_explicit_folder_is_verified_although_decoded(

@@ -94,10 +94,36 @@ def test_a_population_without_a_survivor_has_no_champion(tmp_path: Path) -> None
         perform(harvest(), Workplace(str(tmp_path)), population)
 
 
-# ---------------------------------------------------------------------------------- its Keras file
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     return Workplace(str(tmp_path_factory.mktemp("run")))
+
+
+# ---------------------------------------------------------------------------------------- a merge
+@pytest.mark.parametrize("method", ["mean", "greedy"])
+@pytest.mark.parametrize(("loss", "train_loss", "merged"), [(0.0, 99.0, True), (99.0, 0.0, False)])
+def test_members_and_merges_are_compared_on_the_whole_training_set(
+    place: Workplace, method: Any, loss: float, train_loss: float, merged: bool
+) -> None:
+    """A merge has no running loss."""
+    holder = program(DATA, PLAIN, ADAM, SEED, place)
+    population = []
+    for number in range(2):
+        name = f"apart-{number}"
+        weights = Checkpoint(holder.initial_weights(number))
+        ref = CheckpointRef(name, save_checkpoint(Path(place.root) / name, weights))
+        final = {"loss": loss + number, "train_loss": train_loss + number}
+        population.append(replace(member(number, 0.0), final=final, checkpoint=ref))
+    task = harvest(members=2, fitness="loss", method=method, folder=f"{method}-{merged}")
+    found = perform(task, place, population)
+    assert isinstance(found, HarvestResult)
+    assert found.method == (method if merged else "best")
+    assert found.fitness == found.final["train_loss"]
+    assert all(math.isnan(found.final[name]) for name in ("loss", "accuracy") if merged)
+    assert math.isfinite(found.final["train_loss"])
+
+
+# ---------------------------------------------------------------------------------- its Keras file
 
 
 @pytest.fixture(scope="module")

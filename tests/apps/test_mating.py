@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from apps.errors import UserError
-from apps.mating import TooFewSurvivors, fitness_of
+from apps.fitness import fitness_of
+from apps.mating import TooFewSurvivors
 from apps.messages import (
     CheckpointRef,
     CrossoverSpec,
@@ -91,6 +92,18 @@ def test_the_best_become_parents_of_every_child(tmp_path: Path) -> None:
 def test_the_experiment_says_what_is_minimised(tmp_path: Path) -> None:
     found = plan(halt(fitness="loss"), members(0.4, 0.1, 0.3, 0.2), tmp_path)
     assert found.order == (0, 2, 3, 1)
+
+
+def test_averages_have_no_running_loss_and_are_ranked_on_the_whole_training_set(
+    tmp_path: Path,
+) -> None:
+    averages = [
+        replace(each, final={"loss": NAN, "train_loss": each.final["val_loss"]})
+        for each in members(0.4, 0.1, 0.3, 0.2)
+    ]
+    found = plan(halt(fitness="loss"), averages, tmp_path)
+    assert found.order == (1, 3, 2, 0)
+    assert found.children[0].fitness == (0.1, 0.2)
 
 
 def test_a_plan_is_stored_under_its_fingerprint(tmp_path: Path) -> None:

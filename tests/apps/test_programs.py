@@ -209,6 +209,7 @@ def test_a_thread_keeps_few_programs_and_finds_them_again(
     assert program(DATA, RICH, TrainingSpec(30), SEED + 1, place) is not made[-1]
 
 
+# -------------------------------------------------------------------------------- the statistics
 def test_running_statistics_are_measured_alike_whoever_was_there_before(place: Workplace) -> None:
     """What the normalisation sees depends on what the dropout before it draws."""
     network = net("dropout_before_normalization")
@@ -224,9 +225,90 @@ def test_running_statistics_are_measured_alike_whoever_was_there_before(place: W
     assert all(np.array_equal(first[name], again[name]) for name in first)
     changed = {name for name in first if not np.array_equal(first[name], weights[name])}
     assert changed == member.statistics
+    assert member.remarks == []
+
+
+def moments(inputs: NDArray[Any], size: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Mean and variance of every batch, averaged over the batches by their sizes."""
+    batches = [inputs[start : start + size] for start in range(0, len(inputs), size)]
+    sizes = [len(batch) for batch in batches]
+    means = np.average([batch.mean(axis=0) for batch in batches], axis=0, weights=sizes)
+    np.testing.assert_allclose(means, inputs.mean(axis=0), rtol=1e-4, atol=1e-5)
+    return means, np.average([batch.var(axis=0) for batch in batches], axis=0, weights=sizes)
+
+
+@pytest.mark.parametrize(("size", "fused"), [(25, True), (32, True), (101, True), (32, False)])
+def test_running_statistics_are_the_means_over_all_batches(
+    place: Workplace, size: int, fused: bool
+) -> None:
+    """The first layer's are known; the nested one's follow from what it is shown."""
+    member = Program(DATA, net("normalized"), TrainingSpec(size, "sgd"), SEED, place)
+    if not fused:
+        member._loop._fused.clear()
+    weights = member.initial_weights(9)
+    found = member.refreshed(weights)
+    x = samples("train")[0].reshape(100, -1)
+    mean, variance = moments(x @ weights["dense/kernel"] + weights["dense/bias"], size)
+    np.testing.assert_allclose(found["first/moving_mean"], mean, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found["first/moving_variance"], variance, rtol=1e-4, atol=1e-5)
+    nested = {name for name in found if "nested" in name and name in member.statistics}
+    assert len(nested) == 2
+    assert all(not np.array_equal(found[name], weights[name]) for name in nested)
+    assert member.remarks == []
+
+
+@pytest.mark.parametrize("name", ["normalized", "renormalized"])
+@pytest.mark.parametrize("value", [0.0, 7.0, np.nan])
+def test_running_statistics_do_not_depend_on_what_they_were(
+    place: Workplace, name: str, value: float
+) -> None:
+    member = program(DATA, net(name), ADAM, SEED, place)
+    weights = member.initial_weights(9)
+    other = {
+        key: np.full_like(array, value) if key in member.statistics else array
+        for key, array in weights.items()
+    }
+    one, two = member.refreshed(weights), member.refreshed(other)
+    assert all(np.array_equal(one[key], two[key]) for key in one)
+    assert all(np.isfinite(array).all() for array in one.values())
+    assert {layer.momentum for layer in member.model.layers if hasattr(layer, "momentum")} == {0.99}
+
+
+def test_a_frozen_normalisation_keeps_its_statistics(place: Workplace) -> None:
+    member = program(DATA, net("normalized", frozen=True), ADAM, SEED, place)
+    weights = member.initial_weights(9)
+    weights["first/moving_mean"][:] = 3.0
+    found = member.refreshed(weights)
+    assert np.array_equal(found["first/moving_mean"], weights["first/moving_mean"])
+    assert np.array_equal(found["first/moving_variance"], weights["first/moving_variance"])
+
+
+def test_statistics_of_another_kind_of_layer_go_on_from_where_they_are(place: Workplace) -> None:
+    member = program(DATA, net("spectral"), ADAM, SEED, place)
+    weights = member.initial_weights(9)
+    (name,) = member.statistics
+    found = member.refreshed(weights)
+    assert {key for key in weights if not np.array_equal(found[key], weights[key])} == {name}
+    elsewhere = member.refreshed(weights | {name: np.ones_like(weights[name])})
+    assert not np.array_equal(elsewhere[name], found[name])
 
 
 # --------------------------------------------------------------------------------- the fallback
+@pytest.mark.parametrize("size", [100, 101])
+def test_a_batch_may_be_larger_than_the_training_set(place: Workplace, size: int) -> None:
+    network, training = net("uncompiled"), TrainingSpec(size, "sgd", {"learning_rate": 0.05})
+    member = fresh(Program(DATA, network, training, SEED, place))
+    model = build(network, training, 3, {"input_shape": (28, 28), "classes": 10})
+    x, y = samples("train")
+    order = orders(1)[0]
+    history = model.fit(x[order], y[order], batch_size=size, shuffle=False, verbose=0)
+    assert close(
+        member.run_epoch(order), {name: values[0] for name, values in history.history.items()}
+    )
+    assert close(member.weights(), read(named_weights(model)))
+    assert member.remarks == []
+
+
 FALLBACKS = {
     "python_in_training": "trained by keras.Model.fit, not fused: InvalidArgumentError: .*PyFunc",
     "python_in_evaluation": "evaluated by keras.Model.evaluate, not fused: .*PyFunc",
@@ -281,14 +363,14 @@ def test_what_says_nothing_about_the_model_is_no_reason_for_fit(
     ("shape", "message"),
     [
         ((9,), "label value of 9 which is outside the valid range"),
-        ((2, 10), "does not fit the data"),
-        ((), "does not fit the data"),
+        ((2, 10), "outputs (2, 10)"),
+        ((), "outputs ()"),
     ],
 )
 def test_outputs_that_do_not_fit_the_labels_are_refused(
     place: Workplace, shape: tuple[int, ...], message: str
 ) -> None:
-    with pytest.raises(UserError, match="nets:outputs' does not fit the data") as found:
+    with pytest.raises(UserError, match=r"nets:outputs' and loss .* do not fit the data") as found:
         Program(DATA, net("outputs", shape=list(shape)), ADAM, SEED, place)
     assert message in str(found.value)
     assert "targets () int32" in str(found.value)
@@ -296,7 +378,7 @@ def test_outputs_that_do_not_fit_the_labels_are_refused(
 
 def test_inputs_that_do_not_fit_the_network_are_refused(place: Workplace) -> None:
     network = NetworkSpec("two_layer_dense", {"input_shape": [28, 27]})
-    with pytest.raises(UserError, match=r"does not fit the data: inputs \(28, 28\) float32"):
+    with pytest.raises(UserError, match=r"do not fit the data: inputs \(28, 28\) float32"):
         Program(DATA, network, ADAM, SEED, place)
 
 

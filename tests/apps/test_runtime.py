@@ -1,14 +1,20 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from apps import runtime
+from apps.messages import TrainResult, from_json, to_json
 from apps.runtime import load_keras
+from tests.apps.small import ADAM, net, training
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_keras_is_loaded_once_for_all_threads() -> None:
@@ -37,3 +43,77 @@ def test_what_a_library_says_while_loading_is_heard_only_when_it_fails(
     with pytest.raises(ImportError, match="missing"):
         load(b"the reason", ImportError("missing"))
     assert capfd.readouterr().err == "heard the reason"
+
+
+# -------------------------------------------------------- a plug-in that imports Keras before us
+PLUGINS = {
+    "imports": "import keras\n",
+    "computes": "import keras\n\nSTATE = keras.Variable([1.0])\n",
+    "imports a part": "from tensorflow.python import keras\n",
+}
+
+
+def fresh_process(*arguments: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """A Python process that has inherited none of the settings of this one."""
+    ours = ("TF_", "KERAS_")
+    return subprocess.run(
+        [sys.executable, *arguments],
+        input=given,
+        env={key: value for key, value in os.environ.items() if not key.startswith(ours)},
+        cwd=ROOT,
+        capture_output=True,
+    )
+
+
+def plugin(folder: Path, source: str) -> tuple[str, str]:
+    """Write a plug-in that says something before and after its imports."""
+    says = "import sys\n\nprint({!r}, file=sys.stderr)\n"
+    text = f"{says.format('before')}{source}{says.format('after')}\n\ndef build(): ...\n"
+    (folder / "early.py").write_text(text)
+    return "early:build", str(folder)
+
+
+@pytest.mark.parametrize("source", PLUGINS.values(), ids=PLUGINS.keys())
+def test_a_plugin_that_imports_keras_changes_no_setting_and_is_heard_alone(
+    tmp_path: Path, source: str
+) -> None:
+    code = f"""if True:
+        import os
+        from apps.plugins import load_plugin
+        from apps.runtime import load_keras
+        load_plugin(*{plugin(tmp_path, source)})
+        keras = load_keras(1)
+        import tensorflow as tf
+        tf.constant(1) + 1
+        print(keras.backend.backend(), tf.get_logger().level, os.environ["TF_ENABLE_ONEDNN_OPTS"])
+        print(tf.config.threading.get_intra_op_parallelism_threads())
+        print(os.environ["TF_NUM_INTRAOP_THREADS"])
+        print(tf.__loader__ is tf.__spec__.loader, type(tf.__loader__).__name__)
+    """
+    found = fresh_process("-c", code)
+    assert found.stderr == b"before\nafter\n"
+    backend, threads, threads_if_unset, loader = found.stdout.decode().splitlines()
+    assert backend == "tensorflow 40 0"
+    assert (threads, threads_if_unset) == ("0" if "Variable" in source else "1", "1")
+    assert loader == "True SourceFileLoader"
+
+
+@pytest.fixture(scope="module")
+def eager(tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
+    """A member trained step by step, in a process without plug-ins that import Keras."""
+    root = tmp_path_factory.mktemp("run")
+    given = to_json(training(network=net("eager"), training=ADAM))
+    found = fresh_process("-m", "tests.apps.elsewhere", str(root), given=given)
+    return from_json(TrainResult, found.stdout.split(b"\n", 1)[1])
+
+
+@pytest.mark.parametrize("source", [PLUGINS["imports"], PLUGINS["computes"]])
+def test_a_plugin_that_imports_keras_changes_no_number(
+    tmp_path: Path, eager: TrainResult, source: str
+) -> None:
+    given = to_json(training(network=net("eager"), training=ADAM))
+    early = plugin(tmp_path, source)
+    found = fresh_process("-m", "tests.apps.elsewhere", str(tmp_path), *early, given=given)
+    result = from_json(TrainResult, found.stdout.split(b"\n", 1)[1])
+    assert result.final == eager.final
+    assert result.checkpoint.sha256 == eager.checkpoint.sha256

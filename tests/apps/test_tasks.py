@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import parsl
 import pytest
+from parsl.config import Config
+from parsl.executors import ThreadPoolExecutor
 
 from apps import tasks
 from apps.errors import HeterosisError, UserError
 from apps.messages import (
+    CheckpointRef,
     Continue,
     ExportResult,
     ExportTask,
@@ -24,6 +30,7 @@ from apps.messages import (
     MateTask,
     MatingPlan,
     Offspring,
+    OperatorSpec,
     Restart,
     TrainResult,
     TrainTask,
@@ -34,6 +41,7 @@ from apps.results import save_result
 from apps.stopping import Stopped, stopping
 from apps.tasks import error_log, find, perform, settle
 from tests.apps.examples import example
+from tests.apps.small import PLAIN, net, training
 
 KINDS = [
     (TrainTask, TrainResult),
@@ -91,6 +99,88 @@ def test_a_later_success_removes_the_traceback(place: Workplace, compute: list[A
 def test_a_stopped_task_is_no_failure(place: Workplace, compute: list[Any]) -> None:
     compute.append(Stopped("stopped after epoch 3"))
     with pytest.raises(Stopped):
+        perform(FRESH, place, ())
+    assert not (Path(place.root) / error_log(FRESH)).exists()
+
+
+@pytest.fixture
+def threads(tmp_path: Path) -> Iterator[None]:
+    """Parsl as the site `local_threads` has it."""
+    parsl.load(
+        Config(
+            executors=[ThreadPoolExecutor(max_threads=2)],
+            run_dir=str(tmp_path / "parsl"),
+            initialize_logging=False,
+        )
+    )
+    yield
+    parsl.dfk().cleanup()
+    parsl.clear()
+
+
+def exits(*_: object) -> Any:
+    """An operator that ends the process, as a script's `main` does."""
+    sys.exit("no more")
+
+
+def presses(*_: object) -> Any:
+    """Nobody can press Ctrl-C in a thread."""
+    raise KeyboardInterrupt("no more")
+
+
+HERE = "tests.apps.test_tasks"
+MEMBERS = tuple(
+    replace(
+        example(TrainResult),
+        member=member,
+        status="done",
+        final={"val_loss": 1.0},
+        checkpoint=CheckpointRef(f"member-{member}", "bytes"),
+    )
+    for member in range(4)
+)
+ENDING = {
+    "builder": (training(network=net("exits"), folder="task"), ()),
+    "training step": (training(network=net("exits_in_training"), folder="task"), ()),
+    **{
+        operator.__name__: (
+            replace(
+                example(MateTask),
+                members=4,
+                fitness="val_loss",
+                mating="all",
+                parents=2,
+                selection=OperatorSpec(f"{HERE}:{operator.__name__}"),
+                species=None,
+                network=PLAIN,
+                folder="task",
+            ),
+            MEMBERS,
+        )
+        for operator in (exits, presses)
+    },
+}
+
+
+@pytest.mark.usefixtures("threads")
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(("task", "upstream"), ENDING.values(), ids=ENDING.keys())
+def test_a_plugin_that_ends_its_thread_is_a_failure_of_its_task(
+    task: Any, upstream: Any, place: Workplace
+) -> None:
+    """Parsl would wait for it for ever."""
+    error = parsl.python_app(perform)(task, place, upstream).exception(timeout=60)
+    assert isinstance(error, HeterosisError)
+    assert re.search(
+        r"raised (SystemExit|KeyboardInterrupt): no more \(/.*\.py, line \d+\)", str(error)
+    )
+    assert "no more" in (Path(place.root) / error_log(task)).read_text()
+
+
+def test_the_users_own_interrupt_is_no_failure(place: Workplace, compute: list[Any]) -> None:
+    assert threading.current_thread() is threading.main_thread()
+    compute.append(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
         perform(FRESH, place, ())
     assert not (Path(place.root) / error_log(FRESH)).exists()
 

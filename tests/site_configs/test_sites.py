@@ -57,6 +57,15 @@ def test_processes_are_as_many_as_asked_even_with_fewer_cores(workers: int) -> N
     assert min(executor.max_workers_per_node, int(1 / executor.cores_per_worker)) == workers
 
 
+def test_the_interchange_ends_with_its_driver() -> None:
+    (executor,) = local_processes.make_config(options()).executors
+    command = executor.interchange_launch_cmd
+    assert command == [sys.executable, "-m", "site_configs.interchange", str(os.getpid())]
+    other = subprocess.Popen([*command[:-1], str(os.getpid() + 1)], stdin=subprocess.PIPE)
+    with other:
+        assert other.wait(60) == 1
+
+
 def test_processes_listen_on_this_machine_only() -> None:
     (executor,) = local_processes.make_config(options()).executors
     assert executor.address == "127.0.0.1"

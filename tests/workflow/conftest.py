@@ -131,6 +131,8 @@ def mishap(tmp_path_factory: pytest.TempPathFactory, tiny_file: Path) -> Mishap:
     file = write(tiny_file.parent, mishap_table(marker), "mishap.toml")
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        # Else it is told before the run begins.
+        patch.setattr(workflow.cli, "rehearse_experiment", lambda *_: None)
         code = _call(patch, ("run", file, "--runs", folder / "runs"))
     return Mishap(
         folder / "runs" / "tiny", file, Ended(code, out.getvalue(), err.getvalue()), marker

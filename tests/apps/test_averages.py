@@ -1,0 +1,51 @@
+"""An average of a member's weights took no step itself: what that means for its metrics."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from apps.fitness import fitness_of
+from apps.messages import AverageSpec, TrainResult, Workplace
+from apps.training import train_member
+from tests.apps.small import training
+
+TASK = training(last_epoch=3)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    return Workplace(str(tmp_path_factory.mktemp("run")))
+
+
+@pytest.fixture(scope="module")
+def plain(place: Workplace) -> TrainResult:
+    """The same member without an average."""
+    return train_member(TASK, place)
+
+
+@pytest.mark.parametrize("kind", ["swa", "ema"])
+def test_an_average_has_no_metrics_of_a_training_it_did_not_have(
+    plain: TrainResult, place: Workplace, kind: Any
+) -> None:
+    average = AverageSpec(kind, after_epoch=1, decay=0.5)
+    result = train_member(replace(TASK, average=average, folder=kind), place)
+    assert result.status == "done"
+    metrics = [record.metrics for record in result.epochs]
+    assert metrics == [record.metrics for record in plain.epochs]
+    assert list(result.final) == list(plain.final)
+    unknown = {name for name, value in result.final.items() if math.isnan(value)}
+    assert unknown == {"loss", "accuracy"}
+    assert result.final["train_loss"] != plain.final["train_loss"]
+    assert fitness_of(result, "loss") == result.final["train_loss"]
+    assert fitness_of(result, "val_loss") == result.final["val_loss"]
+
+
+def test_a_member_that_is_not_averaged_yet_has_them(plain: TrainResult, place: Workplace) -> None:
+    task = replace(TASK, average=AverageSpec("swa", after_epoch=3), folder="early")
+    result = train_member(task, place)
+    assert result.final == plain.final
+    assert fitness_of(result, "loss") == plain.epochs[-1].metrics["loss"]

@@ -1,0 +1,295 @@
+"""A trial in small: whatever would fail on a worker is told before anything is stored."""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from apps import rehearsal
+from apps.errors import UserError
+from apps.messages import (
+    CrossoverSpec,
+    Fresh,
+    HarvestTask,
+    MateTask,
+    NetworkSpec,
+    Offspring,
+    OperatorSpec,
+    SpeciesSpec,
+    TrainingSpec,
+    TrainTask,
+    Workplace,
+)
+from apps.programs import program
+from apps.rehearsal import HaltRehearsal, HarvestRehearsal, rehearse
+from tests.apps.small import ADAM, DATA, PLAIN, RICH, SEED, net, training
+
+HERE = "tests.apps.test_rehearsal"
+NONE = OperatorSpec("none")
+MEAN = CrossoverSpec("mean")
+
+
+def refuses(*_: object, **__: object) -> Any:
+    """An operator with a mistake of its own."""
+    raise ArithmeticError("no such\nnumber")
+
+
+def exits(*_: object, **__: object) -> Any:
+    """An operator that ends the process, as a script's `main` does."""
+    sys.exit("no more")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Workplace:
+    return Workplace(str(tmp_path / "nowhere"))
+
+
+def halt(
+    first: TrainTask,
+    crossover: CrossoverSpec = MEAN,
+    mutation: OperatorSpec = NONE,
+    rates: tuple[float, ...] = (),
+    **settings: Any,
+) -> HaltRehearsal:
+    """One halt after the second epoch."""
+    fields: dict[str, Any] = {
+        "epoch": 2,
+        "members": 4,
+        "fitness": "val_loss",
+        "mating": "all",
+        "parents": 2,
+        "selection": OperatorSpec("truncation"),
+        "optimizer": "average",
+        "spare_first": True,
+        "species": None,
+        "crossover": crossover,
+        "measure": True,
+        "folder": "halt",
+    }
+    shared = {"data": first.data, "network": first.network, "training": first.training}
+    mate = MateTask(seed=SEED, trial=0, **shared, **fields | settings)
+    child = replace(first, start=Offspring(crossover, mutation), first_epoch=2, rates=rates)
+    return HaltRehearsal("arms.mean, halt after epoch 2", mate, child)
+
+
+def harvest(first: TrainTask, **settings: Any) -> HarvestRehearsal:
+    task = HarvestTask(
+        seed=SEED,
+        trial=0,
+        members=4,
+        fitness="val_loss",
+        epochs=4,
+        data=first.data,
+        network=first.network,
+        training=first.training,
+        folder="harvest",
+        **{"method": "mean", "align": "none", "repair": False} | settings,
+    )
+    return HarvestRehearsal("arms.mean, harvest", task)
+
+
+def task(network: NetworkSpec = PLAIN, how: TrainingSpec = ADAM) -> TrainTask:
+    return training(network=network, training=how, start=Fresh())
+
+
+# ------------------------------------------------------------------------------ nothing is wrong
+SPECIES = SpeciesSpec(OperatorSpec("aligned"), OperatorSpec("count", {"count": 2}))
+
+
+@pytest.mark.parametrize("network", [PLAIN, RICH, net("spectral")])
+def test_what_is_right_is_gone_through_and_nothing_is_written(
+    place: Workplace, network: NetworkSpec
+) -> None:
+    first = task(network)
+    noise = OperatorSpec("gaussian", {"scale": 0.1})
+    halts = [halt(first, mutation=noise, rates=(1.0, 0.5))]
+    if network == PLAIN:
+        halts.append(halt(first, mating="species", species=SPECIES))
+    rehearse(first, halts, [harvest(first)], place)
+    assert not Path(place.root).exists()
+
+
+def test_a_network_without_halts_is_tried(place: Workplace) -> None:
+    rehearse(task(), [], [harvest(task(), method="best")], place)
+
+
+def test_a_large_population_is_rehearsed_with_few_members(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    plan_mating = rehearsal.plan_mating
+
+    def count(mate: MateTask, population: Any, *others: Any) -> Any:
+        sizes.append(len(population))
+        return plan_mating(mate, population, *others)
+
+    monkeypatch.setattr(rehearsal, "plan_mating", count)
+    first = task()
+    parents = [halt(first, members=500, parents=parents) for parents in (2, 9)]
+    rehearse(first, [*parents, halt(first, members=3)], [], place)
+    assert sizes == [6, 9, 3]
+
+
+def test_the_step_of_the_rehearsal_leaves_the_state_as_it_was(place: Workplace) -> None:
+    holder = program(DATA, RICH, ADAM, SEED, place)
+    before = holder.state()
+    holder.try_step()
+    after = holder.state()
+    for group in ("weights", "optimizer", "random"):
+        kept, found = getattr(before, group), getattr(after, group)
+        assert all(np.array_equal(kept[name], found[name]) for name in kept)
+
+
+def test_a_step_that_wants_a_graph_around_it_is_right(place: Workplace) -> None:
+    rehearse(task(net("graph_in_training")), [], [], place)
+
+
+# ------------------------------------------------------------------------- network and training
+def adam(**settings: Any) -> TrainingSpec:
+    return TrainingSpec(32, "adam", settings)
+
+
+FALLING = {
+    "module": "keras.optimizers.schedules",
+    "class_name": "ExponentialDecay",
+    "config": {"initial_learning_rate": 0.1, "decay_steps": 10, "decay_rate": 0.5},
+    "registered_name": None,
+}
+BUILDING: dict[str, tuple[TrainTask, str]] = {
+    "optimizer": (
+        task(how=TrainingSpec(32, "adamm")),
+        "training.optimizer 'adamm' .*did you mean 'adam'",
+    ),
+    "optimizer's setting": (task(how=adam(lr=0.1)), "training.optimizer 'adam' .*'lr'"),
+    "learning rate": (
+        task(how=adam(learning_rate="fast")),
+        "training.optimizer 'adam' .*should be float.*fast",
+    ),
+    "what only a step tells": (task(how=adam(beta_1="big")), "first step .*'adam' .*'big'"),
+    "loss": (
+        task(how=TrainingSpec(32, loss="crossentropee")),
+        "training.loss 'crossentropee': .*identifier",
+    ),
+    "loss that does not fit": (
+        task(how=TrainingSpec(32, loss="categorical_crossentropy")),
+        r"loss 'categorical_crossentropy' do not fit .*outputs \(10,\), targets \(\) .*same rank",
+    ),
+    "metric": (
+        task(how=TrainingSpec(32, metrics=("acuracy",))),
+        "training.metrics 'acuracy': .*did you mean 'accuracy'",
+    ),
+    "builder that is not there": (task(net("not_there")), "has no not_there"),
+    "builder that raises": (
+        task(net("raises")),
+        r"network.builder .* ValueError: no such luck \(.*nets.py, line",
+    ),
+    "builder that exits": (task(net("exits")), "network.builder .* SystemExit: no more"),
+    "builder's setting": (
+        task(NetworkSpec("two_layer_dense", {"unit": 3})),
+        "network.builder 'two_layer_dense' has no setting 'unit'; did you mean 'units'",
+    ),
+    "value of it": (task(NetworkSpec("two_layer_dense", {"units": -3})), "units=-3"),
+    "layer that does not fit the data": (
+        task(NetworkSpec("two_layer_dense", {"input_shape": [28, 27]})),
+        "ValueError: Input 0 .*incompatible with the layer",
+    ),
+    "step that exits": (task(net("exits_in_training")), "first step .*SystemExit: no more"),
+    "schedule of rates for an optimizer that has one": (
+        replace(task(how=adam(learning_rate=FALLING)), rates=(1.0, 0.5)),
+        "a schedule of its own",
+    ),
+}
+
+
+def refused(first: TrainTask, halts: Any, harvests: Any, place: Workplace) -> str:
+    with pytest.raises(UserError) as caught:
+        rehearse(first, halts, harvests, place)
+    assert not Path(place.root).exists()
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize(("first", "message"), BUILDING.values(), ids=BUILDING.keys())
+def test_what_is_wrong_with_the_network_is_told(
+    place: Workplace, first: TrainTask, message: str
+) -> None:
+    assert re.search(message, refused(first, [], [], place))
+
+
+# ------------------------------------------------------------------------------------ operators
+def operator(name: str, **settings: Any) -> OperatorSpec:
+    return OperatorSpec(name, settings)
+
+
+OPERATORS: dict[str, tuple[dict[str, Any], str]] = {
+    "crossover": ({"crossover": CrossoverSpec("blend", {"alpha": -1.0})}, "alpha must be"),
+    "crossover's setting": ({"crossover": CrossoverSpec("blend", {"alfa": 1.0})}, "'alfa'"),
+    "mutation": ({"mutation": operator("gaussian", scale=-1.0)}, "scale must be"),
+    "selection": ({"selection": operator("tournament", size=0)}, "size >= 1"),
+    "unknown mutation": ({"mutation": operator("gausian")}, "did you mean gaussian"),
+    "unknown crossover": ({"crossover": CrossoverSpec("means")}, "did you mean mean"),
+    "method of species": (
+        {
+            "mating": "species",
+            "species": replace(SPECIES, method=operator("threshold", threshold=-1.0)),
+        },
+        "threshold must be >= 0",
+    ),
+    "distance of species": (
+        {"mating": "species", "species": replace(SPECIES, distance=operator("rawe"))},
+        "did you mean raw",
+    ),
+    **{
+        f"{what} that {name}": (
+            {what: CrossoverSpec(f"{HERE}:{name}") if what == "crossover" else own},
+            f"{told} \\(.*test_rehearsal.py, line",
+        )
+        for name, told in (
+            ("refuses", "ArithmeticError: no such number"),
+            ("exits", "SystemExit: no more"),
+        )
+        for own in [operator(f"{HERE}:{name}")]
+        for what in ("crossover", "mutation", "selection")
+    },
+}
+
+
+@pytest.mark.parametrize(("settings", "message"), OPERATORS.values(), ids=OPERATORS.keys())
+def test_what_is_wrong_with_an_operator_is_told_with_its_halt(
+    place: Workplace, settings: dict[str, Any], message: str
+) -> None:
+    first = task()
+    told = refused(first, [halt(first), halt(first, **settings)], [], place)
+    assert told.startswith("arms.mean, halt after epoch 2: ")
+    assert re.search(message, told)
+
+
+# ------------------------------------------------------------------------------------ symmetries
+STRANGE = task(net("strange_layer"))
+
+
+@pytest.mark.parametrize("align", ["weights", "activations"])
+def test_a_layer_that_cannot_be_aligned_is_told(place: Workplace, align: Any) -> None:
+    merge = CrossoverSpec("mean", align=align)
+    told = refused(STRANGE, [halt(STRANGE, crossover=merge)], [], place)
+    assert told.startswith("arms.mean, halt after epoch 2: ")
+    assert "'strange'" in told
+    told = refused(STRANGE, [], [harvest(STRANGE, align=align)], place)
+    assert told.startswith("arms.mean, harvest: ")
+    assert "'strange'" in told
+
+
+def test_a_layer_that_cannot_be_repaired_is_told(place: Workplace) -> None:
+    told = refused(STRANGE, [], [harvest(STRANGE, repair=True)], place)
+    assert told.startswith("arms.mean, harvest: ")
+
+
+def test_a_layer_that_is_not_known_harms_nobody_who_does_not_align(place: Workplace) -> None:
+    rehearse(STRANGE, [halt(STRANGE)], [harvest(STRANGE)], place)
