@@ -271,10 +271,17 @@ def _fail(error: Exception, code: int, debug: bool) -> None:
     sys.exit(code)
 
 
+class _QuietFile(logging.FileHandler):
+    """A log that a full disk does not turn into tracebacks on the terminal."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass
+
+
 def _log_to(path: Path) -> None:
-    handler = logging.FileHandler(path)
+    handler = _QuietFile(path)
     handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
-    for name in ("workflow", "apps", "parsl"):
+    for name in ("workflow", "apps", "parsl", "concurrent.futures"):
         logger = logging.getLogger(name)
         logger.setLevel(logging.INFO)
         logger.addHandler(handler)
@@ -311,6 +318,9 @@ def _drive(
             # A thread in the middle of a long epoch cannot be ended otherwise.
             os._exit(130)
         raise typer.Exit(130) from None
+    except BaseException:
+        engine.stop()
+        raise
     finally:
         if how != "stopped":
             journal.close(how)

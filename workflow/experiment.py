@@ -95,6 +95,7 @@ def run_experiment(
 
     Raises:
         SiteError: the site can bring no workers.
+        Exception: what a watcher or the retention of checkpoints met with, such as a full disk.
         KeyboardInterrupt: the user stops the run; what is finished is stored.
         Stopped: likewise, seen first by a task.
     """
@@ -105,6 +106,7 @@ def run_experiment(
     for watcher in watchers:
         watcher.begin(graphs)
     left = threading.Semaphore(0)
+    troubles: list[Exception] = []
 
     def done(node: Node, future: Future[Outcome]) -> None:
         try:
@@ -116,6 +118,8 @@ def run_experiment(
             retention.finished(node.key, outcome)
             for watcher in watchers:
                 watcher.finished(node, outcome, engine.reused(node.task))
+        except Exception as error:  # a full disk, say: the driver's own thread is told
+            troubles.append(error)
         finally:
             left.release()
 
@@ -124,7 +128,7 @@ def run_experiment(
         futures[node.key] = engine.submit(node.task, [futures[key] for key in node.upstream])
     for node in nodes:
         futures[node.key].add_done_callback(partial(done, node))
-    _wait(left, len(nodes), watchers)
+    _wait(left, len(nodes), watchers, troubles)
     if engine.broken is not None:
         raise engine.broken
     stopped = [future for future in futures.values() if isinstance(future.exception(), Stopped)]
@@ -153,7 +157,7 @@ def export_champion(outcomes: Outcomes, engine: Engine, folder: str) -> Outcome 
     future = engine.submit(task, ())
     left = threading.Semaphore(0)
     future.add_done_callback(lambda _: left.release())
-    _wait(left, 1, ())
+    _wait(left, 1, (), ())
     return engine.outcome(future)
 
 
@@ -166,11 +170,18 @@ def network_epochs(nodes: Sequence[Node]) -> int:
     )
 
 
-def _wait(left: threading.Semaphore, count: int, watchers: Sequence[Watcher]) -> None:
+def _wait(
+    left: threading.Semaphore,
+    count: int,
+    watchers: Sequence[Watcher],
+    troubles: Sequence[Exception],
+) -> None:
     for _ in range(count):
         # A wait with a limit lets Ctrl-C through.
         while not left.acquire(timeout=0.25):
             for watcher in watchers:
                 watcher.tick()
+        for trouble in troubles:
+            raise trouble
     for watcher in watchers:
         watcher.tick()

@@ -14,6 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -220,13 +221,15 @@ class Journal:
         Args:
             how: `finished`, `stopped` or `broke off`.
         """
-        self._log("end", how=how)
+        with suppress(OSError):  # a full disk, which ended the run, must not hide why
+            self._log("end", how=how)
         with self._lock:
             for remark, members in self.tally.remarks.items():
                 logger.info("%s", told_remark(members, remark))
             self.tally.running = None
             self._display.close(self.tally)
-            self._file.close()
+            with suppress(OSError):
+                self._file.close()
 
     def _log(self, event: str, **facts: Any) -> None:
         record = {"unix_s": time.time(), "event": event, **facts}

@@ -43,7 +43,9 @@ Heterosis = Callable[..., Ended]
 def _as_it_was() -> Iterator[None]:
     """Put back what the command changes in its process."""
     handler = signal.getsignal(signal.SIGTERM)
-    loggers = [logging.getLogger(name) for name in ("workflow", "apps", "parsl")]
+    loggers = [
+        logging.getLogger(name) for name in ("workflow", "apps", "parsl", "concurrent.futures")
+    ]
     levels = [logger.level for logger in loggers]
     path = list(sys.path)
     try:
