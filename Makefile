@@ -4,6 +4,7 @@
 #   make test         the same set-up, then every check and test
 #   make lint         the checks alone: ruff, mypy, import-linter
 #   make bench        measure on this machine; fails when a required ratio is missed
+#   make slurm-demo   watch `smoke` run on a real Slurm of this machine (Debian: see tests/slurm)
 #   make install      the set-up alone
 #   make constraints  renew the pinned versions
 #   make clean        remove .venv and caches; runs/ stays
@@ -14,7 +15,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DATA := $(VENV)/.data
 
-.PHONY: help run test lint bench install data constraints clean
+.PHONY: help run test lint bench slurm-demo install data constraints clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -33,6 +34,9 @@ lint: $(INSTALLED)
 
 bench: $(DATA)
 	$(BIN)/python tests/benchmarks
+
+slurm-demo: $(INSTALLED)
+	$(BIN)/python -m tests.slurm.demo
 
 install: $(INSTALLED)
 

@@ -1,7 +1,7 @@
 """`make bench`: measure on this machine, print a table, fail when a requirement is missed.
 
-`python tests/benchmarks [training] [genetics] [efficiency]` measures parts; `--run RUN` reads the
-efficiency of a run that is there. Not part of `make test`: a number is worth something only on a
+`python tests/benchmarks [training] [genetics] [tasks] [efficiency]` measures parts; `--run RUN`
+reads the efficiency of a run that is there. Not part of `make test`: a number is worth something only on a
 machine that does nothing else.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from measures import Measure, draw, machine
 
-PARTS = ("training", "genetics", "efficiency")
+PARTS = ("training", "genetics", "tasks", "efficiency")
 
 
 def main() -> int:
@@ -50,6 +50,11 @@ def _measures(part: str, run: Path | None) -> Iterator[Measure]:
         import genetics
 
         yield from genetics.measures()
+    elif part == "tasks":
+        import tasks
+
+        yield from tasks.throughput()
+        yield from tasks.resuming()
     else:
         import efficiency
 

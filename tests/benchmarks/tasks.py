@@ -1,0 +1,243 @@
+"""Many tasks with training replaced by nothing: what the driver itself takes.
+
+`python tests/benchmarks/tasks.py own|bare SITE FOLDER` is one measured process.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, wait
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+from measures import Measure
+
+FEW: Final = 1_000
+MANY: Final = 10_000
+MOST_BYTES_A_TASK: Final = 1024
+MOST_RESUME_S: Final = 10.0
+SITES: Final = ("local_threads", "local_processes")
+TRIALS: Final = 96
+POPULATION: Final = 14
+
+
+def throughput() -> Iterator[Measure]:
+    """Measure both local sites, each beside Parsl alone."""
+    for site in SITES:
+        own, bare = (_process(kind, site) for kind in ("own", "bare"))
+        yield Measure(
+            f"{MANY:,} tasks through {site}",
+            own["tasks_a_second"],
+            "tasks/s",
+            details=f"Parsl alone {bare['tasks_a_second']:.0f}; the first result after "
+            f"{own['start_up_s']:.1f} s; the driver held {own['few_mb']:.0f} MB after {FEW:,} "
+            f"tasks and {own['many_mb']:.0f} MB after {MANY:,}",
+        )
+        grown = [_bytes_a_task(numbers) for numbers in (own, bare)]
+        yield Measure(
+            f"memory a task of {site}, beyond Parsl's own",
+            grown[0] - grown[1],
+            "bytes",
+            most=MOST_BYTES_A_TASK,
+            details=f"{grown[0]:.0f} bytes, Parsl alone {grown[1]:.0f}",
+        )
+
+
+def resuming() -> Iterator[Measure]:
+    """Measure a run whose tasks are all finished."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, __file__, "resume", "", folder]
+        numbers = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    told = f"{numbers['tasks']:,} finished tasks"
+    yield Measure(
+        f"resuming a run of {told}",
+        numbers["resume_s"],
+        "s",
+        most=MOST_RESUME_S,
+        details=f"to all outcomes, on threads; computing them took {numbers['run_s']:.0f} s",
+    )
+    yield Measure(f"status of a run of {told}", numbers["status_s"], "s", most=MOST_RESUME_S)
+
+
+def _bytes_a_task(numbers: dict[str, float]) -> float:
+    return (numbers["many_mb"] - numbers["few_mb"]) * 2**20 / (MANY - FEW)
+
+
+def _process(kind: str, site: str) -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, __file__, kind, site, folder]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        numbers: dict[str, float] = json.loads(done.stdout)
+        return numbers
+
+
+def _measured(submit: Any) -> dict[str, float]:
+    began = time.perf_counter()
+    _all([submit(0)])
+    start_up_s = time.perf_counter() - began
+    # Futures are kept, as a run keeps those of its graph.
+    kept = [submit(number) for number in range(1, FEW)]
+    _all(kept)
+    few_mb = _resident_mb()
+    began = time.perf_counter()
+    kept += [submit(number) for number in range(FEW, MANY)]
+    _all(kept)
+    seconds = time.perf_counter() - began
+    return {
+        "start_up_s": start_up_s,
+        "tasks_a_second": (MANY - FEW) / seconds,
+        "few_mb": few_mb,
+        "many_mb": _resident_mb(),
+    }
+
+
+def _all(futures: Sequence[Future[Any]]) -> None:
+    wait(futures)
+    for future in futures:
+        future.result()
+
+
+def _resident_mb() -> float:
+    gc.collect()
+    return float(psutil.Process().memory_info().rss / 2**20)
+
+
+# -------------------------------------------------------------------------- measured processes
+def bare(site: str, folder: Path) -> dict[str, float]:
+    """Measure Parsl alone: the same tasks on the same configuration, without the engine."""
+    import parsl
+
+    from apps import tasks
+    from site_configs.options import find_site
+
+    message, place = _mating(folder)
+    with parsl.load(find_site(site).config(folder / "parsl", 2)):
+        app = parsl.python_app(tasks.mate, cache=False)
+        return _measured(
+            lambda number: app(replace(message, folder=f"matings/{number}"), place, *_members())
+        )
+
+
+def own(site: str, folder: Path) -> dict[str, float]:
+    """Measure the engine."""
+    from site_configs.options import find_site
+    from workflow.engine import ParslEngine
+
+    message, place = _mating(folder)
+    with ParslEngine(find_site(site).config(folder / "parsl", 2), place) as engine:
+        return _measured(
+            lambda number: engine.submit(replace(message, folder=f"matings/{number}"), _members())
+        )
+
+
+def _mating(folder: Path) -> tuple[Any, Any]:
+    """Return a mating that chooses among three members, and stores its plan."""
+    from apps.messages import Workplace
+    from tests.workflow.support import mating_task, mishaps_beside
+
+    mishaps_beside(folder)
+    place = Workplace(root=str(folder / "run"), search_path=str(folder))
+    return mating_task(folder, 0, how="none"), place
+
+
+@cache
+def _members() -> list[Future[Any]]:
+    from tests.workflow.support import done, trained
+
+    return [done(trained(member, 0.1 * (1 + member))) for member in range(3)]
+
+
+def resume(_: str, folder: Path) -> dict[str, float]:
+    """Measure a whole run of members that learn nothing, and the same run once more."""
+    from contextlib import ExitStack
+
+    from rich.console import Console
+
+    from apps import tasks
+    from apps.messages import Workplace
+    from site_configs.options import find_site
+    from tests.workflow.support import load
+    from workflow.displays import PlainDisplay
+    from workflow.engine import ParslEngine
+    from workflow.experiment import run_experiment
+    from workflow.progress import Journal, read_tally
+
+    compute = tasks._compute
+    tasks._compute = lambda task, place, upstream: (  # type: ignore[assignment]
+        _learnt_nothing(task, place)
+        if isinstance(task, tasks.TrainTask)
+        else compute(task, place, upstream)
+    )
+    arms = [
+        {"name": "control"},
+        *(
+            {"name": f"mean-{epoch}", "halts": [epoch], "crossover": "mean", "measure": False}
+            for epoch in (1, 2, 3)
+        ),
+    ]
+    experiment = load(folder, trials=TRIALS, population=POPULATION, arms=arms)
+    place = Workplace(root=str(folder / "run"), search_path=str(folder))
+    seconds = []
+    (folder / "run").mkdir()
+    for _ in range(2):
+        display = PlainDisplay(Console(stderr=True), float("inf"))
+        began = time.perf_counter()
+        with ExitStack() as stack:
+            site = find_site("local_threads").config(folder / "parsl", 2)
+            engine = stack.enter_context(ParslEngine(site, place))
+            journal = Journal(folder / "run" / "events.jsonl", "val_loss", display, engine.running)
+            outcomes = run_experiment(experiment, engine, place, [journal])
+            journal.close("finished")
+        seconds.append(time.perf_counter() - began)
+    began = time.perf_counter()
+    tally = read_tally(folder / "run" / "events.jsonl")
+    status_s = time.perf_counter() - began
+    assert tally.reused == len(outcomes.by_key)
+    return {
+        "tasks": len(outcomes.by_key),
+        "run_s": seconds[0],
+        "resume_s": seconds[1],
+        "status_s": status_s,
+    }
+
+
+def _learnt_nothing(task: Any, place: Any) -> Any:
+    import numpy as np
+
+    from apps.checkpoints import Checkpoint, save_checkpoint
+    from apps.messages import CheckpointRef, Cost, EpochRecord, TrainResult, fingerprint
+    from apps.results import CHECKPOINT, save_result
+
+    folder = Path(place.root) / task.folder
+    digest = save_checkpoint(folder / CHECKPOINT, Checkpoint({"w": np.zeros(1, np.float32)}))
+    loss = 1.0 + task.member
+    metrics = dict.fromkeys(("loss", "val_loss", "train_loss", "test_loss"), loss)
+    epochs = range(task.first_epoch + 1, task.last_epoch + 1)
+    result = TrainResult(
+        fingerprint=fingerprint(task),
+        member=task.member,
+        status="done",
+        reason="",
+        epochs=tuple(EpochRecord(epoch, metrics, 0.0) for epoch in epochs),
+        final=metrics,
+        start={},
+        checkpoint=CheckpointRef(f"{task.folder}/{CHECKPOINT}", digest),
+        cost=Cost(0.0, 0.0, 0.0, 0.0, "here", "this"),
+    )
+    save_result(folder, result)
+    return result
+
+
+if __name__ == "__main__":
+    kind, site, folder = sys.argv[1:]
+    sys.path[:0] = [str(Path(__file__).parents[2])]
+    print(json.dumps({"own": own, "bare": bare, "resume": resume}[kind](site, Path(folder))))
