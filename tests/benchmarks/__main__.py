@@ -1,8 +1,8 @@
 """`make bench`: measure on this machine, print a table, fail when a requirement is missed.
 
 `python tests/benchmarks [training] [genetics] [tasks] [efficiency]` measures parts; `--run RUN`
-reads the efficiency of a run that is there. Not part of `make test`: a number is worth something only on a
-machine that does nothing else.
+reads the efficiency of a run that is there. Not part of `make test`: a number is worth something
+only on a machine that does nothing else.
 """
 
 from __future__ import annotations
