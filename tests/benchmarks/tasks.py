@@ -1,6 +1,6 @@
 """Many tasks with training replaced by nothing: what the driver itself takes.
 
-`python tests/benchmarks/tasks.py own|bare SITE FOLDER` is one measured process.
+`python tests/benchmarks/tasks.py own|bare|resume SITE FOLDER TASKS` is one measured process.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tracemalloc
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import replace
@@ -23,6 +24,7 @@ from measures import Measure
 
 FEW: Final = 1_000
 MANY: Final = 10_000
+TRACED: Final = 3_000
 MOST_BYTES_A_TASK: Final = 1024
 MOST_RESUME_S: Final = 10.0
 SITES: Final = ("local_threads", "local_processes")
@@ -33,7 +35,7 @@ POPULATION: Final = 14
 def throughput() -> Iterator[Measure]:
     """Measure both local sites, each beside Parsl alone."""
     for site in SITES:
-        own, bare = (_process(kind, site) for kind in ("own", "bare"))
+        own, bare = (_process(kind, site, MANY) for kind in ("own", "bare"))
         yield Measure(
             f"{MANY:,} tasks through {site}",
             own["tasks_a_second"],
@@ -42,7 +44,8 @@ def throughput() -> Iterator[Measure]:
             f"{own['start_up_s']:.1f} s; the driver held {own['few_mb']:.0f} MB after {FEW:,} "
             f"tasks and {own['many_mb']:.0f} MB after {MANY:,}",
         )
-        grown = [_bytes_a_task(numbers) for numbers in (own, bare)]
+        # What Python allocates, traced: what a process holds depends on what was freed where.
+        grown = [_process(kind, site, TRACED)["bytes_a_task"] for kind in ("own", "bare")]
         yield Measure(
             f"memory a task of {site}, beyond Parsl's own",
             grown[0] - grown[1],
@@ -55,7 +58,7 @@ def throughput() -> Iterator[Measure]:
 def resuming() -> Iterator[Measure]:
     """Measure a run whose tasks are all finished."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, __file__, "resume", "", folder]
+        command = [sys.executable, __file__, "resume", "", folder, "0"]
         numbers = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     told = f"{numbers['tasks']:,} finished tasks"
     yield Measure(
@@ -68,35 +71,34 @@ def resuming() -> Iterator[Measure]:
     yield Measure(f"status of a run of {told}", numbers["status_s"], "s", most=MOST_RESUME_S)
 
 
-def _bytes_a_task(numbers: dict[str, float]) -> float:
-    return (numbers["many_mb"] - numbers["few_mb"]) * 2**20 / (MANY - FEW)
-
-
-def _process(kind: str, site: str) -> dict[str, float]:
+def _process(kind: str, site: str, count: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, __file__, kind, site, folder]
+        command = [sys.executable, __file__, kind, site, folder, str(count)]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         numbers: dict[str, float] = json.loads(done.stdout)
         return numbers
 
 
-def _measured(submit: Any) -> dict[str, float]:
+def _measured(submit: Any, count: int) -> dict[str, float]:
+    if count == TRACED:
+        tracemalloc.start()
     began = time.perf_counter()
     _all([submit(0)])
     start_up_s = time.perf_counter() - began
     # Futures are kept, as a run keeps those of its graph.
     kept = [submit(number) for number in range(1, FEW)]
     _all(kept)
-    few_mb = _resident_mb()
+    few_mb, few_bytes = _resident_mb(), _allocated()
     began = time.perf_counter()
-    kept += [submit(number) for number in range(FEW, MANY)]
+    kept += [submit(number) for number in range(FEW, count)]
     _all(kept)
     seconds = time.perf_counter() - began
     return {
         "start_up_s": start_up_s,
-        "tasks_a_second": (MANY - FEW) / seconds,
+        "tasks_a_second": (count - FEW) / seconds,
         "few_mb": few_mb,
         "many_mb": _resident_mb(),
+        "bytes_a_task": (_allocated() - few_bytes) / (count - FEW),
     }
 
 
@@ -106,13 +108,18 @@ def _all(futures: Sequence[Future[Any]]) -> None:
         future.result()
 
 
+def _allocated() -> float:
+    gc.collect()
+    return tracemalloc.get_traced_memory()[0]
+
+
 def _resident_mb() -> float:
     gc.collect()
     return float(psutil.Process().memory_info().rss / 2**20)
 
 
 # -------------------------------------------------------------------------- measured processes
-def bare(site: str, folder: Path) -> dict[str, float]:
+def bare(site: str, folder: Path, count: int) -> dict[str, float]:
     """Measure Parsl alone: the same tasks on the same configuration, without the engine."""
     import parsl
 
@@ -123,11 +130,12 @@ def bare(site: str, folder: Path) -> dict[str, float]:
     with parsl.load(find_site(site).config(folder / "parsl", 2)):
         app = parsl.python_app(tasks.mate, cache=False)
         return _measured(
-            lambda number: app(replace(message, folder=f"matings/{number}"), place, *_members())
+            lambda number: app(replace(message, folder=f"matings/{number}"), place, *_members()),
+            count,
         )
 
 
-def own(site: str, folder: Path) -> dict[str, float]:
+def own(site: str, folder: Path, count: int) -> dict[str, float]:
     """Measure the engine."""
     from site_configs.options import find_site
     from workflow.engine import ParslEngine
@@ -135,7 +143,8 @@ def own(site: str, folder: Path) -> dict[str, float]:
     message, place = _mating(folder)
     with ParslEngine(find_site(site).config(folder / "parsl", 2), place) as engine:
         return _measured(
-            lambda number: engine.submit(replace(message, folder=f"matings/{number}"), _members())
+            lambda number: engine.submit(replace(message, folder=f"matings/{number}"), _members()),
+            count,
         )
 
 
@@ -156,7 +165,7 @@ def _members() -> list[Future[Any]]:
     return [done(trained(member, 0.1 * (1 + member))) for member in range(3)]
 
 
-def resume(_: str, folder: Path) -> dict[str, float]:
+def resume(_: str, folder: Path, __: int) -> dict[str, float]:
     """Measure a whole run of members that learn nothing, and the same run once more."""
     from contextlib import ExitStack
 
@@ -238,6 +247,10 @@ def _learnt_nothing(task: Any, place: Any) -> Any:
 
 
 if __name__ == "__main__":
-    kind, site, folder = sys.argv[1:]
+    kind, site, folder, count = sys.argv[1:]
     sys.path[:0] = [str(Path(__file__).parents[2])]
-    print(json.dumps({"own": own, "bare": bare, "resume": resume}[kind](site, Path(folder))))
+    print(
+        json.dumps(
+            {"own": own, "bare": bare, "resume": resume}[kind](site, Path(folder), int(count))
+        )
+    )
