@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import random
 import subprocess
 import time
@@ -12,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.workflow.conftest import Heterosis
 from tests.workflow.support import (
     TINY,
     assert_same,
+    copied,
     drive,
     events,
     load,
@@ -23,6 +26,7 @@ from tests.workflow.support import (
     write,
 )
 from workflow.progress import Journal
+from workflow.run_dir import RunDir
 
 PATIENCE_S = 240.0
 
@@ -146,3 +150,33 @@ def test_a_run_directory_is_as_private_as_the_users_umask_says(tmp_path: Path) -
     assert process.returncode == 0, (out, err)
     open_to_others = [path for path in (root, *root.rglob("*")) if path.stat().st_mode & 0o077]
     assert open_to_others == []
+
+
+def test_no_code_of_somebody_elses_run_is_run(
+    heterosis: Heterosis, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a plug-in that its experiment names, nor a pickle in place of a table."""
+    root = copied(finished, tmp_path)
+    marker = tmp_path / "was here"
+    evil = f"from pathlib import Path\nPath({str(marker)!r}).touch()\n"
+    for folder in (root, tmp_path):
+        (folder / "evil.py").write_text(evil + "def load(): ...\n")
+    monkeypatch.chdir(tmp_path)
+    file = RunDir(root).experiment_toml
+    file.write_text(file.read_text().replace('"fashion_mnist_sample"', '"evil:load"'))
+    assert '"evil:load"' in file.read_text()
+    assert heterosis("status", root).code == 0
+    assert heterosis("report", root).code == 0
+    RunDir(root).table("trials").write_bytes(pickle.dumps(Opened(marker)))
+    assert heterosis("report", root).code == 2
+    assert not marker.exists()
+
+
+class Opened:
+    """Leaves a mark when it is unpickled."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[object, tuple[object]]:
+        return Path.touch, (self.marker,)
