@@ -56,7 +56,7 @@ def need_survivors(
     if finite < needed:
         why = f" (member {failed[0].member}: {failed[0].reason})" if failed else ""
         raise TooFewSurvivors(
-            f"{what} needs {needed} members with a finite {key}, {finite} of {len(population)} "
+            f"{what} needs {needed} member{'s' * (needed != 1)} with a finite {key}, {finite} of {len(population)} "
             f"have one{why}"
         )
 

@@ -112,7 +112,9 @@ def run(
     task_timeout: Annotated[
         float,
         typer.Option(
-            min=1.0, metavar="SECONDS", help="a task that takes longer is ended and tried again"
+            min=1.0,
+            metavar="SECONDS",
+            help="a task that takes longer, TensorFlow's loading included, is tried again",
         ),
     ] = float("inf"),
     checkpoint_every: Annotated[

@@ -155,7 +155,9 @@ class ParslEngine:
         if isinstance(error, WorkerLost | ManagerLost) and (
             words := last_words(Path(self._place.root) / task.folder)
         ):
-            return replace(failed, reason=f"{failed.reason}; {words}")
+            reason = f"{failed.reason}; {words}"
+            timed_out = words.startswith(TimedOut.__name__)
+            return replace(failed, reason=reason, log=error_log(task) if timed_out else failed.log)
         return failed
 
     def reused(self, task: Task) -> bool:

@@ -90,7 +90,7 @@ def test_the_best_finite_member_is_the_champion(tmp_path: Path) -> None:
 
 def test_a_population_without_a_survivor_has_no_champion(tmp_path: Path) -> None:
     population = [Failure("lost")] * 3 + [member(3, math.inf)]
-    with pytest.raises(TooFewSurvivors, match="the harvest needs 1 members with a finite val_loss"):
+    with pytest.raises(TooFewSurvivors, match="the harvest needs 1 member with a finite val_loss"):
         perform(harvest(), Workplace(str(tmp_path)), population)
 
 

@@ -116,7 +116,7 @@ def test_a_task_that_hangs_is_ended_tried_again_and_fails(
     assert "TimedOut: it ran longer than --task-timeout 2 s and was ended" in told.reason
     assert marker.read_text() == "..."
     # Where it hung.
-    log = (folder / "run" / "matings" / "5" / "error.txt").read_text()
+    log = (folder / "run" / told.log).read_text()
     assert "time.sleep(3600)" in log
 
 
