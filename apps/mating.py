@@ -55,8 +55,9 @@ def need_survivors(
     finite = len(population) - len(failed)
     if finite < needed:
         why = f" (member {failed[0].member}: {failed[0].reason})" if failed else ""
+        members = "member" if needed == 1 else "members"
         raise TooFewSurvivors(
-            f"{what} needs {needed} member{'s' * (needed != 1)} with a finite {key}, {finite} of {len(population)} "
+            f"{what} needs {needed} {members} with a finite {key}, {finite} of {len(population)} "
             f"have one{why}"
         )
 
