@@ -6,13 +6,28 @@ import math
 from typing import Final
 
 import numpy as np
+import pandas as pd
 from scipy import optimize, stats
+
+from analysis.intervals import SMALLEST_SAMPLE
+from analysis.numerals import count, percent
 
 MOST_TRIALS: Final = 100_000
 """Beyond this an experiment is not planned but abandoned."""
 
+ALPHA: Final = 0.05
+CHANCE: Final = 0.8
+"""Power that counts as seeing: the usual convention (Cohen 1988)."""
 
-def power(effect: float, sd: float, trials: int, alpha: float = 0.05) -> float:
+OWN_SPREAD: Final = 0.015
+"""Standard deviation over trials of the improvement in held-out loss, a fraction.
+
+The median over the arms of the project's own published runs, `analysis/results/*/statistics.csv`;
+a test holds it to them. Other data, networks and epochs spread otherwise.
+"""
+
+
+def power(effect: float, sd: float, trials: int, alpha: float = ALPHA) -> float:
     """Return the probability that a two-sided paired t test sees an effect.
 
     With T noncentral t of `trials - 1` degrees and noncentrality `effect / sd * sqrt(trials)`:
@@ -36,15 +51,16 @@ def power(effect: float, sd: float, trials: int, alpha: float = 0.05) -> float:
         return 0.0
     critical = stats.t.ppf(1 - alpha / 2, trials - 1)
     shift = abs(effect) / sd * math.sqrt(trials)
-    if shift > 30:  # scipy's nct loses its tails there; the power is 1 to twelve digits
-        return 1.0
+    if shift > 30:  # nct loses its tails there; only the noise of the spread in T still counts
+        degrees = trials - 1
+        return float(stats.chi2.cdf(degrees * (shift / critical) ** 2, degrees))
     upper = float(stats.nct.sf(critical, trials - 1, shift))
     lower = float(np.nan_to_num(stats.nct.cdf(-critical, trials - 1, shift)))
     return upper + lower
 
 
 def detectable_improvement(
-    sd: float, trials: int, *, chance: float = 0.8, alpha: float = 0.05
+    sd: float, trials: int, *, chance: float = CHANCE, alpha: float = ALPHA
 ) -> float:
     """Return the smallest mean improvement that `trials` pairs see with probability `chance`.
 
@@ -56,9 +72,14 @@ def detectable_improvement(
 
     Returns:
         The effect in the unit of `sd`; infinite below 2 trials.
+
+    Raises:
+        ValueError: `sd` or `chance` is out of its range.
     """
     if trials < 2:
         return math.inf
+    if not alpha < chance < 1:
+        raise ValueError(f"chance must be above alpha = {alpha} and below 1, got {chance}")
     widest = 1.0
     while power(widest * sd, sd, trials, alpha) < chance:
         widest *= 2
@@ -66,7 +87,7 @@ def detectable_improvement(
     return float(found) * sd
 
 
-def trials_needed(effect: float, sd: float, *, chance: float = 0.8, alpha: float = 0.05) -> int:
+def trials_needed(effect: float, sd: float, *, chance: float = CHANCE, alpha: float = ALPHA) -> int:
     """Return the smallest number of trials that sees `effect` with probability `chance`.
 
     Args:
@@ -76,8 +97,11 @@ def trials_needed(effect: float, sd: float, *, chance: float = 0.8, alpha: float
         alpha: significance level.
 
     Raises:
-        ValueError: the effect is 0, or so small that `MOST_TRIALS` are not enough.
+        ValueError: the effect is no number or 0, so small that `MOST_TRIALS` are not enough, or
+            `sd` or `chance` is out of its range.
     """
+    if not (math.isfinite(effect) and chance < 1):
+        raise ValueError(f"effect must be finite and chance below 1, got {effect} and {chance}")
     low, high = 1, 2
     while power(effect, sd, high, alpha) < chance:
         low, high = high, 2 * high
@@ -90,3 +114,68 @@ def trials_needed(effect: float, sd: float, *, chance: float = 0.8, alpha: float
         middle = (low + high) // 2
         low, high = (middle, high) if power(effect, sd, middle, alpha) < chance else (low, middle)
     return high
+
+
+def sensitivity(summary: pd.DataFrame, effect: float, *, chance: float = CHANCE) -> pd.DataFrame:
+    """Say of each arm and loss kind what its trials could see, given the spread they had.
+
+    Every test is at `ALPHA / m`, with m the arms of its loss kind: a lower bound on the power under
+    Holm's correction.
+
+    Args:
+        summary: as `analysis.statistics.summarize` returns it; `arm`, `kind`, `n`, `sd` are used.
+        effect: mean improvement for which the trials are counted, a fraction above 0.
+        chance: the power asked for.
+
+    Returns:
+        One row an arm and loss kind: `arm`, `kind`, `n`, `sd`, `visible` (the smallest mean
+        improvement that n trials see), `effect`, and `trials_needed` for it. NaN and <NA> where
+        there is no spread, or no number of trials up to `MOST_TRIALS` is enough.
+    """
+    table = summary[["arm", "kind", "n", "sd"]].reset_index(drop=True)
+    arms = summary.loc[summary["n"].ge(SMALLEST_SAMPLE)].groupby("kind")["arm"].nunique()
+    visible, needed = [], []
+    for kind, n, sd in zip(table["kind"], table["n"], table["sd"], strict=True):
+        known = n >= SMALLEST_SAMPLE and sd > 0
+        alpha = ALPHA / int(arms[kind]) if known else math.nan
+        visible.append(_visible(sd, n, chance, alpha) if known else math.nan)
+        needed.append(_needed(effect, sd, chance, alpha) if known else math.nan)
+    return table.assign(
+        visible=np.array(visible, dtype=np.float64),
+        effect=effect,
+        trials_needed=np.array(needed, dtype=np.float64),
+    ).astype({"trials_needed": "Int64"})
+
+
+def visible_in_words(trials: int, compared: int, sd: float = OWN_SPREAD) -> str:
+    """Return in one line what an experiment can see, before it is run.
+
+    Args:
+        trials: of the experiment.
+        compared: its arms other than the control, at least 1; the tests are at `ALPHA / compared`.
+        sd: standard deviation of the improvement in held-out loss over trials, a fraction.
+    """
+    if trials < SMALLEST_SAMPLE:
+        return (
+            f"{count(trials, 'trial')} can tell no difference from chance: tests need "
+            f"{SMALLEST_SAMPLE} trials"
+        )
+    effect = detectable_improvement(sd, trials, alpha=ALPHA / compared)
+    corrected = f"Holm's correction over {compared} arms, " if compared > 1 else ""
+    return (
+        f"{trials} trials can see a difference of about {percent(effect, sign=False)} in held-out "
+        f"loss ({percent(CHANCE, 0, sign=False)} power, {corrected}"
+        f"spread {percent(sd, sign=False)} as in the project's own runs)"
+    )
+
+
+def _visible(sd: float, trials: int, chance: float, alpha: float) -> float:
+    return detectable_improvement(sd, trials, chance=chance, alpha=alpha)
+
+
+def _needed(effect: float, sd: float, chance: float, alpha: float) -> float:
+    try:
+        # Fewer trials than a test needs see nothing, whatever the effect.
+        return max(trials_needed(effect, sd, chance=chance, alpha=alpha), SMALLEST_SAMPLE)
+    except ValueError:
+        return math.nan

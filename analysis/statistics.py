@@ -8,63 +8,51 @@ pairs, and every interval and test here is one of the improvement over the trial
 from __future__ import annotations
 
 import math
-import warnings
-from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
+from analysis.hypotheses import (
+    SMALLEST_SIGNED_RANK,
+    cohens_d,
+    holm,
+    non_inferiority_p,
+    paired_t_p,
+    signed_rank_p,
+)
+from analysis.intervals import (
+    LEVEL,
+    RESAMPLES,
+    SEED,
+    SMALLEST_BOOTSTRAP,
+    SMALLEST_SAMPLE,
+    Floats,
+    mean_interval,
+    median_interval,
+)
 from analysis.tables import CONTROL
 
-Floats: TypeAlias = npt.NDArray[np.float64]
-Statistic: TypeAlias = Literal["mean", "median"]
+__all__ = [
+    "KINDS",
+    "RESAMPLES",
+    "SEED",
+    "SMALLEST_BOOTSTRAP",
+    "SMALLEST_SAMPLE",
+    "SMALLEST_SIGNED_RANK",
+    "improvement",
+    "non_inferiority",
+    "pair_trials",
+    "summarize",
+]
 
 KINDS: Final = ("train_loss", "val_loss", "test_loss")
 """Loss kinds by which champions are compared: each of a whole set, computed alike for all.
 
 The running `loss` is not one of them: an averaged or harvested network never had a last epoch.
 """
-
-LEVEL: Final = 0.95
-RESAMPLES: Final = 9999
-SEED: Final = 20191117
-"""Seed of the bootstrap: every sample is resampled by the same draws, whatever else is reported."""
-
-SMALLEST_SAMPLE: Final = 3
-"""Trials below which neither interval nor test is given."""
-
-SMALLEST_BOOTSTRAP: Final = 8
-"""Trials below which the t interval stands in for the bootstrap.
-
-A resampled mean never leaves the sample's range, and the range of n symmetric values holds the
-mean with probability `1 - 2**(1-n)` only: 75 % for three, 94 % for five. At six and seven the
-widened interval was seen to cover 92 to 93 %; from eight on it stays within 95 +- 2 %.
-"""
-
-SMALLEST_SIGNED_RANK: Final = 6
-"""Trials below which the signed-rank test cannot give a two-sided p below 0.05: `2 / 2**n`."""
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A confidence interval; both ends are NaN when the sample allows none, and `method` says why.
-
-    Attributes:
-        low: lower end, in the sample's unit.
-        high: upper end.
-        method: "BCa", "t", "none: too few trials" or "none: all trials equal".
-    """
-
-    low: float
-    high: float
-    method: str
-
-
-TOO_FEW: Final = Interval(math.nan, math.nan, "none: too few trials")
-ALL_EQUAL: Final = Interval(math.nan, math.nan, "none: all trials equal")
 
 
 def improvement(control: npt.ArrayLike, arm: npt.ArrayLike) -> Floats:
@@ -116,162 +104,6 @@ def pair_trials(
     return paired[["arm", "kind", "trial", "control_loss", "arm_loss", "improvement"]]
 
 
-def all_equal(sample: Floats) -> bool:
-    """Say whether the values of a sample, shape (n,), are equal but for rounding."""
-    spread = float(np.ptp(sample)) if sample.size else 0.0
-    return spread <= 1e-12 * float(np.max(np.abs(sample), initial=0.0))
-
-
-def bca_interval(
-    samples: Floats,
-    statistic: Statistic = "mean",
-    *,
-    level: float = LEVEL,
-    resamples: int = RESAMPLES,
-    seed: int = SEED,
-) -> tuple[Floats, Floats]:
-    """Return bias-corrected and accelerated bootstrap intervals, widened for small samples.
-
-    A bootstrap interval is too narrow by about `sqrt((n-1)/n) z / t`: BCa covers 90 % at n = 10
-    where it says 95. The tails are therefore taken at `Phi(-sqrt(n/(n-1)) t[n-1])` in place of
-    `alpha/2` (Hesterberg 2015, "expanded" interval), which the tests hold at 95 +- 2 %.
-
-    Args:
-        samples: shape (..., n), n at least 2; every row is a sample.
-        statistic: what the interval is for.
-        level: its coverage, between 0 and 1.
-        resamples: how many bootstrap samples to draw.
-        seed: of the draws.
-
-    Returns:
-        Lower and upper ends, each of shape (...); NaN for a sample without spread.
-
-    References:
-        Efron, "Better bootstrap confidence intervals", JASA 82 (1987), doi:10.2307/2289144.
-        Hesterberg, "What teachers should know about the bootstrap", 2015, arXiv:1411.5279.
-    """
-    count = samples.shape[-1]
-    tail = stats.t.ppf((1 - level) / 2, count - 1) * math.sqrt(count / (count - 1))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", stats.DegenerateDataWarning)  # NaN says it
-        warnings.simplefilter("ignore", RuntimeWarning)  # 0 / 0 of the same samples
-        result = stats.bootstrap(
-            (samples,),
-            np.mean if statistic == "mean" else np.median,
-            axis=-1,
-            vectorized=True,
-            confidence_level=1 - 2 * float(stats.norm.cdf(tail)),
-            n_resamples=resamples,
-            method="BCa",
-            rng=np.random.default_rng(seed),
-        )
-    interval = result.confidence_interval
-    return np.asarray(interval.low), np.asarray(interval.high)
-
-
-def mean_interval(sample: Floats, *, level: float = LEVEL, seed: int = SEED) -> Interval:
-    """Return the interval of a sample's mean: BCa, or t below `SMALLEST_BOOTSTRAP` trials.
-
-    Args:
-        sample: shape (n,), finite.
-        level: coverage.
-        seed: of the bootstrap.
-    """
-    if sample.size < SMALLEST_SAMPLE:
-        return TOO_FEW
-    if all_equal(sample):
-        return ALL_EQUAL
-    if sample.size < SMALLEST_BOOTSTRAP:
-        half = stats.t.ppf((1 + level) / 2, sample.size - 1) * stats.sem(sample)
-        centre = float(sample.mean())
-        return Interval(centre - float(half), centre + float(half), "t")
-    low, high = bca_interval(sample, level=level, seed=seed)
-    return Interval(float(low), float(high), "BCa")
-
-
-def median_interval(sample: Floats, *, level: float = LEVEL, seed: int = SEED) -> Interval:
-    """Return the BCa interval of a sample's median; none below `SMALLEST_BOOTSTRAP` trials."""
-    if sample.size < SMALLEST_BOOTSTRAP:
-        return TOO_FEW
-    if all_equal(sample):
-        return ALL_EQUAL
-    low, high = bca_interval(sample, "median", level=level, seed=seed)
-    return Interval(float(low), float(high), "BCa")
-
-
-def signed_rank_p(sample: Floats) -> float:
-    """Return Wilcoxon's two-sided signed-rank p-value of a sample, shape (n,), against zero.
-
-    NaN below `SMALLEST_SAMPLE` values or when all are zero. Exact without zeros and ties
-    (`scipy.stats.wilcoxon`).
-    """
-    if sample.size < SMALLEST_SAMPLE or not sample.any():
-        return math.nan
-    return float(stats.wilcoxon(sample).pvalue)
-
-
-def paired_t_p(sample: Floats) -> float:
-    """Return the two-sided p-value of the paired t test of a sample, shape (n,), against zero.
-
-    NaN below `SMALLEST_SAMPLE` values or when all are equal.
-    """
-    if sample.size < SMALLEST_SAMPLE or all_equal(sample):
-        return math.nan
-    return float(stats.ttest_1samp(sample, 0.0).pvalue)
-
-
-def non_inferiority_p(sample: Floats, margin: float) -> float:
-    """Return the one-sided p-value for "the arm is worse than the control by `margin` or more".
-
-    A small p shows that the arm is at most `margin` worse: a t test of `mean > -margin`.
-
-    Args:
-        sample: improvements, shape (n,).
-        margin: a fraction, not negative: the loss in quality that still counts as none.
-
-    Raises:
-        ValueError: the margin is negative.
-    """
-    if margin < 0:
-        raise ValueError(f"margin must be a fraction >= 0, got {margin}: 0.02 stands for 2 % worse")
-    if sample.size < SMALLEST_SAMPLE or all_equal(sample):
-        return math.nan
-    return float(stats.ttest_1samp(sample, -margin, alternative="greater").pvalue)
-
-
-def holm(p_values: npt.ArrayLike) -> Floats:
-    """Return Holm's step-down correction of a family of p-values.
-
-    `p'(i) = max over j <= i of min(1, (m - j + 1) p(j))` for p sorted upwards and m finite ones.
-
-    Args:
-        p_values: shape (m,); a NaN is not of the family and stays NaN.
-
-    Returns:
-        Corrected p-values in the order given; none is below its own p.
-
-    References:
-        Holm, "A simple sequentially rejective multiple test procedure", 1979.
-
-    >>> holm([0.01, 0.04, 0.03]).round(3).tolist()
-    [0.03, 0.06, 0.06]
-    """
-    raw = np.asarray(p_values, dtype=np.float64)
-    corrected = np.full_like(raw, np.nan)
-    family = np.flatnonzero(np.isfinite(raw))
-    ordered = family[np.argsort(raw[family], kind="stable")]
-    steps = raw[ordered] * np.arange(ordered.size, 0, -1)
-    corrected[ordered] = np.minimum(1.0, np.maximum.accumulate(steps))
-    return corrected
-
-
-def cohens_d(sample: Floats) -> float:
-    """Return Cohen's d for pairs, `mean / sd` (n - 1) of a sample, shape (n,); NaN without sd."""
-    if sample.size < 2 or all_equal(sample):
-        return math.nan
-    return float(sample.mean() / sample.std(ddof=1))
-
-
 def summarize(paired: pd.DataFrame, *, level: float = LEVEL, seed: int = SEED) -> pd.DataFrame:
     """Summarise the improvement of each arm and loss kind over the trials.
 
@@ -294,9 +126,39 @@ def summarize(paired: pd.DataFrame, *, level: float = LEVEL, seed: int = SEED) -
     summary = pd.DataFrame(rows, columns=["arm", "kind", *_SUMMARY_COLUMNS])
     for test in ("wilcoxon_p", "t_p"):
         by_kind = summary.groupby("kind", sort=False)[test]
-        summary[f"{test}_holm"] = by_kind.transform(lambda family: holm(family))
+        summary[f"{test}_holm"] = by_kind.transform(_holm)
     dtypes = {"n": "int64", "left_out": "int64", "wins": "int64"}
     return summary.astype({**dtypes, "worst_trial": "Int64", "best_trial": "Int64"})
+
+
+def non_inferiority(paired: pd.DataFrame, margin: float) -> pd.DataFrame:
+    """Say of each arm and loss kind whether its loss is at most `margin` above the control's.
+
+    The one-sided t test of `mean improvement > -margin`. Its lower bound, `mean - t[0.95, n-1]
+    sd / sqrt(n)`, lies above `-margin` exactly when p is below 0.05.
+
+    Args:
+        paired: as `pair_trials` returns it.
+        margin: a fraction, not negative: 0.02 stands for 2 % worse.
+
+    Returns:
+        One row an arm and loss kind, in the order of `paired`: `n`, `mean`, `margin`, the one-sided
+        95 % lower bound `bound`, `p`, and `p_holm`, corrected over the arms of one loss kind.
+
+    Raises:
+        ValueError: the margin is negative.
+    """
+    rows = []
+    for (arm, kind), group in paired.groupby(["arm", "kind"], sort=False):
+        sample = group["improvement"].dropna().to_numpy(dtype=np.float64)
+        p = non_inferiority_p(sample, margin)
+        mean = float(sample.mean()) if sample.size else math.nan
+        reach = stats.t.ppf(0.95, sample.size - 1) * stats.sem(sample) if p == p else math.nan
+        row = {"arm": arm, "kind": kind, "n": sample.size, "mean": mean, "margin": margin}
+        rows.append({**row, "bound": mean - reach, "p": p})
+    columns = ["arm", "kind", "n", "mean", "margin", "bound", "p"]
+    table = pd.DataFrame(rows, columns=columns).astype({"n": "int64", "p": "float64"})
+    return table.assign(p_holm=table.groupby("kind", sort=False)["p"].transform(_holm))
 
 
 _SUMMARY_COLUMNS: Final = (
@@ -305,6 +167,11 @@ _SUMMARY_COLUMNS: Final = (
     *("wilcoxon_p", "wilcoxon_p_holm", "t_p", "t_p_holm", "cohens_d", "wins"),
     *("worst", "worst_trial", "best", "best_trial"),
 )
+
+
+def _holm(family: pd.Series[float]) -> Floats:
+    """Correct the p-values of one loss kind."""
+    return holm(family)
 
 
 def _summary(group: pd.DataFrame, level: float, seed: int) -> dict[str, Any]:
