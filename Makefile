@@ -3,6 +3,7 @@
 #   make run          install into .venv, get the data, run the experiment `quick`
 #   make test         the same set-up, then every check and test
 #   make lint         the checks alone: ruff, mypy, import-linter
+#   make notebooks    open the notebooks of analysis/notebooks in Jupyter Lab
 #   make bench        measure on this machine; fails when a required ratio is missed
 #   make slurm-demo   watch `smoke` run on a real Slurm of this machine (Debian: see tests/slurm)
 #   make install      the set-up alone
@@ -13,9 +14,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+LAB := $(VENV)/.notebooks
 DATA := $(VENV)/.data
 
-.PHONY: help run test lint bench slurm-demo install data constraints clean
+.PHONY: help run test lint notebooks bench slurm-demo install data constraints clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -31,6 +33,16 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+# On loopback, behind the token that Jupyter makes up. RUN=runs/mine shows another run.
+notebooks: $(LAB)
+	$(if $(RUN),HETEROSIS_RUN="$(RUN)" )$(BIN)/jupyter-lab --ip=127.0.0.1 \
+	  $$([ "$$(id -u)" != 0 ] || echo --allow-root) analysis/notebooks
+
+$(LAB): $(INSTALLED)
+	@echo "installing Jupyter Lab into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,notebooks]"
+	@touch $@
 
 bench: $(DATA)
 	$(BIN)/python tests/benchmarks
@@ -69,7 +81,7 @@ constraints:
 	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
 	$(PYTHON) -m venv "$$folder"; \
 	"$$folder/bin/python" -m pip install --quiet --upgrade pip setuptools; \
-	"$$folder/bin/python" -m pip install --quiet -e ".[dev]"; \
+	"$$folder/bin/python" -m pip install --quiet -e ".[dev,notebooks]"; \
 	{ echo "# Every package that heterosis needs to run and to be developed, pinned: the newest"; \
 	  echo "# versions that pyproject.toml allowed, frozen from an empty environment of"; \
 	  echo "# $$($(PYTHON) --version). Renew with \`make constraints\`; do not edit."; \

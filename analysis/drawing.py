@@ -97,6 +97,13 @@ def settled(figure: Figure) -> Figure:
     return figure
 
 
+def legend_columns(labels: Sequence[str], width: float) -> int:
+    """Return in how many even columns a legend of these labels fits into `width` inches."""
+    widest = max(map(len, labels), default=0) + 8  # of a handle and the blanks around
+    fitting = max(1, min(len(labels), int(11.5 * width) // widest))
+    return max(1, -(-len(labels) // -(-len(labels) // fitting))) if labels else 1
+
+
 def svg(figure: Figure) -> str:
     """Return a figure as an SVG document: the same text whenever the same is drawn."""
     return _written(figure, "svg").decode("utf-8")
@@ -122,6 +129,7 @@ def inline(document: str, name: str, label: str) -> str:
     body = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", body, flags=re.DOTALL)
     body = re.sub(r'\bid="', f'id="{name}-', body)
     body = re.sub(r'((?:xlink:)?href="#|url\(#)', rf"\g<1>{name}-", body)
+    body = re.sub(r'(?<= d=")[^"]*|(?<= [xy]=")[^"]*', _rounded, body)
     for colour, variable in _THEME.items():
         body = body.replace(colour, f"var({variable})")
     opening, rest = body.split(">", 1)
@@ -139,6 +147,11 @@ _THEME: Final = {
     GRID: "--grid",
     **{colour.lower(): f"--hue-{place}" for place, colour in enumerate(COLOURS)},
 }
+
+
+def _rounded(numbers: re.Match[str]) -> str:
+    """Round the numbers of an attribute to a hundredth of a point: less than any screen shows."""
+    return re.sub(r"\d+\.\d{3,}", lambda one: f"{float(one[0]):.2f}", numbers[0])
 
 
 def _attribute(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.costs import EVERYTHING, network_epochs_unshared
-from analysis.curves import CURVE_BESIDE
+from analysis.curves import CURVE_BESIDE, CURVE_KINDS
 from analysis.numerals import NOTHING, count, duration, number, p_value, percent, plain, span, whole
 from analysis.overview import Overview
 from analysis.statistics import KINDS
@@ -42,6 +42,55 @@ def shown_kinds(overview: Overview) -> tuple[list[str], list[str]]:
     wanted = dict.fromkeys((held_out_kind(overview), "test_loss", "train_loss"))
     first = [kind for kind in wanted if kind in used]
     return first, [kind for kind in NAMES if kind in used and kind not in first]
+
+
+def pace_rows(statistics: pd.DataFrame, spent: pd.DataFrame, kind: str) -> list[dict[str, Any]]:
+    """Return the cells of the table of pace and sensitivity, the control first.
+
+    Args:
+        statistics: as `analysis.findings.full_statistics` returns them.
+        spent: as `analysis.findings.spent_to_control` returns it.
+        kind: the loss kind of which it is told what could be seen.
+    """
+    by_place: dict[tuple[Any, Any], Any] = {
+        (row.arm, row.kind): row for row in statistics.itertuples()
+    }
+    rows = []
+    arm: Any
+    for arm in spent.itertuples():
+        own = by_place.get((arm.arm, kind))
+        needed = own.trials_needed if own else pd.NA
+        rows.append(
+            {
+                "arm": arm.arm,
+                "areas": [
+                    improved_cell(by_place.get((arm.arm, f"area_{curve}")), "")
+                    for curve in CURVE_KINDS
+                ],
+                "spent": spent_cell(arm),
+                "wall": duration(arm.wall_s_to_control),
+                "inferior": p_value(own.non_inferiority_p_holm) if own else "",
+                "visible": percent(own.visible, sign=False) if own else "",
+                "needed": "" if own is None else NOTHING if pd.isna(needed) else whole(needed),
+            }
+        )
+    return rows
+
+
+def improved_cell(row: Any, otherwise: str) -> tuple[str, str, str]:
+    """Return an improvement, its interval and its trend; another text where there is no pair."""
+    if row is None or not row.n:
+        return otherwise, "", ""
+    trend = ("better" if row.mean > 0 else "worse") if is_clear(row) else ""
+    return percent(row.mean), span(row.low, row.high), trend
+
+
+def spent_cell(arm: Any) -> tuple[str, str]:
+    """Return the median network-epochs to the control's loss, with how many trials got there."""
+    median = arm.network_epochs_to_control
+    late = arm.reached_to_control < arm.n_to_control
+    reached = f"in {arm.reached_to_control} of {arm.n_to_control}" if late else ""
+    return NOTHING if pd.isna(median) else whole(round(median)), reached
 
 
 def champion_rows(overview: Overview) -> list[dict[str, str]]:
@@ -149,33 +198,6 @@ def environment(run: RunDir) -> tuple[list[tuple[str, str]], str]:
         return _flat(json.loads(text)), ""
     except ValueError as error:
         return [], f"{run.environment_json.name} is not JSON: {error}."
-
-
-def curves_alternative(overview: Overview) -> str:
-    """Return the loss curves in words: where each arm ends."""
-    ends = []
-    for arm in overview.arms:
-        own = overview.bands.loc[overview.bands["arm"].eq(arm)]
-        last = own.loc[own["epoch"].eq(own["epoch"].max())].set_index("kind")["mean"]
-        if len(last):
-            losses = [number(last.get(kind), 3) for kind in ("loss", "val_loss")]
-            ends.append(f"{arm} {losses[0]} and {losses[1]}")
-    return (
-        f"Line chart of running training and held-out loss over {count(overview.epochs, 'epoch')}. "
-        f"Mean running training and held-out loss at the end: {'; '.join(ends)}."
-    )
-
-
-def improvements_alternative(overview: Overview, kinds: list[str]) -> str:
-    """Return the figure of improvements in words: mean and interval of each arm."""
-    parts = []
-    for kind in kinds:
-        rows = [
-            f"{row.arm} {percent(row.mean)} {span(row.low, row.high)}".strip()
-            for row in overview.rows(kind)
-        ]
-        parts.append(f"{NAMES[kind]}: {'; '.join(rows)}")
-    return f"Dot chart of each trial's improvement on the control. Means, {'. '.join(parts)}."
 
 
 def arms_table(overview: Overview) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from analysis.numerals import count, p_value, percent, span
+from analysis.numerals import count, number, p_value, percent, span
 from analysis.overview import Overview
 from analysis.statistics import SMALLEST_BOOTSTRAP, SMALLEST_SAMPLE, SMALLEST_SIGNED_RANK
 from analysis.tables import CONTROL
@@ -117,6 +117,33 @@ def cautions(overview: Overview) -> list[str]:
             "nothing."
         )
     return notes + _unconfirmed(overview)
+
+
+def curves_alternative(overview: Overview) -> str:
+    """Return the loss curves in words: where each arm ends."""
+    ends = []
+    for arm in overview.arms:
+        own = overview.bands.loc[overview.bands["arm"].eq(arm)]
+        last = own.loc[own["epoch"].eq(own["epoch"].max())].set_index("kind")["mean"]
+        if len(last):
+            losses = [number(last.get(kind), 3) for kind in ("loss", "val_loss")]
+            ends.append(f"{arm} {losses[0]} and {losses[1]}")
+    return (
+        f"Line chart of running training and held-out loss over {count(overview.epochs, 'epoch')}. "
+        f"Mean running training and held-out loss at the end: {'; '.join(ends)}."
+    )
+
+
+def improvements_alternative(overview: Overview, kinds: list[str]) -> str:
+    """Return the figure of improvements in words: mean and interval of each arm."""
+    parts = []
+    for kind in kinds:
+        rows = [
+            f"{row.arm} {percent(row.mean)} {span(row.low, row.high)}".strip()
+            for row in overview.rows(kind)
+        ]
+        parts.append(f"{NAMES[kind]}: {'; '.join(rows)}")
+    return f"Dot chart of each trial's improvement on the control. Means, {'. '.join(parts)}."
 
 
 def _lead(overview: Overview, arm: str, kind: str, others: int) -> str:

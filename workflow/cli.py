@@ -17,6 +17,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from analysis.comparison_page import write_comparison
+from analysis.findings import MARGIN
+from analysis.power import visible_in_words
 from analysis.report import arms_table, write_report
 from analysis.tables import ReportError, read_tables
 from apps.datasets import describe as describe_data
@@ -178,6 +181,8 @@ def plan(
         rehearse_experiment(path, loaded, place)
     count = workers or SiteOptions(run_dir="").workers_here
     print(describe_plan(loaded, place, count, measure))
+    if len(loaded.arms) > 1:
+        print(f"\n{visible_in_words(loaded.trials, len(loaded.arms) - 1)}")
 
 
 @app.command()
@@ -190,6 +195,25 @@ def status(run: RunFolder) -> None:
 def report(run: RunFolder) -> None:
     """Write the report of a run again from its tables."""
     print(write_report(existing_run(run)))
+
+
+@app.command()
+def compare(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="two run directories or more")
+    ],
+    out: Annotated[Path, typer.Option(help="folder of the page and its tables")] = Path(
+        "comparison"
+    ),
+    margin: Annotated[
+        float,
+        typer.Option(
+            min=0.0, metavar="PERCENT", help="how much higher a loss still counts as none the worse"
+        ),
+    ] = 100 * MARGIN,
+) -> None:
+    """Put several runs side by side on one page: arms, cost, and the settings that differ."""
+    print(write_comparison([existing_run(run) for run in runs], out, margin / 100))
 
 
 @app.command()

@@ -47,7 +47,7 @@ WORLDS: dict[str, dict[str, Any]] = {
     "some failed": {"failed_trials": [(0, "control"), (2, "mean")],
                     "failed_members": [(1, "mean", 1, 2), (3, "clone", 0, 0)]},
     "odd names": {"arms": ("control", "<b>a & b</b>", "two words", "$x_1$", "\u5909", "x" * 90)},
-    "many arms": {"arms": ("control", *(f"arm {i}" for i in range(13))), "trials": 3},
+    "many arms": {"arms": ("control", *(f"arm {i}" for i in range(29))), "trials": 2},
     "ruin": {"gains": {"mean": (-15.0, -3.0)}},
     "averages": {"averaged": ("clone", "mean")},
     "the control an average": {"averaged": ("control",)},

@@ -10,6 +10,7 @@ import subprocess
 
 import pytest
 
+from analysis.comparison_page import write_comparison
 from analysis.report import write_report
 
 BROWSER = (
@@ -18,12 +19,16 @@ BROWSER = (
 
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="needs Chromium (Debian: chromium)")
 
+WIDTHS = (400, 800, 1400)
+
+# Folded parts are opened: what is folded must fit too.
 PROBE = """<!doctype html><title>probe</title><pre id="out"></pre>
 %s
 <script>
 addEventListener("load", () => {
   const found = [...document.querySelectorAll("iframe")].map(frame => {
     const page = frame.contentDocument, view = frame.contentWindow;
+    page.querySelectorAll("details").forEach(details => { details.open = true; });
     const wide = [...page.querySelectorAll("body *")].filter(element => {
       if (element.closest(".scroll, pre, svg, .skip")) return false;
       return element.getBoundingClientRect().right > view.innerWidth + 1;
@@ -32,6 +37,7 @@ addEventListener("load", () => {
       width: view.innerWidth,
       content: page.documentElement.scrollWidth,
       wide: wide.map(element => element.tagName + "." + element.className),
+      named: page.querySelectorAll("figure").length,
       figures: [...page.querySelectorAll("figure svg")]
         .filter(svg => svg.getBoundingClientRect().width > 0)
         .map(svg => [svg.getBoundingClientRect().width, svg.getAttribute("aria-label")]),
@@ -71,13 +77,31 @@ def test_the_page_fits_every_width_and_the_console_is_silent(tables_of, run_of, 
     arms = ("control", "mean", "<b>bold</b>", "a-name-without-any-blank-" * 5)
     tables = tables_of(arms=arms, failed_members=[(0, "mean", 1, 2)])
     page = write_report(run_of(tables, environment={"command": "x" * 300}))
-    seen, console = _browse(page, tmp_path, (400, 800, 1400))
+    seen, console = _browse(page, tmp_path, WIDTHS)
     assert console == []
+    _fits(seen)
+    for frame in seen:
+        assert len(frame["figures"]) == frame["named"] == 8
+        assert all(width > 300 and label for width, label in frame["figures"])
+
+
+def test_the_comparison_fits_every_width_and_the_console_is_silent(tables_of, run_of, tmp_path):
+    long = "a-name-without-any-blank-" * 5
+    runs = [
+        run_of(tables_of(arms=("control", arm), trials=3), name, experiment=f"{long} = {seed}")
+        for seed, (arm, name) in enumerate([("<b>bold</b>", "one"), (long, long)])
+    ]
+    page = write_comparison(runs, tmp_path / "out")
+    seen, console = _browse(page, tmp_path, WIDTHS)
+    assert console == []
+    _fits(seen)
+
+
+def _fits(seen):
+    assert [frame["width"] for frame in seen] == list(WIDTHS)
     for frame in seen:
         assert frame["content"] <= frame["width"], frame
         assert frame["wide"] == [], frame
-        assert len(frame["figures"]) == 3
-        assert all(width > 300 and label for width, label in frame["figures"])
 
 
 def test_the_page_follows_the_dark_theme(tables_of, run_of, tmp_path):

@@ -7,8 +7,9 @@ import re
 import matplotlib
 import pytest
 
-from analysis import drawing, figures
-from analysis.figures_lineage import lineage_figure
+from analysis import drawing
+from analysis.figures import results
+from analysis.figures.lineage import lineage_figure
 from analysis.lineage import lineage
 from analysis.overview import overview
 from analysis.tables import CONTROL
@@ -18,10 +19,10 @@ def _draw(tables, columns=2):
     numbers = overview(tables)
     arm, trial = tables["trials"][["arm", "trial"]].iloc[-1]
     return [
-        figures.loss_curves(
+        results.loss_curves(
             numbers.bands, numbers.arms, numbers.halts, numbers.departures, columns=columns
         ),
-        figures.improvements(numbers.paired, numbers.summary, numbers.arms, columns=columns),
+        results.improvements(numbers.paired, numbers.summary, numbers.arms, columns=columns),
         lineage_figure(lineage(tables["members"], tables["trials"], int(trial), str(arm))),
     ]
 

@@ -55,10 +55,18 @@ class Page(html.parser.HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-def test_every_world_has_a_page(odd_tables, run_of, monkeypatch):
-    monkeypatch.setattr(drawing, "png", lambda figure: b"")  # the page has the same figures as SVG
+def test_every_world_has_a_page_and_figures_that_fit_their_paper(odd_tables, run_of, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(drawing, "png", lambda figure: drawn.append(figure) or b"")
     page = Page(write_report(run_of(odd_tables)).read_text())
+    assert len(drawn) == len(page.of("svg"))
     assert all(svg["role"] == "img" and svg["aria-label"] for svg in page.of("svg"))
+    assert not any("nan" in re.split(r"\W+", svg["aria-label"]) for svg in page.of("svg"))
+    with drawing.styled():  # ticks made while measuring look as they will be drawn
+        for figure in drawn:
+            used, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+            ends = [used.x0, width - used.x1, used.y0, height - used.y1]
+            assert min(ends) > -0.03, (figure.axes[0].get_title(loc="left"), ends)
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
     links = [a["href"][1:] for a in page.of("a")]
@@ -168,7 +176,17 @@ def test_every_number_is_in_a_file_beside_the_page(tables, run_of):
     assert row["n"] == 8
     assert len(pd.read_csv(report / "improvements.csv").query("kind == 'val_loss'")) == 4 * 8
     assert set(pd.read_csv(report / "curves.csv")["arm"]) == set(tables["trials"]["arm"])
-    for name in ("loss_curves", "improvements", "lineage"):
+    area = summary.query("arm == 'mean' and kind == 'area_val_loss'").iloc[0]
+    assert area["n"] == 8
+    assert row["visible"] > 0
+    spent = pd.read_csv(report / "convergence.csv").set_index("arm")
+    assert spent.loc["control", "reached_to_control"] == 8
+    for name in ("members", "kinship", "tasks", "utilisation"):
+        assert len(pd.read_csv(report / f"{name}.csv"))
+    assert pd.read_csv(report / "species.csv").empty  # no arm of this run had two
+    names = ("loss_curves", "improvements", "members", "kinship", "lineage", "workflow", "merging",
+             "workers")  # fmt: skip
+    for name in names:
         for suffix in ("", "-narrow"):
             assert (report / "figures" / f"{name}{suffix}.svg").read_text().startswith("<?xml")
             assert (report / "figures" / f"{name}{suffix}.png").read_bytes()[1:4] == b"PNG"

@@ -12,7 +12,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from analysis.curves import CURVE_KINDS
-from analysis.drawing import FRAME, INK, PAPER, Look, looks, panels, settled, shorten, styled
+from analysis.drawing import (
+    FRAME,
+    INK,
+    PAPER,
+    Look,
+    legend_columns,
+    looks,
+    panels,
+    settled,
+    shorten,
+    styled,
+)
 from analysis.numerals import MINUS, percent
 from analysis.tables import CONTROL
 
@@ -78,7 +89,7 @@ def loss_curves(
             )
             if place % columns == 0:
                 ax.set_ylabel("loss (best member)")
-        _legend(figure, axes[0], 58 if narrow else 100)
+        bottom_legend(figure, axes[0])
         return settled(figure)
 
 
@@ -194,14 +205,12 @@ def _loss_axis(ax: Axes, own: pd.DataFrame) -> None:
         )  # fmt: skip
 
 
-def _legend(figure: Figure, ax: Axes, characters: int) -> None:
+def bottom_legend(figure: Figure, ax: Axes) -> None:
     """Put one legend below all panels, in as many columns as the names allow."""
     handles, labels = ax.get_legend_handles_labels()
     if handles:
-        widest = max(len(label) for label in labels) + 8
-        fitting = max(1, min(len(labels), characters // widest))
-        rows = -(-len(labels) // fitting)
-        figure.legend(handles, labels, loc="outside lower center", ncols=-(-len(labels) // rows))
+        columns = legend_columns(labels, figure.get_figwidth())
+        figure.legend(handles, labels, loc="outside lower center", ncols=columns)
 
 
 def _dots(ax: Axes, row: int, dots: pd.DataFrame, look: Look) -> None:

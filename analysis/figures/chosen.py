@@ -1,0 +1,341 @@
+"""Which figures a report has: each with its caption, its alternative text, wide and narrow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis import drawing, wording
+from analysis.figures import results
+from analysis.figures.lineage import lineage_figure
+from analysis.figures.merging import EXAMPLE, merging
+from analysis.figures.numbers import (
+    kinship,
+    matched_units,
+    member_losses,
+    scheme,
+    species_counts,
+)
+from analysis.figures.picture import NARROW, Picture
+from analysis.figures.population import (
+    kinship_and_gain,
+    members_at_halts,
+    shown_epochs,
+    species_over_time,
+)
+from analysis.figures.scheme import workflows
+from analysis.figures.tasks import tasks, utilisation
+from analysis.figures.workers import workers_over_time
+from analysis.lineage import lineage
+from analysis.numerals import count, number, percent
+from analysis.overview import Overview
+from analysis.tables import CONTROL
+
+Tables = dict[str, pd.DataFrame]
+
+
+@dataclass(frozen=True)
+class Secondary:
+    """The numbers of the figures, as `figures.numbers` and `figures.tasks` say."""
+
+    members: pd.DataFrame
+    kinship: pd.DataFrame
+    species: pd.DataFrame
+    tasks: pd.DataFrame
+    utilisation: pd.DataFrame
+
+
+def secondary(numbers: Overview, tables: Tables) -> Secondary:
+    """Compute what the figures of population and workers draw."""
+    each = tasks(tables["members"], tables["epochs"])
+    return Secondary(
+        members=member_losses(tables["members"], numbers.halts),
+        kinship=kinship(tables["matings"], tables["epochs"], numbers.halts),
+        species=species_counts(tables["species"]),
+        tasks=each,
+        utilisation=utilisation(each),
+    )
+
+
+def pictures(numbers: Overview, more: Secondary, tables: Tables) -> list[Picture]:
+    """Draw the figures that the run has the numbers for, in the order of the page."""
+    return [
+        *_curves(numbers),
+        *_improvements(numbers),
+        *_members(numbers, more),
+        *_kinship(numbers, more),
+        *_species(numbers, more, tables),
+        *_lineage(numbers, tables),
+        *_workflow(numbers, tables),
+        *_merging(tables),
+        *_workers(numbers, more),
+    ]
+
+
+def shown_run(numbers: Overview, tables: Tables) -> tuple[str, int] | None:
+    """Return the arm and trial that pictures of one trial show: None if no trial was halted.
+
+    The verdict's arm if it was halted; else, of the arms that finished a trial, the one with the
+    most halts. The first trial that it finished.
+    """
+    trials = tables["trials"]
+    done = trials.loc[trials["status"].eq("done")]
+    halted = [arm for arm in numbers.arms if numbers.halts.get(arm) and done["arm"].eq(arm).any()]
+    if not halted:
+        return None
+    headline = wording.headline_arm(numbers)
+    most = max(halted, key=lambda arm: len(numbers.halts[arm]))
+    arm = headline if headline in halted else most
+    return arm, int(done.loc[done["arm"].eq(arm), "trial"].iloc[0])
+
+
+def _two_forms(draw: Callable[[int], Figure]) -> tuple[Figure, Figure]:
+    """Draw a figure with its panels side by side and one below the other."""
+    return draw(2), draw(1)
+
+
+def _curves(numbers: Overview) -> list[Picture]:
+    """Draw the losses over the epochs."""
+    if numbers.bands.empty:
+        return []
+    drawn = _two_forms(lambda columns: results.loss_curves(
+        numbers.bands, numbers.arms, numbers.halts, numbers.departures, columns=columns
+    ))  # fmt: skip
+    return [
+        Picture(
+            "loss_curves",
+            "Loss over the epochs",
+            "The population's best member at each epoch, by that loss: mean over the trials "
+            "(line) and one standard deviation either way (band). A dashed line is a halt; "
+            "until an arm leaves the control's line it is the control.",
+            wording.curves_alternative(numbers),
+            *drawn,
+        )
+    ]
+
+
+def _improvements(numbers: Overview) -> list[Picture]:
+    """Draw the improvement of each trial."""
+    kinds = [kind for kind in ("train_loss", wording.held_out_kind(numbers))
+             if numbers.of(kind)["n"].gt(0).any()]  # fmt: skip
+    if not kinds:
+        return []
+    bar = " and the bar its 95 % interval" if numbers.summary["low"].notna().any() else ""
+    drawn = _two_forms(lambda columns: results.improvements(
+        numbers.paired, numbers.summary, numbers.arms, kinds=kinds, columns=columns
+    ))  # fmt: skip
+    return [
+        Picture(
+            "improvements",
+            "Improvement on the control, trial by trial",
+            "A dot is a trial, at the same height in every arm and panel; the diamond is the "
+            f"mean over the trials{bar}. The champions at the end of training are compared.",
+            wording.improvements_alternative(numbers, kinds),
+            *drawn,
+        )
+    ]
+
+
+def _members(numbers: Overview, more: Secondary) -> list[Picture]:
+    """Draw the members at the halts and at K."""
+    losses = more.members
+    if losses["value"].isna().all():
+        return []
+    arms = [arm for arm in numbers.arms if losses["arm"].eq(arm).any()]
+    last = losses.loc[losses["epoch"].eq(losses["epoch"].max())]
+    middle = last.groupby("arm")["value"].median()
+    ends = "; ".join(f"{arm} {number(middle[arm], 3)}" for arm in arms if arm in middle.index)
+    return [
+        Picture(
+            "members",
+            "The members at each halt and at the end",
+            "Held-out loss of every member of every trial, lower is better; the line is the "
+            "median, a trial stands at the same height in every arm. An arm has a row where it is "
+            "halted and not still the control's population." + _of_halts(losses),
+            f"Dot chart of all members' held-out loss at halts and at the end. "
+            f"Medians at the end: {ends}.",
+            members_at_halts(losses, arms, "held-out loss"),
+            members_at_halts(losses, arms, "held-out loss", width=NARROW),
+            "population",
+        )
+    ]
+
+
+def _of_halts(losses: pd.DataFrame) -> str:
+    """Say that there are more halts than the figure has panels, if there are."""
+    epochs = losses["epoch"].nunique()
+    more = epochs - len(shown_epochs(losses))
+    return (
+        f" Of {epochs - 1} halts {epochs - 1 - more} are drawn; members.csv has all."
+        if more
+        else ""
+    )
+
+
+def _kinship(numbers: Overview, more: Secondary) -> list[Picture]:
+    """Draw what children gained against how near their parents were."""
+    merges = more.kinship
+    measured = merges[["distance", "barrier"]].notna().any(axis=1) & np.isfinite(merges["gain"])
+    if not measured.any():
+        return []
+    shown = merges.loc[measured]
+    drawn = _two_forms(lambda columns: kinship_and_gain(shown, numbers.arms, columns=columns))
+    means = shown.groupby("arm", sort=False)[["barrier", "gain"]].mean()
+    told = "; ".join(
+        f"{arm} {percent(row['gain'])} at a mean barrier of {number(row['barrier'], 2)}"
+        for arm, row in means.iterrows()
+    )
+    return [
+        Picture(
+            "kinship",
+            "Are near parents the better parents?",
+            "A mark is a merge. Its children's gain is how much lower their mean held-out loss is "
+            "than that of the control's members of the same trial, at the next halt or at the "
+            "end. The barrier is the rise of the loss on the straight way between the parents, "
+            "after alignment where the arm aligns.",
+            f"Scatter chart of {count(len(shown), 'merge')}. Mean gain of the children, {told}.",
+            *drawn,
+            "population",
+            folded=True,
+        )
+    ]
+
+
+def _species(numbers: Overview, more: Secondary, tables: Tables) -> list[Picture]:
+    """Draw the species over the halts, if any arm ever had two."""
+    counts = more.species
+    if counts.empty:
+        return []
+    shown = shown_run(numbers, tables)
+    arms = [arm for arm in numbers.arms if counts["arm"].eq(arm).any()]
+    most = str(counts.groupby("arm", sort=False)["mean"].max().idxmax())
+    arm = shown[0] if shown and shown[0] in arms else most
+    own = tables["species"].loc[tables["species"]["arm"].eq(arm)]
+    trial = shown[1] if shown and shown[0] == arm else int(own["trial"].iloc[0])
+    sizes = own.loc[own["trial"].eq(trial)]
+    title = f"Members by species: {drawing.shorten(arm, 18)}, trial {trial}"
+    drawn = _two_forms(lambda columns: species_over_time(
+        counts, sizes, arms, title, columns=columns
+    ))  # fmt: skip
+    ends = counts.groupby("arm", sort=False)["mean"].agg(["first", "last"])
+    told = "; ".join(
+        f"{name} {row['first']:.1f} at its first halt, {row['last']:.1f} at its last"
+        for name, row in ends.iterrows()
+    )
+    return [
+        Picture(
+            "species",
+            "Species over time",
+            "Left (above on a narrow page) the members of each species at each halt of one trial, "
+            "numbered; right the number of species: mean over the trials, and the span from the "
+            "fewest to the most.",
+            f"Bars of the species' sizes and lines of their number. Mean number, {told}.",
+            *drawn,
+            "population",
+            folded=True,
+        )
+    ]
+
+
+def _lineage(numbers: Overview, tables: Tables) -> list[Picture]:
+    """Draw the champion's lineage in one trial."""
+    shown = shown_run(numbers, tables)
+    if shown is None:
+        return []
+    arm, trial = shown
+    family = lineage(tables["members"], tables["trials"], trial, arm)
+    ancestors = family.nodes.loc[family.nodes["ancestor"] & family.nodes["segment"].eq(0)]
+    founders = ", ".join(str(member) for member in ancestors["member"])
+    return [
+        Picture(
+            "lineage",
+            f"Who descends from whom: {arm}, trial {trial}",
+            "Members by segment, the best on top, with lines from their parents; colour and shape "
+            "are the species. The ring is the champion, heavy lines its ancestry.",
+            f"Family tree of {arm} in trial {trial}. The champion descends from "
+            f"{count(len(ancestors), 'member')} of the first segment: {founders}.",
+            lineage_figure(family),
+            lineage_figure(family, width=NARROW),
+            "population",
+        )
+    ]
+
+
+def _workflow(numbers: Overview, tables: Tables) -> list[Picture]:
+    """Draw the workflow of the control and of one arm."""
+    shown = shown_run(numbers, tables)
+    if shown is None:
+        return []
+    arm, trial = shown
+    trials = tables["trials"]
+    both = trials["arm"].eq(CONTROL) & trials["trial"].eq(trial)
+    schemes = [scheme(tables, trial, one) for one in ([CONTROL] if both.any() else []) + [arm]]
+    halts = ", ".join(str(epoch) for epoch in numbers.halts[arm])
+    drawn = _two_forms(lambda columns: workflows(schemes, columns=columns))
+    against = "The control and " if len(schemes) > 1 else ""
+    return [
+        Picture(
+            "workflow",
+            f"What was done: {against.lower()}{arm}, trial {trial}",
+            "Drawn from the run. A bar is a member in training, a dashed line a halt of all; at a "
+            "diamond the parents, lines from the left, become the children, lines to the right. "
+            "The star is the champion, made of the members that lead to it.",
+            f"Diagram of {against.lower()}{arm} over {count(schemes[-1].epochs, 'epoch')}. "
+            f"{arm} is halted after epoch {halts}: {count(len(schemes[-1].merges), 'mating')}.",
+            *drawn,
+            "workflow",
+        )
+    ]
+
+
+def _merging(tables: Tables) -> list[Picture]:
+    """Explain what merging does, if anything was merged."""
+    if not tables["matings"]["parents"].str.contains(" ").any():
+        return []
+    order = matched_units(*EXAMPLE)
+    return [
+        Picture(
+            "merging",
+            "What merging does to two networks",
+            "An example, not of this run: two networks that do the same hold it in different "
+            "units. Above, unit is averaged with unit as they happen to stand; below, the units "
+            "of B are first put into the order of A, which changes nothing of what B computes. "
+            "A thick line is a large weight, a dashed one is negative; letters say what a unit "
+            "does.",
+            "Two small networks and their mean, twice. As they stand, the mean has units made of "
+            "two unlike ones and small weights; with the units of B aligned to those of A first, "
+            "the mean resembles both.",
+            merging(*EXAMPLE, order),
+            merging(*EXAMPLE, order, width=NARROW),
+            "workflow",
+            folded=True,
+        )
+    ]
+
+
+def _workers(numbers: Overview, more: Secondary) -> list[Picture]:
+    """Draw tasks, busy workers and throughput over time."""
+    if more.utilisation.empty:
+        return []
+    busy = float(more.utilisation["busy"].mean())
+    lanes = int(more.tasks["lane"].max()) + 1
+    speed = more.tasks["network_epochs"].sum() / more.tasks["end_s"].max()
+    told = f"{count(lanes, 'worker')}, busy {percent(busy, 0, sign=False)} of the time"
+    return [
+        Picture(
+            "workers",
+            "Workers over time",
+            f"{told[0].upper()}{told[1:]}; {number(float(speed), 3)} network-epochs a second over "
+            "the whole run. A bar is a task; what several arms share ran once. Time before a "
+            "worker's first task is not a task, and what the driver does between tasks neither.",
+            f"Chart of {count(len(more.tasks), 'task')} by worker over time: {told}.",
+            workers_over_time(more.tasks, more.utilisation, numbers.arms),
+            workers_over_time(more.tasks, more.utilisation, numbers.arms, width=NARROW),
+            "cost",
+            folded=True,
+        )
+    ]

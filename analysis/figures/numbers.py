@@ -1,0 +1,216 @@
+"""Numbers from the tables for the figures of population and workflow; no drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import linear_sum_assignment
+
+from analysis.tables import CONTROL
+
+Matrix = np.ndarray[tuple[int, int], np.dtype[np.float64]]
+
+
+def member_losses(
+    members: pd.DataFrame, halts: Mapping[str, Sequence[int]], kind: str = "val_loss"
+) -> pd.DataFrame:
+    """Return the loss of every member at each halt of its arm, and at K.
+
+    The control has no halt: it is read at everybody's.
+
+    Args:
+        members: the table of that name.
+        halts: as `analysis.curves.halt_epochs` returns them.
+        kind: a loss of `members`.
+
+    Returns:
+        One row a trial, arm, epoch and member: `value` (NaN if it failed), and `own`: not the
+        control's task under the arm's name.
+    """
+    last = int(members["last_epoch"].max()) if len(members) else 0
+    every = sorted({epoch for epochs in halts.values() for epoch in epochs})
+    edges = {
+        str(arm): {*(every if arm == CONTROL else halts.get(str(arm), ())), last}
+        for arm in members["arm"].unique()
+    }
+    kept = [
+        epoch in edges[arm]
+        for arm, epoch in zip(members["arm"], members["last_epoch"], strict=True)
+    ]
+    rows = members.loc[kept]
+    controls = members.loc[members["arm"].eq(CONTROL), "folder"]
+    done = rows["status"].eq("done") & np.isfinite(rows[kind])
+    values = pd.DataFrame(
+        {
+            "trial": rows["trial"],
+            "arm": rows["arm"],
+            "epoch": rows["last_epoch"],
+            "member": rows["member"],
+            "value": rows[kind].where(done),
+            "own": rows["arm"].eq(CONTROL) | ~rows["folder"].isin(controls),
+        }
+    )
+    return values.reset_index(drop=True)
+
+
+def kinship(
+    matings: pd.DataFrame, epochs: pd.DataFrame, halts: Mapping[str, Sequence[int]]
+) -> pd.DataFrame:
+    """Return how near the parents of each merge were, and what its children gained.
+
+    A child's gain is `(c - l) / c`: l its held-out loss at the arm's next halt (or at K), c the
+    mean of the control's members at the same epoch of the same trial. It tells merges apart that
+    had more or less time to train.
+
+    Args:
+        matings: the table of that name; children of a single parent are left out.
+        epochs: the table of that name.
+        halts: as `analysis.curves.halt_epochs` returns them.
+
+    Returns:
+        One row a merge (a trial, arm, halt and set of parents): `distance` (aligned), `barrier`
+        (aligned if the merge was), `children`, and `gain`, their mean. Non-finite losses are left
+        out; NaN where none is left or nothing was measured.
+    """
+    merges = matings.loc[matings["parents"].str.contains(" ")]
+    last = int(epochs["epoch"].max()) if len(epochs) else 0
+    ends = [
+        min((halt for halt in halts.get(str(arm), ()) if halt > epoch), default=last)
+        for arm, epoch in zip(merges["arm"], merges["epoch"], strict=True)
+    ]
+    losses = epochs[["trial", "arm", "member", "epoch", "val_loss"]]
+    losses = losses.loc[np.isfinite(losses["val_loss"])]
+    control = losses.loc[losses["arm"].eq(CONTROL)].groupby(["trial", "epoch"])["val_loss"].mean()
+    of_children = losses.rename(columns={"member": "child", "epoch": "end"})
+    rows = merges.assign(end=ends).astype({"end": "int64"})
+    rows = rows.merge(of_children, on=["trial", "arm", "child", "end"], how="left")
+    rows = rows.merge(
+        control.rename("control").rename_axis(["trial", "end"]).reset_index(),
+        on=["trial", "end"], how="left",
+    )  # fmt: skip
+    rows["gain"] = (rows["control"] - rows["val_loss"]) / rows["control"]
+    rows["barrier"] = rows["barrier_raw"].where(rows["align"].eq("none"), rows["barrier_aligned"])
+    by = ["trial", "arm", "epoch", "parents"]
+    grouped = rows.groupby(by, sort=False)
+    return grouped.agg(
+        distance=("distance_aligned", "first"),
+        barrier=("barrier", "first"),
+        children=("child", "count"),
+        gain=("gain", "mean"),
+    ).reset_index()
+
+
+def species_counts(species: pd.DataFrame) -> pd.DataFrame:
+    """Return how many species each arm had at each halt, if it ever had more than one.
+
+    Returns:
+        One row an arm and halt: `epoch`, `mean`, `low` and `high` (over the trials).
+    """
+    each = species.groupby(["arm", "trial", "epoch"], sort=False).size().rename("n").reset_index()
+    several = set(each.loc[each["n"].gt(1), "arm"])
+    grouped = each.loc[each["arm"].isin(several)].groupby(["arm", "epoch"], sort=False)["n"]
+    return grouped.agg(mean="mean", low="min", high="max").reset_index()
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """The workflow of one arm as one trial ran it.
+
+    Attributes:
+        arm: the arm.
+        epochs: K.
+        training: one row a member and stretch of training: `member`, `start` and `end` (epochs),
+            `failed`.
+        merges: one row a mating: `epoch`, `parents` and `children` (tuples of members), `how`
+            (for example "mean, aligned"; "clone" of a single parent).
+        restarts: one row a member that went on with a fresh optimiser: `epoch`, `member`.
+        champion: members of which the champion is made.
+        how: how they were harvested.
+    """
+
+    arm: str
+    epochs: int
+    training: pd.DataFrame
+    merges: pd.DataFrame
+    restarts: pd.DataFrame
+    champion: tuple[int, ...]
+    how: str
+
+
+def scheme(tables: Mapping[str, pd.DataFrame], trial: int, arm: str) -> Scheme:
+    """Return the workflow of an arm: what trained when, what was halted, who mated, what was kept.
+
+    Args:
+        tables: data frames by name; `members`, `matings` and `trials` are used.
+        trial: the trial to show.
+        arm: the arm to show.
+    """
+    members, matings, trials = tables["members"], tables["matings"], tables["trials"]
+    own = members.loc[members["trial"].eq(trial) & members["arm"].eq(arm)]
+    kinds = matings.loc[matings["trial"].eq(trial) & matings["arm"].eq(arm)]
+    ways = {
+        (epoch, child): _way(crossover, align)
+        for epoch, child, crossover, align in zip(
+            kinds["epoch"], kinds["child"], kinds["crossover"], kinds["align"], strict=True
+        )
+    }
+    stretches: list[dict[str, object]] = []
+    open_: dict[int, dict[str, object]] = {}
+    merges: dict[tuple[int, tuple[int, ...]], list[int]] = {}
+    restarts = []
+    for row in own.sort_values(["segment", "member"], kind="stable").to_dict("records"):
+        member, epoch = int(row["member"]), int(row["first_epoch"]) - 1
+        failed = row["status"] != "done"
+        if row["start"] == "continue" and member in open_:
+            open_[member].update(end=int(row["last_epoch"]), failed=failed)
+            continue
+        open_[member] = {
+            "member": member, "start": epoch, "end": int(row["last_epoch"]), "failed": failed,
+        }  # fmt: skip
+        stretches.append(open_[member])
+        if row["start"] == "offspring":
+            parents = tuple(int(parent) for parent in str(row["parents"]).split())
+            merges.setdefault((epoch, parents), []).append(member)
+        elif row["start"] == "restart":
+            restarts.append({"epoch": epoch, "member": member})
+    mated = [
+        {
+            "epoch": epoch,
+            "parents": parents,
+            "children": tuple(children),
+            "how": "clone" if len(parents) == 1 else ways.get((epoch, children[0]), "merge"),
+        }
+        for (epoch, parents), children in merges.items()
+    ]
+    end = trials.loc[trials["trial"].eq(trial) & trials["arm"].eq(arm)]
+    best = str(end["members"].iloc[0]) if len(end) else ""
+    return Scheme(
+        arm=arm,
+        epochs=int(own["last_epoch"].max()) if len(own) else 0,
+        training=pd.DataFrame(stretches, columns=["member", "start", "end", "failed"]),
+        merges=pd.DataFrame(mated, columns=["epoch", "parents", "children", "how"]),
+        restarts=pd.DataFrame(restarts, columns=["epoch", "member"]),
+        champion=tuple(int(member) for member in best.split()),
+        how=str(end["champion"].iloc[0]) if len(end) else "",
+    )
+
+
+def matched_units(first: Matrix, second: Matrix) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Return for each unit of the first network the unit of the second that is most like it.
+
+    Args:
+        first: weights of the hidden units, a unit a row [units, weights].
+        second: the same of the other network.
+
+    >>> matched_units(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[0.1, 2.0], [2.0, 0.0]]))
+    array([1, 0])
+    """
+    return np.asarray(linear_sum_assignment(first @ second.T, maximize=True)[1], dtype=np.int64)
+
+
+def _way(crossover: str, align: str) -> str:
+    """Return a crossover and its alignment in words."""
+    return crossover if align in ("", "none") else f"{crossover}, aligned"
