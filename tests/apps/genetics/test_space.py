@@ -1,0 +1,671 @@
+"""The search space: every genome is of the space, seeded, and dependencies follow."""
+
+import json
+import math
+from collections import Counter
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from scipy import stats
+
+from apps.genetics.compatibility import distances
+from apps.genetics.domains import Choice, Float, Integer
+from apps.genetics.errors import GeneticsError
+from apps.genetics.genes import Gene, Space, check
+from apps.genetics.space import (
+    architecture,
+    cross,
+    mutate,
+    sample,
+    size,
+)
+from tests.apps.genetics.support import SEEDS
+
+BOTH = ("network", "optimizer")
+SPACE = Space(
+    (
+        Gene("layers", Integer(1, 3)),
+        Gene("units", Integer(16, 256, log=True, step=16), per="layers"),
+        Gene("pooling", Choice(("none", "max", "mean"))),
+        Gene("pool", Choice((2, 3, 5), ordered=True), when={"pooling": ("max", "mean")}),
+        Gene("dropout", Float(0.0, 0.5)),
+        Gene("learning_rate", Float(1e-4, 1e-1, log=True), target="optimizer"),
+    )
+)
+GENOME = {
+    "layers": 2,
+    "units": [64, 32],
+    "pooling": "max",
+    "pool": 3,
+    "dropout": 0.25,
+    "learning_rate": 0.001,
+}
+
+
+def distance(space, a, b, *targets, **more) -> float:
+    return float(distances(space, [a], [b], *targets, **more)[0, 0])
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def one(domain, **more) -> Space:
+    return Space((Gene("g", domain, **more),))
+
+
+# --------------------------------------------------------------------------------- strategies
+@st.composite
+def integers(draw, most=1000):
+    log = draw(st.booleans())
+    low, step = draw(st.integers(1 if log else -9, 9)), draw(st.integers(1, 5))
+    return Integer(low, low + step * draw(st.integers(0, most)), log, step)
+
+
+@st.composite
+def floats(draw):
+    log = draw(st.booleans())
+    numbers = st.floats(1e-9 if log else -1e9, 1e9)
+    low, high = sorted((draw(numbers), draw(numbers)))
+    return Float(low, high, log)
+
+
+CHOICES = st.builds(
+    Choice,
+    st.lists(
+        st.one_of(st.booleans(), st.integers(-3, 3), st.sampled_from([0.5, "a", "b"])),
+        min_size=1,
+        max_size=5,
+        unique=True,
+    ).map(tuple),
+    st.booleans(),
+)
+COUNTS = st.builds(lambda low, more: Integer(low, low + more), st.integers(1, 2), st.integers(0, 2))
+
+
+@st.composite
+def spaces(draw, with_floats=True, most=1000, max_genes=5):
+    """Spaces whose genes refer to each other in every way that is allowed."""
+    domains = [CHOICES, COUNTS, integers(most)] + ([floats()] if with_floats else [])
+    genes: list[Gene] = []
+    for number in range(draw(st.integers(0, max_genes))):
+        domain = draw(st.one_of(domains))
+        scalars = [gene for gene in genes if gene.per is None]
+        counts = [
+            g.name
+            for g in scalars
+            if isinstance(g.domain, Integer) and g.domain.low >= 1 and g.domain.high < 6
+        ]
+        gates = {g.name: g.domain for g in scalars if not isinstance(g.domain, Float)}
+        per = draw(st.sampled_from(counts)) if counts and draw(st.booleans()) else None
+        when = {}
+        if gates and draw(st.booleans()):
+            for name in draw(st.lists(st.sampled_from(list(gates)), max_size=2, unique=True)):
+                values = st.sampled_from(points(gates[name])[:20])
+                when[name] = tuple(draw(st.lists(values, min_size=1, max_size=2, unique=True)))
+        target = draw(st.sampled_from(BOTH))
+        genes.append(Gene(f"g{number}", domain, per, when, target))
+    return Space(tuple(genes))
+
+
+def points(domain) -> list:
+    if isinstance(domain, Choice):
+        return list(domain.values)
+    return list(range(domain.low, domain.high + 1, domain.step))
+
+
+def everything(space: Space) -> list[dict]:
+    """All genomes of a space without floats, unless they are too many: none then."""
+    found: list[dict] = [{}]
+    for gene in space.genes:
+        grown = []
+        for genome in found:
+            active = (gene.per is None or gene.per in genome) and all(
+                genome.get(name) in values and name in genome for name, values in gene.when.items()
+            )
+            if not active:
+                grown.append(genome)
+                continue
+            values = points(gene.domain)
+            if gene.per is not None:
+                values = [list(each) for each in product(values, repeat=genome[gene.per])]
+            grown += [{**genome, gene.name: value} for value in values]
+        found = grown
+        if len(found) > 3000:
+            return []
+    return found
+
+
+def plain(value) -> bool:
+    if type(value) is list:
+        return all(plain(each) and type(each) is not list for each in value)
+    return type(value) in (bool, int, float, str)
+
+
+# ------------------------------------------------------------------------- genomes of any space
+@given(spaces(), SEEDS)
+def test_samples_are_genomes_of_plain_values_and_seeded(space, seed):
+    genome = sample(rng(seed), space)
+    check(space, genome)
+    assert list(genome) == [gene.name for gene in space.genes if gene.name in genome]
+    assert all(plain(value) for value in genome.values())
+    assert json.loads(json.dumps(genome)) == genome
+    assert sample(rng(seed), space) == genome
+
+
+@given(spaces(), SEEDS, st.sampled_from([0.0, 0.3, 1.0]), st.sampled_from([1e-15, 0.1, 1.0]))
+def test_mutants_are_genomes_that_differ(space, seed, rate, scale):
+    parent = sample(rng(seed), space)
+    before = json.dumps(parent)
+    child = mutate(rng(seed + 1), space, parent, rate, scale)
+    check(space, child)
+    assert all(plain(value) for value in child.values())
+    assert list(child) == [gene.name for gene in space.genes if gene.name in child]
+    assert (child != parent) == (size(space) > 1)
+    assert json.dumps(parent) == before
+    assert not any(child[n] is parent[n] for n in child if type(child[n]) is list and n in parent)
+    assert mutate(rng(seed + 1), space, parent, rate, scale) == child
+
+
+@given(spaces(), SEEDS, st.integers(1, 4))
+def test_crossed_genomes_are_genomes_of_their_parents_values(space, seed, count):
+    parents = [sample(rng(seed + k), space) for k in range(count)]
+    before = json.dumps(parents)
+    child = cross(rng(seed), space, parents)
+    check(space, child)
+    assert all(plain(value) for value in child.values())
+    for gene in space.genes:
+        donors = [parent[gene.name] for parent in parents if gene.name in parent]
+        if gene.name in child and donors:
+            if gene.per is None:
+                assert child[gene.name] in donors
+            else:
+                assert set(child[gene.name]) <= {value for each in donors for value in each}
+    assert json.dumps(parents) == before
+    assert cross(rng(seed), space, parents) == child
+
+
+@given(spaces(), SEEDS, st.integers(1, 3))
+def test_equal_parents_have_their_like(space, seed, count):
+    parent = sample(rng(seed), space)
+    child = cross(rng(), space, [parent] * count)
+    assert child == parent
+    assert not any(child[name] is parent[name] for name in child if type(child[name]) is list)
+
+
+@given(spaces(), SEEDS)
+def test_distance_is_symmetric_within_the_unit_and_zero_for_equals_only(space, seed):
+    a, b = sample(rng(seed), space), sample(rng(seed + 1), space)
+    near = mutate(rng(seed), space, a, scale=1e-15)
+    for other in (b, near):
+        apart = distance(space, a, other, BOTH)
+        assert type(apart) is float
+        assert 0 <= apart <= 1
+        assert apart == distance(space, other, a, BOTH)
+        assert (apart == 0) == (a == other)
+    assert distance(space, a, a) == 0
+
+
+@given(spaces(), SEEDS)
+def test_nothing_depends_on_the_order_of_a_dict(space, seed):
+    parents = [sample(rng(seed + k), space) for k in range(2)]
+    turned = [dict(reversed(parent.items())) for parent in parents]
+    assert mutate(rng(seed), space, parents[0], 0.5) == mutate(rng(seed), space, turned[0], 0.5)
+    assert cross(rng(seed), space, parents) == cross(rng(seed), space, turned)
+    assert distance(space, *parents) == distance(space, *turned)
+    assert list(architecture(space, parents[0])) == list(architecture(space, turned[0]))
+
+
+@given(spaces(), SEEDS)
+def test_architecture_is_the_structural_part(space, seed):
+    genome = sample(rng(seed), space)
+    part = architecture(space, genome)
+    assert part.items() <= genome.items()
+    for gene in space.genes:
+        structural = gene.target == "network" and not isinstance(gene.domain, Float)
+        assert (gene.name in part) == (structural and gene.name in genome)
+
+
+@given(spaces(with_floats=False, most=3))
+def test_size_counts_all_genomes(space):
+    genomes = everything(space)
+    assume(genomes)
+    assert size(space) == len(genomes)
+    for genome in genomes[:50]:
+        check(space, genome)
+
+
+def test_a_space_without_genes():
+    space = Space(())
+    assert sample(rng(), space) == mutate(rng(), space, {}) == cross(rng(), space, [{}]) == {}
+    assert distance(space, {}, {}) == 0
+    assert size(space) == 1
+
+
+# ------------------------------------------------------------------------------------- sampling
+def test_every_genome_is_sampled_and_reached_by_mutations():
+    space = Space(
+        (
+            Gene("n", Integer(1, 2)),
+            Gene("list", Choice(("a", "b")), per="n"),
+            Gene("switch", Choice((False, True))),
+            Gene("rest", Integer(4, 8, step=2), when={"switch": (True,), "n": (2,)}),
+        )
+    )
+    every = {json.dumps(genome) for genome in everything(space)}
+    draw = rng()
+    assert {json.dumps(sample(draw, space)) for _ in range(1000)} == every
+    seen, genome = set(), sample(draw, space)
+    for _ in range(1000):
+        genome = mutate(draw, space, genome)
+        seen.add(json.dumps(genome))
+    assert seen == every
+
+
+def test_floats_are_uniform_and_log_uniform():
+    draw = rng()
+    linear = [sample(draw, one(Float(-1, 3)))["g"] for _ in range(2000)]
+    assert stats.kstest(linear, stats.uniform(-1, 4).cdf).pvalue > 0.01
+    rates = [sample(draw, one(Float(1e-5, 1e-1, log=True)))["g"] for _ in range(2000)]
+    assert stats.kstest(rates, stats.loguniform(1e-5, 1e-1).cdf).pvalue > 0.01
+
+
+@pytest.mark.parametrize(
+    "domain", [Integer(1, 40, log=True), Integer(2, 34, log=True, step=4), Integer(-6, 6, step=3)]
+)
+def test_integers_follow_their_distribution(domain):
+    values = np.array(points(domain))
+    draw = rng()
+    counts = Counter(sample(draw, one(domain))["g"] for _ in range(5000))
+    shares = np.log1p(domain.step / values) if domain.log else np.ones(len(values))
+    expected = 5000 * shares / shares.sum()
+    assert stats.chisquare([counts[v] for v in values.tolist()], expected).pvalue > 0.01
+
+
+def test_elements_of_a_list_are_drawn_by_themselves():
+    space = Space((Gene("n", Integer(5, 5)), Gene("list", Integer(0, 10**6), per="n")))
+    assert len(set(sample(rng(), space)["list"])) == 5
+
+
+def test_floats_have_few_digits_so_that_machines_agree():
+    value = sample(rng(), one(Float(1e-5, 1e-1, log=True)))["g"]
+    assert value == float(f"{value:.12g}")
+
+
+# ------------------------------------------------------------------------------------- mutation
+@given(SEEDS)
+def test_at_rate_zero_one_place_changes(seed):
+    child = mutate(rng(seed), SPACE, GENOME)
+    changed = {name for name in GENOME if name in child and child[name] != GENOME[name]}
+    if child["layers"] != 2:
+        assert changed == {"layers", "units"}
+        assert child["units"] == {1: [64], 3: [64, 32, 32]}[child["layers"]]
+    else:
+        assert len(changed) == 1
+        pairs = zip(child["units"], GENOME["units"], strict=True)
+        assert sum(a != b for a, b in pairs) == ("units" in changed)
+    assert ("pool" in child) == (child["pooling"] != "none")
+
+
+def test_at_rate_one_every_place_changes():
+    domains = [Choice((1, 2, 3)), Choice((1, 2, 3), ordered=True), Integer(1, 9), Float(0, 1)]
+    space = Space(tuple(Gene(f"g{number}", domain) for number, domain in enumerate(domains)))
+    for seed in range(50):
+        parent = sample(rng(seed), space)
+        child = mutate(rng(seed + 1), space, parent, rate=1.0)
+        assert all(child[name] != parent[name] for name in parent)
+
+
+def test_rate_is_the_probability_of_a_change():
+    space = Space((Gene("n", Integer(100, 100)), Gene("list", Integer(0, 9), per="n")))
+    parent, draw = sample(rng(1), space), rng()
+    children = [mutate(draw, space, parent, rate=0.3)["list"] for _ in range(50)]
+    changed = np.array(children) != np.array(parent["list"])
+    assert changed.mean() == pytest.approx(0.3, abs=0.02)
+
+
+def test_copies_of_a_grown_list_are_mutated_with_the_rate():
+    space = Space((Gene("n", Integer(1, 2)), Gene("list", Integer(0, 1000), per="n")))
+    children = [mutate(rng(s), space, {"n": 1, "list": [500]}, rate=1.0) for s in range(20)]
+    assert all(child["n"] == 2 and child["list"][0] != child["list"][1] for child in children)
+    assert all(child["list"][0] != 500 for child in children)
+
+
+def test_a_list_of_a_single_value_grows():
+    space = Space((Gene("n", Integer(1, 2)), Gene("list", Choice(("a",)), per="n")))
+    child = mutate(rng(), space, {"n": 1, "list": ["a"]}, rate=1.0)
+    assert child == {"n": 2, "list": ["a", "a"]}
+
+
+def test_scale_is_the_noise_in_units_of_the_range():
+    draw = rng()
+    linear = [mutate(draw, one(Float(0, 10)), {"g": 5.0}, scale=0.05)["g"] for _ in range(2000)]
+    assert np.std(linear) == pytest.approx(0.5, rel=0.1)
+    space = one(Float(1e-4, 1e-2, log=True))
+    rates = [mutate(draw, space, {"g": 1e-3}, scale=0.05)["g"] for _ in range(2000)]
+    assert np.std(np.log10(rates)) == pytest.approx(0.1, rel=0.1)
+
+
+def test_numbers_are_reflected_at_the_ends():
+    draw = rng()
+    values = [mutate(draw, one(Float(0, 1)), {"g": 0.0}, scale=0.1)["g"] for _ in range(2000)]
+    assert np.mean(values) == pytest.approx(0.1 * math.sqrt(2 / math.pi), rel=0.1)
+    assert 0.0 not in values
+
+
+def test_ordered_choices_move_to_neighbours_and_others_anywhere():
+    values = ("a", "b", "c", "d")
+    for ordered, expected in [(True, {"b": "ac", "a": "b", "d": "c"}), (False, {"b": "acd"})]:
+        space = one(Choice(values, ordered))
+        for start, ends in expected.items():
+            reached = {mutate(rng(s), space, {"g": start})["g"] for s in range(60)}
+            assert reached == set(ends)
+
+
+@pytest.mark.parametrize("start", [16, 48, 64])
+def test_integers_that_round_to_themselves_move_one_step(start):
+    space = one(Integer(16, 64, step=16))
+    reached = {mutate(rng(s), space, {"g": start}, scale=1e-9)["g"] for s in range(30)}
+    assert reached == {16: {32}, 48: {32, 64}, 64: {48}}[start]
+
+
+def test_genes_with_a_single_value_are_never_the_one_that_changes():
+    space = Space((Gene("a", Choice((1,))), Gene("b", Integer(3, 3)), Gene("c", Choice((1, 2)))))
+    for seed in range(20):
+        assert mutate(rng(seed), space, {"a": 1, "b": 3, "c": 1})["c"] == 2
+
+
+def test_genes_become_active_and_inactive():
+    off = {name: value for name, value in GENOME.items() if name != "pool"} | {"pooling": "none"}
+    children = [mutate(rng(seed), SPACE, off) for seed in range(200)]
+    on = [child for child in children if child["pooling"] != "none"]
+    assert {child["pool"] for child in on} == {2, 3, 5}
+    back = [mutate(rng(seed), SPACE, GENOME) for seed in range(200)]
+    assert any("pool" not in child for child in back)
+
+
+# ------------------------------------------------------------------------------------ crossover
+def test_lists_of_different_length_cross_by_position():
+    space = Space((Gene("n", Integer(1, 3)), Gene("list", Integer(0, 99), per="n")))
+    parents = [{"n": 1, "list": [10]}, {"n": 3, "list": [20, 21, 22]}]
+    children = [cross(rng(seed), space, parents) for seed in range(100)]
+    assert {tuple(child["list"]) for child in children} == {
+        (10,),
+        (20,),
+        (10, 21, 22),
+        (20, 21, 22),
+    }
+
+
+def test_every_parent_gives_its_share():
+    parents = [{"g": number} for number in range(4)]
+    draw = rng()
+    counts = Counter(cross(draw, one(Integer(0, 3)), parents)["g"] for _ in range(2000))
+    assert stats.chisquare([counts[number] for number in range(4)]).pvalue > 0.01
+
+
+def test_an_active_gene_comes_from_a_parent_that_has_it():
+    space = Space((Gene("on", Choice((0, 1))), Gene("g", Integer(0, 10**9), when={"on": (1,)})))
+    parents = [{"on": 0}, {"on": 1, "g": 7}, {"on": 0}]
+    children = [cross(rng(seed), space, parents) for seed in range(40)]
+    assert {json.dumps(child) for child in children} == {'{"on": 0}', '{"on": 1, "g": 7}'}
+
+
+def test_a_gene_that_no_parent_has_is_sampled():
+    gates = {"a": (1,), "b": (1,)}
+    space = Space(
+        (
+            Gene("a", Choice((0, 1))),
+            Gene("b", Choice((0, 1))),
+            Gene("g", Integer(0, 9), when=gates),
+        )
+    )
+    children = [cross(rng(s), space, [{"a": 0, "b": 1}, {"a": 1, "b": 0}]) for s in range(200)]
+    assert {child["g"] for child in children if "g" in child} == set(range(10))
+
+
+def test_a_list_too_short_for_its_new_length_repeats_its_last_element():
+    space = Space(
+        (
+            Gene("on", Choice((0, 1))),
+            Gene("n", Integer(1, 3)),
+            Gene("list", Integer(0, 99), per="n", when={"on": (1,)}),
+        )
+    )
+    parents = [{"on": 1, "n": 1, "list": [5]}, {"on": 0, "n": 3}]
+    children = [cross(rng(seed), space, parents) for seed in range(60)]
+    assert {"on": 1, "n": 3, "list": [5, 5, 5]} in children
+
+
+def test_a_child_has_a_parent():
+    with pytest.raises(GeneticsError, match="at least one parent"):
+        cross(rng(), SPACE, [])
+
+
+# ------------------------------------------------------------------------------------- distance
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"dropout": 0.5}, 0.5),
+        ({"pool": 5}, 0.5),
+        ({"pooling": "mean"}, 1.0),
+        ({"layers": 3, "units": [64, 32, 32]}, 1 / 2 + 1 / 3),
+        ({"layers": 1, "units": [64]}, 1 / 2 + 1 / 2),
+        ({"units": [64, 256]}, math.log(256 / 32) / math.log(256 / 16) / 2),
+        ({"learning_rate": 0.1}, 0.0),
+    ],
+)
+def test_distance_follows_its_formula(change, expected):
+    assert distance(SPACE, GENOME, GENOME | change) == pytest.approx(expected / 5)
+
+
+def test_a_gene_of_one_genome_only_is_at_distance_one():
+    off = {name: value for name, value in GENOME.items() if name != "pool"} | {"pooling": "none"}
+    assert distance(SPACE, GENOME, off) == pytest.approx(2 / 5)
+    assert distance(SPACE, off, off | {"dropout": 0.5}) == pytest.approx(0.5 / 4)
+
+
+def test_the_optimizers_genes_count_if_asked():
+    other = GENOME | {"learning_rate": 0.1}
+    assert distance(SPACE, GENOME, other, ("optimizer",)) == pytest.approx(2 / 3)
+    assert distance(SPACE, GENOME, other, BOTH) == pytest.approx(2 / 3 / 6)
+
+
+@pytest.mark.parametrize("targets", ["network", ("networks",)])
+def test_targets_are_checked(targets):
+    with pytest.raises(GeneticsError, match="targets must be some of"):
+        distance(SPACE, GENOME, GENOME, targets)
+
+
+# --------------------------------------------------------------------------- structure and size
+def test_structure_is_what_the_user_says():
+    space = Space(
+        (
+            Gene("activation", Choice(("relu", "elu")), structural=False),
+            Gene("share", Float(0, 1), structural=True),
+            Gene("units", Integer(1, 9)),
+        )
+    )
+    genome = {"activation": "relu", "share": 0.5, "units": 3}
+    assert architecture(space, genome) == {"share": 0.5, "units": 3}
+    assert architecture(SPACE, GENOME) == {
+        "layers": 2,
+        "units": [64, 32],
+        "pooling": "max",
+        "pool": 3,
+    }
+    assert architecture(SPACE, GENOME)["units"] is not GENOME["units"]
+
+
+def test_size_is_infinite_with_a_float_that_can_be_active():
+    assert size(SPACE) == math.inf
+    assert size(one(Float(0.5, 0.5))) == 1
+    gene = Gene("a", Choice((0, 1)))
+    never = Gene("c", Float(0, 1), when={"a": (1,), "b": (1,)})
+    assert size(Space((gene, Gene("b", Choice((0, 1)), when={"a": (0,)}), never))) == 3
+    assert size(Space((gene, Gene("b", Choice((0, 1))), never))) == math.inf
+
+
+def test_size_of_large_spaces_takes_no_time():
+    gates = tuple(Gene(f"gate{k}", Choice(tuple(range(9)))) for k in range(40))
+    gated = tuple(Gene(f"g{k}", Integer(1, 2**40), when={f"gate{k}": (3,)}) for k in range(20))
+    assert size(Space(gates + gated)) == pytest.approx((8.0 + 2**40) ** 20 * 9.0**20)
+    many = (Gene("n", Integer(1, 900)), Gene("list", Integer(1, 100), per="n"))
+    assert size(Space(many)) == math.inf
+
+
+# -------------------------------------------------------------------------------------- refusals
+@pytest.mark.parametrize(
+    ("name", "change", "match"),
+    [
+        ("layers", {"layers": True}, "an integer from 1 to 3, received True"),
+        ("layers", {"layers": 2.0}, "an integer from 1 to 3, received 2.0"),
+        ("layers", {"layers": np.int64(2)}, "an integer from 1 to 3, received"),
+        ("layers", {"layers": 4}, "from 1 to 3, received 4"),
+        ("layers", {"layers": [2]}, r"from 1 to 3, received \[2\]"),
+        ("units", {"units": [64]}, r"list of length 2 \('layers' is 2\)"),
+        ("units", {"units": (64, 32)}, "list of length 2"),
+        ("units", {"units": 64}, "list of length 2"),
+        ("units'[1]", {"units": [64, 40]}, "in steps of 16, received 40"),
+        ("pooling", {"pooling": "min"}, r"one of \['none', 'max', 'mean'\], received 'min'"),
+        ("pool", {"pool": 3.0}, r"one of \[2, 3, 5\], received 3.0"),
+        ("pool", {"pooling": "none"}, "active only if 'pooling' is one of .*received 3. Remove"),
+        ("dropout", {"dropout": 0}, "a float from 0.0 to 0.5, received 0. Use e.g. 0.0"),
+        ("dropout", {"dropout": 0.6}, "a float from 0.0 to 0.5, received 0.6"),
+        ("dropout", {"dropout": float("nan")}, "received nan"),
+        ("dropout", {"dropout": np.float64(0.1)}, "received np.float64"),
+        ("dropout", {"dropout": "0.1"}, "received '0.1'"),
+        ("width", {"width": 3}, "not in the space, received 3. Remove it; the genes are"),
+    ],
+)
+def test_wrong_genomes_are_refused_naming_the_gene(name, change, match):
+    with pytest.raises(GeneticsError, match=match) as refused:
+        check(SPACE, GENOME | change)
+    assert str(refused.value).startswith(f"Gene '{name}")
+
+
+@pytest.mark.parametrize("name", GENOME)
+def test_missing_genes_are_named(name):
+    genome = {other: value for other, value in GENOME.items() if other != name}
+    with pytest.raises(GeneticsError, match=r"must have a value, received none\. Add ") as refused:
+        check(SPACE, genome)
+    assert str(refused.value).startswith(f"Gene '{name}'")
+
+
+def test_inactive_lists_are_refused():
+    space = Space(
+        (
+            Gene("on", Choice((0, 1))),
+            Gene("n", Integer(1, 2), when={"on": (1,)}),
+            Gene("list", Integer(0, 9), per="n"),
+        )
+    )
+    check(space, {"on": 0})
+    with pytest.raises(GeneticsError, match="Gene 'list' is active only if 'n' is, received"):
+        check(space, {"on": 0, "list": [1]})
+
+
+@pytest.mark.parametrize("call", [mutate, lambda r, s, g: cross(r, s, [GENOME, g]), None])
+def test_every_function_checks_its_genomes(call):
+    wrong = GENOME | {"layers": 9}
+    calls = [lambda: call(rng(), SPACE, wrong)] if call else []
+    if call is None:
+        calls = [
+            lambda: distance(SPACE, wrong, GENOME),
+            lambda: distance(SPACE, GENOME, wrong),
+            lambda: architecture(SPACE, wrong),
+        ]
+    for each in calls:
+        with pytest.raises(GeneticsError, match="Gene 'layers' must be"):
+            each()
+
+
+@pytest.mark.parametrize(
+    "settings", [{"rate": -0.1}, {"rate": 1.1}, {"rate": math.nan}, {"scale": 0}, {"scale": 2}]
+)
+def test_rate_and_scale_are_checked(settings):
+    with pytest.raises(GeneticsError, match="rate must be within"):
+        mutate(rng(), SPACE, GENOME, **settings)
+
+
+@pytest.mark.parametrize(
+    ("domain", "match"),
+    [
+        (Choice(()), "at least one value, received none"),
+        (Choice((1, 2, 1)), r"differ .*received \[1, 2, 1\]"),
+        (Choice((1, True)), r"differ .*received \[1, True\]"),
+        (Choice((1, None)), "Python booleans, numbers or texts, received None"),
+        (Choice((np.int64(1),)), "Python booleans, numbers or texts, received"),
+        (Choice(([1, 2],)), r"numbers or texts, received \[1, 2\]"),
+        (Choice((0.1, math.inf)), "must be finite, received inf"),
+        (Integer(3, 2), "low must be at most high, received low = 3, high = 2"),
+        (Integer(0, 8, log=True), "must have low > 0"),
+        (Integer(1, 9, step=0), "step must be a whole number >= 1, received 0"),
+        (Integer(1, 9, step=1.5), "step must be a whole number >= 1, received 1.5"),
+        (Integer(1, 10, step=2), "multiple of step, received .*Use high = 9"),
+        (Integer(1.0, 9), "must be whole numbers of Python"),
+        (Integer(False, True), "must be whole numbers of Python"),
+        (Integer(0, 2**60), "within 2.*53 of 0"),
+        (Float(0.5, 0.1), "low must be at most high"),
+        (Float(0.0, math.nan), "low must be at most high"),
+        (Float(0.0, 1.0, log=True), "must have low > 0"),
+        (Float(-1e308, 1e308), "or 1e300 if they are floats"),
+        (Float(0.0, math.inf), "or 1e300 if they are floats"),
+        (Float(0.0, 10**400), "within 2.*53 of 0"),
+        (Float("0", 1.0), "must be numbers of Python"),
+        (Float(np.float64(0), 1.0), "must be numbers of Python"),
+    ],
+)
+def test_wrong_domains_are_refused_naming_the_gene(domain, match):
+    with pytest.raises(GeneticsError, match=match) as refused:
+        one(domain)
+    assert str(refused.value).startswith("Gene 'g': ")
+
+
+EARLIER = (
+    Gene("n", Integer(1, 3)),
+    Gene("zero", Integer(0, 3)),
+    Gene("rate", Float(0, 1)),
+    Gene("kind", Choice(("a", "b"))),
+    Gene("list", Integer(1, 3), per="n"),
+)
+
+
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"name": "n"}, "a name occurs once in a space, received it twice"),
+        (
+            {"per": "later"},
+            r"per = 'later' must name an earlier .*received the earlier genes \['n'",
+        ),
+        ({"per": "g"}, "per = 'g' must name an earlier"),
+        ({"per": "zero"}, r"low >= 1 that is no list, received Integer\(low=0"),
+        ({"per": "rate"}, "must name an earlier integer gene"),
+        ({"per": "kind"}, "must name an earlier integer gene"),
+        ({"per": "list"}, "no list, received .*, a list per 'n'"),
+        ({"when": {"later": (1,)}}, "not 'later', received the earlier genes"),
+        ({"when": {"rate": (0.5,)}}, "not 'rate', received Float"),
+        ({"when": {"list": (1,)}}, "not 'list', received .*, a list per 'n'"),
+        ({"when": {"kind": ()}}, r"when 'kind' must have a tuple of values, received \(\)"),
+        ({"when": {"kind": "a"}}, "when 'kind' must have a tuple of values, received 'a'"),
+        ({"when": {"kind": ("c",)}}, r"when 'kind' must be one of \['a', 'b'\], received 'c'"),
+        ({"when": {"n": (True,)}}, "when 'n' must be an integer from 1 to 3, received True"),
+        ({"target": "data"}, r"target must be one of .*received 'data'"),
+        ({"target": "optimizer", "structural": True}, "changes no shapes"),
+    ],
+)
+def test_wrong_references_are_refused_naming_the_gene(settings, match):
+    gene = Gene(**{"name": "g", "domain": Integer(1, 2)} | settings)
+    later = Gene("later", Integer(1, 2))
+    with pytest.raises(GeneticsError, match=match) as refused:
+        Space((*EARLIER, gene, later))
+    assert str(refused.value).startswith(f"Gene {gene.name!r}: ")
+
+
+def test_spaces_are_values():
+    assert hash(SPACE) == hash(Space(SPACE.genes))
+    assert Space(SPACE.genes) == SPACE
