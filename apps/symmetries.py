@@ -129,7 +129,7 @@ def symmetries(model: keras.Model) -> Symmetries:
     """
     named = named_weights(model)
     trace = Trace({id(variable): name for name, variable in named.items()})
-    graph = _graph(model)
+    graph = graph_of(model)
     if graph is None:
         raise unknown(model.name, f"{type(model).__name__}, a model whose call is Python")
     layouts = {id(tensor): _blank(trace, tensor) for tensor in graph.inputs}
@@ -151,7 +151,7 @@ def symmetries(model: keras.Model) -> Symmetries:
     )
 
 
-def _graph(model: Any) -> Any:
+def graph_of(model: Any) -> Any:
     """Return the functional model behind a model, None if there is none."""
     import keras
 
@@ -160,7 +160,8 @@ def _graph(model: Any) -> Any:
     return model if hasattr(model, "_nodes_by_depth") else None
 
 
-def _nodes(graph: Any) -> list[Any]:
+def nodes_of(graph: Any) -> list[Any]:
+    """Return the nodes of a functional model, each after those it takes its inputs from."""
     nodes = graph._nodes_by_depth
     return [n for depth in sorted(nodes, reverse=True) for n in nodes[depth] if not n.is_input]
 
@@ -173,7 +174,7 @@ def _blank(trace: Trace, tensor: Any) -> Layout:
 
 def _walk(trace: Trace, graph: Any, layouts: dict[int, Layout]) -> None:
     """Find the layouts of all tensors of a graph from those of its inputs."""
-    for node in _nodes(graph):
+    for node in nodes_of(graph):
         if not all(id(tensor) in layouts for tensor in node.outputs):
             arguments = _in_layouts(list(node.arguments.args), layouts)
             keywords = _in_layouts(dict(node.arguments.kwargs), layouts)
@@ -198,7 +199,7 @@ def _applied(trace: Trace, node: Any, arguments: list[Any], keywords: dict[str, 
     operation = node.operation
     inputs = layouts_in([arguments, keywords])
     if isinstance(operation, keras.Model):
-        nested = _graph(operation)
+        nested = graph_of(operation)
         if nested is None:
             raise unknown(operation.name, f"{type(operation).__name__}, a model in Python")
         inner = {id(t): each for t, each in zip(nested.inputs, inputs, strict=True)}
@@ -221,7 +222,7 @@ def _unit_layers(
     trace: Trace, graph: Any, spec: PermutationSpec
 ) -> list[tuple[UnitLayer, Any, Any]]:
     """List kernel, axis and bias of every layer that can be repaired, the layer and its input."""
-    nodes = [node for node in _nodes(graph) if type(node.operation).__name__ in _REPAIRABLE]
+    nodes = [node for node in nodes_of(graph) if type(node.operation).__name__ in _REPAIRABLE]
     used = [id(node.operation) for node in nodes]
     layers = []
     for node in nodes:
@@ -239,7 +240,7 @@ def _signals(
     trace: Trace, graph: Any, layouts: Mapping[int, Layout], spec: PermutationSpec
 ) -> dict[str, tuple[Any, int]]:
     # After its activation a unit says most, before pooling it says it most often.
-    tensors = [tensor for node in _nodes(graph) for tensor in node.outputs]
+    tensors = [tensor for node in nodes_of(graph) for tensor in node.outputs]
     signals = {}
     for tensor in sorted(tensors, key=lambda each: prod(n or 1 for n in each.shape[1:-1])):
         axis = layouts[id(tensor)][-1] if layouts[id(tensor)] else None

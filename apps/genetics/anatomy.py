@@ -1,0 +1,311 @@
+"""An architecture as data: its layers and their arrays, and what is computed in which order.
+
+Beside the symmetries, which say which units lie along the axes of an array, an anatomy says what
+an axis does with its units: it *makes* them (the last axis of a dense kernel, a bias, a running
+mean) or it *consumes* them (the axis that is summed over). With the order of the operations that
+is enough to match the layers of two architectures and to tell whether both compute the same.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from apps.genetics.errors import GeneticsError
+from apps.genetics.permutation import PermutationSpec
+
+Identity = Literal["never", "not_negative", "always"]
+Sign = Literal["unknown", "kept", "not_negative"]
+Start = Literal["identity", "zero"]
+
+
+@dataclass(frozen=True)
+class Neutral:
+    """The values of an array with which its layer passes on what it is given.
+
+    Attributes:
+      axis: along which the units lie that the layer makes.
+      value: of each unit's entry: for the unit that it continues on an axis that consumes.
+      tap: the entry's place on the other axes; the rest is 0. None: every place.
+    """
+
+    axis: int
+    value: float = 0.0
+    tap: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """One array of a layer and the roles of its axes; the axes that are not named make units.
+
+    Attributes:
+      array: its name in the network.
+      consumed: axes along which units are summed over.
+      windows: axes of a convolution's window.
+      neutral: its values in a layer that passes its input on; None if there are none.
+    """
+
+    array: str
+    consumed: tuple[int, ...] = ()
+    windows: tuple[int, ...] = ()
+    neutral: Neutral | None = None
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer that has arrays.
+
+    Attributes:
+      name: unique in the network.
+      kind: only layers of one kind are matched.
+      parts: name of the array within the layer -> the array.
+      makes: whether it makes units; a normalisation does not.
+      exact: whether it is the identity when all its parts are neutral.
+    """
+
+    name: str
+    kind: str
+    parts: Mapping[str, Part]
+    makes: bool = True
+    exact: bool = False
+
+    @property
+    def passes(self) -> bool:
+        """Whether neutral values of all its arrays are known."""
+        return all(part.neutral for part in self.parts.values())
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operation; tensors are numbers.
+
+    Attributes:
+      inputs: the tensors that it reads.
+      outputs: the tensors that it gives.
+      does: what it computes, but for arrays and widths: steps with one `does` compute the same.
+      layer: the layer whose arrays it uses, '' without arrays.
+      identity: on which inputs it returns its input.
+      sign: whether its outputs are never negative, always or if its inputs are.
+      adds: whether it is the sum of its inputs.
+    """
+
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    does: str
+    layer: str = ""
+    identity: Identity = "never"
+    sign: Sign = "unknown"
+    adds: bool = False
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """An architecture: what `morph` needs to know of a network.
+
+    Attributes:
+      spec: the units along the axes of all arrays.
+      layers: in the order in which they are first used; a layer not named here starts anew.
+      steps: in an order in which they can be computed.
+      inputs: tensors.
+      outputs: tensors.
+
+    Raises:
+      GeneticsError: a name that the spec or the layers do not have, or a layer named twice.
+    """
+
+    spec: PermutationSpec
+    layers: tuple[Layer, ...]
+    steps: tuple[Step, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        """Check that the names agree."""
+        arrays = [part.array for layer in self.layers for part in layer.parts.values()]
+        names = [layer.name for layer in self.layers]
+        unknown = {*arrays} - self.spec.axes.keys() | {step.layer for step in self.steps} - {
+            *names,
+            "",
+        }
+        if unknown or len({*names}) < len(names) or len({*arrays}) < len(arrays):
+            raise GeneticsError(
+                f"An anatomy names every layer and array once and as its spec does, received "
+                f"layers {names} and unknown names {sorted(unknown)}. Derive all from one network."
+            )
+
+
+def match_layers(before: Anatomy, after: Anatomy) -> dict[str, str]:
+    """Match the layers of two architectures, kind by kind.
+
+    Layers that make the outputs are matched with such, from the last one on. Of the others, those
+    of one name are matched if one architecture has all the names of the other; else they are
+    matched in order, from the inputs on.
+
+    Args:
+      before: the parent's architecture.
+      after: the child's.
+
+    Returns:
+      Child's layer -> parent's layer of the same kind. The child's other layers are new, the
+      parent's others are dropped.
+
+    >>> def stack(*names):
+    ...     steps = tuple(Step((i,), (i + 1,), "", name) for i, name in enumerate(names))
+    ...     layers = tuple(Layer(name, "Dense", {}) for name in names)
+    ...     return Anatomy(PermutationSpec({}), layers, steps, (0,), (len(names),))
+    >>> match_layers(stack("a", "b"), stack("a", "b", "c"))
+    {'c': 'b', 'a': 'a'}
+    """
+    matches: dict[str, str] = {}
+    last = [_last_layers(anatomy) for anatomy in (before, after)]
+    for kind in dict.fromkeys(layer.kind for layer in after.layers):
+        rows = [
+            [layer.name for layer in anatomy.layers if layer.kind == kind]
+            for anatomy in (before, after)
+        ]
+        ends = [
+            [name for name in row if name in names] for row, names in zip(rows, last, strict=True)
+        ]
+        matches |= dict(zip(reversed(ends[1]), reversed(ends[0]), strict=False))
+        old, new = (
+            [name for name in row if name not in end] for row, end in zip(rows, ends, strict=True)
+        )
+        if {*old} <= {*new} or {*new} <= {*old}:
+            matches |= {name: name for name in new if name in old}
+        else:
+            matches |= dict(zip(new, old, strict=False))
+    return matches
+
+
+def ends_in_sum(anatomy: Anatomy, layer: str) -> bool:
+    """Tell whether what a layer makes is added to something: it is the last of a branch.
+
+    Args:
+      anatomy: the architecture.
+      layer: one that makes units. Layers that make none (normalisations) and steps without
+        arrays may lie between it and the sum.
+
+    Returns:
+      True if a sum is reached that way.
+
+    >>> steps = (Step((0,), (1,), "dense", "a"), Step((0, 1), (2,), "add", adds=True))
+    >>> parts = (Layer("a", "Dense", {}),)
+    >>> ends_in_sum(Anatomy(PermutationSpec({}), parts, steps, (0,), (2,)), "a")
+    True
+    """
+    makes = {each.name for each in anatomy.layers if each.makes}
+    reached: set[int] = set()
+    for step in anatomy.steps:
+        if step.adds and reached & {*step.inputs}:
+            return True
+        if step.layer == layer or (step.layer not in makes and reached & {*step.inputs}):
+            reached.update(step.outputs)
+    return False
+
+
+def same_function(
+    before: Anatomy, after: Anatomy, matches: Mapping[str, str], starts: Mapping[str, Start]
+) -> bool:
+    """Tell whether two architectures compute the same, if matched layers do.
+
+    Every tensor gets the number of the formula by which it is computed; formulas are equal if
+    their steps and arrays are. New layers that start as the identity or with zeros are left out
+    of formulas, and so are activations on inputs that they do not change.
+
+    Args:
+      before: the parent's architecture.
+      after: the child's.
+      matches: child's layer -> parent's layer that computes the same.
+      starts: new layer -> how it starts; a layer that is neither is no one's equal.
+
+    Returns:
+      True if all outputs have equal formulas. False may also mean that it could not be told.
+
+    >>> plain = Anatomy(PermutationSpec({}), (), (Step((0,), (1,), "relu"),), (0,), (1,))
+    >>> noisy = (Step((0,), (1,), "relu"), Step((1,), (2,), "dropout", identity="always"))
+    >>> same_function(plain, Anatomy(PermutationSpec({}), (), noisy, (0,), (2,)), {}, {})
+    True
+    """
+    formulas = _Formulas()
+    own = {layer.name: ("before", layer.name) for layer in before.layers}
+    new = {
+        layer.name: own.get(matches.get(layer.name, ""), ("after", layer.name))
+        for layer in after.layers
+    }
+    neutral: dict[str, Start] = {
+        name: start
+        for name, start in starts.items()
+        if start == "zero" or any(each.name == name and each.exact for each in after.layers)
+    }
+    return formulas.outputs(before, own, {}) == formulas.outputs(after, new, neutral)
+
+
+class _Formulas:
+    """Numbers of formulas, 0 being the formula of zeros."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[tuple[object, ...], int] = {}
+        self._not_negative = {0}
+
+    def outputs(
+        self,
+        anatomy: Anatomy,
+        names: Mapping[str, tuple[str, str]],
+        starts: Mapping[str, Start],
+    ) -> list[int]:
+        found = {tensor: self._number("input", k) for k, tensor in enumerate(anatomy.inputs)}
+        for step in anatomy.steps:
+            inputs = [found[tensor] for tensor in step.inputs]
+            found |= dict(zip(step.outputs, self._made(step, inputs, names, starts), strict=True))
+        return [found[tensor] for tensor in anatomy.outputs]
+
+    def _made(
+        self,
+        step: Step,
+        inputs: list[int],
+        names: Mapping[str, tuple[str, str]],
+        starts: Mapping[str, Start],
+    ) -> list[int]:
+        positive = self._not_negative.issuperset(inputs)
+        start = starts.get(step.layer)
+        if start == "zero":
+            return [0] * len(step.outputs)
+        if step.identity == "always" or (step.identity == "not_negative" and positive):
+            return inputs
+        if start == "identity":
+            return inputs
+        if step.adds and 0 in inputs:
+            inputs = [number for number in inputs if number] or [0]
+            if len(inputs) == 1:
+                return inputs
+        made = [
+            self._number(step.does, names.get(step.layer), *inputs, k)
+            for k in range(len(step.outputs))
+        ]
+        if step.sign == "not_negative" or (step.sign == "kept" and positive):
+            self._not_negative.update(made)
+        return made
+
+    def _number(self, *key: object) -> int:
+        return self._numbers.setdefault(key, len(self._numbers) + 1)
+
+
+def _last_layers(anatomy: Anatomy) -> set[str]:
+    """Name the layers that make the outputs: no other that makes units comes after them."""
+    makes = {layer.name for layer in anatomy.layers if layer.makes}
+    wanted, last = {*anatomy.outputs}, set()
+    for step in reversed(anatomy.steps):
+        if wanted & {*step.outputs}:
+            if step.layer in makes:
+                last.add(step.layer)
+            else:
+                wanted.update(step.inputs)
+    return last
+
+
+def parts_of(layers: Iterable[Layer]) -> dict[str, Part]:
+    """Give the parts of layers by the names of their arrays.
+
+    >>> list(parts_of([Layer("a", "Dense", {"bias": Part("a/bias")})]))
+    ['a/bias']
+    """
+    return {part.array: part for layer in layers for part in layer.parts.values()}

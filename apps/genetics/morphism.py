@@ -1,0 +1,292 @@
+"""Weights survive a change of architecture: a child starts from a parent of another shape.
+
+Growth keeps the function (Net2Net), shrinking drops the least important units, and the rest of
+the child is copied from the parent as far as it fits.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apps.genetics.anatomy import (
+    Anatomy,
+    Layer,
+    Start,
+    ends_in_sum,
+    match_layers,
+    parts_of,
+    same_function,
+)
+from apps.genetics.carrying import NEW, Carried, Indices, Source, Sources, carry, pass_on, placed
+from apps.genetics.errors import GeneticsError
+from apps.genetics.permutation import Axis, Segment, validate
+from apps.genetics.weights import Array, Weights, is_floating
+
+How = Literal["zeros", "split"]
+
+
+@dataclass(frozen=True, eq=False)
+class Morph:
+    """A child and what it has of its parent.
+
+    Attributes:
+      weights: the child.
+      preserved: whether it computes what the parent does, when it is not trained and but for
+        rounding; False may also mean that it is not known.
+      remarks: what of the function was not carried over; none if it is preserved.
+      sources: child's group -> the parent's units that its units continue.
+    """
+
+    weights: dict[str, Array]
+    preserved: bool
+    remarks: tuple[str, ...]
+    sources: Mapping[str, Source]
+
+
+def importance(weights: Weights, anatomy: Anatomy) -> dict[str, NDArray[np.float64]]:
+    r"""Measure how much each hidden unit matters, by the magnitudes of its weights.
+
+    .. math:: I_u = \lVert w^{in}_u \rVert_2 \, \lVert w^{out}_u \rVert_2
+
+    The in-weights are all entries that belong to the unit on an axis that makes units (kernel,
+    bias, gamma, beta), the out-weights all those on an axis that consumes them. Scaling the
+    in-weights of a ReLU unit by a number and its out-weights by the inverse changes neither the
+    network nor the product.
+
+    Args:
+      weights: the network.
+      anatomy: its architecture.
+
+    Returns:
+      Group -> importance [size]; 0 if nothing reads the unit.
+
+    Reference: Han et al. 2015, arXiv:1506.02626, prune single weights by magnitude; of a whole
+    unit, Li et al. 2017, arXiv:1608.08710, take the sum of the in-weights' magnitudes. The product
+    with the out-weights is ours: it makes a unit without either worthless.
+
+    >>> from apps.genetics.anatomy import Part
+    >>> from apps.genetics.permutation import PermutationSpec
+    >>> axes = {"a": ((), (Segment(2, "a"),)), "b": ((Segment(2, "a"),), ())}
+    >>> parts = (Part("a"), Part("b", consumed=(0,)))
+    >>> layers = tuple(Layer(part.array, "Dense", {"kernel": part}) for part in parts)
+    >>> stack = Anatomy(PermutationSpec(axes), layers, (), (), ())
+    >>> network = {"a": np.array([[3.0, 1.0], [4.0, 0.0]]), "b": np.array([[2.0], [1.0]])}
+    >>> importance(network, stack)["a"].tolist()
+    [10.0, 1.0]
+    """
+    validate(anatomy.spec, weights)
+    squares = {group: np.zeros((2, size)) for group, size in anatomy.spec.groups.items()}
+    for name, part in parts_of(anatomy.layers).items():
+        if name in anatomy.spec.statistics or not is_floating(weights[name]):
+            continue
+        square = weights[name].astype(np.float64) ** 2
+        for number, axis in enumerate(anatomy.spec.axes[name]):
+            along = square.sum(axis=tuple(k for k in range(square.ndim) if k != number))
+            for start, segment in placed(axis, along.size):
+                if segment.group is not None:
+                    inside = along[start : start + segment.length]
+                    shape = (segment.outer, segment.size, segment.inner)
+                    row = int(number in part.consumed)
+                    squares[segment.group][row] += inside.reshape(shape).sum(axis=(0, 2))
+    return {group: np.sqrt(made * read) for group, (made, read) in squares.items()}
+
+
+def morph(
+    rng: np.random.Generator,
+    parent: Weights,
+    child: Weights,
+    before: Anatomy,
+    after: Anatomy,
+    how: How = "zeros",
+    noise: float = 0.5,
+) -> Morph:
+    r"""Start a child of another architecture from its parent.
+
+    Layers are matched by `match_layers`. Of a group of units that grows, the parent's units come
+    first and then new ones; of one that shrinks, the most important ones are kept in their order.
+    New units do not change what is computed:
+
+    * `zeros`: they have the in-weights of the child's initialisation and out-weights 0;
+    * `split`: they repeat units of the parent, drawn at random with replacement, and each weight
+      out of a unit that now exists n times is shared out among the n,
+
+      .. math:: w'_k = \frac{1 + s \, (z_k - \bar z)}{n} \, w, \quad z_k \sim N(0, 1)
+
+      with s the `noise`. Shares sum to 1, so noise breaks the copies' symmetry for free.
+
+    A new layer starts as the identity where it can; the last layer of a new residual branch starts
+    with zeros. A convolution's window that grows or shrinks is padded with zeros or cropped about
+    its centre. Whatever has no counterpart keeps the child's initialisation.
+
+    Args:
+      rng: draws for `split` only.
+      parent: its weights.
+      child: freshly initialised weights of the child's architecture.
+      before: the parent's architecture.
+      after: the child's.
+      how: what new units do.
+      noise: how unevenly `split` shares weights out; 0 shares them evenly.
+
+    Returns:
+      The child, in its own order and dtypes. Of equal architectures: the parent's values.
+
+    Raises:
+      GeneticsError: an anatomy does not fit its weights, or an unknown `how`.
+
+    Reference: Chen, Goodfellow and Shlens 2016, Net2Net, arXiv:1511.05641; they copy units and
+    add noise that changes the function a little. New units behind zeros: Evci et al. 2022,
+    GradMax, arXiv:2201.05125, who then choose the in-weights by gradients.
+
+    >>> from apps.genetics.anatomy import Part
+    >>> from apps.genetics.permutation import PermutationSpec
+    >>> def stack(size):
+    ...     axes = {"a": ((), (Segment(size, "a"),)), "b": ((Segment(size, "a"),), ())}
+    ...     parts = (Part("a"), Part("b", consumed=(0,)))
+    ...     layers = tuple(Layer(part.array, "Dense", {"kernel": part}) for part in parts)
+    ...     return Anatomy(PermutationSpec(axes), layers, (), (), ())
+    >>> old = {"a": np.ones((1, 2)), "b": np.ones((2, 1))}
+    >>> new = {"a": np.full((1, 3), 7.0), "b": np.full((3, 1), 7.0)}
+    >>> grown = morph(np.random.default_rng(0), old, new, stack(2), stack(3))
+    >>> grown.weights["a"].tolist(), grown.weights["b"].tolist(), grown.preserved
+    ([[1.0, 1.0, 7.0]], [[1.0], [1.0], [0.0]], True)
+    """
+    if how not in get_args(How):
+        raise GeneticsError(f"New units start by one of {get_args(How)}, received {how!r}.")
+    validate(before.spec, parent)
+    validate(after.spec, child)
+    matches = match_layers(before, after)
+    important = importance(parent, before)
+    sources: dict[str, Source] = {}
+    for group, origin in _origins(before, after, matches).items():
+        units, size = np.arange(important[origin].size), after.spec.groups[group]
+        sources[group] = Source(origin, _chosen(rng, units, size, important[origin], how))
+    starts = _starts(rng, after, matches, sources, important, how)
+    counterparts = _counterparts(before, after, matches)
+    owners = {part.array: layer.name for layer in after.layers for part in layer.parts.values()}
+    parts, weights = parts_of(after.layers), {}
+    exact, anew = True, []
+    for name, fresh in child.items():
+        axes, start = after.spec.axes[name], starts.get(owners.get(name, ""))
+        made = None
+        if name in counterparts:
+            old = counterparts[name]
+            theirs = before.spec.axes[old]
+            made = carry(rng, parent[old], theirs, fresh, axes, parts[name], sources, noise)
+        elif start == "zero" and parts[name].consumed:
+            made = Carried(np.zeros_like(fresh), True)
+        elif start is not None:
+            made = Carried(pass_on(rng, fresh, axes, parts[name], sources, noise), True)
+        if made is None:
+            anew.append(f"{name} starts anew")
+        exact &= made is not None and made.exact
+        weights[name] = fresh.copy() if made is None else made.array
+    preserved = exact and same_function(before, after, matches, starts)
+    remarks = [] if preserved else _dropped(before, matches, sources) + anew
+    return Morph(weights, preserved, tuple(remarks), sources)
+
+
+def _dropped(before: Anatomy, matches: Mapping[str, str], sources: Sources) -> list[str]:
+    """Say which layers and how many units of the parent the child does not have."""
+    remarks = [
+        f"layer {layer.name} is dropped"
+        for layer in before.layers
+        if layer.name not in matches.values()
+    ]
+    for source in sources.values():
+        size = before.spec.groups[source.group]
+        if lost := size - np.unique(source.units[source.units != NEW]).size:
+            remarks.append(f"{lost} of {size} units of {source.group} are dropped")
+    return [*dict.fromkeys(remarks)]
+
+
+def _counterparts(before: Anatomy, after: Anatomy, matches: Mapping[str, str]) -> dict[str, str]:
+    """Child's array -> the parent's array in the same place of the layer that is matched."""
+    old = {layer.name: layer for layer in before.layers}
+    return {
+        part.array: old[matches[layer.name]].parts[role].array
+        for layer in after.layers
+        if layer.name in matches
+        for role, part in layer.parts.items()
+        if role in old[matches[layer.name]].parts
+    }
+
+
+def _origins(before: Anatomy, after: Anatomy, matches: Mapping[str, str]) -> dict[str, str]:
+    """Child's group -> the parent's group that is made in the same place of a matched layer."""
+    makers = parts_of(layer for layer in after.layers if layer.makes)
+    origins: dict[str, str] = {}
+    for name, old in _counterparts(before, after, matches).items():
+        pairs = zip(after.spec.axes[name], before.spec.axes[old], strict=False)
+        for number, (axis, other) in enumerate(pairs):
+            alike = [_form(segment) for segment in axis] == [_form(segment) for segment in other]
+            if name in makers and number not in makers[name].consumed and alike:
+                for one, two in zip(axis, other, strict=True):
+                    if one.group is not None and two.group is not None:
+                        origins.setdefault(one.group, two.group)
+    return origins
+
+
+def _starts(
+    rng: np.random.Generator,
+    after: Anatomy,
+    matches: Mapping[str, str],
+    sources: dict[str, Source],
+    important: Mapping[str, Array],
+    how: How,
+) -> dict[str, Start]:
+    """Decide how new layers start, and add the sources of the units that they pass on."""
+    starts: dict[str, Start] = {}
+    for layer in after.layers:
+        if layer.name in matches or not layer.passes:
+            continue
+        read, made = _through(after, layer)
+        if not layer.makes:
+            starts[layer.name] = "identity"
+        elif (made is None or made in sources) and ends_in_sum(after, layer.name):
+            starts[layer.name] = "zero"
+        elif made and made not in sources and read in sources:
+            source = sources[read]
+            there = np.unique(source.units[source.units != NEW])
+            size = after.spec.groups[made]
+            units = _chosen(rng, there, size, important[source.group], how)
+            sources[made] = Source(source.group, units)
+            starts[layer.name] = "identity"
+    return starts
+
+
+def _through(anatomy: Anatomy, layer: Layer) -> tuple[str, str | None]:
+    """Name the group that a layer reads and the one that it makes.
+
+    '' stands for what is not one whole group, None for an axis of fixed units.
+    """
+    for part in layer.parts.values():
+        if part.consumed and part.neutral:
+            axes = anatomy.spec.axes[part.array]
+            made = axes[part.neutral.axis]
+            return _only_group(axes[part.consumed[0]]), _only_group(made) if made else None
+    return "", None
+
+
+def _chosen(
+    rng: np.random.Generator, units: Indices, size: int, important: Array, how: How
+) -> Indices:
+    """Choose which of the parent's units a group of the child continues."""
+    if size <= units.size:
+        # A stable order: of equally important units, as if all are dead, the first ones stay.
+        best = np.argsort(-important[units], kind="stable")[:size]
+        return units[np.sort(best)]
+    extra = size - units.size
+    added = rng.choice(units, extra) if how == "split" else np.full(extra, NEW)
+    return np.concatenate([units, added])
+
+
+def _form(segment: Segment) -> tuple[bool, int, int]:
+    return segment.group is not None, segment.outer, segment.inner
+
+
+def _only_group(axis: Axis) -> str:
+    whole = len(axis) == 1 and axis[0].outer == axis[0].inner == 1
+    return (axis[0].group or "") if whole else ""

@@ -1,0 +1,314 @@
+"""Weights survive a change of a Keras model's architecture: growth keeps what it computes."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+from apps.genetics.morphism import Morph
+from apps.morphing import UnknownAnatomy, anatomy, morphed
+from apps.networks import assign, named_weights, read
+from tests.apps.genetics.support import same
+from tests.apps.growing import (
+    GROWTHS,
+    activated,
+    attention,
+    convolutional,
+    flattened,
+    group_normalized,
+    grouped,
+    layer_normalized,
+    masked,
+    mixing,
+    mlp,
+    recurrent,
+    residual,
+    simple,
+    states,
+    strided,
+    tanh,
+)
+
+HOWS = pytest.mark.parametrize("how", ["zeros", "split"])
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def inputs_of(model: Any) -> list[Any]:
+    """Samples for a model; integers for a layer of embeddings."""
+    generator = rng(1)
+    shapes = [[3, *(length or 6 for length in tensor.shape[1:])] for tensor in model.inputs]
+    return [
+        generator.integers(0, 9, shape)
+        if "int" in tensor.dtype
+        else generator.normal(size=shape).astype(np.float32)
+        for shape, tensor in zip(shapes, model.inputs, strict=True)
+    ]
+
+
+@cache
+def built(builder: Any, *widths: int, **options: Any) -> tuple[Any, Any]:
+    """A model and its anatomy; all its arrays hold random numbers."""
+    import keras
+
+    keras.utils.set_random_seed(len(widths))
+    model = builder(keras.layers, keras, *widths, **options)
+    generator = rng(len(widths))
+    drawn = {
+        name: generator.uniform(0.5, 1.5, array.shape).astype(array.dtype)
+        if "variance" in name
+        else generator.normal(0, 0.5, array.shape).astype(array.dtype)
+        for name, array in read(named_weights(model)).items()
+    }
+    assign(named_weights(model), drawn)
+    return model, anatomy(model)
+
+
+def born(parent: tuple[Any, Any], child: tuple[Any, Any], how: Any = "zeros", seed=0) -> Morph:
+    values = [read(named_weights(model)) for model, _ in (parent, child)]
+    return morphed(rng(seed), *values, parent[1], child[1], how)
+
+
+def outputs(model: Any, weights: Any, x: Any) -> list[Any]:
+    import keras
+
+    kept = read(named_weights(model))
+    assign(named_weights(model), weights)
+    made = model(x if len(x) > 1 else x[0], training=False)
+    assign(named_weights(model), kept)
+    return [np.asarray(each) for each in keras.tree.flatten(made)]
+
+
+def difference(parent: tuple[Any, Any], child: tuple[Any, Any], made: Morph) -> float:
+    """How far the outputs of a child are from its parent's, relative to the largest of them."""
+    x = inputs_of(parent[0])
+    old = outputs(parent[0], read(named_weights(parent[0])), x)
+    new = outputs(child[0], made.weights, x)
+    largest = max(1.0, *(float(abs(each).max()) for each in old))
+    return max(float(abs(a - b).max()) for a, b in zip(old, new, strict=True)) / largest
+
+
+@HOWS
+@pytest.mark.parametrize(
+    ("builder", "small", "large"), GROWTHS, ids=lambda each: getattr(each, "__name__", str(each))
+)
+def test_growth_keeps_what_is_computed(builder, small, large, how):
+    parent, child = built(builder, *small), built(builder, *large)
+    kept = read(named_weights(parent[0]))
+    made = born(parent, child, how)
+    assert made.preserved, made.remarks
+    assert made.remarks == ()
+    assert difference(parent, child, made) < 2e-6
+    assert same(read(named_weights(parent[0])), kept)
+    fresh = read(named_weights(child[0]))
+    assert list(made.weights) == list(fresh)
+    assert all(made.weights[n].dtype == fresh[n].dtype for n in fresh)
+    assert same(made.weights, born(parent, child, how).weights)
+
+
+@HOWS
+@pytest.mark.parametrize("add", [None, True], ids=["operator", "layer"])
+def test_a_new_branch_adds_nothing_at_first(how, add):
+    parent, child = built(residual, 4, 5, add=add), built(residual, 4, 5, 6, add=add)
+    made = born(parent, child, how)
+    assert made.preserved
+    last = [name for name in made.weights if name.startswith("conv2d_4/")]
+    assert len(last) == 2
+    assert not any(made.weights[name].any() for name in last)
+    assert made.weights["conv2d_3/kernel"].any()
+
+
+@HOWS
+@pytest.mark.parametrize(("window", "exact"), [(3, True), (5, True), (4, True), (1, False)])
+def test_a_window_grows_about_its_centre(window, exact, how):
+    parent, child = built(convolutional, 3, 4), built(convolutional, 5, 4, window=window)
+    made = born(parent, child, how)
+    assert made.preserved == exact
+    assert made.remarks == ()
+    assert (difference(parent, child, made) < 2e-6) == exact
+    if window == 1:
+        old = read(named_weights(parent[0]))["conv2d/kernel"]
+        assert np.array_equal(made.weights["conv2d/kernel"][0, 0, :, :3], old[1, 1])
+
+
+@pytest.mark.parametrize(
+    ("builder", "widths"),
+    [(builder, large) for builder, _, large in GROWTHS],
+    ids=lambda each: getattr(each, "__name__", str(each)),
+)
+def test_of_an_equal_architecture_the_values_are_the_parents(builder, widths):
+    model, known = built(builder, *widths)
+    weights = read(named_weights(model))
+    fresh = {name: np.ones_like(array) for name, array in weights.items()}
+    made = morphed(rng(), weights, fresh, known, known, "split")
+    assert same(made.weights, weights)
+    assert made.preserved
+    assert made.remarks == ()
+
+
+def test_a_model_built_again_has_the_same_anatomy():
+    import keras
+
+    for builder, widths in ((residual, (4, 5)), (recurrent, (4, 5, 4, 3, 7)), (mlp, (5,))):
+        again = builder(keras.layers, keras, *widths)
+        assert anatomy(again) == built(builder, *widths)[1]
+
+
+@pytest.mark.parametrize(
+    ("builder", "small", "large"),
+    [(b, s, large) for b, s, large in GROWTHS if len(s) == len(large)],
+    ids=lambda each: getattr(each, "__name__", str(each)),
+)
+def test_shrinking_back_gives_the_parents_arrays(builder, small, large):
+    parent, child = built(builder, *small), built(builder, *large)
+    grown = born(parent, child)
+    fresh = read(named_weights(parent[0]))
+    noise = {name: np.ones_like(array) for name, array in fresh.items()}
+    back = morphed(rng(), grown.weights, noise, child[1], parent[1])
+    assert same(back.weights, fresh)
+    assert back.preserved
+    assert difference(parent, parent, back) == 0
+
+
+def test_dead_units_are_dropped_without_loss():
+    parent, child = built(convolutional, 5, 9), built(convolutional, 3, 4)
+    weights = read(named_weights(parent[0]))
+    living = {"conv2d": [0, 2, 3], "conv2d_1": [1, 2, 5, 8]}
+    readers = {"conv2d": ("conv2d_1/kernel", 9), "conv2d_1": ("dense/kernel", 5)}
+    for group, (name, made) in readers.items():
+        kernel = weights[name].reshape(-1, parent[1].spec.groups[group], made)
+        kernel[:, np.setdiff1d(np.arange(kernel.shape[1]), living[group])] = 0
+    values = read(named_weights(child[0]))
+    made = morphed(rng(), weights, values, parent[1], child[1])
+    assert {group: made.sources[group].units.tolist() for group in living} == living
+    assert made.preserved
+    x = inputs_of(parent[0])
+    old, new = outputs(parent[0], weights, x), outputs(child[0], made.weights, x)
+    np.testing.assert_allclose(new[0], old[0], atol=2e-5)
+
+
+def test_shrinking_drops_the_least_important_units_and_says_so():
+    parent, child = built(mlp, 5, 4), built(mlp, 2, 6)
+    made = born(parent, child)
+    weights = read(named_weights(parent[0]))
+    into = np.append(weights["dense/kernel"], weights["dense/bias"][None], axis=0)
+    worth = np.linalg.norm(into, axis=0) * np.linalg.norm(weights["dense_1/kernel"], axis=1)
+    kept = np.sort(np.argsort(worth)[-2:])
+    assert made.sources["dense"].units.tolist() == kept.tolist()
+    assert made.remarks == ("3 of 5 units of dense are dropped",)
+    assert not made.preserved
+    assert np.array_equal(made.weights["dense/kernel"], weights["dense/kernel"][:, kept])
+    assert np.array_equal(made.weights["dense_1/kernel"][:, :4], weights["dense_1/kernel"][kept])
+
+
+def test_a_dropped_layer_leaves_what_fits():
+    parent, child = built(mlp, 5, 4), built(mlp, 6)
+    made, weights = born(parent, child), read(named_weights(parent[0]))
+    assert not made.preserved
+    assert made.remarks == ("layer dense_1 is dropped", "dense_1/kernel starts anew")
+    assert np.array_equal(made.weights["dense/kernel"][:, :5], weights["dense/kernel"])
+    assert np.array_equal(made.weights["dense_1/bias"], weights["dense_2/bias"])
+
+
+@HOWS
+@pytest.mark.parametrize(
+    ("parent", "child"),
+    [
+        ((tanh, 5), (tanh, 5, 5)),
+        ((mlp, 5), (mlp, 6, 4)),
+        ((mlp,), (mlp, 5)),
+        ((mixing, 5), (mixing, 7)),
+        ((layer_normalized, 5), (layer_normalized, 7)),
+        ((group_normalized, 4), (group_normalized, 6)),
+        ((strided, 4), (strided, 4, 4)),
+        ((flattened, 4), (flattened, 4, 4)),
+        ((grouped, 4, 6), (grouped, 6, 6)),
+        ((attention, 4, 2, 5), (residual, 4, 5)),
+        ((states, 4), (recurrent, 4, 5, 4, 3, 7)),
+        ((tanh, 5), (mlp, 7)),
+    ],
+    ids=lambda each: "-".join(getattr(part, "__name__", str(part)) for part in each),
+)
+def test_what_cannot_be_kept_is_not_claimed(parent, child, how):
+    made = born(built(*parent), built(*child), how)
+    assert not made.preserved
+    fresh = read(named_weights(built(*child)[0]))
+    assert {name: array.shape for name, array in made.weights.items()} == {
+        name: array.shape for name, array in fresh.items()
+    }
+    assert all(np.isfinite(array).all() for array in made.weights.values())
+
+
+@pytest.mark.filterwarnings("ignore:(?s)Layer .conv1d.*masking")
+def test_a_new_layer_that_loses_a_mask_is_not_the_identity():
+    parent, child = built(masked), built(masked, 4)
+    assert not born(parent, child).preserved
+
+
+def test_a_new_layer_of_another_kind_starts_as_itself_and_the_rest_is_kept():
+    parent, child = built(mlp, 5), built(tanh, 5, 5)
+    made = born(parent, child)
+    assert np.array_equal(made.weights["dense_1/kernel"], np.eye(5))
+
+
+def test_functions_are_told_by_their_values_not_by_their_names():
+    import keras
+
+    def once(z):
+        return keras.ops.relu(z)
+
+    def twice(z):
+        return 2 * keras.ops.relu(z)
+
+    once.__name__ = twice.__name__ = "same"
+    one, other, plain = (built(activated, 5, activation=each) for each in (once, twice, "relu"))
+    assert not born(one, other).preserved
+    assert born(one, plain).preserved
+    inside, changed = (built(simple, 5, activation=each) for each in (once, twice))
+    assert born(inside, inside).preserved
+    assert not born(inside, changed).preserved
+
+
+def unknown_layer(L, K):
+    class Odd(L.Layer):
+        def call(self, x):
+            return x + 1
+
+    return K.Sequential([K.Input((3,)), L.Dense(4), Odd(name="odd"), L.Dense(2)])
+
+
+def test_an_unknown_layer_is_named():
+    import keras
+
+    with pytest.raises(UnknownAnatomy, match=r"layer 'odd' \(Odd\).*width or depth"):
+        anatomy(unknown_layer(keras.layers, keras))
+
+
+def test_without_an_anatomy_only_an_equal_architecture_has_the_values():
+    _, known = built(mlp, 5)
+    parent = {"a": np.ones((2, 3), np.float32)}
+    fresh = {"a": np.zeros((2, 3), np.float16)}
+    made = morphed(rng(), parent, fresh, None, known)
+    assert made.weights["a"].dtype == np.float16
+    assert (made.weights["a"] == 1).all()
+    assert not made.preserved
+    with pytest.raises(UnknownAnatomy, match="the child's model is not known"):
+        morphed(rng(), parent, {"a": np.zeros((2, 4))}, known, None)
+    with pytest.raises(UnknownAnatomy, match="the parent's model is not known"):
+        morphed(rng(), parent, {"b": np.zeros((2, 3))}, None, None)
+
+
+def test_an_anatomy_can_be_pickled():
+    import pickle
+
+    _, known = built(residual, 4, 5)
+    assert pickle.loads(pickle.dumps(known)) == known
