@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 from markupsafe import Markup
 
-from analysis import drawing, page, wording
+from analysis import drawing, page, search_page, wording
 from analysis.curves import CURVE_BESIDE
 from analysis.figures import chosen
 from analysis.figures.chosen import Secondary
@@ -17,13 +17,14 @@ from analysis.findings import EFFECT, MARGIN, full_statistics, spent_to_control
 from analysis.numerals import percent, unbroken
 from analysis.overview import Overview, overview
 from analysis.rendering import render, write_whole
+from analysis.search import YARDSTICK, Search, searched
 from analysis.statistics import KINDS, RESAMPLES, SMALLEST_BOOTSTRAP
 from analysis.tables import CONTROL, ReportError, read_tables
 from workflow.run_dir import RunDir
 
 __all__ = ["ReportError", "arms_table", "write_report"]
 
-CHAPTERS: Final = ("result", "population", "workflow", "cost")
+CHAPTERS: Final = ("result", "search", "population", "workflow", "cost")
 """Where figures stand in the page."""
 
 
@@ -35,7 +36,9 @@ def write_report(run: RunDir) -> Path:
     `statistics.csv` (a row an arm and loss kind), `improvements.csv` (a row a trial), `curves.csv`,
     `parity.csv`, `convergence.csv` (what reaching the control's loss took), `costs.csv`,
     `champions.csv`, `members.csv` (the losses at halts and at K), `kinship.csv`, `species.csv`,
-    `tasks.csv`, `utilisation.csv`. The same tables give the same bytes.
+    `tasks.csv`, `utilisation.csv`; of a search also `anytime.csv`, `search.csv` (a row an arm),
+    `diversity.csv` and `networks.csv` (with the front of size and loss). The same tables give the
+    same bytes.
 
     Args:
         run: the run directory. Only its tables are needed; where `experiment.toml` or
@@ -47,16 +50,25 @@ def write_report(run: RunDir) -> Path:
     tables = read_tables(run)
     numbers = overview(tables)
     more = chosen.secondary(numbers, tables)
-    pictures = chosen.pictures(numbers, more, tables)
+    found = searched(tables)
+    pictures = chosen.pictures(numbers, more, tables, found)
     statistics = full_statistics(numbers)
     spent = spent_to_control(numbers, tables)
     files = {"statistics": statistics, "convergence": spent, **_numbers(numbers, more)}
+    if found is not None:
+        files |= {
+            "anytime": found.bands,
+            "search": found.arms,
+            "diversity": found.diversity,
+            "networks": found.networks,
+        }
     try:
         for name, table in files.items():
             write_whole(run.report / f"{name}.csv", table.to_csv(index=False).encode())
         for picture in pictures:
             _write_picture(run.report / "figures", picture)
-        write_whole(run.report_html, _html(run, numbers, pictures, statistics, spent).encode())
+        text = _html(run, numbers, pictures, statistics, spent, _search(found, tables))
+        write_whole(run.report_html, text.encode())
     except OSError as error:
         raise ReportError(
             f"{run.report}: the report must be writable, and writing it says: {error}. "
@@ -93,12 +105,25 @@ def _numbers(numbers: Overview, more: Secondary) -> dict[str, pd.DataFrame]:
     }
 
 
+def _search(found: Search | None, tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
+    """Return the tables of a search as the template wants them; nothing of another run."""
+    if found is None:
+        return {}
+    return {
+        "rows": search_page.arm_rows(found),
+        "sentences": search_page.sentences(found),
+        "champion": search_page.descent(tables),
+        "yardstick": YARDSTICK,
+    }
+
+
 def _html(
     run: RunDir,
     numbers: Overview,
     pictures: list[Picture],
     statistics: pd.DataFrame,
     spent: pd.DataFrame,
+    search: dict[str, Any],
 ) -> str:
     """Fill in the page; everything from the run directory is escaped by the template."""
     shown, folded = page.shown_kinds(numbers)
@@ -121,6 +146,7 @@ def _html(
         pace=page.pace_rows(statistics, spent, wording.held_out_kind(numbers)) if shown else [],
         margin=percent(MARGIN, 0, sign=False),
         effect=percent(EFFECT, 0, sign=False),
+        search=search,
         champions=page.champion_rows(numbers),
         kinds=KINDS,
         names=wording.NAMES,

@@ -28,11 +28,13 @@ from analysis.figures.population import (
     species_over_time,
 )
 from analysis.figures.scheme import workflows
+from analysis.figures.search import search_pictures
 from analysis.figures.tasks import tasks, utilisation
 from analysis.figures.workers import workers_over_time
 from analysis.lineage import lineage
 from analysis.numerals import count, number, percent
 from analysis.overview import Overview
+from analysis.search import Search
 from analysis.tables import CONTROL
 
 Tables = dict[str, pd.DataFrame]
@@ -61,11 +63,14 @@ def secondary(numbers: Overview, tables: Tables) -> Secondary:
     )
 
 
-def pictures(numbers: Overview, more: Secondary, tables: Tables) -> list[Picture]:
+def pictures(
+    numbers: Overview, more: Secondary, tables: Tables, found: Search | None = None
+) -> list[Picture]:
     """Draw the figures that the run has the numbers for, in the order of the page."""
     return [
         *_curves(numbers),
         *_improvements(numbers),
+        *([] if found is None else search_pictures(found, numbers.arms)),
         *_members(numbers, more),
         *_kinship(numbers, more),
         *_species(numbers, more, tables),

@@ -18,8 +18,8 @@ NARROW: Final = 4.4
 class Picture:
     """A figure of the page: its name, title, caption, alternative text, wide and narrow form.
 
-    `chapter` is where it stands: "result", "population", "workflow" or "cost". A `folded` one is
-    opened by the reader.
+    `chapter` is where it stands: "result", "search", "population", "workflow" or "cost". A `folded`
+    one is opened by the reader.
     """
 
     name: str

@@ -51,6 +51,10 @@ WORLDS: dict[str, dict[str, Any]] = {
     "ruin": {"gains": {"mean": (-15.0, -3.0)}},
     "averages": {"averaged": ("clone", "mean")},
     "the control an average": {"averaged": ("control",)},
+    "a search": {"searches": True, "arms": ("control", "evolution", "heterosis"), "halts": (4, 8)},
+    "a search that failed": {"searches": True, "arms": ("control", "evolution"), "trials": 2,
+                             "failed_trials": [(t, a) for t in range(2)
+                                               for a in ("control", "evolution")]},
 }  # fmt: skip
 """Runs that statistics, figures and report must survive."""
 
@@ -71,6 +75,16 @@ class World:
     gains: dict[str, tuple[float, float]] = field(default_factory=dict)
     averaged: Sequence[str] = ()  # arms whose networks have no running loss at the end
     test_gains: dict[str, float] = field(default_factory=dict)
+    searches: bool = False
+
+
+def genome_of(world: World, segment: int, member: int) -> dict[str, Any]:
+    """Return the columns of a member's own architecture."""
+    if not world.searches:
+        return {"genome": "", "parameters": 101_770}
+    width = 16 * (1 + segment + member)
+    genome = {"units": [width, 32], "activation": "relu", "rate": 0.001 * width}
+    return {"genome": json.dumps(genome), "parameters": 785 * width + 33 * width + 330}
 
 
 def make_tables(world: World) -> Tables:
@@ -143,6 +157,7 @@ def _one_arm(world: World, trial: int, arm: str, rows: dict[str, list[dict[str, 
                     **{metric: ends[metric] for metric in FINAL_METRICS},
                     "start_loss": 0.9 if start == "offspring" else float("nan"),
                     "start_val_loss": 0.9 if start == "offspring" else float("nan"),
+                    **genome_of(world, segment, member),
                     "fitness": ends["train_loss"],
                     "rank": 0,
                     "started_unix_s": 1.7e9 + 60 * segment + trial,
@@ -175,6 +190,7 @@ def _one_arm(world: World, trial: int, arm: str, rows: dict[str, list[dict[str, 
             "champion": "best",
             "members": str(order[0]),
             **{metric: float("nan") if failed else best[metric] for metric in FINAL_METRICS},
+            **genome_of(world, len(edges) - 2, order[0]),
             "fitness": float("nan") if failed else best["fitness"],
             "network_epochs": world.population * world.epochs,
             "failed_members": sum(row["status"] != "done" for row in made),

@@ -1,0 +1,88 @@
+"""A search in the cells and sentences of the report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.lineage import lineage
+from analysis.numerals import NOTHING, number, percent, whole
+from analysis.search import YARDSTICK, Search, architecture_in_words
+
+HALF = 0.5
+
+
+def arm_rows(found: Search) -> list[dict[str, str]]:
+    """Return the cells of the table of a search's arms."""
+    n = found.spent.groupby("arm").size()
+    rows = []
+    arm: Any
+    for arm in found.arms.itertuples():
+        trials = int(n.get(arm.arm, 0))
+        share = percent(arm.share, 0, sign=False) if np.isfinite(arm.share) else NOTHING
+        reached = f"in {arm.reached:g} of {trials}" if trials and arm.reached < trials else ""
+        rows.append(
+            {
+                "arm": str(arm.arm),
+                "n": str(arm.n),
+                "val_loss": number(arm.val_loss, 4),
+                "test_accuracy": percent(arm.test_accuracy, 2, sign=False),
+                "parameters": whole(round(arm.parameters)),
+                "architectures": f"{arm.architectures:.3g}",
+                "network_epochs": whole(round(arm.network_epochs)),
+                "share": f"{share} {reached}".strip() if trials else NOTHING,
+            }
+        )
+    return rows
+
+
+def sentences(found: Search) -> list[str]:
+    """Say which arms reached the yardstick's loss in half of what it spent."""
+    if found.spent.empty:
+        return []
+    told = []
+    for arm, own in found.spent.groupby("arm", sort=False):
+        if arm == YARDSTICK:
+            continue
+        early = int(own["share"].le(HALF).sum())
+        told.append(f"{arm} in {early} of {len(own)} trials")
+    return [
+        f"The final held-out loss of {YARDSTICK} was reached within half of its network-epochs by "
+        f"{', '.join(told)}."
+    ]
+
+
+def descent(tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
+    """Return the champion of all trials and arms with its line of descent, architecture by step.
+
+    Returns:
+        `arm`, `trial` and `rows` (oldest first: `epoch`, `member`, `parents`, `architecture`,
+        `parameters`, `val_loss`); empty where no arm finished.
+    """
+    done = tables["trials"].loc[tables["trials"]["status"].eq("done")]
+    if done.empty:
+        return {}
+    best = done.sort_values("val_loss", kind="stable").iloc[0]
+    trial, arm = int(best["trial"]), str(best["arm"])
+    family = lineage(tables["members"], tables["trials"], trial, arm)
+    ancestors = family.nodes.loc[family.nodes["ancestor"], ["segment", "member"]]
+    members = tables["members"]
+    own = members.loc[members["trial"].eq(trial) & members["arm"].eq(arm)]
+    rows: Any = own.merge(ancestors, on=["segment", "member"]).sort_values(["segment", "member"])
+    return {
+        "arm": arm,
+        "trial": trial,
+        "rows": [
+            {
+                "epoch": str(row.last_epoch),
+                "member": str(row.member),
+                "parents": str(row.parents) or NOTHING,
+                "architecture": architecture_in_words(str(row.genome)),
+                "parameters": whole(row.parameters),
+                "val_loss": number(row.val_loss, 4),
+            }
+            for row in rows.itertuples()
+        ],
+    }
