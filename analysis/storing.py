@@ -1,0 +1,81 @@
+"""A finished run -> a folder small enough to be published, that the report can be made of again.
+
+`python -m analysis.storing RUN FOLDER` copies settings, environment and tables, and writes the
+report beside them. Names of machines and paths stay behind.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+from analysis.commands import answer
+from analysis.report import write_report
+from analysis.tables import read_tables
+from workflow.run_dir import RunDir
+
+PRIVATE: Final = ("interpreter", "host")
+"""Keys of `environment.json` that say nothing about the result."""
+
+PATHS: Final = ("--runs", "--site", "--name")
+"""Options of the command whose values name places of one machine."""
+
+
+def store(run: RunDir, folder: Path) -> Path:
+    """Copy what a report is made of, and write the report.
+
+    Args:
+        run: a finished run.
+        folder: where to; made where it is not there. Of an older copy, files are replaced.
+
+    Returns:
+        The report's page, which is not worth storing: it is made of what is.
+
+    Raises:
+        ReportError: the run has no tables, or the report can't be written.
+        OSError: something can't be read or written.
+    """
+    tables = read_tables(run)
+    stored = RunDir(folder)
+    stored.tables.mkdir(parents=True, exist_ok=True)
+    stored.experiment_toml.write_bytes(run.experiment_toml.read_bytes())
+    environment = json.loads(run.environment_json.read_text())
+    stored.environment_json.write_text(json.dumps(_published(environment), indent=2) + "\n")
+    for name, table in tables.items():
+        _nameless(table).to_parquet(stored.table(name), index=False, compression="zstd")
+    return write_report(stored)
+
+
+def _published(environment: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what names one machine and its folders."""
+    command: list[str] = []
+    for word in environment["command"]:
+        if command and command[-1] in PATHS:
+            command.pop()
+            continue
+        command.append(word)
+    kept = {key: value for key, value in environment.items() if key not in PRIVATE}
+    return kept | {"command": command}
+
+
+def _nameless(table: pd.DataFrame) -> pd.DataFrame:
+    """Number the machines, and forget where their tasks' logs are."""
+    if "host" not in table:
+        return table
+    numbers = {host: f"node {place + 1}" for place, host in enumerate(sorted(set(table["host"])))}
+    return table.assign(host=table["host"].map(numbers), log="")
+
+
+def answer_with_page(arguments: Sequence[str]) -> str:
+    """Store a run, the first argument, in a folder, the second; return the report's page."""
+    run, folder = arguments[:2]
+    return f"{store(RunDir(Path(run)), Path(folder))}\n"
+
+
+if __name__ == "__main__":
+    sys.exit(answer(answer_with_page, "python -m analysis.storing RUN FOLDER", 2, sys.argv[1:]))
