@@ -9,19 +9,21 @@ from apps.checkpoints import Checkpoint, load_checkpoint
 from apps.errors import HeterosisError
 from apps.genetics.averaging import running_mean
 from apps.genetics.mutation import MUTATIONS
-from apps.genetics.weights import cast_like
+from apps.genetics.weights import Weights, cast_like
 from apps.merging import Address, merge
-from apps.messages import CheckpointRef, Offspring, TrainTask, Workplace
+from apps.messages import CheckpointRef, ChildPlan, Offspring, TrainTask, Workplace
 from apps.networks import Array
 from apps.programs import Program
 from apps.registries import lookup
-from apps.streams import Purpose, stream
+from apps.specs import phenotype
+from apps.streams import Purpose, seed_integer, stream
 
 
 def breed(task: TrainTask, start: Offspring, place: Workplace, holder: Program) -> Checkpoint:
     """Return the state in which an offspring starts.
 
-    All children of one merge see the same random numbers in the crossover, so each worker makes
+    A parent of another architecture, in a search, is first grown or cut to the child's. All
+    children of one merge see the same random numbers in the crossover, so each worker makes
     the same merge again; the mutation is the child's own.
 
     Args:
@@ -41,10 +43,11 @@ def breed(task: TrainTask, start: Offspring, place: Workplace, holder: Program) 
     plan = start.plan
     if plan is None:
         raise HeterosisError("an offspring's plan is filled in before it is bred")
-    parents = [load_checkpoint(Path(place.root) / ref.path, ref.sha256) for ref in plan.parents]
+    if not start.inherit and plan.mutate:
+        return Checkpoint(holder.initial_weights(_fresh_seed(task)))
     address = Address(task.seed, task.trial, task.first_epoch, plan.merge)
-    networks = [parent.network for parent in parents]
-    weights = merge(holder, networks, plan.fitness, start.crossover, address, place)
+    networks, fitness = _parents(task, start, plan, place, holder)
+    weights = merge(holder, networks, fitness, start.crossover, address, place)
     if plan.mutate:
         mutation = lookup(MUTATIONS, start.mutation.name, "mutation", place.search_path)
         rng = stream(
@@ -55,7 +58,49 @@ def breed(task: TrainTask, start: Offspring, place: Workplace, holder: Program) 
             epoch=task.first_epoch,
         )
         weights = mutation(rng, weights, keep=holder.statistics, **start.mutation.params)
-    return Checkpoint(weights=weights, optimizer=_inherited(plan.optimizer, place))
+    # An optimiser's state is of the shapes of its own network.
+    same = not plan.genomes or all(each.network == plan.genome.network for each in plan.genomes)
+    return Checkpoint(weights, optimizer=_inherited(plan.optimizer if same else (), place))
+
+
+def _parents(
+    task: TrainTask, start: Offspring, plan: ChildPlan, place: Workplace, holder: Program
+) -> tuple[list[Weights], list[float]]:
+    """Return the networks to merge, all in the child's architecture, and their fitness."""
+    stored: list[Weights] = [
+        load_checkpoint(Path(place.root) / r.path, r.sha256).network for r in plan.parents
+    ]
+    if all(genome.network == plan.genome.network for genome in plan.genomes):
+        return stored, list(plan.fitness)
+    seed = _fresh_seed(task)
+    networks: list[Weights] = []
+    fitness = []
+    for number, (weights, genome) in enumerate(zip(stored, plan.genomes, strict=True)):
+        if number and not start.strangers and genome.network != plan.genomes[0].network:
+            continue
+        network, training = phenotype(task.network, task.training, genome)
+        rng = stream(
+            task.seed,
+            Purpose.MORPHISM,
+            trial=task.trial,
+            member=plan.merge,
+            epoch=task.first_epoch,
+        )
+        networks.append(holder.morphed(rng, weights, (network, training), seed))
+        fitness.append(plan.fitness[number])
+    return networks, fitness
+
+
+def _fresh_seed(task: TrainTask) -> int:
+    """Return the seed of what a child has that no parent had."""
+    rng = stream(
+        task.seed,
+        Purpose.INITIAL_WEIGHTS,
+        trial=task.trial,
+        member=task.member,
+        epoch=task.first_epoch,
+    )
+    return seed_integer(rng)
 
 
 def _inherited(donors: Sequence[CheckpointRef], place: Workplace) -> dict[str, Array]:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from apps.datasets import prepare
 from apps.errors import HeterosisError
 from apps.files import write_atomic
-from apps.messages import DataSpec
+from apps.specs import DataSpec
 
 PACKAGES: Final = (
     "heterosis",

@@ -25,8 +25,8 @@ from apps.fashion_mnist import (
     survey,
     what_to_do,
 )
-from apps.messages import DataSpec
 from apps.plugins import call_plugin, is_plugin, plugin_digest, unknown
+from apps.specs import DataSpec
 from apps.streams import Purpose, stream
 
 COLLECTIONS: Final = {"fashion_mnist": FASHION_MNIST, "fashion_mnist_sample": SAMPLE}

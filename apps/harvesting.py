@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,13 +13,14 @@ import numpy as np
 
 from apps.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from apps.costs import Stopwatch
+from apps.encoding import fingerprint
 from apps.errors import HeterosisError
 from apps.files import sha256_file
 from apps.fitness import fitness_of, harvest_key
 from apps.genetics.harvest import greedy_soup, uniform_soup
 from apps.genetics.selection import rank
 from apps.genetics.weights import Weights
-from apps.mating import need_survivors
+from apps.halted import need_survivors
 from apps.merging import Address, align_parents, restored
 from apps.messages import (
     CheckpointRef,
@@ -30,11 +32,11 @@ from apps.messages import (
     MatingPlan,
     TrainResult,
     Workplace,
-    fingerprint,
 )
-from apps.programs import Program, program
+from apps.programs import program
 from apps.results import CHECKPOINT, save_result
 from apps.runtime import load_keras
+from apps.specs import Genome, phenotype
 from apps.training import final_metrics
 
 CHAMPION: Final = "champion.keras"
@@ -78,9 +80,11 @@ def harvest(
         fitness=fitness[best],
         final=champion.final,
         checkpoint=champion.checkpoint,
+        genome=champion.genome,
+        parameters=champion.parameters,
         cost=watch.cost(),
     )
-    merged = _best_merge(task, population, fitness, _species(task, earlier), place)
+    merged = _best_merge(task, population, fitness, _kin(task, population, earlier), place)
     if merged is not None and merged.fitness < result.fitness:
         path = f"{task.folder}/{CHECKPOINT}"
         digest = save_checkpoint(Path(place.root) / path, Checkpoint(merged.weights))
@@ -91,6 +95,8 @@ def harvest(
             fitness=merged.fitness,
             final=merged.final,
             checkpoint=CheckpointRef(path, digest),
+            genome=merged.genome,
+            parameters=merged.parameters,
         )
     result = replace(result, cost=watch.cost())
     save_result(Path(place.root) / task.folder, result)
@@ -99,39 +105,47 @@ def harvest(
 
 @dataclass(frozen=True)
 class _Merge:
-    """A network made of the members of one species."""
+    """A network made of members that are of one species and one genome."""
 
     weights: Weights
     members: tuple[int, ...]
     fitness: float
     final: dict[str, float]
+    genome: Genome
+    parameters: int
 
 
-def _species(task: HarvestTask, earlier: MatingPlan | None) -> list[int]:
-    if earlier is None:
-        return [0] * task.members
-    return [child.species for child in earlier.children]
+def _kin(
+    task: HarvestTask, population: Sequence[TrainResult | Failure], earlier: MatingPlan | None
+) -> list[str]:
+    """Return a label for each member: networks of one label can be merged."""
+    species = [child.species for child in earlier.children] if earlier else [0] * task.members
+    return [
+        f"{label:06d} {json.dumps(found.genome.network, sort_keys=True)}"
+        if isinstance(found, TrainResult)
+        else "failed"
+        for label, found in zip(species, population, strict=True)
+    ]
 
 
 def _best_merge(
     task: HarvestTask,
     population: Sequence[TrainResult | Failure],
     fitness: list[float],
-    species: list[int],
+    kin: list[str],
     place: Workplace,
 ) -> _Merge | None:
     if task.method == "best":
         return None
-    holder = program(task.data, task.network, task.training, task.seed, place)
     merges = []
-    for label in sorted(set(species)):
+    for label in sorted(set(kin)):
         members = [
             member
             for member in rank(fitness)
-            if species[member] == label and math.isfinite(fitness[member])
+            if kin[member] == label and math.isfinite(fitness[member])
         ]
         if len(members) > 1:
-            merges.append(_merge(task, population, fitness, members, holder, place))
+            merges.append(_merge(task, population, fitness, members, place))
     finite = [merge for merge in merges if math.isfinite(merge.fitness)]
     return min(finite, key=lambda merge: merge.fitness, default=None)
 
@@ -141,10 +155,13 @@ def _merge(
     population: Sequence[TrainResult | Failure],
     fitness: list[float],
     members: list[int],
-    holder: Program,
     place: Workplace,
 ) -> _Merge:
-    refs = [member.checkpoint for member in _trained(population, members)]
+    trained = _trained(population, members)
+    genome = trained[0].genome
+    network, training = phenotype(task.network, task.training, genome)
+    holder = program(task.data, network, training, task.seed, place)
+    refs = [member.checkpoint for member in trained]
     networks = [load_checkpoint(Path(place.root) / ref.path, ref.sha256).network for ref in refs]
     # The harvest comes after the last epoch, which nothing else is addressed by.
     address = Address(task.seed, task.trial, task.epochs, 0)
@@ -163,7 +180,9 @@ def _merge(
     holder.put(weights)
     final = final_metrics(holder)
     names = tuple(sorted(members[each] for each in soup.members))
-    return _Merge(weights, names, final[harvest_key(task.fitness)], final)
+    return _Merge(
+        weights, names, final[harvest_key(task.fitness)], final, genome, holder.parameters
+    )
 
 
 def _trained(

@@ -10,10 +10,11 @@ from apps.genetics.alignment import align, match_activations
 from apps.genetics.crossover import CROSSOVERS, Parents
 from apps.genetics.permutation import identity, permute
 from apps.genetics.weights import Weights
-from apps.messages import CrossoverSpec, Workplace
+from apps.messages import Workplace
 from apps.networks import Array
 from apps.programs import Program
 from apps.registries import lookup
+from apps.specs import CrossoverSpec
 from apps.streams import Purpose, stream
 
 

@@ -6,141 +6,26 @@ result's fingerprint. Paths in messages are relative to the run directory.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from functools import cache
-from typing import Any, Final, Literal, TypeVar, cast
-
-from pydantic import TypeAdapter, ValidationError
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from apps.errors import HeterosisError
-from apps.files import DamagedFile, sha256
-
-NUMERICS: Final = 2
-"""Version of the code that computes results: raised when the same message gives other numbers."""
-
-Json = Any
-"""None, bool, int, float, str, and lists and dictionaries of these."""
-
-Params = dict[str, Json]
-
-
-_PLACE: Final = {"place": True}
-"""Marks a field that says where something is, not what: not part of a fingerprint."""
-
-
-# ------------------------------------------------------------------------------ specifications
-@dataclass(frozen=True)
-class DataSpec:
-    """Which data, and how they are split.
-
-    Attributes:
-        name: a built-in data set or a plug-in `"module:function"`.
-        params: keyword arguments of the plug-in or settings of the built-in.
-        validation: samples held out of the training set.
-        train_limit: use only this many of the remaining training samples; None for all.
-        folder: where the files are; None to search the usual places.
-        digest: SHA-256 of a plug-in's source, so that a changed one is noticed.
-    """
-
-    name: str
-    params: Params = field(default_factory=dict)
-    validation: int = 10_000
-    train_limit: int | None = None
-    folder: str | None = field(default=None, metadata=_PLACE)
-    digest: str = ""
-
-
-@dataclass(frozen=True)
-class NetworkSpec:
-    """Which network: a named builder or a plug-in `"module:function"`, and its arguments."""
-
-    builder: str
-    params: Params = field(default_factory=dict)
-    digest: str = ""
-
-
-@dataclass(frozen=True)
-class TrainingSpec:
-    """How a member is trained.
-
-    Attributes:
-        batch_size: samples a step.
-        optimizer: a Keras optimiser's name; None for the one the model was compiled with, or Adam.
-        optimizer_params: its keyword arguments.
-        loss: a Keras loss, for a model that its builder did not compile.
-        metrics: Keras metrics, likewise.
-    """
-
-    batch_size: int
-    optimizer: str | None = None
-    optimizer_params: Params = field(default_factory=dict)
-    loss: str = "sparse_categorical_crossentropy"
-    metrics: tuple[str, ...] = ("accuracy",)
-
-
-@dataclass(frozen=True)
-class OperatorSpec:
-    """A registered operator or a plug-in, and its settings."""
-
-    name: str
-    params: Params = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class CrossoverSpec:
-    """How parents become one network.
-
-    Attributes:
-        name: a registered crossover or a plug-in.
-        params: its settings.
-        align: whether parents are permuted onto the first one before: by their weights, or by
-            their activations on a probe batch.
-        repair: whether the merge's units get back the spread that the parents' units had.
-    """
-
-    name: str
-    params: Params = field(default_factory=dict)
-    align: Literal["none", "weights", "activations"] = "none"
-    repair: bool = False
-
-
-@dataclass(frozen=True)
-class AverageSpec:
-    """An average of a member's weights along its own path.
-
-    Attributes:
-        kind: `swa`, the mean over epochs, or `ema`, an exponential average.
-        after_epoch: the first epoch that counts is the one after this many.
-        decay: of the exponential average, an epoch.
-    """
-
-    kind: Literal["swa", "ema"]
-    after_epoch: int
-    decay: float = 0.0
-
-
-@dataclass(frozen=True)
-class SpeciesSpec:
-    """How a population is divided into species, and how these breed.
-
-    Attributes:
-        distance: between members; a registered one.
-        method: a registered way to find species, and its settings.
-        temperature: of the shared fitness, see `apps.genetics.reproduction`.
-        minimum_size: smaller species do not breed.
-        elitism: whether the champion of a species goes on unchanged.
-        between: probability of a parent from another species.
-    """
-
-    distance: OperatorSpec
-    method: OperatorSpec
-    temperature: float = 1.0
-    minimum_size: int = 1
-    elitism: bool = True
-    between: float = 0.0
+from apps.specs import (
+    ADDED,
+    NO_GENOME,
+    PLACE,
+    AverageSpec,
+    CrossoverSpec,
+    DataSpec,
+    Genome,
+    NetworkSpec,
+    OperatorSpec,
+    SearchSpec,
+    SpeciesSpec,
+    TrainingSpec,
+)
 
 
 # ------------------------------------------------------------------------------------- results
@@ -148,7 +33,7 @@ class SpeciesSpec:
 class CheckpointRef:
     """A stored network: its file below the run directory and the SHA-256 of its bytes."""
 
-    path: str = field(metadata=_PLACE)
+    path: str = field(metadata=PLACE)
     sha256: str
 
 
@@ -184,6 +69,8 @@ class TrainResult:
             means of the last epoch (`loss` and the like): NaN for an average of weights.
         start: `loss` and `val_loss` of an offspring before training; empty otherwise.
         log: remarks worth a line in the run's log.
+        genome: the member's own, of a search.
+        parameters: number of trained weights.
     """
 
     fingerprint: str
@@ -196,6 +83,8 @@ class TrainResult:
     checkpoint: CheckpointRef
     cost: Cost
     log: tuple[str, ...] = ()
+    genome: Genome = NO_GENOME
+    parameters: int = 0
 
 
 @dataclass(frozen=True)
@@ -221,6 +110,8 @@ class ChildPlan:
             empty for a fresh one.
         mutate: False for a child that stays the merge itself.
         species: the species it is born into.
+        genome: its own, of a search.
+        genomes: the parents', likewise.
     """
 
     child: int
@@ -231,14 +122,25 @@ class ChildPlan:
     optimizer: tuple[CheckpointRef, ...] = ()
     mutate: bool = True
     species: int = 0
+    genome: Genome = field(default=NO_GENOME, metadata=ADDED)
+    genomes: tuple[Genome, ...] = field(default=(), metadata=ADDED)
 
 
 @dataclass(frozen=True)
 class Representative:
-    """The network that stands for a species."""
+    """The network that stands for a species.
+
+    Attributes:
+        genome: its own, of a search.
+        best: the best fitness that the species ever had.
+        stagnant: halts since then.
+    """
 
     species: int
     checkpoint: CheckpointRef
+    genome: Genome = NO_GENOME
+    best: float = math.inf
+    stagnant: int = 0
 
 
 @dataclass(frozen=True)
@@ -272,6 +174,8 @@ class HarvestResult:
         fitness: what chose it; where the task's is `loss`, it is `train_loss`, which a network that
             was not trained itself has too.
         final: as a `TrainResult`'s; the running means are NaN for a merge.
+        genome: the network's, of a search.
+        parameters: number of trained weights.
     """
 
     fingerprint: str
@@ -281,6 +185,8 @@ class HarvestResult:
     final: dict[str, float]
     checkpoint: CheckpointRef
     cost: Cost
+    genome: Genome = NO_GENOME
+    parameters: int = 0
 
 
 @dataclass(frozen=True)
@@ -320,15 +226,29 @@ class Restart:
 
 @dataclass(frozen=True)
 class Offspring:
-    """Start from a merge of parents, mutated."""
+    """Start from a merge of parents, mutated.
+
+    Attributes:
+        inherit: False to start from new random weights: the parents give their genes only.
+        strangers: whether parents of another architecture than the first one's are merged too.
+    """
 
     crossover: CrossoverSpec
     mutation: OperatorSpec
     plan: ChildPlan | None = None
+    inherit: bool = field(default=True, metadata=ADDED)
+    strangers: bool = field(default=False, metadata=ADDED)
     kind: Literal["offspring"] = "offspring"
 
 
-Start = Fresh | Continue | Restart | Offspring
+@dataclass(frozen=True)
+class Survive:
+    """Go on as the member that the halt's plan says, as if never halted."""
+
+    kind: Literal["survive"] = "survive"
+
+
+Start = Fresh | Continue | Restart | Offspring | Survive
 
 
 @dataclass(frozen=True)
@@ -340,6 +260,7 @@ class TrainTask:
         folder: where the result goes; not part of the fingerprint.
         average: when given, the member's network is this average of its weights.
         rates: factor on the learning rate for every epoch of the segment; empty for 1 throughout.
+        genome: the member's own, of a search; filled in by `resolve` after a halt.
     """
 
     seed: int
@@ -351,9 +272,10 @@ class TrainTask:
     network: NetworkSpec
     training: TrainingSpec
     start: Start
-    folder: str = field(metadata=_PLACE)
+    folder: str = field(metadata=PLACE)
     average: AverageSpec | None = None
     rates: tuple[float, ...] = ()
+    genome: Genome = field(default=NO_GENOME, metadata=ADDED)
 
 
 @dataclass(frozen=True)
@@ -366,7 +288,8 @@ class MateTask:
         members: population size N. Upstream come the members in their order and, where species
             last over halts, the mating plan before.
         mating: `all` survivors are merged into one network, or `pairs` of them into as many as
-            there are pairs, or parents are chosen within `species`.
+            there are pairs, or parents are chosen within `species`; or the best go on by
+            themselves (`survivors`).
         parents: number of survivors, T; with species, parents of one child.
         optimizer: a child's state is `fresh`, the first parent's (`inherit`), that of the member
             whose number it takes (`own`), or the parents' `average`.
@@ -374,6 +297,8 @@ class MateTask:
         species: how to find species; only for that kind of mating.
         crossover: with which the children are made: it is measured as it will be aligned.
         measure: whether distances and loss barriers between parents are measured.
+        search: how the children's architectures are made; None where all have the same.
+        offspring: population size after the halt; 0 for N again.
     """
 
     seed: int
@@ -381,7 +306,7 @@ class MateTask:
     epoch: int
     members: int
     fitness: str
-    mating: Literal["all", "pairs", "species"]
+    mating: Literal["all", "pairs", "species", "survivors"]
     parents: int
     selection: OperatorSpec
     optimizer: Literal["fresh", "inherit", "own", "average"]
@@ -392,7 +317,14 @@ class MateTask:
     data: DataSpec
     network: NetworkSpec
     training: TrainingSpec
-    folder: str = field(metadata=_PLACE)
+    folder: str = field(metadata=PLACE)
+    search: SearchSpec | None = field(default=None, metadata=ADDED)
+    offspring: int = field(default=0, metadata=ADDED)
+
+    @property
+    def children(self) -> int:
+        """Population size after the halt."""
+        return self.offspring or self.members
 
 
 @dataclass(frozen=True)
@@ -420,7 +352,7 @@ class HarvestTask:
     data: DataSpec
     network: NetworkSpec
     training: TrainingSpec
-    folder: str = field(metadata=_PLACE)
+    folder: str = field(metadata=PLACE)
 
 
 @dataclass(frozen=True)
@@ -433,7 +365,7 @@ class ExportTask:
     training: TrainingSpec
     checkpoint: CheckpointRef
     expected: dict[str, float]
-    folder: str = field(metadata=_PLACE)
+    folder: str = field(metadata=PLACE)
 
 
 Task = TrainTask | MateTask | HarvestTask | ExportTask
@@ -483,75 +415,11 @@ def resolve(task: TrainTask, upstream: Result) -> TrainTask:
     """
     start = task.start
     if isinstance(start, Continue | Restart) and isinstance(upstream, TrainResult):
-        return replace(task, start=replace(start, checkpoint=upstream.checkpoint))
-    if isinstance(start, Offspring) and isinstance(upstream, MatingPlan):
-        return replace(task, start=replace(start, plan=upstream.children[task.member]))
+        own = replace(start, checkpoint=upstream.checkpoint)
+        return replace(task, start=own, genome=upstream.genome)
+    if isinstance(start, Offspring | Survive) and isinstance(upstream, MatingPlan):
+        plan = upstream.children[task.member]
+        if isinstance(start, Offspring):
+            return replace(task, start=replace(start, plan=plan), genome=plan.genome)
+        return replace(task, start=Continue(plan.parents[0]), genome=plan.genome)
     raise HeterosisError(f"a start of kind {start.kind!r} cannot follow a {type(upstream)}")
-
-
-# ----------------------------------------------------------------------------------- as JSON
-_Message = TypeVar("_Message")
-
-_NON_FINITE: Final = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
-
-
-def to_json(message: object) -> bytes:
-    """Return a message as strict JSON; non-finite numbers become the strings NaN, Infinity."""
-    return json.dumps(_plain(message, places=True), indent=1, allow_nan=False).encode()
-
-
-def from_json(kind: type[_Message], content: bytes) -> _Message:
-    """Return the message of class `kind` that `content` holds.
-
-    Raises:
-        DamagedFile: `content` is not such a message.
-    """
-    try:
-        adapter: TypeAdapter[_Message] = _adapter(cast(Any, kind))
-        return adapter.validate_python(json.loads(content))
-    except (ValueError, RecursionError, ValidationError) as error:
-        raise DamagedFile(f"not a {kind.__name__}: {error}") from error
-
-
-@cache
-def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)  # Making one takes far longer than using it.
-
-
-def fingerprint(task: Task, upstream: Upstream = ()) -> str:
-    """Return the address of a task's result by content.
-
-    It covers the resolved message but for the places in it, what the upstream results hold (their
-    own fingerprints and the bytes of their checkpoints), and `NUMERICS`.
-    """
-    return content_key(task, [_identity(result) for result in upstream])
-
-
-def content_key(task: Task, upstream: Sequence[str]) -> str:
-    """Return the address of a task by its message and the addresses of what it waits for."""
-    content = [NUMERICS, type(task).__name__, _plain(task), list(upstream)]
-    return sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode())
-
-
-def _identity(result: Result | Failure) -> str:
-    if isinstance(result, Failure):
-        return "failed"
-    if isinstance(result, TrainResult | HarvestResult):
-        return f"{result.fingerprint} {result.checkpoint.sha256}"
-    return result.fingerprint
-
-
-def _plain(value: Json, places: bool = False) -> Json:
-    if is_dataclass(value):
-        return {
-            item.name: _plain(getattr(value, item.name), places)
-            for item in fields(value)
-            if places or not item.metadata.get("place")
-        }
-    if isinstance(value, dict):
-        return {key: _plain(item, places) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item, places) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return _NON_FINITE[str(value)]
-    return value

@@ -1,4 +1,4 @@
-"""Networks: the built-in ones, plug-ins, reproducible building, canonical names of the arrays."""
+"""Networks: reproducible building, canonical names of the arrays."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from apps.builders import BUILDERS
 from apps.errors import HeterosisError, UserError, first_line
-from apps.messages import NetworkSpec, Params, TrainingSpec
 from apps.plugins import told
 from apps.registries import check_settings, lookup
 from apps.runtime import load_keras
+from apps.specs import NetworkSpec, Params, TrainingSpec
 
 if TYPE_CHECKING:
     import keras
@@ -36,43 +37,6 @@ _CHOSEN_BY_OUTPUTS: Final = ("accuracy", "acc", "crossentropy", "ce")
 
 # Keras draws initial weights from process-wide generators.
 _building = threading.RLock()
-
-
-def two_layer_dense(
-    units: int = 128,
-    activation: str = "relu",
-    dropout: float = 0.0,
-    batch_normalization: bool = False,
-    input_shape: tuple[int, ...] = (28, 28),
-    classes: int = 10,
-) -> keras.Model:
-    """Return the poster's network: one hidden dense layer and a softmax layer, not compiled.
-
-    Args:
-        units: width of the hidden layer.
-        activation: of the hidden layer, a Keras name.
-        dropout: rate after the hidden layer, in [0, 1).
-        batch_normalization: whether to normalise the hidden layer.
-        input_shape: of one sample; it is flattened.
-        classes: number of outputs.
-    """
-    import keras
-
-    layers = [
-        keras.layers.Input(input_shape),
-        keras.layers.Flatten(name="flatten"),
-        keras.layers.Dense(units, activation=activation, name="hidden"),
-    ]
-    if batch_normalization:
-        layers.append(keras.layers.BatchNormalization(name="normalization"))
-    if dropout:
-        layers.append(keras.layers.Dropout(dropout, name="dropout"))
-    layers.append(keras.layers.Dense(classes, activation="softmax", name="output"))
-    return keras.Sequential(layers, name="two_layer_dense")
-
-
-BUILDERS: Final[dict[str, Callable[..., keras.Model]]] = {"two_layer_dense": two_layer_dense}
-"""Built-in networks by name."""
 
 
 def build(

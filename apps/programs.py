@@ -5,19 +5,23 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from apps import morphing
 from apps.checkpoints import Checkpoint
 from apps.datasets import load_dataset
+from apps.encoding import to_json
 from apps.errors import HeterosisError, UserError, first_line
+from apps.genetics.anatomy import Anatomy
 from apps.genetics.permutation import PermutationSpec
 from apps.genetics.repair import UnitLayer
 from apps.loops import EVALUATION_BATCH, Loop, Part
-from apps.messages import DataSpec, NetworkSpec, Params, TrainingSpec, Workplace, to_json
+from apps.messages import Workplace
 from apps.networks import (
     Array,
     assign,
@@ -28,6 +32,7 @@ from apps.networks import (
     read,
 )
 from apps.runtime import load_keras
+from apps.specs import DataSpec, NetworkSpec, Params, TrainingSpec
 from apps.streams import seed_integer
 from apps.symmetries import Symmetries, symmetries
 
@@ -126,6 +131,35 @@ class Program:
         self.put(weights)
         return self._symmetries.pre_activations(layer, self._loop.arrays("probe")[0])
 
+    def morphed(
+        self,
+        rng: np.random.Generator,
+        weights: Mapping[str, Array],
+        specs: tuple[NetworkSpec, TrainingSpec],
+        seed: int,
+    ) -> dict[str, Array]:
+        """Return the weights of a network of another architecture, grown or cut to this one.
+
+        Args:
+            rng: draws what the change leaves open.
+            weights: the other network's.
+            specs: what it was built of.
+            seed: of the initial weights, below 2**31, that new units and layers start from.
+
+        Raises:
+            UserError: a layer is not known to grow; the message names it.
+        """
+        if _shapes(weights) == _shapes(self.weights()):
+            return dict(weights)
+        parent = self._build(0, specs)
+        before, after = morphing.anatomy(parent), self._anatomy
+        fresh = self.initial_weights(seed)
+        return dict(morphing.morphed(rng, weights, fresh, before, after).weights)
+
+    @cached_property
+    def _anatomy(self) -> Anatomy:
+        return morphing.anatomy(self.model)
+
     @cached_property
     def _symmetries(self) -> Symmetries:
         return symmetries(self.model)
@@ -182,11 +216,20 @@ class Program:
             )
         optimizer.learning_rate.assign(self._rate * factor)
 
+    def set_base_rate(self, rate: float) -> None:
+        """Set the learning rate that `set_rate` takes multiples of."""
+        self._rate = rate
+
     @property
     def statistics(self) -> frozenset[str]:
         """Names of the arrays that are not learnt: running means and variances, counters."""
         named = named_weights(self.model).items()
         return frozenset(name for name, variable in named if not variable.trainable)
+
+    @property
+    def parameters(self) -> int:
+        """Number of trained weights."""
+        return int(sum(np.prod(variable.shape) for variable in self.model.trainable_variables))
 
     @property
     def samples(self) -> int:
@@ -242,8 +285,8 @@ class Program:
         before = self.state()
         return lambda: self.load(before, np.random.default_rng(0))
 
-    def _build(self, seed: int) -> Any:
-        network, training = self._specs
+    def _build(self, seed: int, specs: tuple[NetworkSpec, TrainingSpec] | None = None) -> Any:
+        network, training = specs or self._specs
         facts: Params = {
             "input_shape": self._data.x_train.shape[1:],
             "classes": self._classes(),
@@ -313,13 +356,25 @@ def program(
     if not hasattr(_local, "programs"):
         _local.programs = OrderedDict()
     programs: OrderedDict[tuple[Any, ...], Program] = _local.programs
-    key = (to_json(data), to_json(network), to_json(training), seed, place.search_path)
+    # Members of a search differ in their rates: it is set, and one program serves them all.
+    others = dict(training.optimizer_params)
+    rate = others.pop("learning_rate", None)
+    if not isinstance(rate, float):
+        others = training.optimizer_params
+    kind = replace(training, optimizer_params=others)
+    key = (to_json(data), to_json(network), to_json(kind), seed, place.search_path)
     if key not in programs:
         programs[key] = Program(data, network, training, seed, place)
         while len(programs) > _PROGRAMS_A_THREAD:
             programs.popitem(last=False)
     programs.move_to_end(key)
+    if isinstance(rate, float):
+        programs[key].set_base_rate(rate)
     return programs[key]
+
+
+def _shapes(weights: Mapping[str, Array]) -> dict[str, tuple[int, ...]]:
+    return {name: array.shape for name, array in weights.items()}
 
 
 def _called(loss: Any) -> str:

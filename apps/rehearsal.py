@@ -31,12 +31,13 @@ from apps.messages import (
 )
 from apps.plugins import told
 from apps.programs import Program, program
+from apps.specs import Genome, phenotype
 from apps.streams import Purpose, seed_integer, stream
 
-_NETWORKS: Final = 3
+NETWORKS: Final = 3
 """Different networks of the population; further members are copies of these."""
 
-_MEMBERS: Final = 2 * _NETWORKS
+_MEMBERS: Final = 2 * NETWORKS
 """Members at a halt at most, but for as many parents: distances between them take time."""
 
 
@@ -47,7 +48,7 @@ class HaltRehearsal:
     Attributes:
         where: its name, for the message.
         mate: the task that plans it.
-        child: the task of a child that comes of it; its start is an `Offspring`.
+        child: the task of a child that comes of it.
     """
 
     where: str
@@ -64,7 +65,7 @@ class HarvestRehearsal:
 
 
 def rehearse(
-    first: TrainTask,
+    first: Sequence[TrainTask],
     halts: Sequence[HaltRehearsal],
     harvests: Sequence[HarvestRehearsal],
     place: Workplace,
@@ -72,7 +73,8 @@ def rehearse(
     """Build the network of a trial, and go through its halts with untrained networks.
 
     Args:
-        first: the task of a member that starts anew; says which network, training and data.
+        first: the tasks of a few members that start anew; they say which network, training and
+            data, and differ where architectures are searched.
         halts: each one with settings of its own.
         harvests: likewise.
         place: where plug-ins are looked for; nothing is written below its root.
@@ -81,21 +83,27 @@ def rehearse(
         UserError: builder, optimizer, loss, an operator or its settings are wrong, or a layer
             cannot be aligned where that is asked for; in one line.
     """
-    holder = program(first.data, first.network, first.training, first.seed, place)
-    holder.try_step()
-    _set_rates(holder, first)
+    holder = _holder(first[0], place)
+    for task in first:
+        _holder(task, place).try_step()
+        _set_rates(_holder(task, place), task)
     with TemporaryDirectory(prefix="heterosis-") as root:
         here = replace(place, root=root)
-        networks = _networks(first, holder, Path(root)) if halts else []
+        networks = _networks(first, place, Path(root)) if halts else []
         for halt in halts:
             with _named(halt.where):
-                _go_through(halt, networks, holder, here)
+                _go_through(halt, networks, here)
     for each in harvests:
         with _named(each.where):
             if each.harvest.align != "none":
                 _ = holder.spec
             if each.harvest.repair:
                 _ = holder.unit_layers
+
+
+def _holder(task: TrainTask, place: Workplace) -> Program:
+    network, training = phenotype(task.network, task.training, task.genome)
+    return program(task.data, network, training, task.seed, place)
 
 
 @contextmanager
@@ -108,30 +116,37 @@ def _named(where: str) -> Iterator[None]:
         raise UserError(f"{where}: {told(error)}") from error
 
 
-def _networks(first: TrainTask, holder: Program, root: Path) -> list[CheckpointRef]:
+def _networks(
+    first: Sequence[TrainTask], place: Workplace, root: Path
+) -> list[tuple[CheckpointRef, Genome]]:
     stored = []
-    for member in range(_NETWORKS):
-        rng = stream(first.seed, Purpose.INITIAL_WEIGHTS, trial=0, member=member)
+    for member in range(NETWORKS):
+        task = first[member % len(first)]
+        holder = _holder(task, place)
+        rng = stream(task.seed, Purpose.INITIAL_WEIGHTS, trial=0, member=member)
         weights = holder.initial_weights(seed_integer(rng))
         holder.load(Checkpoint(weights), np.random.default_rng(0))
         path = f"member-{member}.safetensors"
-        stored.append(CheckpointRef(path, save_checkpoint(root / path, holder.state())))
+        ref = CheckpointRef(path, save_checkpoint(root / path, holder.state()))
+        stored.append((ref, task.genome))
     return stored
 
 
 def _go_through(
-    halt: HaltRehearsal, networks: Sequence[CheckpointRef], holder: Program, place: Workplace
+    halt: HaltRehearsal, networks: Sequence[tuple[CheckpointRef, Genome]], place: Workplace
 ) -> None:
     start = halt.child.start
-    assert isinstance(start, Offspring)
     # What is measured between parents takes longer than all the rest, and has no settings.
     size = min(halt.mate.members, max(halt.mate.parents, _MEMBERS))
-    mate = replace(halt.mate, measure=False, members=size)
+    mate = replace(halt.mate, measure=False, members=size, offspring=0)
     plan = plan_mating(mate, [_member(mate, n, networks) for n in range(size)], None, place)
     # All children are made in one way, but some stay as they are and some have one parent only.
     child = max(plan.children, key=lambda each: (each.mutate, len(each.parents)))
-    breed(halt.child, replace(start, plan=child), place, holder)
-    _set_rates(holder, halt.child)
+    task = replace(halt.child, genome=child.genome)
+    holder = _holder(task, place)
+    if isinstance(start, Offspring):
+        breed(task, replace(start, plan=child), place, holder)
+    _set_rates(holder, task)
 
 
 def _set_rates(holder: Program, task: TrainTask) -> None:
@@ -139,7 +154,10 @@ def _set_rates(holder: Program, task: TrainTask) -> None:
         holder.set_rate(rate)
 
 
-def _member(task: MateTask, member: int, networks: Sequence[CheckpointRef]) -> TrainResult:
+def _member(
+    task: MateTask, member: int, networks: Sequence[tuple[CheckpointRef, Genome]]
+) -> TrainResult:
+    checkpoint, genome = networks[member % len(networks)]
     return TrainResult(
         fingerprint=f"rehearsal {member}",
         member=member,
@@ -148,6 +166,7 @@ def _member(task: MateTask, member: int, networks: Sequence[CheckpointRef]) -> T
         epochs=(),
         final={task.fitness: 1.0 + member},
         start={},
-        checkpoint=networks[member % len(networks)],
+        checkpoint=checkpoint,
+        genome=genome,
         cost=Cost(0.0, 0.0, 0.0, 0.0, "", ""),
     )

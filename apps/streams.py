@@ -26,6 +26,8 @@ class Purpose(IntEnum):
     ALIGNMENT = 8
     DATA_SPLIT = 9
     PROBE = 10
+    ARCHITECTURE = 11
+    MORPHISM = 12
 
 
 def stream(

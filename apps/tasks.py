@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from apps.encoding import fingerprint
 from apps.errors import HeterosisError
 from apps.files import write_atomic
 from apps.messages import (
@@ -25,7 +26,6 @@ from apps.messages import (
     TrainResult,
     TrainTask,
     Workplace,
-    fingerprint,
     population,
     resolve,
 )

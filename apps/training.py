@@ -15,28 +15,31 @@ from numpy.typing import NDArray
 from apps.breeding import breed
 from apps.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from apps.costs import Stopwatch
+from apps.encoding import fingerprint
 from apps.errors import HeterosisError
 from apps.genetics import averaging
 from apps.genetics.weights import cast_like
 from apps.messages import (
-    AverageSpec,
     CheckpointRef,
     Continue,
     EpochRecord,
     Fresh,
     Offspring,
     Restart,
+    Survive,
     TrainResult,
     TrainTask,
     Workplace,
-    fingerprint,
 )
 from apps.networks import Array
 from apps.programs import Program, program
 from apps.results import CHECKPOINT, forget_partial, load_partial, save_partial, save_result
+from apps.specs import AverageSpec, phenotype
 from apps.stopping import Stopped, TimedOut, stopping
 from apps.streams import Purpose, seed_integer, stream
 from apps.watchdog import is_late
+
+_UNRESOLVED: Final = "a start is resolved before a member is trained"
 
 _ACCURACIES: Final = ("accuracy", "acc", "sparse_categorical_accuracy", "categorical_accuracy")
 
@@ -64,7 +67,7 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
     watch = Stopwatch()
     mark = fingerprint(task)
     folder = Path(place.root) / task.folder
-    member = program(task.data, task.network, task.training, task.seed, place)
+    member = _program(task, place)
     records, start, average = _put_in(member, task, place, folder, mark)
     reason = ""
     saved = time.monotonic()
@@ -102,6 +105,8 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
         checkpoint=CheckpointRef(f"{task.folder}/{CHECKPOINT}", digest),
         cost=watch.cost(),
         log=tuple(member.remarks),
+        genome=task.genome,
+        parameters=member.parameters,
     )
     save_result(folder, result)
     forget_partial(folder)
@@ -122,7 +127,7 @@ def sample_training(task: TrainTask, place: Workplace) -> Sample:
     Raises:
         UserError: network and data do not fit together.
     """
-    member = program(task.data, task.network, task.training, task.seed, place)
+    member = _program(task, place)
     member.load(Checkpoint(member.initial_weights(0)), np.random.default_rng(0))
     _one_epoch(member, task, 0)
     record = _one_epoch(member, task, 1)
@@ -135,6 +140,11 @@ def epoch_order(task: TrainTask, epoch: int, samples: int) -> NDArray[np.int64]:
     """Return the order of the training samples in an epoch [samples]; `epoch` counts from 0."""
     rng = stream(task.seed, Purpose.DATA_ORDER, trial=task.trial, member=task.member, epoch=epoch)
     return rng.permutation(samples)
+
+
+def _program(task: TrainTask, place: Workplace) -> Program:
+    network, training = phenotype(task.network, task.training, task.genome)
+    return program(task.data, network, training, task.seed, place)
 
 
 class _Average:
@@ -200,9 +210,11 @@ def _initial_state(member: Program, task: TrainTask, place: Workplace) -> Checkp
             return breed(task, start, place, member)
         case Continue(checkpoint=ref) | Restart(checkpoint=ref):
             if ref is None:
-                raise HeterosisError("a start is resolved before a member is trained")
+                raise HeterosisError(_UNRESOLVED)
             stored = load_checkpoint(Path(place.root) / ref.path, ref.sha256)
             return stored if isinstance(task.start, Continue) else Checkpoint(stored.network)
+        case Survive():
+            raise HeterosisError(_UNRESOLVED)
 
 
 def _one_epoch(member: Program, task: TrainTask, epoch: int) -> EpochRecord:

@@ -11,10 +11,11 @@ from pydantic import Field, model_validator
 
 from apps.genetics.crossover import CROSSOVERS
 from apps.genetics.distance import DISTANCES
+from apps.genetics.genes import Space
 from apps.genetics.mutation import MUTATIONS, decayed
 from apps.genetics.selection import SELECTIONS
 from apps.genetics.speciation import SPECIATIONS
-from apps.messages import AverageSpec, CrossoverSpec, OperatorSpec, SpeciesSpec
+from apps.specs import AverageSpec, CrossoverSpec, OperatorSpec, SearchSpec, SpeciesSpec
 from apps.strict import Strict, check_keys
 from workflow.settings import Epochs, Name, Operator, OperatorField, check_operator, named_table
 
@@ -31,6 +32,10 @@ class SpeciesSettings(Strict):
         minimum_size: a smaller species does not breed.
         elitism: the champion of a species goes on unchanged.
         between: probability that a child's last parent is of another species.
+        basins: in a search, how much the distance between the weights of two networks of one
+            architecture counts beside the distance between architectures; NEAT gives weights 0.4.
+        stagnation: in halts: a species that has not improved for so long has no children, unless
+            it holds the best network; 0 for never. NEAT waits 15 generations.
     """
 
     distance: OperatorField = Operator(name="aligned")
@@ -39,6 +44,8 @@ class SpeciesSettings(Strict):
     minimum_size: int = Field(default=1, ge=1)
     elitism: bool = True
     between: float = Field(default=0.0, ge=0, le=1)
+    basins: float = Field(default=0.0, ge=0)
+    stagnation: int = Field(default=0, ge=0)
 
     @property
     def spec(self) -> SpeciesSpec:
@@ -50,6 +57,39 @@ class SpeciesSettings(Strict):
             minimum_size=self.minimum_size,
             elitism=self.elitism,
             between=self.between,
+            basins=self.basins,
+            stagnation=self.stagnation,
+        )
+
+
+class SearchSettings(Strict):
+    """How a halt makes the architectures of the children, where the experiment has a `[space]`.
+
+    Attributes:
+        rate: probability that a gene of a child mutates; one does in any case, unless it is 0.
+            Regularised evolution (Real et al., arXiv:1802.01548) changes one at a time.
+        scale: of the step of a number, a fraction of its range.
+        cross: a child's genes come from all of its parents, or from the first alone.
+        inherit: a child starts from its parents' `weights`, grown or cut to its architecture; or
+            from new random ones (`genes`).
+        strangers: parents of another architecture than the first one's are merged in as well.
+    """
+
+    rate: float = Field(default=0.1, ge=0, le=1)
+    scale: float = Field(default=0.2, gt=0)
+    cross: bool = True
+    inherit: Literal["weights", "genes"] = "weights"
+    strangers: bool = False
+
+    def spec(self, space: Space) -> SearchSpec:
+        """Return the table as it travels in messages."""
+        return SearchSpec(
+            space=space,
+            rate=self.rate,
+            scale=self.scale,
+            cross=self.cross,
+            inherit=self.inherit == "weights",
+            strangers=self.strangers,
         )
 
 
@@ -61,7 +101,8 @@ class Halt(Strict):
         mating: `all`: the survivors are merged into one network, the parent of all children;
             `pairs`: every pair of survivors is merged, children are dealt out over the pairs;
             `species`: parents of a child are chosen within a species; `self`: every member goes on
-            from its own weights with a fresh optimiser.
+            from its own weights with a fresh optimiser; `survivors`: the best go on as if never
+            halted, the others end.
         parents: number of survivors, T; with species, parents of one child.
         align: permute the parents onto the best one before they are crossed.
         repair: give the merge's units the spread of its parents' units (REPAIR).
@@ -71,10 +112,12 @@ class Halt(Strict):
             number it takes (`own`), or the parents' `average`.
         rate: factor on the learning rate from here to the next halt, beside the schedule.
         measure: record distances and loss barriers between parents.
+        population: from here on; as before if it is not given.
+        search: how the children's architectures are made.
     """
 
     at: Epochs
-    mating: Literal["all", "pairs", "species", "self"] = "all"
+    mating: Literal["all", "pairs", "species", "self", "survivors"] = "all"
     parents: int = Field(default=2, ge=1)
     selection: OperatorField = Operator(name="truncation")
     crossover: OperatorField = Operator(name="mean")
@@ -87,6 +130,8 @@ class Halt(Strict):
     rate: float = Field(default=1.0, gt=0)
     species: SpeciesSettings | None = None
     measure: bool = True
+    population: int | None = Field(default=None, ge=1)
+    search: SearchSettings | None = None
 
     @property
     def crossover_spec(self) -> CrossoverSpec:
@@ -102,8 +147,14 @@ class Halt(Strict):
                 params[key] = decayed(strength, self.mutation_decay, number)
         return OperatorSpec(self.mutation.name, params)
 
-    def completed(self, where: str, epochs: int, population: int) -> Self:
+    def completed(self, where: str, epochs: int, population: int, searches: bool) -> Self:
         """Return the halt in completed epochs, with the rules checked that cross tables.
+
+        Args:
+            where: its arm, for messages.
+            epochs: K.
+            population: before the halt.
+            searches: whether the experiment has a `[space]`.
 
         Raises:
             ValueError: it breaks one.
@@ -120,7 +171,7 @@ class Halt(Strict):
                 f"epochs, {self.at} is after epoch {at}"
             )
         least = 2 if self.mating == "pairs" else 1
-        if self.mating != "self" and not least <= self.parents <= population:
+        if self.mating not in ("self", "survivors") and not least <= self.parents <= population:
             raise ValueError(
                 f"{where}.parents: {self.parents} parents cannot be chosen from a population of "
                 f"{population}" + (" in pairs" if least == 2 else "")
@@ -130,7 +181,24 @@ class Halt(Strict):
             species = species or SpeciesSettings()
         elif species is not None:
             raise ValueError(f"{where}.species is set, but mating is {self.mating!r}")
-        halt = self.model_copy(update={"at": at, "species": species})
+        after = population if self.population is None else self.population
+        if self.mating == "self" and after != population:
+            raise ValueError(
+                f'{where}.population: every member goes on by itself with mating "self", so that '
+                f"there are {population} after it, not {after}"
+            )
+        if self.mating == "survivors" and after > population:
+            raise ValueError(
+                f"{where}.population: {after} cannot survive of a population of {population}"
+            )
+        breeds = self.mating not in ("self", "survivors")
+        if self.search is not None and not (searches and breeds):
+            why = "the experiment has no [space]" if breeds else f"mating is {self.mating!r}"
+            raise ValueError(f"{where}.search is set, but {why}")
+        search = (self.search or SearchSettings()) if searches and breeds else None
+        halt = self.model_copy(
+            update={"at": at, "species": species, "population": after, "search": search}
+        )
         for key, (registry, operator) in halt.operators().items():
             check_operator(registry, operator, f"{where}.{key}")
         return halt
@@ -219,10 +287,17 @@ class Harvest(Strict):
     repair: bool = False
 
 
+def _fitting(shared: Mapping[str, Any], halt: Any) -> dict[str, Any]:
+    """Return what an arm says of all its halts, without what one that mates otherwise has not."""
+    other = isinstance(halt, Mapping) and halt.get("mating", "species") != "species"
+    return {key: value for key, value in shared.items() if not (other and key == "species")}
+
+
 class Arm(Strict):
     """`[[arms]]`: one strategy. Keys of a halt that stand here hold for all of its halts."""
 
     name: Name
+    population: int | None = Field(default=None, ge=1)
     halts: tuple[Halt, ...] = Field(default=(), strict=False)
     average: Annotated[Average, named_table("kind")] = Field(default_factory=Average)
     schedule: Annotated[Schedule, named_table("kind")] = Field(default_factory=Schedule)
@@ -235,7 +310,7 @@ class Arm(Strict):
             return table
         if not isinstance(halts := table.get("halts", []), list | tuple):
             raise ValueError(f"halts are an array, such as [0.5], not {halts!r}")
-        shared_keys = [key for key in Halt.model_fields if key != "at"]
+        shared_keys = [key for key in Halt.model_fields if key not in ("at", "population")]
         check_keys(table, [*cls.model_fields, *shared_keys])
         shared = {key: table[key] for key in shared_keys if key in table}
         if shared and not halts:
@@ -243,19 +318,28 @@ class Arm(Strict):
         return {
             **{key: value for key, value in table.items() if key in cls.model_fields},
             "halts": [
-                shared | (dict(halt) if isinstance(halt, Mapping) else {"at": halt})
+                _fitting(shared, halt) | (dict(halt) if isinstance(halt, Mapping) else {"at": halt})
                 for halt in halts
             ],
         }
 
-    def completed(self, epochs: int, population: int) -> Self:
+    def completed(self, epochs: int, population: int, searches: bool = False) -> Self:
         """Return the arm with its halts and its window in completed epochs.
+
+        Args:
+            epochs: K.
+            population: N, for an arm that does not set its own.
+            searches: whether the experiment has a `[space]`.
 
         Raises:
             ValueError: a rule is broken.
         """
         where = f"arms.{self.name}"
-        halts = tuple(halt.completed(where, epochs, population) for halt in self.halts)
+        first = population = self.population or population
+        halts: tuple[Halt, ...] = ()
+        for halt in self.halts:
+            halts += (halt.completed(where, epochs, population, searches),)
+            population = halts[-1].population or population
         ends = [int(halt.at) for halt in halts]
         if ends != sorted(set(ends)):
             raise ValueError(
@@ -275,7 +359,14 @@ class Arm(Strict):
                 f"{where}.average.window: {window} of {epochs} epochs cannot be averaged"
             )
         average = self.average.model_copy(update={"window": window})
-        return self.model_copy(update={"halts": halts, "average": average})
+        return self.model_copy(update={"halts": halts, "average": average, "population": first})
+
+    def size(self, epoch: int) -> int:
+        """Return the population in an epoch, counted from 0, of a completed arm."""
+        sizes = [halt.population for halt in self.halts if halt.at <= epoch]
+        size = sizes[-1] if sizes else self.population
+        assert size is not None
+        return size
 
     def halt_after(self, epoch: int) -> Halt | None:
         """Return the halt after `epoch` completed epochs, if the arm has one there."""

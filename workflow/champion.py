@@ -15,9 +15,11 @@ from apps.messages import (
     MateTask,
     MatingPlan,
     Offspring,
+    Survive,
     TrainResult,
     TrainTask,
 )
+from apps.specs import Genome
 from workflow.experiment import Champion, Outcomes
 from workflow.run_dir import RunDir
 from workflow.trial import TrialGraph
@@ -39,6 +41,7 @@ def write_papers(outcomes: Outcomes, champion: Champion, export: ExportResult, r
         "file": export.path,
         "sha256": export.sha256,
         "checkpoint_sha256": champion.result.checkpoint.sha256,
+        "genome": _flat(champion.result.genome),
         "network": experiment.network.model_dump(),
         "data": experiment.data.model_dump(),
         "training": experiment.training.model_dump(),
@@ -82,29 +85,35 @@ def _ancestor(outcomes: Outcomes, graph: TrialGraph, key: str) -> tuple[dict[str
         raise TypeError(f"an ancestor of a champion is a trained member, not {type(result)}")
     parents = list(node.upstream)
     start: dict[str, Any] = {"kind": task.start.kind}
-    if isinstance(task.start, Offspring):
+    if isinstance(task.start, Offspring | Survive):
         mating = graph.nodes[node.upstream[0]]
         plan = outcomes.by_key[mating.key]
         if not isinstance(plan, MatingPlan) or not isinstance(mating.task, MateTask):
             raise TypeError(f"an offspring has a plan, not {type(plan)}")
         child = plan.children[task.member]
         parents = [mating.upstream[member] for member in child.members]
-        start |= {
-            "crossover": {"name": task.start.crossover.name, **task.start.crossover.params},
-            "mutation": {"name": task.start.mutation.name, **task.start.mutation.params},
-            "optimizer": mating.task.optimizer,
-            "merge": child.merge,
-        }
+        if isinstance(task.start, Offspring):
+            start |= {
+                "crossover": {"name": task.start.crossover.name, **task.start.crossover.params},
+                "mutation": {"name": task.start.mutation.name, **task.start.mutation.params},
+                "optimizer": mating.task.optimizer,
+                "merge": child.merge,
+            }
     entry = {
         "network": task.folder,
         "member": task.member,
         "epochs": [task.first_epoch + 1, task.last_epoch],
         "start": start,
+        "genome": _flat(result.genome),
         "parents": [graph.nodes[parent].task.folder for parent in parents],
         "checkpoint_sha256": result.checkpoint.sha256,
         "metrics": _measured(result.final),
     }
     return entry, parents
+
+
+def _flat(genome: Genome) -> dict[str, Any]:
+    return {**genome.network, **genome.optimizer}
 
 
 def _measured(metrics: Mapping[str, float]) -> dict[str, float]:

@@ -26,7 +26,8 @@ from apps.datasets import describe as describe_data
 from apps.datasets import prepare
 from apps.errors import HeterosisError, UserError
 from apps.files import write_atomic
-from apps.messages import DataSpec, ExportResult, Failure, Workplace
+from apps.messages import ExportResult, Failure, Workplace
+from apps.specs import DataSpec
 from apps.stopping import Stopped
 from site_configs.options import READY, SITES, SiteOptions, find_site
 from site_configs.scheduler import blocks as describe_blocks

@@ -17,15 +17,16 @@ from pydantic import (
     model_validator,
 )
 
+from apps.builders import BUILDERS
 from apps.datasets import COLLECTIONS
 from apps.errors import UserError
-from apps.messages import DataSpec, NetworkSpec, TrainingSpec
-from apps.networks import BUILDERS
 from apps.plugins import is_plugin, load_plugin, plugin_digest
 from apps.registries import check_settings, lookup
+from apps.specs import DataSpec, NetworkSpec, TrainingSpec
 from apps.strict import Strict
 from workflow.arms import Arm
 from workflow.settings import Name, Params
+from workflow.space import GeneSettings, as_space
 
 READY: Final = Path(__file__).parent / "experiments"
 """Folder of the ready experiments."""
@@ -91,6 +92,7 @@ class Experiment(Strict):
     data: Data = Field(default_factory=Data)
     network: Network = Field(default_factory=Network)
     training: Training
+    space: dict[str, GeneSettings] | None = None
     arms: tuple[Arm, ...] = Field(min_length=1, strict=False)
 
     @model_validator(mode="after")
@@ -107,7 +109,20 @@ class Experiment(Strict):
                 f"arms: one arm named {CONTROL!r} and without halts is needed, to compare with; "
                 'add [[arms]] name = "control"'
             )
-        arms = tuple(arm.completed(self.training.epochs, self.population) for arm in self.arms)
+        if self.space is not None:
+            as_space(self.space)
+            for name, gene in self.space.items():
+                given = self.network if gene.of == "network" else self.training
+                key = "params" if gene.of == "network" else "optimizer_params"
+                if name in getattr(given, key):
+                    raise ValueError(
+                        f"space.{name}: the experiment sets it too; take it out of "
+                        f"{'network' if gene.of == 'network' else 'training'}.{key}"
+                    )
+        arms = tuple(
+            arm.completed(self.training.epochs, self.population, self.space is not None)
+            for arm in self.arms
+        )
         object.__setattr__(self, "arms", arms)
         return self
 
@@ -126,7 +141,8 @@ class Experiment(Strict):
     @property
     def network_epochs(self) -> int:
         """Epochs of training in all, when no arm shared a segment with another."""
-        return self.trials * len(self.arms) * self.population * self.training.epochs
+        epochs = range(self.training.epochs)
+        return self.trials * sum(arm.size(epoch) for arm in self.arms for epoch in epochs)
 
     def completed(self) -> dict[str, Any]:
         """Return the experiment as a table with every default written out."""
@@ -214,6 +230,10 @@ def _check_plugins(path: Path, experiment: Experiment, folder: str) -> None:
         lookup(COLLECTIONS, experiment.data.name, "data.name", folder)
         builder = lookup(BUILDERS, network.builder, "network.builder", folder)
         check_settings(f"network.builder {network.builder!r}", builder, network.params, given=())
+        for name, gene in (experiment.space or {}).items():
+            if gene.of == "network":
+                what = f"space.{name}: network.builder {network.builder!r}"
+                check_settings(what, builder, {name: None}, given=())
         for arm in experiment.arms:
             for halt in arm.halts:
                 for key, (_, operator) in halt.operators().items():

@@ -14,7 +14,7 @@ from typing import Any, Final
 from apps.checkup import ANSWERED, ASKED, Check, versions
 from apps.errors import UserError
 from apps.files import write_atomic
-from apps.messages import DataSpec
+from apps.specs import DataSpec
 from workflow.engine import probed
 
 _SHOWN: Final = 8

@@ -29,7 +29,7 @@ from parsl.jobs.errors import TooManyJobFailuresError
 from parsl.jobs.states import JobState
 
 from apps.errors import HeterosisError
-from apps.mating import TooFewSurvivors
+from apps.halted import TooFewSurvivors
 from apps.messages import Failure, Task, TrainTask, Workplace
 from apps.parsl_apps import APPS, checkup_app
 from apps.results import partial_epochs

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Protocol
 
 from apps.messages import ExportTask, Failure, HarvestResult, TrainTask, Workplace
+from apps.specs import phenotype
 from apps.stopping import Stopped
 from apps.tasks import Outcome
 from workflow.config import Experiment
@@ -145,11 +146,14 @@ def export_champion(outcomes: Outcomes, engine: Engine, folder: str) -> Outcome 
     if champion is None:
         return None
     experiment = outcomes.experiment
+    network, training = phenotype(
+        experiment.network.spec, experiment.training.spec, champion.result.genome
+    )
     task = ExportTask(
         seed=experiment.seed,
         data=experiment.data.spec,
-        network=experiment.network.spec,
-        training=experiment.training.spec,
+        network=network,
+        training=training,
         checkpoint=champion.result.checkpoint,
         expected=champion.result.final,
         folder=folder,

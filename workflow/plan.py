@@ -99,14 +99,19 @@ def _arm_in_words(experiment: Experiment, arm: Arm) -> Iterator[str]:
         halt = arm.halt_after(first)
         if halt is not None:
             yield _halt_in_words(experiment, halt)
-        same = [o.name for o in earlier if o.timeline(epochs)[:last] == timeline[:last]]
-        shared = f", computed once with {same[0]}" if same else ""
-        yield f"{experiment.population} networks, epochs {first + 1} to {last}{shared}"
+        same = [o for o in earlier if o.timeline(epochs)[:last] == timeline[:last]]
+        fewer = same and same[0].size(first) < arm.size(first)
+        some = f"{same[0].size(first)} of them " if fewer else ""
+        shared = f", {some}computed once with {same[0].name}" if same else ""
+        yield f"{arm.size(first)} networks, epochs {first + 1} to {last}{shared}"
     if arm.average.kind != "none":
         end = "every halt and the end" if arm.average.at == "halts" else "the end"
         yield f"weights averaged ({arm.average.kind}) over {arm.average.window} epochs before {end}"
     if arm.schedule.kind != "constant":
         yield f"learning rate: {arm.schedule.kind} over the {arm.schedule.over}"
+    spent = sum(arm.size(epoch) for epoch in range(epochs))
+    if spent != (budget := experiment.population * epochs):
+        yield f"{spent} network-epochs in all, {100 * spent / budget:.0f} % of population x epochs"
     best = f"the network with the lowest {harvest_key(experiment.training.fitness)} is the champion"
     merged = f", or the {arm.harvest.method} of the population if it is better"
     yield best + (merged if arm.harvest.method != "best" else "")
@@ -115,13 +120,29 @@ def _arm_in_words(experiment: Experiment, arm: Arm) -> Iterator[str]:
 def _halt_in_words(experiment: Experiment, halt: Halt) -> str:
     if halt.mating == "self":
         return f"halt after epoch {halt.at}: each goes on from its own weights, fresh optimizer"
+    if halt.mating == "survivors":
+        return f"halt after epoch {halt.at}: the best {halt.population} go on, the others end"
     aligned = f" aligned by {halt.align}," if halt.align != "none" else ""
     mating = "" if halt.mating == "all" else f" in {halt.mating},"
     return (
         f"halt after epoch {halt.at}: {_operator(halt.selection)} of {halt.parents} by "
         f"{experiment.training.fitness},{mating}{aligned} crossover {_operator(halt.crossover)}, "
-        f"{experiment.population} children with mutation {_operator(halt.mutation)}, "
-        f"optimizer {halt.optimizer}"
+        f"{halt.population} children with mutation {_operator(halt.mutation)}, "
+        f"optimizer {halt.optimizer}{_search_in_words(halt)}"
+    )
+
+
+def _search_in_words(halt: Halt) -> str:
+    if halt.search is None:
+        return ""
+    genes = "all parents" if halt.search.cross else "the first parent"
+    begun = {
+        "weights": "their parents' weights, grown or cut to fit",
+        "genes": "new random weights",
+    }
+    return (
+        f"; genes of {genes}, each mutated with probability {halt.search.rate:g}, start from "
+        f"{begun[halt.search.inherit]}"
     )
 
 

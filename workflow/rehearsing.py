@@ -9,7 +9,7 @@ from typing import Any
 
 from apps.errors import UserError
 from apps.messages import HarvestTask, MateTask, TrainTask, Workplace
-from apps.rehearsal import HaltRehearsal, HarvestRehearsal, rehearse
+from apps.rehearsal import NETWORKS, HaltRehearsal, HarvestRehearsal, rehearse
 from workflow.config import Experiment
 from workflow.trial import TrialGraph, build_trial
 
@@ -21,8 +21,9 @@ def rehearse_experiment(path: Path, experiment: Experiment, place: Workplace) ->
         UserError: something in the file is wrong that its own rules do not tell.
     """
     graph = build_trial(experiment, 0)
-    first = next(iter(graph.nodes.values())).task
-    assert isinstance(first, TrainTask)
+    tasks = [node.task for node in graph.nodes.values()]
+    new = [each for each in tasks if isinstance(each, TrainTask) and each.first_epoch == 0]
+    first = new[: 1 if experiment.space is None else NETWORKS]
     try:
         rehearse(first, list(_halts(graph)), list(_harvests(graph)), place)
     except UserError as error:

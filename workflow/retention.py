@@ -15,6 +15,7 @@ from apps.messages import (
     HarvestTask,
     MateTask,
     Offspring,
+    Survive,
     TrainResult,
     TrainTask,
     Workplace,
@@ -41,10 +42,18 @@ class Retention:
         self._nodes: dict[str, Node] = {}
         for graph in graphs:
             self._nodes |= graph.nodes
+        # Children of a mating read all of its population: they are kept account of together.
         self._readers: dict[str, set[str]] = defaultdict(set)
+        self._broods: dict[str, set[str]] = defaultdict(set)
         for node in self._nodes.values():
+            if (mating := _mating_of(node)) is not None:
+                self._broods[mating].add(node.key)
+                continue
             for source in self._sources(node):
                 self._readers[source].add(node.key)
+        for mating in self._broods:
+            for source in self._population(self._nodes[mating]):
+                self._readers[source].add(_brood(mating))
         self._champions: set[str] = set()
         self._lock = threading.Lock()
 
@@ -79,8 +88,15 @@ class Retention:
             return  # when the run is continued it is tried again, and needs what it needed
         with self._lock:
             self._note_champion(outcome)
-            for source in self._sources(self._nodes[key]):
-                self._readers[source].discard(key)
+            node = self._nodes[key]
+            reader, sources = key, self._sources(node)
+            if (mating := _mating_of(node)) is not None:
+                self._broods[mating].discard(key)
+                if self._broods[mating]:
+                    return
+                reader = _brood(mating)
+            for source in sources:
+                self._readers[source].discard(reader)
                 self._release(source)
 
     def _stands(
@@ -89,11 +105,15 @@ class Retention:
         path = self._root / result.checkpoint.path
         if checkpoint_is_whole(path, result.checkpoint.sha256):
             return True
-        needed = any(reader not in known for reader in self._readers[node.key])
+        needed = any(self._waits(reader, known) for reader in self._readers[node.key])
         if needed or result.checkpoint.path in self._champions:
             return False
         path.unlink(missing_ok=True)
         return True
+
+    def _waits(self, reader: str, known: dict[str, Outcome]) -> bool:
+        """Whether a task that reads a checkpoint, or one of a brood, is still to be computed."""
+        return any(key not in known for key in self._broods.get(reader[1:], {reader}))
 
     def _release(self, key: str) -> None:
         path = f"{self._nodes[key].task.folder}/{CHECKPOINT}"
@@ -108,7 +128,7 @@ class Retention:
     def _sources(self, node: Node) -> tuple[str, ...]:
         """Return the keys of the members whose checkpoints a task may read."""
         match node.task:
-            case TrainTask(start=Offspring()):
+            case TrainTask(start=Offspring() | Survive()):
                 return self._population(self._nodes[node.upstream[0]])
             case TrainTask():
                 return node.upstream
@@ -122,6 +142,18 @@ class Retention:
     def _population(self, node: Node) -> tuple[str, ...]:
         task = node.task
         return node.upstream[: task.members] if isinstance(task, MateTask | HarvestTask) else ()
+
+
+def _mating_of(node: Node) -> str | None:
+    """Return the key of the mating that a task's start comes from, if it does."""
+    task = node.task
+    bred = isinstance(task, TrainTask) and isinstance(task.start, Offspring | Survive)
+    return node.upstream[0] if bred else None
+
+
+def _brood(mating: str) -> str:
+    """Return the reader that stands for all children of a mating."""
+    return f"+{mating}"
 
 
 def _has_checkpoint(outcome: Outcome | None, node: Node) -> TypeGuard[TrainResult | HarvestResult]:

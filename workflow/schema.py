@@ -36,7 +36,7 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         "segment": "int64",
         "member": "int64",
         "folder": "str",  # the task's folder below the run directory; equal rows share it
-        "start": "str",  # fresh | continue | restart | offspring
+        "start": "str",  # fresh | continue | restart | offspring | survive
         "parents": "str",  # members of the segment before, separated by blanks
         "species": "int64",
         "first_epoch": "int64",
@@ -47,6 +47,8 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         **_METRIC_COLUMNS,
         "start_loss": "float64",  # training loss of an offspring before it trains, else NaN
         "start_val_loss": "float64",
+        "genome": "str",  # JSON: what the network has of its own in a search; empty otherwise
+        "parameters": "int64",  # trained weights; 0 where it was not recorded
         "fitness": "float64",  # lower is better; NaN for a failed member
         "rank": "int64",  # within trial, arm and segment; 0 is the best
         "started_unix_s": "float64",
@@ -106,6 +108,8 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         "champion": "str",  # how it was harvested: "best", "mean", "greedy"
         "members": "str",  # the members of the last segment that it is made of
         **_METRIC_COLUMNS,
+        "genome": "str",
+        "parameters": "int64",
         "fitness": "float64",  # train_loss where the fitness is loss, which merges do not have
         "network_epochs": "int64",  # spent by the arm, shared segments included
         "failed_members": "int64",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from typing import Any, Final
@@ -137,6 +138,7 @@ def _members(cell: _Cell) -> Iterator[Row]:
                 },
                 "start_loss": (result.start if result else {}).get("loss", math.nan),
                 "start_val_loss": (result.start if result else {}).get("val_loss", math.nan),
+                **_genome(result),
                 "fitness": value,
                 "rank": order.index(task.member),
                 "started_unix_s": cost.started_unix_s,
@@ -152,6 +154,15 @@ def _parents(task: TrainTask, child: ChildPlan | None) -> str:
     if child is not None:
         return " ".join(str(member) for member in child.members)
     return str(task.member) if task.start.kind in ("continue", "restart") else ""
+
+
+def _genome(result: TrainResult | HarvestResult | None) -> Row:
+    """Return the columns of what a network of a search has of its own."""
+    found = {**result.genome.network, **result.genome.optimizer} if result else {}
+    return {
+        "genome": json.dumps(found) if found else "",
+        "parameters": result.parameters if result else 0,
+    }
 
 
 def _epochs(cell: _Cell) -> Iterator[Row]:
@@ -217,6 +228,7 @@ def _trials(cell: _Cell) -> Iterator[Row]:
         "champion": result.method if result else "",
         "members": " ".join(str(member) for member in result.members) if result else "",
         **{name: (result.final if result else {}).get(name, math.nan) for name in FINAL_METRICS},
+        **_genome(result),
         "fitness": result.fitness if result else math.nan,
         "network_epochs": sum(
             len(record.epochs) for record in trained if isinstance(record, TrainResult)

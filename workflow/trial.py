@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from apps.encoding import content_key
 from apps.messages import (
     Continue,
     Fresh,
@@ -17,12 +18,15 @@ from apps.messages import (
     Offspring,
     Restart,
     Start,
+    Survive,
     Task,
     TrainTask,
-    content_key,
 )
+from apps.searching import first_genome
+from apps.specs import Genome
 from workflow.arms import Arm, Halt
 from workflow.config import Experiment
+from workflow.space import as_space
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ def _add_arm(graph: TrialGraph, experiment: Experiment, arm: Arm) -> None:
         plain = plain and halt is None and average is None and steady
         mating = None
         if halt is not None and halt.mating != "self":
-            task = _mate_task(experiment, graph.trial, arm, halt)
+            task = _mate_task(experiment, graph.trial, arm, halt, len(population))
             former = last_mating if halt.mating == "species" else ()
             mating = graph.add(task, (*population, *former))
             last_mating = (mating,)
@@ -95,10 +99,15 @@ def _add_arm(graph: TrialGraph, experiment: Experiment, arm: Arm) -> None:
         )
         population = tuple(
             graph.add(
-                replace(training, member=member, folder=f"{folder}/member-{member:02d}"),
+                replace(
+                    training,
+                    member=member,
+                    folder=f"{folder}/member-{member:02d}",
+                    genome=_genome(experiment, graph.trial, first, member),
+                ),
                 _upstream(member, population, mating),
             )
-            for member in range(experiment.population)
+            for member in range(arm.size(first))
         )
         segments.append(population)
         matings.append(mating)
@@ -107,7 +116,7 @@ def _add_arm(graph: TrialGraph, experiment: Experiment, arm: Arm) -> None:
     harvest = HarvestTask(
         seed=experiment.seed,
         trial=graph.trial,
-        members=experiment.population,
+        members=len(population),
         fitness=experiment.training.fitness,
         method=arm.harvest.method,
         align=arm.harvest.align,
@@ -128,9 +137,22 @@ def _start(arm: Arm, halt: Halt | None, first: int) -> Start:
         return Continue()
     if halt.mating == "self":
         return Restart()
+    if halt.mating == "survivors":
+        return Survive()
+    search = halt.search
     return Offspring(
-        crossover=halt.crossover_spec, mutation=halt.mutation_spec(arm.halts.index(halt))
+        crossover=halt.crossover_spec,
+        mutation=halt.mutation_spec(arm.halts.index(halt)),
+        inherit=search is None or search.inherit == "weights",
+        strangers=search is not None and search.strangers,
     )
+
+
+def _genome(experiment: Experiment, trial: int, first: int, member: int) -> Genome:
+    """Return what a new member of a search has of its own; later ones have it from their start."""
+    if experiment.space is None or first > 0:
+        return Genome()
+    return first_genome(as_space(experiment.space), experiment.seed, trial, member)
 
 
 def _upstream(member: int, population: tuple[str, ...], mating: str | None) -> tuple[str, ...]:
@@ -156,14 +178,14 @@ def _train_task(
     )
 
 
-def _mate_task(experiment: Experiment, trial: int, arm: Arm, halt: Halt) -> MateTask:
+def _mate_task(experiment: Experiment, trial: int, arm: Arm, halt: Halt, members: int) -> MateTask:
     if halt.mating == "self":
         raise ValueError("members that go on alone are not mated")
     return MateTask(
         seed=experiment.seed,
         trial=trial,
         epoch=int(halt.at),
-        members=experiment.population,
+        members=members,
         fitness=experiment.training.fitness,
         mating=halt.mating,
         parents=halt.parents,
@@ -172,11 +194,14 @@ def _mate_task(experiment: Experiment, trial: int, arm: Arm, halt: Halt) -> Mate
         spare_first=halt.first_unmutated,
         species=halt.species.spec if halt.species else None,
         crossover=halt.crossover_spec,
-        measure=halt.measure,
+        # Of parents that go on by themselves there is no merge to measure.
+        measure=halt.measure and halt.mating != "survivors",
         data=experiment.data.spec,
         network=experiment.network.spec,
         training=experiment.training.spec,
         folder=f"{_folder(trial, arm.name)}/halt-{arm.halts.index(halt)}",
+        search=halt.search.spec(as_space(experiment.space or {})) if halt.search else None,
+        offspring=0 if (after := arm.size(int(halt.at))) == members else after,
     )
 
 

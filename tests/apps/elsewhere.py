@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sys
 
-from apps.messages import TrainTask, Workplace, from_json, to_json
+from apps.encoding import from_json, to_json
+from apps.messages import TrainTask, Workplace
 from apps.plugins import load_plugin
 from apps.training import train_member
 

@@ -8,16 +8,23 @@ from dataclasses import fields, is_dataclass, replace
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from apps import messages
-from apps.messages import ExportTask, HarvestTask, MateTask, TrainTask, fingerprint
+from apps import messages, specs
+from apps.encoding import fingerprint
+from apps.genetics.domains import Choice, Float, Integer
+from apps.genetics.genes import Gene, Space
+from apps.messages import ExportTask, HarvestTask, MateTask, TrainTask
 
 TASKS = (TrainTask, MateTask, HarvestTask, ExportTask)
 
 MESSAGES = tuple(
     value
-    for value in vars(messages).values()
-    if is_dataclass(value) and isinstance(value, type) and value.__module__ == messages.__name__
+    for module in (specs, messages)
+    for value in vars(module).values()
+    if is_dataclass(value) and isinstance(value, type) and value.__module__ == module.__name__
 )
+
+SPACE = Space((Gene("units", Integer(1, 8)), Gene("rate", Float(0.1, 0.2), target="optimizer")))
+"""Its parts hold together: it is not made of examples."""
 
 _PARAMS = {"path": "a", "folder": "b", "deep": {"list": [1, 2.5, None, True, "x"]}}
 
@@ -25,6 +32,8 @@ _PARAMS = {"path": "a", "folder": "b", "deep": {"list": [1, 2.5, None, True, "x"
 def example(kind: Any, number: float = 0.1) -> Any:
     """A value of a type; a union's is of its last part, so that nothing optional is left out."""
     origin = get_origin(kind)
+    if kind is Space:
+        return SPACE
     if is_dataclass(kind) and isinstance(kind, type):
         hints = get_type_hints(kind)
         return kind(**{item.name: example(hints[item.name], number) for item in fields(kind)})
@@ -34,7 +43,7 @@ def example(kind: Any, number: float = 0.1) -> Any:
         return example([part for part in get_args(kind) if part is not NoneType][-1], number)
     if origin is tuple:
         return (example(get_args(kind)[0], number),) * 2
-    if kind == messages.Params:
+    if kind == specs.Params:
         return _PARAMS
     if origin is dict:
         return {"one": example(get_args(kind)[1], number), "two": 2.0}
@@ -64,7 +73,7 @@ def _alternative(kind: Any) -> Any:
 
 def changes(value: Any, path: str = "", place: bool = False) -> Iterator[tuple[str, bool, Any]]:
     """Yield for every field within a message: its path, whether it is a place, one change of it."""
-    if is_dataclass(value) and not isinstance(value, type):
+    if is_dataclass(value) and not isinstance(value, type | Space):
         for item in fields(value):
             is_place = place or bool(item.metadata.get("place"))
             where = f"{path}.{item.name}" if path else item.name
@@ -89,6 +98,8 @@ def _other(value: Any) -> Any:
         return not value
     if isinstance(value, str):
         return f"{value}+"
+    if isinstance(value, Space):
+        return Space((*value.genes, Gene("more", Choice(("a", "b")))))
     return 7 if value is None else value + 1
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from apps.messages import DataSpec, Fresh, NetworkSpec, TrainingSpec, TrainTask
+from apps.messages import Fresh, TrainTask
+from apps.specs import DataSpec, NetworkSpec, TrainingSpec
 
 SEED = 11
 

@@ -14,16 +14,9 @@ from apps.breeding import breed
 from apps.checkpoints import Checkpoint, save_checkpoint
 from apps.errors import HeterosisError, UserError
 from apps.files import DamagedFile
-from apps.messages import (
-    CheckpointRef,
-    ChildPlan,
-    CrossoverSpec,
-    NetworkSpec,
-    Offspring,
-    OperatorSpec,
-    Workplace,
-)
+from apps.messages import CheckpointRef, ChildPlan, Offspring, Workplace
 from apps.programs import Program, program
+from apps.specs import CrossoverSpec, NetworkSpec, OperatorSpec
 from apps.training import train_member
 from tests.apps.small import ADAM, DATA, PLAIN, RICH, SEED, net, training
 

@@ -28,8 +28,8 @@ from apps.datasets import (
 )
 from apps.errors import UserError
 from apps.fashion_mnist import FASHION_MNIST, SAMPLE
-from apps.messages import DataSpec
 from apps.plugins import plugin_digest
+from apps.specs import DataSpec
 
 SPEC = DataSpec("fashion_mnist_sample", validation=500)
 FULL = FASHION_MNIST.folders[0]
@@ -174,7 +174,7 @@ def test_split_is_the_seeds_and_only_the_seeds() -> None:
 
 
 def test_split_of_a_seed_never_changes() -> None:
-    # Every result depends on it: a change needs a new `apps.messages.NUMERICS`.
+    # Every result depends on it: a change needs a new `apps.encoding.NUMERICS`.
     data = load_dataset(SPEC, seed=1)
     assert data.y_validation[:8].tolist() == [4, 0, 4, 5, 6, 0, 8, 5]
     assert data.y_train[:8].tolist() == [6, 2, 9, 9, 3, 9, 9, 8]

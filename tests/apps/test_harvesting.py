@@ -15,10 +15,11 @@ import pytest
 
 from apps.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from apps.datasets import load_dataset
+from apps.encoding import fingerprint
 from apps.errors import HeterosisError
 from apps.files import DamagedFile, sha256_file
+from apps.halted import TooFewSurvivors
 from apps.harvesting import export
-from apps.mating import TooFewSurvivors
 from apps.messages import (
     CheckpointRef,
     ExportResult,
@@ -26,16 +27,14 @@ from apps.messages import (
     Failure,
     HarvestResult,
     HarvestTask,
-    NetworkSpec,
-    TrainingSpec,
     TrainResult,
     Workplace,
-    fingerprint,
 )
 from apps.networks import named_optimizer_states, named_weights, read
 from apps.programs import program
 from apps.results import load_result
 from apps.runtime import load_keras
+from apps.specs import NetworkSpec, TrainingSpec
 from apps.tasks import perform
 from apps.training import train_member
 from tests.apps.examples import example

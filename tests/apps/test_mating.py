@@ -12,21 +12,13 @@ from typing import Any
 
 import pytest
 
+from apps.encoding import fingerprint
 from apps.errors import UserError
 from apps.fitness import fitness_of
-from apps.mating import TooFewSurvivors
-from apps.messages import (
-    CheckpointRef,
-    CrossoverSpec,
-    Failure,
-    MateTask,
-    MatingPlan,
-    OperatorSpec,
-    TrainResult,
-    Workplace,
-    fingerprint,
-)
+from apps.halted import TooFewSurvivors
+from apps.messages import CheckpointRef, Failure, MateTask, MatingPlan, TrainResult, Workplace
 from apps.results import load_result
+from apps.specs import CrossoverSpec, OperatorSpec
 from apps.tasks import perform
 from tests.apps.examples import example
 from tests.apps.small import ADAM, DATA, PLAIN, SEED

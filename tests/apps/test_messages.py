@@ -16,31 +16,39 @@ from typing import Any, NoReturn
 
 import pytest
 
-from apps import messages
+from apps import encoding, messages
+from apps.encoding import fingerprint, from_json, to_json
 from apps.errors import HeterosisError
 from apps.files import DamagedFile
 from apps.messages import (
     CheckpointRef,
     ChildPlan,
     Continue,
-    DataSpec,
     Failure,
     Fresh,
+    MateTask,
     MatingPlan,
     Offspring,
     Restart,
+    Survive,
     TrainResult,
     TrainTask,
-    fingerprint,
-    from_json,
     population,
     resolve,
-    to_json,
+)
+from apps.specs import (
+    CrossoverSpec,
+    DataSpec,
+    Genome,
+    NetworkSpec,
+    OperatorSpec,
+    SpeciesSpec,
+    TrainingSpec,
 )
 from tests.apps.examples import MESSAGES, TASKS, changes, example, variants
 
 ROOT = Path(__file__).parents[2]
-STARTS = (Fresh(), example(Continue), example(Restart), example(Offspring))
+STARTS = (Fresh(), example(Continue), example(Restart), example(Offspring), Survive())
 
 
 # ---------------------------------------------------------------------------------------- JSON
@@ -155,7 +163,7 @@ def test_a_new_version_of_the_numerics_makes_every_result_new(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     before = {kind: fingerprint(example(kind)) for kind in TASKS}
-    monkeypatch.setattr(messages, "NUMERICS", messages.NUMERICS + 1)
+    monkeypatch.setattr(encoding, "NUMERICS", encoding.NUMERICS + 1)
     assert all(fingerprint(example(kind)) != before[kind] for kind in TASKS)
 
 
@@ -232,3 +240,25 @@ def test_a_population_is_its_members_and_the_mating_before() -> None:
     for odd in ([member], [member, plan], []):
         with pytest.raises(HeterosisError, match="a population of 2 was to come"):
             population(odd, 2)
+
+
+def test_results_of_earlier_versions_stay_good() -> None:
+    """Fields that came later are not part of a fingerprint while they say nothing."""
+    shared: dict[str, Any] = {
+        "data": DataSpec("fashion_mnist"),
+        "network": NetworkSpec("two_layer_dense", {"units": 4}),
+        "training": TrainingSpec(32),
+        "folder": "f",
+    }
+    start = Offspring(CrossoverSpec("mean"), OperatorSpec("none"))
+    child = TrainTask(seed=1, trial=0, member=2, first_epoch=0, last_epoch=3, start=start, **shared)
+    halt = MateTask(
+        seed=1, trial=0, epoch=3, members=4, fitness="loss", mating="species", parents=2,
+        selection=OperatorSpec("truncation"), optimizer="fresh", spare_first=False,
+        species=SpeciesSpec(OperatorSpec("raw"), OperatorSpec("none")),
+        crossover=CrossoverSpec("mean"), measure=False, **shared,
+    )  # fmt: skip
+    # As version 0.1.0 had them; a change of these numbers makes every stored run worthless.
+    assert fingerprint(child).startswith("dd5738a049b4196f90b39c250deca5c8")
+    assert fingerprint(halt).startswith("826239516da7c824cfc33a089e14145f")
+    assert fingerprint(replace(child, genome=Genome({"units": 5}))) != fingerprint(child)

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from apps.builders import BUILDERS
 from apps.errors import HeterosisError, UserError
-from apps.messages import NetworkSpec, TrainingSpec
 from apps.networks import (
-    BUILDERS,
     assign,
     build,
     named_optimizer_states,
@@ -24,6 +23,7 @@ from apps.networks import (
     read,
 )
 from apps.runtime import load_keras
+from apps.specs import NetworkSpec, TrainingSpec
 
 FACTS = {"input_shape": (28, 28), "classes": 10}
 RICH = NetworkSpec("two_layer_dense", {"units": 5, "dropout": 0.2, "batch_normalization": True})

@@ -14,7 +14,7 @@ from apps import programs
 from apps.checkpoints import Checkpoint
 from apps.datasets import load_dataset
 from apps.errors import UserError
-from apps.messages import DataSpec, NetworkSpec, TrainingSpec, Workplace
+from apps.messages import Workplace
 from apps.networks import (
     assign,
     build,
@@ -24,6 +24,7 @@ from apps.networks import (
     read,
 )
 from apps.programs import Program, program
+from apps.specs import DataSpec, NetworkSpec, TrainingSpec
 from tests.apps.small import ADAM, DATA, MOMENTUM, PLAIN, RICH, SEED, WHOLE_BATCHES, net
 
 CASES = {

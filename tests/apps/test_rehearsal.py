@@ -13,21 +13,10 @@ import pytest
 
 from apps import rehearsal
 from apps.errors import UserError
-from apps.messages import (
-    CrossoverSpec,
-    Fresh,
-    HarvestTask,
-    MateTask,
-    NetworkSpec,
-    Offspring,
-    OperatorSpec,
-    SpeciesSpec,
-    TrainingSpec,
-    TrainTask,
-    Workplace,
-)
+from apps.messages import Fresh, HarvestTask, MateTask, Offspring, TrainTask, Workplace
 from apps.programs import program
 from apps.rehearsal import HaltRehearsal, HarvestRehearsal, rehearse
+from apps.specs import CrossoverSpec, NetworkSpec, OperatorSpec, SpeciesSpec, TrainingSpec
 from tests.apps.small import ADAM, DATA, PLAIN, RICH, SEED, net, training
 
 HERE = "tests.apps.test_rehearsal"
@@ -111,12 +100,12 @@ def test_what_is_right_is_gone_through_and_nothing_is_written(
     halts = [halt(first, mutation=noise, rates=(1.0, 0.5))]
     if network == PLAIN:
         halts.append(halt(first, mating="species", species=SPECIES))
-    rehearse(first, halts, [harvest(first)], place)
+    rehearse([first], halts, [harvest(first)], place)
     assert not Path(place.root).exists()
 
 
 def test_a_network_without_halts_is_tried(place: Workplace) -> None:
-    rehearse(task(), [], [harvest(task(), method="best")], place)
+    rehearse([task()], [], [harvest(task(), method="best")], place)
 
 
 def test_a_large_population_is_rehearsed_with_few_members(
@@ -132,7 +121,7 @@ def test_a_large_population_is_rehearsed_with_few_members(
     monkeypatch.setattr(rehearsal, "plan_mating", count)
     first = task()
     parents = [halt(first, members=500, parents=parents) for parents in (2, 9)]
-    rehearse(first, [*parents, halt(first, members=3)], [], place)
+    rehearse([first], [*parents, halt(first, members=3)], [], place)
     assert sizes == [6, 9, 3]
 
 
@@ -147,7 +136,7 @@ def test_the_step_of_the_rehearsal_leaves_the_state_as_it_was(place: Workplace) 
 
 
 def test_a_step_that_wants_a_graph_around_it_is_right(place: Workplace) -> None:
-    rehearse(task(net("graph_in_training")), [], [], place)
+    rehearse([task(net("graph_in_training"))], [], [], place)
 
 
 # ------------------------------------------------------------------------- network and training
@@ -209,7 +198,7 @@ BUILDING: dict[str, tuple[TrainTask, str]] = {
 
 def refused(first: TrainTask, halts: Any, harvests: Any, place: Workplace) -> str:
     with pytest.raises(UserError) as caught:
-        rehearse(first, halts, harvests, place)
+        rehearse([first], halts, harvests, place)
     assert not Path(place.root).exists()
     message = str(caught.value)
     assert "\n" not in message
@@ -292,4 +281,4 @@ def test_a_layer_that_cannot_be_repaired_is_told(place: Workplace) -> None:
 
 
 def test_a_layer_that_is_not_known_harms_nobody_who_does_not_align(place: Workplace) -> None:
-    rehearse(STRANGE, [halt(STRANGE)], [harvest(STRANGE)], place)
+    rehearse([STRANGE], [halt(STRANGE)], [harvest(STRANGE)], place)

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from apps import runtime
-from apps.messages import TrainResult, from_json, to_json
+from apps.encoding import from_json, to_json
+from apps.messages import TrainResult
 from apps.runtime import load_keras
 from tests.apps.small import ADAM, net, training
 

@@ -17,6 +17,7 @@ from parsl.config import Config
 from parsl.executors import ThreadPoolExecutor
 
 from apps import tasks
+from apps.encoding import fingerprint
 from apps.errors import HeterosisError, UserError
 from apps.messages import (
     CheckpointRef,
@@ -30,14 +31,13 @@ from apps.messages import (
     MateTask,
     MatingPlan,
     Offspring,
-    OperatorSpec,
     Restart,
     TrainResult,
     TrainTask,
     Workplace,
-    fingerprint,
 )
 from apps.results import save_result
+from apps.specs import OperatorSpec
 from apps.stopping import Stopped, stopping
 from apps.tasks import error_log, find, perform, settle
 from tests.apps.examples import example

@@ -16,21 +16,12 @@ import pytest
 
 from apps import training as training_module
 from apps.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from apps.encoding import fingerprint, from_json, to_json
 from apps.errors import HeterosisError
-from apps.messages import (
-    CheckpointRef,
-    Continue,
-    NetworkSpec,
-    Restart,
-    TrainingSpec,
-    TrainResult,
-    Workplace,
-    fingerprint,
-    from_json,
-    to_json,
-)
+from apps.messages import CheckpointRef, Continue, Restart, TrainResult, Workplace
 from apps.programs import Program
 from apps.results import checkpoint_is_whole, load_result
+from apps.specs import NetworkSpec, TrainingSpec
 from apps.stopping import Stopped, stopping
 from apps.training import epoch_order, sample_training, train_member
 from tests.apps.small import MOMENTUM, PLAIN, net, training

@@ -55,6 +55,7 @@ def _measures(part: str, run: Path | None) -> Iterator[Measure]:
 
         yield from tasks.throughput()
         yield from tasks.resuming()
+        yield from tasks.searching()
     else:
         import efficiency
 

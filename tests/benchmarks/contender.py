@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable
 
 from apps.datasets import load_dataset
-from apps.messages import DataSpec, NetworkSpec, TrainingSpec, Workplace
+from apps.messages import Workplace
+from apps.specs import DataSpec, NetworkSpec, TrainingSpec
 
 DATA = DataSpec("fashion_mnist")
 NETWORK = NetworkSpec("two_layer_dense", {"units": 128})

@@ -1,6 +1,6 @@
 """Many tasks with training replaced by nothing: what the driver itself takes.
 
-`python tests/benchmarks/tasks.py own|bare|resume SITE FOLDER TASKS` is one measured process.
+`python tests/benchmarks/tasks.py own|bare|resume|search SITE FOLDER TASKS` is one measured process.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ MANY: Final = 10_000
 TRACED: Final = 3_000
 MOST_BYTES_A_TASK: Final = 1024
 MOST_RESUME_S: Final = 10.0
+MOST_DRIVER_MB: Final = 500.0
+GENERATIONS: Final = 10
 SITES: Final = ("local_threads", "local_processes")
 TRIALS: Final = 96
 POPULATION: Final = 14
@@ -69,6 +71,20 @@ def resuming() -> Iterator[Measure]:
         details=f"to all outcomes, on threads; computing them took {numbers['run_s']:.0f} s",
     )
     yield Measure(f"status of a run of {told}", numbers["status_s"], "s", most=MOST_RESUME_S)
+
+
+def searching() -> Iterator[Measure]:
+    """Measure a search of many members over ten generations."""
+    numbers = _process("search", "local_threads", FEW)
+    told = f"a search of {FEW:,} members x {GENERATIONS} generations that learn nothing"
+    yield Measure(
+        f"{told}: tasks",
+        numbers["tasks_a_second"],
+        "tasks/s",
+        details=f"{numbers['tasks']:,.0f} tasks on threads in {numbers['run_s']:.0f} s, mating and "
+        "speciation included",
+    )
+    yield Measure(f"{told}: driver", numbers["most_mb"], "MB", most=MOST_DRIVER_MB)
 
 
 def _process(kind: str, site: str, count: int) -> dict[str, float]:
@@ -165,13 +181,72 @@ def _members() -> list[Future[Any]]:
     return [done(trained(member, 0.1 * (1 + member))) for member in range(3)]
 
 
+def search(site: str, folder: Path, members: int) -> dict[str, float]:
+    """Measure a whole search of members that learn nothing: architectures, species, plans."""
+    import resource
+
+    from apps.messages import Workplace
+    from site_configs.options import find_site
+    from tests.workflow.support import load
+    from workflow.engine import ParslEngine
+    from workflow.experiment import run_experiment
+
+    _train_nothing()
+    experiment = load(
+        folder,
+        trials=1,
+        population=members,
+        network={"builder": "mlp"},
+        training={"epochs": GENERATIONS, "optimizer": "adam"},
+        space={
+            "depth": {"low": 1, "high": 3},
+            "units": {"low": 8, "high": 256, "log": True, "per": "depth"},
+            "dropout": {"low": 0.0, "high": 0.5},
+        },
+        arms=[
+            {"name": "control"},
+            {
+                "name": "heterosis",
+                "halts": list(range(1, GENERATIONS)),
+                "mating": "species",
+                "species": {"method": {"name": "threshold", "threshold": 0.3}, "stagnation": 3},
+                "measure": False,
+            },
+        ],
+    )
+    place = Workplace(root=str(folder / "run"), search_path=str(folder))
+    (folder / "run").mkdir()
+    began = time.perf_counter()
+    with ParslEngine(find_site(site).config(folder / "parsl", 2), place) as engine:
+        outcomes = run_experiment(experiment, engine, place, [])
+    seconds = time.perf_counter() - began
+    assert not outcomes.failed_arms
+    return {
+        "tasks": len(outcomes.by_key),
+        "run_s": seconds,
+        "tasks_a_second": len(outcomes.by_key) / seconds,
+        "most_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10,
+    }
+
+
+def _train_nothing() -> None:
+    """Replace training by a result that is made up; all other tasks stay as they are."""
+    from apps import tasks
+
+    compute = tasks._compute
+    tasks._compute = lambda task, place, upstream: (  # type: ignore[assignment]
+        _learnt_nothing(task, place)
+        if isinstance(task, tasks.TrainTask)
+        else compute(task, place, upstream)
+    )
+
+
 def resume(_: str, folder: Path, __: int) -> dict[str, float]:
     """Measure a whole run of members that learn nothing, and the same run once more."""
     from contextlib import ExitStack
 
     from rich.console import Console
 
-    from apps import tasks
     from apps.messages import Workplace
     from site_configs.options import find_site
     from tests.workflow.support import load
@@ -180,12 +255,7 @@ def resume(_: str, folder: Path, __: int) -> dict[str, float]:
     from workflow.experiment import run_experiment
     from workflow.progress import Journal, read_tally
 
-    compute = tasks._compute
-    tasks._compute = lambda task, place, upstream: (  # type: ignore[assignment]
-        _learnt_nothing(task, place)
-        if isinstance(task, tasks.TrainTask)
-        else compute(task, place, upstream)
-    )
+    _train_nothing()
     arms = [
         {"name": "control"},
         *(
@@ -223,7 +293,8 @@ def _learnt_nothing(task: Any, place: Any) -> Any:
     import numpy as np
 
     from apps.checkpoints import Checkpoint, save_checkpoint
-    from apps.messages import CheckpointRef, Cost, EpochRecord, TrainResult, fingerprint
+    from apps.encoding import fingerprint
+    from apps.messages import CheckpointRef, Cost, EpochRecord, TrainResult
     from apps.results import CHECKPOINT, save_result
 
     folder = Path(place.root) / task.folder
@@ -241,6 +312,7 @@ def _learnt_nothing(task: Any, place: Any) -> Any:
         start={},
         checkpoint=CheckpointRef(f"{task.folder}/{CHECKPOINT}", digest),
         cost=Cost(0.0, 0.0, 0.0, 0.0, "here", "this"),
+        genome=task.genome,
     )
     save_result(folder, result)
     return result
@@ -251,6 +323,8 @@ if __name__ == "__main__":
     sys.path[:0] = [str(Path(__file__).parents[2])]
     print(
         json.dumps(
-            {"own": own, "bare": bare, "resume": resume}[kind](site, Path(folder), int(count))
+            {"own": own, "bare": bare, "resume": resume, "search": search}[kind](
+                site, Path(folder), int(count)
+            )
         )
     )

@@ -27,11 +27,11 @@ from apps.messages import (
     EpochRecord,
     Failure,
     MateTask,
-    OperatorSpec,
     Task,
     TrainResult,
     Workplace,
 )
+from apps.specs import OperatorSpec
 from apps.tasks import Outcome, find, perform
 from workflow.config import Experiment, load_experiment
 from workflow.engine import failure

@@ -10,7 +10,7 @@ import pytest
 
 from apps.checkup import ANSWERED, Check, checkup, versions
 from apps.errors import UserError
-from apps.messages import DataSpec
+from apps.specs import DataSpec
 from tests.workflow.conftest import Heterosis
 from workflow.doctor import Patient, _answers, _wait_for, _write_question, diagnose, tell
 

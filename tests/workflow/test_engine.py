@@ -19,7 +19,8 @@ from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
 from parsl.jobs.errors import TooManyJobFailuresError
 
 from apps.checkpoints import Checkpoint
-from apps.messages import EpochRecord, Failure, MateTask, MatingPlan, Workplace, to_json
+from apps.encoding import to_json
+from apps.messages import EpochRecord, Failure, MateTask, MatingPlan, Workplace
 from apps.results import save_partial
 from apps.stopping import Stopped, TimedOut, stopping
 from apps.tasks import Outcome

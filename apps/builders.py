@@ -1,0 +1,144 @@
+"""The networks that come with heterosis, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import keras
+
+
+def two_layer_dense(
+    units: int = 128,
+    activation: str = "relu",
+    dropout: float = 0.0,
+    batch_normalization: bool = False,
+    input_shape: tuple[int, ...] = (28, 28),
+    classes: int = 10,
+) -> keras.Model:
+    """Return the poster's network: one hidden dense layer and a softmax layer, not compiled.
+
+    Args:
+        units: width of the hidden layer.
+        activation: of the hidden layer, a Keras name.
+        dropout: rate after the hidden layer, in [0, 1).
+        batch_normalization: whether to normalise the hidden layer.
+        input_shape: of one sample; it is flattened.
+        classes: number of outputs.
+    """
+    import keras
+
+    layers = [
+        keras.layers.Input(input_shape),
+        keras.layers.Flatten(name="flatten"),
+        keras.layers.Dense(units, activation=activation, name="hidden"),
+    ]
+    if batch_normalization:
+        layers.append(keras.layers.BatchNormalization(name="normalization"))
+    if dropout:
+        layers.append(keras.layers.Dropout(dropout, name="dropout"))
+    layers.append(keras.layers.Dense(classes, activation="softmax", name="output"))
+    return keras.Sequential(layers, name="two_layer_dense")
+
+
+def mlp(
+    units: int | Sequence[int] = 128,
+    depth: int | None = None,
+    activation: str = "relu",
+    dropout: float = 0.0,
+    batch_normalization: bool = False,
+    input_shape: tuple[int, ...] = (28, 28),
+    classes: int = 10,
+) -> keras.Model:
+    """Return hidden dense layers and a softmax layer, not compiled.
+
+    Args:
+        units: width of each hidden layer, or one width for all.
+        depth: number of hidden layers; by default as many as `units` says.
+        activation: of the hidden layers, a Keras name.
+        dropout: rate after each hidden layer, in [0, 1).
+        batch_normalization: whether to normalise each hidden layer.
+        input_shape: of one sample; it is flattened.
+        classes: number of outputs.
+
+    Raises:
+        ValueError: `units` and `depth` name different numbers of layers.
+    """
+    import keras
+
+    layers = [keras.layers.Input(input_shape), keras.layers.Flatten()]
+    for width in _each(units, depth, "units"):
+        layers.append(keras.layers.Dense(width, activation=activation))
+        if batch_normalization:
+            layers.append(keras.layers.BatchNormalization())
+        if dropout:
+            layers.append(keras.layers.Dropout(dropout))
+    layers.append(keras.layers.Dense(classes, activation="softmax"))
+    return keras.Sequential(layers, name="mlp")
+
+
+def cnn(
+    filters: int | Sequence[int] = 16,
+    depth: int | None = None,
+    kernel: int = 3,
+    units: int = 64,
+    activation: str = "relu",
+    dropout: float = 0.0,
+    batch_normalization: bool = False,
+    input_shape: tuple[int, ...] = (28, 28),
+    classes: int = 10,
+) -> keras.Model:
+    """Return a small convolutional network, not compiled.
+
+    Two convolutions, each followed by pooling over 2 x 2; further ones keep the size; then the
+    mean over all positions, one dense layer, softmax. So depth and width may change while the
+    rest keeps its shape.
+
+    Args:
+        filters: of each convolution, or one number for all.
+        depth: number of convolutions; by default as many as `filters` says.
+        kernel: side of the kernels.
+        units: width of the dense layer.
+        activation: of convolutions and dense layer, a Keras name.
+        dropout: rate before the softmax layer, in [0, 1).
+        batch_normalization: whether to normalise each convolution.
+        input_shape: of one sample; without channels it has one.
+        classes: number of outputs.
+
+    Raises:
+        ValueError: `filters` and `depth` name different numbers of layers.
+    """
+    import keras
+
+    layers = [keras.layers.Input(input_shape)]
+    if len(input_shape) == 2:
+        layers.append(keras.layers.Reshape((*input_shape, 1)))
+    for number, width in enumerate(_each(filters, depth, "filters")):
+        layers.append(keras.layers.Conv2D(width, kernel, padding="same", activation=activation))
+        if batch_normalization:
+            layers.append(keras.layers.BatchNormalization())
+        if number < 2:
+            layers.append(keras.layers.MaxPooling2D(2))
+    layers += [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(units, activation)]
+    if dropout:
+        layers.append(keras.layers.Dropout(dropout))
+    layers.append(keras.layers.Dense(classes, activation="softmax"))
+    return keras.Sequential(layers, name="cnn")
+
+
+def _each(sizes: int | Sequence[int], depth: int | None, what: str) -> list[int]:
+    """Return the size of each layer."""
+    if isinstance(sizes, int):
+        return [sizes] * (1 if depth is None else depth)
+    if depth is not None and len(sizes) != depth:
+        raise ValueError(f"{what} has {len(sizes)} values for a depth of {depth}")
+    return list(sizes)
+
+
+BUILDERS: Final[dict[str, Callable[..., keras.Model]]] = {
+    "two_layer_dense": two_layer_dense,
+    "mlp": mlp,
+    "cnn": cnn,
+}
+"""Built-in networks by name."""

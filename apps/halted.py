@@ -1,0 +1,234 @@
+"""A population at a halt: fitness, networks, distances, species."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from apps import searching
+from apps.checkpoints import load_checkpoint
+from apps.errors import HeterosisError
+from apps.fitness import fitness_of
+from apps.genetics.distance import DISTANCES, Population
+from apps.genetics.speciation import SPECIATIONS, Earlier, Species
+from apps.genetics.weights import Array, Weights
+from apps.measuring import Kinship
+from apps.merging import Address
+from apps.messages import (
+    CheckpointRef,
+    Failure,
+    MateTask,
+    MatingPlan,
+    Representative,
+    TrainResult,
+    Workplace,
+)
+from apps.programs import Program, program
+from apps.registries import lookup
+from apps.specs import Genome, SearchSpec, SpeciesSpec, phenotype
+from apps.streams import Purpose, stream
+
+
+class TooFewSurvivors(HeterosisError):
+    """Too few members have a finite fitness for what is to be made of them."""
+
+
+def need_survivors(
+    population: Sequence[TrainResult | Failure], needed: int, key: str, what: str
+) -> None:
+    """Check that enough members are left.
+
+    Raises:
+        TooFewSurvivors: fewer than `needed` have a finite fitness; the message says why.
+    """
+    failed = [member for member in population if not math.isfinite(fitness_of(member, key))]
+    finite = len(population) - len(failed)
+    if finite < needed:
+        why = f" (member {failed[0].member}: {failed[0].reason})" if failed else ""
+        members = "member" if needed == 1 else "members"
+        raise TooFewSurvivors(
+            f"{what} needs {needed} {members} with a finite {key}, {finite} of {len(population)} "
+            f"have one{why}"
+        )
+
+
+class Halted:
+    """A population at a halt, with its networks loaded where they are needed.
+
+    Attributes:
+        fitness: lower is better; NaN of a member that failed or diverged.
+    """
+
+    def __init__(
+        self,
+        task: MateTask,
+        population: Sequence[TrainResult | Failure],
+        earlier: MatingPlan | None,
+        place: Workplace,
+    ) -> None:
+        """Rank a population.
+
+        Args:
+            task: the halt.
+            population: the members' results, by member number.
+            earlier: the mating before, whose species go on.
+            place: the run directory.
+
+        Raises:
+            TooFewSurvivors: fewer members than the mating needs have a finite fitness.
+        """
+        self.fitness = [fitness_of(member, task.fitness) for member in population]
+        needed = {"species": 1, "survivors": task.children}.get(task.mating, task.parents)
+        need_survivors(population, needed, task.fitness, f"the halt after epoch {task.epoch}")
+        self._task = task
+        self._population = population
+        self._earlier = earlier
+        self._place = place
+        self._loaded: dict[str, Weights] = {}
+
+    # --------------------------------------------------------------------------------- members
+    def checkpoint(self, member: int) -> CheckpointRef:
+        """Return where a member's network is; one that failed has none."""
+        found = self._population[member]
+        if isinstance(found, Failure):
+            raise HeterosisError(f"member {member} failed and has no network")
+        return found.checkpoint
+
+    def genome(self, member: int) -> Genome:
+        """Return what a member has of its own, in a search."""
+        found = self._population[member]
+        return Genome() if isinstance(found, Failure) else found.genome
+
+    def donor(self, member: int) -> tuple[CheckpointRef, ...]:
+        """Return the member's own state for its successor; nothing if it failed or diverged."""
+        return (self.checkpoint(member),) if self._is_healthy(member) else ()
+
+    # --------------------------------------------------------------------------------- species
+    def species(self) -> Species:
+        """Divide the population, going on with the species of the halt before."""
+        spec = self._task.species
+        if spec is None:
+            return Species((0,) * len(self.fitness), {}, 1)
+        size = len(self.fitness)
+        healthy = [i for i in range(size) if self._is_healthy(i)]
+        members = [(self.checkpoint(i), self.genome(i)) for i in healthy]
+        distances = np.full((size, size), np.inf)
+        np.fill_diagonal(distances, 0.0)
+        distances[np.ix_(healthy, healthy)] = self._distances(spec, members, None)
+        earlier = None
+        if self._earlier is not None and self._earlier.representatives:
+            former = self._earlier.representatives
+            columns = np.full((size, len(former)), np.inf)
+            networks = [(each.checkpoint, each.genome) for each in former]
+            columns[healthy] = self._distances(spec, members, networks)
+            ids = tuple(each.species for each in former)
+            earlier = Earlier(ids, columns, self._earlier.next_species)
+        find = lookup(SPECIATIONS, spec.method.name, "species.method", self._place.search_path)
+        return find(distances, earlier, **spec.method.params)
+
+    def records(self, species: Species) -> tuple[Representative, ...]:
+        """Return who stands for each species, and for how many halts it has not improved."""
+        earlier = self._earlier.representatives if self._earlier is not None else ()
+        former = {each.species: each for each in earlier}
+        records = []
+        for label, member in species.representatives.items():
+            if not self._is_healthy(member):
+                continue
+            best = min(self.fitness[i] for i in species.members(label) if self._is_healthy(i))
+            before = former.get(label)
+            improved = before is None or best < before.best
+            records.append(
+                Representative(
+                    species=label,
+                    checkpoint=self.checkpoint(member),
+                    genome=self.genome(member),
+                    best=best if before is None else min(best, before.best),
+                    stagnant=0 if before is None or improved else before.stagnant + 1,
+                )
+            )
+        return tuple(records)
+
+    def _is_healthy(self, member: int) -> bool:
+        return math.isfinite(self.fitness[member])
+
+    # -------------------------------------------------------------------------------- distances
+    def kinship(self, merge: int, parents: Sequence[int]) -> dict[str, float]:
+        """Measure the first two parents of a merge; NaN where there is nothing to measure."""
+        task = self._task
+        if not task.measure or len(parents) < 2:
+            return Kinship.unknown
+        one, two = (self.genome(member) for member in parents[:2])
+        if task.search is not None and not searching.alike(task.search.space, one, two):
+            return Kinship.unknown
+        pair = [self._network(self.checkpoint(member)) for member in parents[:2]]
+        address = Address(task.seed, task.trial, task.epoch, merge)
+        return Kinship(self._program(one), task.crossover.align, address).measure(*pair)
+
+    def _distances(
+        self, spec: SpeciesSpec, members: Sequence[_Member], others: Sequence[_Member] | None
+    ) -> Array:
+        """Return the distances [members, others], or [members, members]."""
+        search = self._task.search
+        if search is None:
+            return self._apart(spec, members, others)
+        columns = members if others is None else others
+        genomes = [[genome for _, genome in each] for each in (members, columns)]
+        found = searching.distances(search.space, *genomes)
+        if spec.basins:
+            self._add_basins(found, spec, search, members, columns)
+        return found
+
+    def _add_basins(
+        self,
+        found: Array,
+        spec: SpeciesSpec,
+        search: SearchSpec,
+        members: Sequence[_Member],
+        columns: Sequence[_Member],
+    ) -> None:
+        """Add the distance between the weights where two networks are of one architecture."""
+        rows = searching.kinds(search.space, [genome for _, genome in members])
+        across = searching.kinds(search.space, [genome for _, genome in columns])
+        for kind, left in rows.items():
+            right = across.get(kind, [])
+            if right:
+                block = self._apart(spec, [members[i] for i in left], [columns[i] for i in right])
+                found[np.ix_(left, right)] += spec.basins * block
+
+    def _apart(
+        self, spec: SpeciesSpec, members: Sequence[_Member], others: Sequence[_Member] | None
+    ) -> Array:
+        """Return the distances between networks of one architecture."""
+        measure = lookup(DISTANCES, spec.distance.name, "species.distance", self._place.search_path)
+        task = self._task
+        rng = stream(task.seed, Purpose.ALIGNMENT, trial=task.trial, epoch=task.epoch)
+        holder = self._program(members[0][1])
+        left = self._as_population(spec, holder, members)
+        right = None if others is None else self._as_population(spec, holder, others)
+        return measure(rng, left, right, **spec.distance.params)
+
+    def _as_population(
+        self, spec: SpeciesSpec, holder: Program, members: Sequence[_Member]
+    ) -> Population:
+        networks = tuple(self._network(ref) for ref, _ in members)
+        if spec.distance.name == "disagreement":
+            predictions = tuple(holder.predictions(network) for network in networks)
+            return Population(networks, spec=None, predictions=predictions)
+        return Population(networks, spec=holder.spec, predictions=None)
+
+    def _program(self, genome: Genome) -> Program:
+        task = self._task
+        network, training = phenotype(task.network, task.training, genome)
+        return program(task.data, network, training, task.seed, self._place)
+
+    def _network(self, ref: CheckpointRef) -> Weights:
+        if ref.sha256 not in self._loaded:
+            path = Path(self._place.root) / ref.path
+            self._loaded[ref.sha256] = load_checkpoint(path, ref.sha256).network
+        return self._loaded[ref.sha256]
+
+
+_Member = tuple[CheckpointRef, Genome]
