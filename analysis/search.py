@@ -151,8 +151,8 @@ def arms_summary(members: pd.DataFrame, trials: pd.DataFrame, spent: pd.DataFram
         spent: as `cost_to_yardstick` returns it.
 
     Returns:
-        One row an arm, the control first: `n` trials finished, means of the champions' `val_loss`,
-        `test_accuracy` and `network_epochs`, their median `parameters`, `architectures` tried (mean
+        One row an arm that finished a trial, the control first: `n` trials finished, means of the
+        champions' `val_loss`, `test_accuracy` and `network_epochs`, their median `parameters`, `architectures` tried (mean
         over the trials), how many trials `reached` the yardstick's loss, and the median `share` of
         its network-epochs until then (infinite where half of the trials or more did not).
     """
@@ -165,10 +165,10 @@ def arms_summary(members: pd.DataFrame, trials: pd.DataFrame, spent: pd.DataFram
         parameters=("parameters", "median"),
     )
     tried = members.groupby(["arm", "trial"])["genome"].nunique().groupby("arm").mean()
-    table["architectures"] = tried
+    table["architectures"] = tried.reindex(table.index)
     shares = spent.assign(share=spent["share"].fillna(np.inf)).groupby("arm")["share"]
-    table["reached"] = spent.groupby("arm")["share"].count()
-    table["share"] = shares.median()
+    table["reached"] = spent.groupby("arm")["share"].count().reindex(table.index)
+    table["share"] = shares.median().reindex(table.index)
     ordered = [arm for arm in arms_of(trials) if arm in table.index]
     summary: pd.DataFrame = table.reindex(ordered).rename_axis("arm").reset_index()
     return summary
