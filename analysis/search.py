@@ -153,8 +153,9 @@ def arms_summary(members: pd.DataFrame, trials: pd.DataFrame, spent: pd.DataFram
     Returns:
         One row an arm that finished a trial, the control first: `n` trials finished, means of the
         champions' `val_loss`, `test_accuracy` and `network_epochs`, their median `parameters`,
-        `architectures` tried (mean over the trials), how many trials `reached` the yardstick's loss, and the median `share` of
-        its network-epochs until then (infinite where half of the trials or more did not).
+        `architectures` tried (mean over the trials), how many trials `reached` the yardstick's
+        loss, and the median `share` of its network-epochs until then (infinite where half of the
+        trials or more did not).
     """
     done = trials.loc[trials["status"].eq("done")]
     table = done.groupby("arm").agg(
