@@ -7,7 +7,7 @@ from typing import Final
 import pandas as pd
 
 from workflow.run_dir import RunDir
-from workflow.schema import TABLES, frame
+from workflow.schema import TABLES, completed, frame
 
 CONTROL: Final = "control"
 """Name of the arm that every other arm is compared with."""
@@ -61,6 +61,7 @@ def _read_table(run: RunDir, name: str) -> pd.DataFrame:
             f"{path}: a table must be a readable parquet file, and reading it says: {error}. "
             "Remove it and start the same `heterosis run` again to write it anew."
         ) from error
+    data = completed(data, name)
     absent = [column for column in TABLES[name] if column not in data.columns]
     if absent:
         raise ReportError(

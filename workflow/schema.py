@@ -122,6 +122,21 @@ MEASURED: Final = frozenset(
 """Columns that a rerun may change."""
 
 
+ADDED: Final[dict[str, str | int]] = {"genome": "", "parameters": 0}
+"""Columns that older runs did not record, and what stands for that."""
+
+
+def completed(data: pd.DataFrame, table: str) -> pd.DataFrame:
+    """Return a table as it was read, with the columns that are younger than it.
+
+    Args:
+        data: the table.
+        table: a key of `TABLES`.
+    """
+    absent = [name for name in ADDED if name in TABLES[table] and name not in data.columns]
+    return data.assign(**{name: ADDED[name] for name in absent})
+
+
 def frame(table: str, rows: list[dict[str, object]]) -> pd.DataFrame:
     """Return `rows` as the data frame that the schema says.
 

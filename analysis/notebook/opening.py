@@ -15,7 +15,7 @@ from analysis.notebook.shown import Text
 from analysis.overview import Overview, overview
 from analysis.tables import ReportError, read_tables
 from workflow.run_dir import RunDir
-from workflow.schema import TABLES, frame
+from workflow.schema import ADDED, TABLES, completed, frame
 
 DAMAGE: Final = ("run", *merging.damage(frame("matings", []), frame("members", [])).columns)
 """Columns of a stored `damage.csv`, as `python -m analysis.merging` prints it."""
@@ -132,8 +132,9 @@ def _read_table(path: Path) -> pd.DataFrame:
     """Read a stored table of the schema; an arm may be called "nan"."""
     dtypes = TABLES[path.stem]
     numbers = {name: [""] for name, dtype in dtypes.items() if dtype != "str"}
-    data = _read_csv(path, dtypes, dtype=dtypes, keep_default_na=False, na_values=numbers)
-    return data[list(dtypes)]
+    needed = [name for name in dtypes if name not in ADDED]
+    data = _read_csv(path, needed, dtype=dtypes, keep_default_na=False, na_values=numbers)
+    return completed(data, path.stem)[list(dtypes)]
 
 
 def _read_csv(path: Path, needed: Iterable[str] = (), **how: Any) -> pd.DataFrame:

@@ -43,8 +43,8 @@ def test_a_published_run_names_no_machine(stored):
 
 
 def test_storing_leaves_out_places(tables_of, run_of, tmp_path):
-    words = ["heterosis", "run", "x", "--runs", "/home/me/runs", "--workers", "2"]
-    environment = {"command": words, "host": "mine", "interpreter": "/p", "cores": 2}
+    words = ["heterosis", "run", "x", "--runs", "my/runs", "--workers", "2"]
+    environment = {"command": words, "host": "mine", "interpreter": "python", "cores": 2}
     run = run_of(tables_of(arms=("control", "mean")), environment=environment)
     run.experiment_toml.write_text('name = "x"\n')
     page = store(run, tmp_path / "kept")

@@ -34,7 +34,7 @@ from apps.networks import named_optimizer_states, named_weights, read
 from apps.programs import program
 from apps.results import load_result
 from apps.runtime import load_keras
-from apps.specs import NetworkSpec, TrainingSpec
+from apps.specs import NO_GENOME, NetworkSpec, TrainingSpec
 from apps.tasks import perform
 from apps.training import train_member
 from tests.apps.examples import example
@@ -112,7 +112,9 @@ def test_members_and_merges_are_compared_on_the_whole_training_set(
         weights = Checkpoint(holder.initial_weights(number))
         ref = CheckpointRef(name, save_checkpoint(Path(place.root) / name, weights))
         final = {"loss": loss + number, "train_loss": train_loss + number}
-        population.append(replace(member(number, 0.0), final=final, checkpoint=ref))
+        population.append(
+            replace(member(number, 0.0), final=final, checkpoint=ref, genome=NO_GENOME)
+        )
     task = harvest(members=2, fitness="loss", method=method, folder=f"{method}-{merged}")
     found = perform(task, place, population)
     assert isinstance(found, HarvestResult)

@@ -29,6 +29,8 @@ def test_the_numbers_of_the_purposes_are_part_of_every_result() -> None:
         "ALIGNMENT": 8,
         "DATA_SPLIT": 9,
         "PROBE": 10,
+        "ARCHITECTURE": 11,
+        "MORPHISM": 12,
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.workflow.support import TINY, read_tables
-from workflow.schema import MEASURED, TABLES, frame, reproducible
+from workflow.schema import ADDED, MEASURED, TABLES, completed, frame, reproducible
 
 _EXAMPLES: dict[str, Any] = {"int64": 1, "float64": 1.5, "str": "text"}
 
@@ -72,3 +72,12 @@ def test_keys_are_unique_and_rows_complete(finished: Path) -> None:
     assert len(tables["trials"]) == trials * arms
     assert len(tables["epochs"]) == trials * arms * members * TINY["training"]["epochs"]
     assert len(tables["matings"]) == trials * (1 + 1 + 2) * members
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_table_of_an_older_run_is_completed(table: str) -> None:
+    made = frame(table, [row(table)])
+    older = made.drop(columns=[name for name in ADDED if name in made])
+    again = completed(older, table)[list(made)].astype(TABLES[table])
+    assert all(again[name].iloc[0] == ADDED[name] for name in ADDED if name in made)
+    assert reproducible(completed(made, table)).equals(reproducible(made))
