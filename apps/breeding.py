@@ -12,9 +12,9 @@ from apps.genetics.mutation import MUTATIONS
 from apps.genetics.weights import Weights, cast_like
 from apps.merging import Address, merge
 from apps.messages import CheckpointRef, ChildPlan, Offspring, TrainTask, Workplace
-from apps.networks import Array
 from apps.programs import Program
 from apps.registries import lookup
+from apps.samples import Array
 from apps.specs import phenotype
 from apps.streams import Purpose, seed_integer, stream
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,12 +10,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from apps.batches import Batches, is_batches
 from apps.errors import UserError
+from apps.samples import Array, Named, Samples
 
-Array = NDArray[Any]
-Pair = tuple[Array, Array]
+Part = Samples | Batches
 
 PIXEL: Final = 1.0 / 255.0
 """Scale of 8-bit pixels."""
@@ -25,16 +27,16 @@ class Source:
     """A data set before its split.
 
     Attributes:
-        train: inputs [n, ...] and targets [n, ...].
-        test: likewise.
-        validation: likewise, when it is not to be taken from the training set.
+        train: what is learnt.
+        test: what chooses nothing.
+        validation: when it is not to be taken from the training set.
         input_scale: inputs are multiplied by it.
         folder: that the arrays are mapped from, if they are.
     """
 
-    train: Pair
-    test: Pair
-    validation: Pair | None
+    train: Part
+    test: Part
+    validation: Part | None
     input_scale: float
     folder: Path | None = None
 
@@ -44,33 +46,43 @@ def checked(returned: Any) -> Source:
 
     Args:
         returned: `((x_train, y_train), (x_test, y_test))`, or a mapping with the keys `train`,
-            `test` and perhaps `validation`, each `(x, y)`, and perhaps `input_scale`. Without
-            that, inputs of type uint8 are taken for pixels and scaled by 1/255.
+            `test` and perhaps `validation`, each `(x, y)`, `(x, y, weights)` or what
+            `apps.batches` takes, and perhaps `input_scale`. Inputs and targets are arrays, or
+            mappings of the network's names to arrays. Without a scale, a single array of inputs of
+            type uint8 is taken for pixels and scaled by 1/255.
 
     Returns:
         Whole-number inputs as they are, others as float32; whole-number targets as int32, a
-        column [n, 1] as [n].
+        column [n, 1] as [n]. Batches as they are.
 
     Raises:
         UserError: one of the rules is broken; the message says which part breaks it.
     """
-    parts, scale = _parts(returned)
-    pairs = {name: _pair(name, pair) for name, pair in parts.items()}
-    x, y = pairs["train"]
-    for name, (other_x, other_y) in pairs.items():
-        for letter, ours, other in (("x", x, other_x), ("y", y, other_y)):
-            if ours.shape[1:] != other.shape[1:] or ours.dtype != other.dtype:
-                raise UserError(
-                    f"{letter}_{name} must be like {letter}_train, one sample {ours.shape[1:]}"
-                    f" {ours.dtype}; got {other.shape[1:]} {other.dtype}"
-                )
+    values, scale = _parts(returned)
+    parts = {name: _part(name, value) for name, value in values.items()}
+    train = parts["train"]
+    if isinstance(train, Samples):
+        for name, other in parts.items():
+            if isinstance(other, Samples):
+                _check_like("x", name, train.x, other.x)
+                _check_like("y", name, train.y, other.y)
+    elif "validation" not in parts:
+        raise UserError(
+            "training data that come in batches cannot be split: return validation data too, as in "
+            '{"train": ..., "validation": ..., "test": ...}'
+        )
     if scale is None:
-        scale = PIXEL if x.dtype == np.uint8 else 1.0
-    return Source(pairs["train"], pairs["test"], pairs.get("validation"), scale)
+        pixels = isinstance(train, Samples) and getattr(train.x, "dtype", None) == np.uint8
+        scale = PIXEL if pixels else 1.0
+    elif scale != 1.0 and any(isinstance(part, Batches) for part in parts.values()):
+        raise UserError(
+            "input_scale is for arrays: scale the inputs of batches where they are made"
+        )
+    return Source(train, parts["test"], parts.get("validation"), scale)
 
 
 def _parts(returned: Any) -> tuple[dict[str, Any], float | None]:
-    """Return `{"train": (x, y), "test": (x, y)}`, perhaps with validation, and the input scale."""
+    """Return `{"train": ..., "test": ...}`, perhaps with validation, and the input scale."""
     scale: Any = None
     if isinstance(returned, Mapping):
         parts: dict[str, Any] = {
@@ -96,20 +108,71 @@ def _parts(returned: Any) -> tuple[dict[str, Any], float | None]:
     return parts, scale
 
 
-def _pair(name: str, pair: Any) -> Pair:
-    if not isinstance(pair, tuple | list) or len(pair) != 2:
-        raise UserError(f"{name} must be a pair (x, y), got {type(pair).__name__}")
-    x, y = _numeric(f"x_{name}", pair[0]), _numeric(f"y_{name}", pair[1])
-    if len(x) != len(y):
+def _part(name: str, value: Any) -> Part:
+    if inspect.isgenerator(value):
         raise UserError(
-            f"x_{name} and y_{name} must be of one length, got {len(x):,} inputs and"
-            f" {len(y):,} targets"
+            f"{name} is a generator, which can be read only once: return arrays, a tf.data.Dataset "
+            "(from_generator takes the generator function itself) or a keras.utils.PyDataset"
         )
-    if not len(x):
+    if not isinstance(value, tuple | list):
+        if not isinstance(value, Mapping | np.ndarray) and is_batches(value):
+            return Batches(name, value)
+        raise UserError(
+            f"{name} must be a pair (x, y), or (x, y, weights), or a tf.data.Dataset or "
+            f"keras.utils.PyDataset, got {type(value).__name__}"
+        )
+    if len(value) not in (2, 3):
+        raise UserError(f"{name} must be (x, y) or (x, y, weights), got {len(value)} things")
+    x, y = (_arrays(f"{letter}_{name}", each) for letter, each in zip("xy", value, strict=False))
+    lengths = {key: len(array) for key, array in {**x, **y}.items()}
+    if len(set(lengths.values())) > 1:
+        told = " and ".join(f"{count:,} in {key}" for key, count in lengths.items())
+        raise UserError(f"{name} must have inputs and targets of one length, got {told}")
+    if not next(iter(lengths.values())):
         raise UserError(f"{name} must have at least one sample, got none")
-    if y.dtype.kind in "iu":
-        y = _labels(f"y_{name}", y)
-    return x, y
+    weights = _weights(name, value[2], next(iter(lengths.values()))) if len(value) == 3 else None
+    return Samples(_as_given(value[0], x), _as_given(value[1], y), weights)
+
+
+def _arrays(name: str, given: Any) -> dict[str, Array]:
+    """Return the arrays of inputs or targets by names for messages."""
+    if not isinstance(given, Mapping):
+        return {name: _numeric(name, given)}
+    if not given or not all(isinstance(key, str) for key in given):
+        raise UserError(f"{name} must name its arrays by strings, got {list(given)}")
+    return {f"{name}[{key!r}]": _numeric(f"{name}[{key!r}]", each) for key, each in given.items()}
+
+
+def _as_given(given: Any, arrays: Mapping[str, Array]) -> Named:
+    if isinstance(given, Mapping):
+        return dict(zip(given, arrays.values(), strict=True))
+    return next(iter(arrays.values()))
+
+
+def _weights(name: str, given: Any, samples: int) -> Array:
+    weights = _numeric(f"the weights of {name}", given).astype(np.float32)
+    if weights.shape != (samples,) or weights.min() < 0 or not weights.any():
+        raise UserError(
+            f"the weights of {name} must be one number from 0 a sample, not all 0, got shape "
+            f"{weights.shape} from {weights.min()} to {weights.max()}"
+        )
+    return weights
+
+
+def _check_like(letter: str, name: str, ours: Named, other: Named) -> None:
+    ours, other = (each if isinstance(each, Mapping) else {"": each} for each in (ours, other))
+    if ours.keys() != other.keys():
+        raise UserError(
+            f"{letter}_{name} must have the names of {letter}_train, {', '.join(ours)}; got "
+            f"{', '.join(other)}"
+        )
+    for key, array in ours.items():
+        at = f"[{key!r}]" if key else ""
+        if array.shape[1:] != other[key].shape[1:] or array.dtype != other[key].dtype:
+            raise UserError(
+                f"{letter}_{name}{at} must be like {letter}_train{at}, one sample "
+                f"{array.shape[1:]} {array.dtype}; got {other[key].shape[1:]} {other[key].dtype}"
+            )
 
 
 def _numeric(name: str, values: ArrayLike) -> Array:
@@ -123,9 +186,9 @@ def _numeric(name: str, values: ArrayLike) -> Array:
     if array.ndim == 0:
         raise UserError(f"{name} must have an axis of samples, got one number")
     if array.dtype.kind == "b":
-        return array.astype(np.uint8) if name.startswith("y") else array.astype(np.float32)
+        return array.astype(np.int32 if name.startswith("y") else np.float32)
     if array.dtype.kind in "iu":
-        return array
+        return _labels(name, array) if name.startswith("y") else array
     with np.errstate(over="ignore"):
         narrow = array.astype(np.float32, copy=False)
     finite = np.isfinite(narrow)

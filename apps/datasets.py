@@ -6,13 +6,15 @@ import json
 import threading
 from collections import OrderedDict
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from apps import idx
-from apps.data_checks import PIXEL, Array, Source, checked
+from apps.batches import PROBE, Batches
+from apps.data_checks import PIXEL, Part, Source, checked
 from apps.errors import UserError
 from apps.fashion_mnist import (
     FASHION_MNIST,
@@ -26,6 +28,7 @@ from apps.fashion_mnist import (
     what_to_do,
 )
 from apps.plugins import call_plugin, is_plugin, plugin_digest, unknown
+from apps.samples import Array, Samples, listed, mapped
 from apps.specs import DataSpec
 from apps.streams import Purpose, stream
 
@@ -43,22 +46,21 @@ class Dataset:
     """Inputs and targets; the arrays are read-only when they come from `load_dataset`.
 
     Attributes:
-        x_train: training inputs [n, ...].
-        y_train: training targets [n] or [n, ...].
-        x_validation: inputs held out of training; may be empty.
-        y_validation: their targets.
-        x_test: test inputs, which choose nothing.
-        y_test: their targets.
+        train: what is learnt.
+        validation: what is held out of training; may be empty.
+        test: what chooses nothing.
         input_scale: inputs are multiplied by it, as float32, when batched.
     """
 
-    x_train: Array
-    y_train: Array
-    x_validation: Array
-    y_validation: Array
-    x_test: Array
-    y_test: Array
+    train: Part
+    validation: Part
+    test: Part
     input_scale: float = 1.0
+
+    @cached_property
+    def probe(self) -> Samples:
+        """The beginning of the training set, where arrays are needed."""
+        return self.train.probe() if isinstance(self.train, Batches) else self.train[slice(PROBE)]
 
 
 def load_dataset(spec: DataSpec, seed: int, search_path: str | None = None) -> Dataset:
@@ -110,6 +112,9 @@ def prepare(spec: DataSpec, search_path: str | None = None, fetch: Fetch = downl
     """
     source = _read(spec, search_path, verify=True, fetch=fetch)
     _check_sizes(spec, source)
+    for part in (source.train, source.validation, source.test):
+        if isinstance(part, Batches):
+            part.check_repeats()
     return source.folder
 
 
@@ -123,11 +128,7 @@ def describe(spec: DataSpec, search_path: str | None = None) -> str:
     """
     if is_plugin(spec.name):
         source = _read(spec, search_path)
-        (x, y), (x_test, _) = source.train, source.test
-        return (
-            f"{spec.name}: {len(x):,} training and {len(x_test):,} test samples, inputs"
-            f" {list(x.shape[1:])} {x.dtype}, targets {list(y.shape[1:])} {y.dtype}"
-        )
+        return f"{spec.name}: {_shown(source)}"
     collection = _collection(spec)
     train, test = (collection.files[key].shape for key in ("x_train", "x_test"))
     lines = [f"{spec.name}: {train[0]:,} training and {test[0]:,} test images of 28 x 28 pixels"]
@@ -168,7 +169,7 @@ def _read(
         arrays[key][..., np.newaxis] if channels else arrays[key] for key in ("x_train", "x_test")
     )
     y_train, y_test = (arrays[key].astype(np.int32) for key in ("y_train", "y_test"))
-    return Source((x_train, y_train), (x_test, y_test), None, PIXEL, folder)
+    return Source(Samples(x_train, y_train), Samples(x_test, y_test), None, PIXEL, folder)
 
 
 def _collection(spec: DataSpec) -> Collection:
@@ -207,23 +208,40 @@ def _read_plugin(spec: DataSpec, search_path: str | None) -> Source:
 
 
 def _as_mapping(data: Dataset) -> dict[str, object]:
-    parts: dict[str, object] = {
-        "train": (data.x_train, data.y_train),
-        "test": (data.x_test, data.y_test),
-        "input_scale": data.input_scale,
+    parts = {"train": data.train, "test": data.test, "validation": data.validation}
+    return {"input_scale": data.input_scale} | {
+        name: part.fields if isinstance(part, Samples) else part
+        for name, part in parts.items()
+        if name != "validation" or not isinstance(part, Samples) or len(part)
     }
-    if len(data.x_validation) or len(data.y_validation):
-        parts["validation"] = (data.x_validation, data.y_validation)
-    return parts
+
+
+def _shown(source: Source) -> str:
+    if not isinstance(source.train, Samples) or not isinstance(source.test, Samples):
+        return "data in batches, read anew for every pass"
+    x, y = (
+        ", ".join(f"{list(each.shape[1:])} {each.dtype}" for each in listed(value))
+        for value in (source.train.x, source.train.y)
+    )
+    return (
+        f"{len(source.train):,} training and {len(source.test):,} test samples, inputs {x}, "
+        f"targets {y}"
+    )
 
 
 # ------------------------------------------------------------------------------------ the split
 def _check_sizes(spec: DataSpec, source: Source) -> None:
-    samples = len(source.train[0])
     if spec.train_limit is not None and spec.train_limit < 1:
         raise UserError(f"data.train_limit must be at least 1, got {spec.train_limit}")
     if spec.validation < 0:
         raise UserError(f"data.validation must be at least 0, got {spec.validation}")
+    if not isinstance(source.train, Samples):
+        if spec.train_limit is not None:
+            raise UserError(
+                f"data.train_limit is for arrays; {spec.name} gives batches: limit them there"
+            )
+        return
+    samples = len(source.train)
     if source.validation is None and spec.validation >= samples:
         raise UserError(
             f"data.validation must be smaller than the training set of {spec.name}, which has"
@@ -233,26 +251,25 @@ def _check_sizes(spec: DataSpec, source: Source) -> None:
 
 def _split(spec: DataSpec, source: Source, seed: int) -> Dataset:
     """Return the data set: permute the training set, hold out its first, limit the rest."""
-    x, y = source.train
-    order = stream(seed, Purpose.DATA_SPLIT).permutation(len(x))
-    if source.validation is None:
-        held, rest = order[: spec.validation], order[spec.validation :]
-        validation = x[held], y[held]
-    else:
-        rest, validation = order, source.validation
-    kept = rest[: spec.train_limit]
-    return Dataset(
-        x_train=_read_only(x[kept]),
-        y_train=_read_only(y[kept]),
-        x_validation=_read_only(validation[0]),
-        y_validation=_read_only(validation[1]),
-        x_test=_read_only(source.test[0]),
-        y_test=_read_only(source.test[1]),
-        input_scale=source.input_scale,
-    )
+    train, validation = source.train, source.validation
+    if isinstance(train, Samples):
+        order = stream(seed, Purpose.DATA_SPLIT).permutation(len(train))
+        if validation is None:
+            validation, order = train[order[: spec.validation]], order[spec.validation :]
+        train = train[order[: spec.train_limit]]
+    assert validation is not None  # `checked` asks for it with batches
+    train, validation, test = (_read_only(part) for part in (train, validation, source.test))
+    return Dataset(train, validation, test, source.input_scale)
 
 
-def _read_only(array: Array) -> Array:
+def _read_only(part: Part) -> Part:
+    if isinstance(part, Batches):
+        return part
+    weights = None if part.weights is None else _view(part.weights)
+    return Samples(mapped(_view, part.x), mapped(_view, part.y), weights)
+
+
+def _view(array: Array) -> Array:
     view = array.view()
     view.setflags(write=False)
     return view

@@ -15,7 +15,7 @@ from apps.files import DamagedFile, sha256
 from apps.messages import Failure, HarvestResult, Result, Task, TrainResult, Upstream
 from apps.specs import Json
 
-NUMERICS: Final = 2
+NUMERICS: Final = 3
 """Version of the code that computes results: raised when the same message gives other numbers."""
 
 _Message = TypeVar("_Message")

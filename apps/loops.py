@@ -10,20 +10,23 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from apps.batches import Batches
 from apps.datasets import Dataset
 from apps.errors import first_line
-from apps.networks import Array
+from apps.random_numbers import threefry
 from apps.refreshing import RunningMeans
+from apps.samples import Samples, listed, mapped
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-Part = Literal["train", "validation", "test", "probe"]
+PartName = Literal["train", "validation", "test", "probe"]
 """Parts of the data; the probe is the beginning of the training set."""
 
 _Work = Literal["training", "evaluation", "statistics"]
@@ -37,14 +40,15 @@ _Result = TypeVar("_Result")
 
 EVALUATION_BATCH: Final = 500
 _BLOCK: Final = 10 * EVALUATION_BATCH
-_WHOLE: Final = slice(None)
 
 _tensor_lock = threading.Lock()
-_tensor_cache: OrderedDict[bytes, dict[str, tuple[Any, Any]]] = OrderedDict()
+_tensor_cache: OrderedDict[bytes, dict[str, tuple[Any, ...]]] = OrderedDict()
 
 
 class Loop:
-    """Trains and evaluates what is in a model, on data held in memory.
+    """Trains and evaluates what is in a model.
+
+    Data held in memory are gone through by compiled programs, data in batches by Keras.
 
     Attributes:
         remarks: what the user should know, for example why training is not fused.
@@ -76,27 +80,36 @@ class Loop:
         self._running = RunningMeans(model)
         self._fused: set[_Work] = set() if model.run_eagerly else set(_BY_KERAS)
         self._proven: set[_Work] = set()
-        if self._fused:
-            self._train_epoch = self._compile_training()
-            self._evaluate_block = self._compile_evaluation()
-            self._measure_all = self._compile_statistics()
+        if isinstance(data.train, Batches):
+            self._fused -= {"training", "statistics"}
+            self.remarks.append(f"{_BY_KERAS['training']}: the data come in batches")
+        elif self._fused:
+            self._train_epoch = self._compile_training(data.train)
+            self._measure_all = self._compile_statistics(data.train)
         else:
             self.remarks.append(f"{_BY_KERAS['training']}: the model was compiled to run eagerly")
+        if self._fused:
+            self._evaluate_block = self._compile_evaluation()
 
     def run_epoch(self, order: NDArray[np.int64]) -> dict[str, float]:
         """Train one epoch and return its metrics, running means over the batches.
 
         Args:
-            order: the samples of each step, one batch after another [samples].
+            order: of the training data's `order`: for arrays the samples of each step, one batch
+                after another [samples].
         """
         return self._fused_or_fit(
             "training", lambda: self._fused_epoch(order), lambda: self._fit_epoch(order)
         )
 
-    def evaluate(self, part: Part) -> dict[str, float]:
+    def evaluate(self, part: PartName) -> dict[str, float]:
         """Return loss and metrics on a whole part of the data; the state stays as it is."""
+        if part != "probe" and isinstance(self._part(part), Batches):
+            return self._by_keras(self._model, part)
         return self._fused_or_fit(
-            "evaluation", lambda: self._fused_evaluation(part), lambda: self._fit_evaluation(part)
+            "evaluation",
+            lambda: self._fused_evaluation(part),
+            lambda: self._by_keras(self._model, part),
         )
 
     def measure_statistics(self) -> None:
@@ -111,16 +124,17 @@ class Loop:
 
     def evaluate_other(self, model: Any) -> dict[str, float]:
         """Return loss and metrics of another compiled model on the test set, by Keras itself."""
-        return _evaluate(model, *self.arrays("test"))
+        return self._by_keras(model, "test")
 
-    def arrays(self, part: Part, chosen: slice = _WHOLE) -> tuple[Array, Array]:
-        """Return inputs, as they are batched, and targets of a part, or of a slice of it."""
-        if part == "probe":
-            part, chosen = "train", slice(_BLOCK)
-        x = getattr(self._data, f"x_{part}")[chosen]
-        y = getattr(self._data, f"y_{part}")[chosen]
-        scale = self._data.input_scale
-        return (x if scale == 1.0 else x.astype(np.float32) * np.float32(scale)), y
+    def samples(self, part: PartName, chosen: slice | None = None) -> Samples:
+        """Return a part of the data, inputs as they are batched, or a slice of it.
+
+        Of data in batches only the beginning can be had.
+        """
+        found = self._part(part)
+        if isinstance(found, Batches):
+            found = found.probe()
+        return self._scaled(found if chosen is None else found[chosen])
 
     def metrics(self) -> dict[str, float]:
         """Return the model's metrics as they stand."""
@@ -153,55 +167,105 @@ class Loop:
         import tensorflow as tf
 
         self._model.reset_metrics()
-        self._train_epoch(*self._tensors["train"], tf.constant(order, tf.int32))
+        with threefry():
+            self._train_epoch(self._tensors["train"], tf.constant(order, tf.int32))
         return self.metrics()
 
-    def _fused_evaluation(self, part: Part) -> dict[str, float]:
-        x, y = self._tensors["train" if part == "probe" else part]
-        if part == "probe":
-            x, y = x[:_BLOCK], y[:_BLOCK]
+    def _fused_evaluation(self, part: PartName) -> dict[str, float]:
+        fields = self._tensors[part if part in self._tensors else "train"]
+        samples = len(self._part(part))
         self._model.reset_metrics()
-        for start in range(0, len(x), _BLOCK):
-            self._evaluate_block(x[start : start + _BLOCK], y[start : start + _BLOCK])
+        for start in range(0, samples, _BLOCK):
+            end = min(start + _BLOCK, samples)
+            self._evaluate_block(_each(itemgetter(slice(start, end)), fields))
         results = self.metrics()
         self._model.reset_metrics()
         return results
 
     def _fused_statistics(self) -> None:
-        self._measure_all(self._tensors["train"][0])
+        with threefry():
+            self._measure_all(self._tensors["train"][0])
 
     def _plain_statistics(self) -> None:
-        samples = len(self._data.x_train)
+        train = self._data.train
+        if isinstance(train, Batches):
+            seen = 0
+            for batch in train:
+                end = seen + len(batch)
+                self._running.include(batch.x, seen / end)
+                seen = end
+            return
+        samples = len(train)
         for seen in range(0, samples, self._batch_size):
             end = min(seen + self._batch_size, samples)
-            self._running.include(self.arrays("train", slice(seen, end))[0], seen / end)
+            self._running.include(self.samples("train", slice(seen, end)).x, seen / end)
 
     def _fit_epoch(self, order: NDArray[np.int64]) -> dict[str, float]:
-        x, y = self.arrays("train")
-        history = self._model.fit(
-            x[order], y[order], batch_size=self._batch_size, shuffle=False, verbose=0
-        )
+        import keras
+
+        train = self._data.train
+        if isinstance(train, Batches):
+            steps: list[int] = []
+            counting = keras.callbacks.LambdaCallback(
+                on_train_batch_end=lambda n, _: steps.append(n)
+            )
+            history = self._model.fit(
+                train.epoch(order), shuffle=False, verbose=0, callbacks=[counting]
+            )
+            train.counted(len(steps))
+        else:
+            x, y, *weights = self._scaled(train[order]).fields
+            history = self._model.fit(
+                x,
+                y,
+                sample_weight=weights[0] if weights else None,
+                batch_size=self._batch_size,
+                shuffle=False,
+                verbose=0,
+            )
         return {name: float(values[-1]) for name, values in history.history.items()}
 
-    def _fit_evaluation(self, part: Part) -> dict[str, float]:
-        return _evaluate(self._model, *self.arrays(part))
+    def _by_keras(self, model: Any, part: PartName) -> dict[str, float]:
+        found = self._part(part)
+        if isinstance(found, Batches):
+            results = model.evaluate(found.whole(), verbose=0, return_dict=True)
+        else:
+            x, y, *weights = self._scaled(found).fields
+            results = model.evaluate(
+                x,
+                y,
+                sample_weight=weights[0] if weights else None,
+                batch_size=EVALUATION_BATCH,
+                verbose=0,
+                return_dict=True,
+            )
+        return {name: float(value) for name, value in results.items()}
 
-    def _compile_training(self) -> Any:
+    def _part(self, part: PartName) -> Any:
+        return getattr(self._data, part)
+
+    def _scaled(self, samples: Samples) -> Samples:
+        scale = self._data.input_scale
+        if scale == 1.0:
+            return samples
+        x = mapped(lambda array: array.astype(np.float32) * np.float32(scale), samples.x)
+        return Samples(x, samples.y, samples.weights)
+
+    def _compile_training(self, train: Samples) -> Any:
         import tensorflow as tf
 
         size = self._batch_size
-        full, rest = divmod(len(self._data.x_train), size)
+        full, rest = divmod(len(train), size)
         step = self._model.train_step
 
         @tf.function(jit_compile=True)
-        def train_epoch(x: tf.Tensor, y: tf.Tensor, order: tf.Tensor) -> None:
+        def train_epoch(fields: Any, order: tf.Tensor) -> None:
             if full:  # A loop that never runs is compiled all the same.
                 for index in tf.range(full):
                     chosen = tf.slice(order, [index * size], [size])
-                    step((self._inputs(tf.gather(x, chosen)), tf.gather(y, chosen)))
+                    step(self._gathered(fields, chosen))
             if rest:
-                chosen = order[full * size :]
-                step((self._inputs(tf.gather(x, chosen)), tf.gather(y, chosen)))
+                step(self._gathered(fields, order[full * size :]))
 
         return train_epoch
 
@@ -211,61 +275,72 @@ class Loop:
         step = self._model.test_step
 
         @tf.function(jit_compile=True)
-        def evaluate_block(x: tf.Tensor, y: tf.Tensor) -> None:
-            full, rest = divmod(x.shape[0], EVALUATION_BATCH)
+        def evaluate_block(fields: Any) -> None:
+            full, rest = divmod(listed(fields[0])[0].shape[0], EVALUATION_BATCH)
             if full:
                 for index in tf.range(full):
                     chosen = index * EVALUATION_BATCH + tf.range(EVALUATION_BATCH)
-                    step((self._inputs(tf.gather(x, chosen)), tf.gather(y, chosen)))
+                    step(self._gathered(fields, chosen))
             if rest:
-                step((self._inputs(x[-rest:]), y[-rest:]))
+                x, *others = _each(lambda tensor: tensor[-rest:], fields)
+                step((self._inputs(x), *others))
 
         return evaluate_block
 
-    def _compile_statistics(self) -> Any:
+    def _compile_statistics(self, train: Samples) -> Any:
         import tensorflow as tf
 
-        size, samples = self._batch_size, len(self._data.x_train)
+        size, samples = self._batch_size, len(train)
         full, rest = divmod(samples, size)
         include = self._running.include
 
         @tf.function(jit_compile=True)
-        def measure_all(x: tf.Tensor) -> None:
+        def measure_all(x: Any) -> None:
             if full:
                 for index in tf.range(full):
                     chosen = index * size + tf.range(size)
-                    include(self._inputs(tf.gather(x, chosen)), index / (index + 1))
+                    (taken,) = self._gathered((x,), chosen)
+                    include(taken, index / (index + 1))
             if rest:
-                include(self._inputs(x[-rest:]), full * size / samples)
+                include(
+                    self._inputs(mapped(lambda tensor: tensor[-rest:], x)), full * size / samples
+                )
 
         return measure_all
 
-    def _inputs(self, x: tf.Tensor) -> tf.Tensor:
+    def _gathered(self, fields: Any, chosen: tf.Tensor) -> Any:
         import tensorflow as tf
 
-        if self._data.input_scale == 1.0:
+        x, *others = _each(lambda tensor: tf.gather(tensor, chosen), fields)
+        return (self._inputs(x), *others)
+
+    def _inputs(self, x: Any) -> Any:
+        import tensorflow as tf
+
+        scale = self._data.input_scale
+        if scale == 1.0:
             return x
-        return tf.cast(x, tf.float32) * np.float32(self._data.input_scale)
+        return mapped(lambda tensor: tf.cast(tensor, tf.float32) * np.float32(scale), x)
 
 
-def _tensors(data: Dataset, key: bytes) -> dict[str, tuple[Any, Any]]:
+def _each(function: Callable[[Any], Any], fields: Any) -> tuple[Any, ...]:
+    """Return `function` of every array of inputs, targets and weights."""
+    return tuple(mapped(function, field) for field in fields)
+
+
+def _tensors(data: Dataset, key: bytes) -> dict[str, tuple[Any, ...]]:
     import tensorflow as tf
 
-    parts = ("train", "validation", "test")
+    parts = {"train": data.train, "validation": data.validation, "test": data.test}
+    if isinstance(data.train, Batches):
+        parts["probe"] = data.probe
     with _tensor_lock:
         if key not in _tensor_cache:
             _tensor_cache[key] = {
-                part: (
-                    tf.constant(getattr(data, f"x_{part}")),
-                    tf.constant(getattr(data, f"y_{part}")),
-                )
-                for part in parts
+                name: _each(tf.constant, part.fields)
+                for name, part in parts.items()
+                if isinstance(part, Samples)
             }
             while len(_tensor_cache) > 2:
                 _tensor_cache.popitem(last=False)
         return _tensor_cache[key]
-
-
-def _evaluate(model: Any, x: Array, y: Array) -> dict[str, float]:
-    results = model.evaluate(x, y, batch_size=EVALUATION_BATCH, verbose=0, return_dict=True)
-    return {name: float(value) for name, value in results.items()}

@@ -11,9 +11,9 @@ from apps.genetics.crossover import CROSSOVERS, Parents
 from apps.genetics.permutation import identity, permute
 from apps.genetics.weights import Weights
 from apps.messages import Workplace
-from apps.networks import Array
 from apps.programs import Program
 from apps.registries import lookup
+from apps.samples import Array
 from apps.specs import CrossoverSpec
 from apps.streams import Purpose, stream
 

@@ -13,19 +13,18 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from apps.builders import BUILDERS
 from apps.errors import HeterosisError, UserError, first_line
 from apps.plugins import told
 from apps.registries import check_settings, lookup
 from apps.runtime import load_keras
+from apps.samples import Array
 from apps.specs import NetworkSpec, Params, TrainingSpec
 
 if TYPE_CHECKING:
     import keras
 
-Array = NDArray[Any]
 
 _STORABLE: Final = frozenset(
     ["bool", "float16", "float32", "float64"]

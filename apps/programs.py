@@ -17,13 +17,13 @@ from apps.checkpoints import Checkpoint
 from apps.datasets import load_dataset
 from apps.encoding import to_json
 from apps.errors import HeterosisError, UserError, first_line
+from apps.fitting import check_shapes, facts, lowest_label, two_samples
 from apps.genetics.anatomy import Anatomy
 from apps.genetics.permutation import PermutationSpec
 from apps.genetics.repair import UnitLayer
-from apps.loops import EVALUATION_BATCH, Loop, Part
+from apps.loops import EVALUATION_BATCH, Loop, PartName
 from apps.messages import Workplace
 from apps.networks import (
-    Array,
     assign,
     build,
     named_optimizer_states,
@@ -32,7 +32,8 @@ from apps.networks import (
     read,
 )
 from apps.runtime import load_keras
-from apps.specs import DataSpec, NetworkSpec, Params, TrainingSpec
+from apps.samples import Array, listed
+from apps.specs import DataSpec, NetworkSpec, TrainingSpec
 from apps.streams import seed_integer
 from apps.symmetries import Symmetries, symmetries
 
@@ -70,7 +71,8 @@ class Program:
         self._fresh_optimizer = read(named_optimizer_states(self.model))
         key = to_json(data) + f"{seed} {place.search_path}".encode()
         self._loop = Loop(self.model, self._data, key, training.batch_size, self._snapshot)
-        self._try_shapes()
+        self._two = two_samples(self._data, self._loop, training)
+        check_shapes(self.model, network, self._two, lambda: lowest_label(self._data))
         self._try_repeat()
 
     # --------------------------------------------------------------------------------- state
@@ -124,12 +126,12 @@ class Program:
     def activations(self, weights: Mapping[str, Array]) -> dict[str, Array]:
         """Return what the units of each group say about the probe; the weights stay in."""
         self.put(weights)
-        return self._symmetries.activations(self._loop.arrays("probe")[0])
+        return self._symmetries.activations(self._loop.samples("probe").x)
 
     def pre_activations(self, weights: Mapping[str, Array], layer: UnitLayer) -> Array:
         """Return a layer's units before their activation on the probe; the weights stay in."""
         self.put(weights)
-        return self._symmetries.pre_activations(layer, self._loop.arrays("probe")[0])
+        return self._symmetries.pre_activations(layer, self._loop.samples("probe").x)
 
     def morphed(
         self,
@@ -164,7 +166,7 @@ class Program:
     def _symmetries(self) -> Symmetries:
         return symmetries(self.model)
 
-    def loss_of(self, weights: Mapping[str, Array], part: Part) -> dict[str, float]:
+    def loss_of(self, weights: Mapping[str, Array], part: PartName) -> dict[str, float]:
         """Return loss and metrics of other weights of this architecture on a part of the data.
 
         The weights stay in: what the member was must be put in again.
@@ -173,10 +175,18 @@ class Program:
         return self.evaluate(part)
 
     def predictions(self, weights: Mapping[str, Array]) -> Array:
-        """Return the outputs of other weights on the probe [samples, ...]; the weights stay in."""
+        """Return the outputs of other weights on the probe; the weights stay in.
+
+        Returns:
+            [samples, ...]; of several outputs, all their numbers side by side [samples, numbers].
+        """
         self.put(weights)
-        x, _ = self._loop.arrays("probe")
-        return np.asarray(self.model.predict(x, batch_size=EVALUATION_BATCH, verbose=0))
+        x = self._loop.samples("probe").x
+        made = listed(self.model.predict(x, batch_size=EVALUATION_BATCH, verbose=0))
+        if len(made) == 1 and not isinstance(made[0], list | tuple):
+            return np.asarray(made[0])
+        outputs = made[0] if isinstance(made[0], list | tuple) else made
+        return np.concatenate([np.reshape(each, (len(each), -1)) for each in outputs], axis=1)
 
     def refreshed(self, weights: Mapping[str, Array]) -> dict[str, Array]:
         """Return weights whose running statistics are those of the training data.
@@ -231,10 +241,9 @@ class Program:
         """Number of trained weights."""
         return int(sum(np.prod(variable.shape) for variable in self.model.trainable_variables))
 
-    @property
-    def samples(self) -> int:
-        """Number of training samples."""
-        return len(self._data.x_train)
+    def order(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Return the order of the training data for one epoch, as `run_epoch` takes it."""
+        return self._data.train.order(rng)
 
     @property
     def remarks(self) -> list[str]:
@@ -245,11 +254,11 @@ class Program:
         """Train one epoch and return its metrics, running means over the batches.
 
         Args:
-            order: the samples of each step, one batch after another [samples].
+            order: of the training data, from `order`.
         """
         return self._loop.run_epoch(order)
 
-    def evaluate(self, part: Part) -> dict[str, float]:
+    def evaluate(self, part: PartName) -> dict[str, float]:
         """Return loss and metrics on a whole part of the data; the state stays as it is."""
         return self._loop.evaluate(part)
 
@@ -264,7 +273,7 @@ class Program:
             UserError: it fails; the message says why.
         """
         restore = self._snapshot()
-        batch = self._loop.arrays("train", slice(self._batch_size))
+        batch = self._loop.samples("train", slice(self._batch_size)).fields
         try:
             self.model.train_step(batch)
         except (Exception, SystemExit):
@@ -287,34 +296,9 @@ class Program:
 
     def _build(self, seed: int, specs: tuple[NetworkSpec, TrainingSpec] | None = None) -> Any:
         network, training = specs or self._specs
-        facts: Params = {
-            "input_shape": self._data.x_train.shape[1:],
-            "classes": self._classes(),
-        }
+        told = facts(self._data, training)
         place = self._place
-        return build(network, training, seed, facts, place.search_path, place.threads)
-
-    def _classes(self) -> int:
-        # Over all parts: a small training set may lack the last class.
-        parts = (self._data.y_train, self._data.y_validation, self._data.y_test)
-        return 1 + max(int(np.max(part)) for part in parts)
-
-    def _try_shapes(self) -> None:
-        x, y = self._two_samples()
-        try:
-            # Makes the metrics' variables too, which must not be made inside a compiled program.
-            self.model.test_step((x, y))
-        except (Exception, SystemExit) as error:
-            network, _ = self._specs
-            raise UserError(
-                f"network {network.builder!r} and loss {_called(self.model.loss)} do not fit the "
-                f"data: inputs {x.shape[1:]} {x.dtype}, outputs {self._outputs()}, targets "
-                f"{y.shape[1:]} {y.dtype}: {first_line(error)}"
-            ) from error
-
-    def _outputs(self) -> Any:
-        shape = getattr(self.model, "output_shape", None)  # a model of a class of its own has none
-        return shape[1:] if isinstance(shape, tuple) else "of several kinds"
+        return build(network, training, seed, told, place.search_path, place.threads)
 
     def _try_repeat(self) -> None:
         """Check that one state gives one loss: else a result would depend on what ran before."""
@@ -324,7 +308,7 @@ class Program:
             self.load(before, np.random.default_rng(0))
             self.model.reset_metrics()
             try:
-                self.model.train_step(self._two_samples())
+                self.model.train_step(self._two)
             except (Exception, SystemExit):
                 return  # A step may want a whole batch, or a graph around it: training will tell.
             losses.append(self._loop.metrics()["loss"])
@@ -336,13 +320,6 @@ class Program:
                 "every layer that draws a keras.random.SeedGenerator as an attribute, and draw "
                 "with keras.random functions and seed=that attribute"
             )
-
-    def _two_samples(self) -> tuple[Array, Array]:
-        x, y = self._loop.arrays("train", slice(2))
-        if y.ndim == 1 and y.dtype.kind in "iu":
-            y = np.array(y)
-            y[-1] = self._classes() - 1  # The largest label needs an output too.
-        return x, y
 
 
 def program(
@@ -375,10 +352,6 @@ def program(
 
 def _shapes(weights: Mapping[str, Array]) -> dict[str, tuple[int, ...]]:
     return {name: array.shape for name, array in weights.items()}
-
-
-def _called(loss: Any) -> str:
-    return repr(getattr(loss, "name", loss))
 
 
 def _own_rate(optimizer: Any) -> float | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -18,6 +19,7 @@ from apps.genetics.repair import UnitLayer
 from apps.genetics.weights import Array
 from apps.layer_rules import apply, elementwise
 from apps.networks import named_weights
+from apps.samples import Named, listed, mapped
 from apps.tracing import Layout, Trace, UnknownSymmetry, layouts_in, unknown
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ class Symmetries:
     Attributes:
         spec: the permutations.
         unit_layers: the hidden layers that REPAIR can rescale, from the inputs on.
-        inputs: of the model's graph.
+        inputs: of the model's graph: a tensor, a list, or several by name.
         signals: group -> the last of the largest tensors on whose last axis the group's units lie
             once, in order, and where they begin.
         layers: kernel of a unit layer -> the layer and the tensor that it reads.
@@ -50,15 +52,15 @@ class Symmetries:
 
     spec: PermutationSpec
     unit_layers: tuple[UnitLayer, ...]
-    inputs: list[Any]
+    inputs: Any
     signals: Mapping[str, tuple[Any, int]]
     layers: Mapping[str, tuple[Any, Any]]
 
-    def activations(self, x: Array, batch_size: int = 500) -> dict[str, Array]:
+    def activations(self, x: Named, batch_size: int = 500) -> dict[str, Array]:
         """Return what the units of each group say about samples, for `match_activations`.
 
         Args:
-            x: inputs [samples, ...].
+            x: inputs [samples, ...], or several by name.
             batch_size: samples at a time.
 
         Returns:
@@ -72,12 +74,12 @@ class Symmetries:
             for (group, (_, start)), values in zip(self.signals.items(), seen, strict=True)
         }
 
-    def pre_activations(self, layer: UnitLayer, x: Array, batch_size: int = 500) -> Array:
+    def pre_activations(self, layer: UnitLayer, x: Named, batch_size: int = 500) -> Array:
         """Return what a layer's units compute before their activation, for `repair`.
 
         Args:
             layer: one of `unit_layers`.
-            x: inputs [samples, ...].
+            x: inputs [samples, ...], or several by name.
             batch_size: samples at a time.
 
         Returns:
@@ -94,13 +96,12 @@ class Symmetries:
         finally:
             found.activation = kept
 
-    def _outputs(self, tensors: list[Any], x: Array, batch_size: int) -> list[Array]:
+    def _outputs(self, tensors: list[Any], x: Named, batch_size: int) -> list[Array]:
         import keras
 
         if not tensors:
             return []
-        inputs = self.inputs if len(self.inputs) > 1 else self.inputs[0]
-        watched = keras.Model(inputs, tensors)
+        watched = keras.Model(self.inputs, tensors)
         parts = [
             [np.asarray(values) for values in keras.tree.flatten(watched(each, training=False))]
             for each in _batches(x, batch_size)
@@ -145,7 +146,7 @@ def symmetries(model: keras.Model) -> Symmetries:
     return Symmetries(
         spec=spec,
         unit_layers=tuple(unit for unit, _, _ in layers),
-        inputs=graph.inputs,
+        inputs=_as_called(graph),
         signals=_signals(trace, graph, layouts, spec),
         layers={unit.kernel: (layer, source) for unit, layer, source in layers},
     )
@@ -158,6 +159,13 @@ def graph_of(model: Any) -> Any:
     if isinstance(model, keras.Sequential):
         return model._functional
     return model if hasattr(model, "_nodes_by_depth") else None
+
+
+def _as_called(graph: Any) -> Any:
+    """Return the inputs of a graph in the form in which data reach it."""
+    if isinstance(graph.input, dict):
+        return graph.input
+    return graph.inputs if len(graph.inputs) > 1 else graph.inputs[0]
 
 
 def nodes_of(graph: Any) -> list[Any]:
@@ -251,5 +259,6 @@ def _signals(
     return {group: signals[group] for group in spec.groups if group in signals}
 
 
-def _batches(x: Array, size: int) -> list[Array]:
-    return [x[start : start + size] for start in range(0, len(x), size)]
+def _batches(x: Named, size: int) -> list[Any]:
+    starts = range(0, len(listed(x)[0]), size)
+    return [mapped(itemgetter(slice(start, start + size)), x) for start in starts]

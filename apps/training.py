@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,9 +31,9 @@ from apps.messages import (
     TrainTask,
     Workplace,
 )
-from apps.networks import Array
 from apps.programs import Program, program
 from apps.results import CHECKPOINT, forget_partial, load_partial, save_partial, save_result
+from apps.samples import Array
 from apps.specs import AverageSpec, phenotype
 from apps.stopping import Stopped, TimedOut, stopping
 from apps.streams import Purpose, seed_integer, stream
@@ -136,10 +136,18 @@ def sample_training(task: TrainTask, place: Workplace) -> Sample:
     return Sample(record.wall_s, sum(array.nbytes for array in arrays))
 
 
-def epoch_order(task: TrainTask, epoch: int, samples: int) -> NDArray[np.int64]:
-    """Return the order of the training samples in an epoch [samples]; `epoch` counts from 0."""
+def epoch_order(task: TrainTask, epoch: int, data: Ordered) -> NDArray[np.int64]:
+    """Return the order of the training data in an epoch; `epoch` counts from 0."""
     rng = stream(task.seed, Purpose.DATA_ORDER, trial=task.trial, member=task.member, epoch=epoch)
-    return rng.permutation(samples)
+    return data.order(rng)
+
+
+class Ordered(Protocol):
+    """Data, or what holds them, that can be put in an order."""
+
+    def order(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Return an order for one epoch."""
+        ...
 
 
 def _program(task: TrainTask, place: Workplace) -> Program:
@@ -220,7 +228,7 @@ def _initial_state(member: Program, task: TrainTask, place: Workplace) -> Checkp
 def _one_epoch(member: Program, task: TrainTask, epoch: int) -> EpochRecord:
     began = time.perf_counter()
     member.set_rate(task.rates[epoch - task.first_epoch] if task.rates else 1.0)
-    trained = _standard(member.run_epoch(epoch_order(task, epoch, member.samples)))
+    trained = _standard(member.run_epoch(epoch_order(task, epoch, member)))
     held_out = _standard(member.evaluate("validation"))
     metrics = trained | {f"val_{name}": value for name, value in held_out.items()}
     return EpochRecord(epoch + 1, metrics, time.perf_counter() - began)

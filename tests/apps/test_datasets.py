@@ -7,7 +7,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -29,6 +29,7 @@ from apps.datasets import (
 from apps.errors import UserError
 from apps.fashion_mnist import FASHION_MNIST, SAMPLE
 from apps.plugins import plugin_digest
+from apps.samples import Samples
 from apps.specs import DataSpec
 
 SPEC = DataSpec("fashion_mnist_sample", validation=500)
@@ -97,13 +98,13 @@ def rows(*arrays: Any) -> list[tuple[bytes, int]]:
 # ----------------------------------------------------------------------------------- the built-ins
 def test_built_in_returns_raw_pixels_and_class_numbers() -> None:
     data = load_dataset(SPEC, seed=1)
-    assert data.x_train.shape == (1500, 28, 28)
-    assert data.x_validation.shape == (500, 28, 28)
-    assert data.x_train.dtype == data.x_test.dtype == np.uint8
-    assert data.y_train.dtype == data.y_validation.dtype == data.y_test.dtype == np.int32
+    assert data.train.x.shape == (1500, 28, 28)
+    assert data.validation.x.shape == (500, 28, 28)
+    assert data.train.x.dtype == data.test.x.dtype == np.uint8
+    assert data.train.y.dtype == data.validation.y.dtype == data.test.y.dtype == np.int32
     assert data.input_scale == 1 / 255
-    np.testing.assert_array_equal(data.x_test, sample()["x_test"])
-    np.testing.assert_array_equal(data.y_test, sample()["y_test"])
+    np.testing.assert_array_equal(data.test.x, sample()["x_test"])
+    np.testing.assert_array_equal(data.test.y, sample()["y_test"])
 
 
 @pytest.mark.skipif(not FULL.is_dir(), reason="Debian's dataset-fashion-mnist is not installed")
@@ -111,26 +112,25 @@ def test_full_set_is_prepared_and_split() -> None:
     spec = DataSpec("fashion_mnist")
     assert prepare(spec, fetch=no_fetch) is not None
     data = load_dataset(spec, seed=0)
-    lengths = [len(data.y_train), len(data.y_validation), len(data.y_test)]
+    lengths = [len(data.train.y), len(data.validation.y), len(data.test.y)]
     assert lengths == [50_000, 10_000, 10_000]
-    assert np.bincount(np.concatenate([data.y_train, data.y_validation])).tolist() == [6000] * 10
+    assert np.bincount(np.concatenate([data.train.y, data.validation.y])).tolist() == [6000] * 10
     # The label of Fashion-MNIST's first test images, as its documentation shows them.
-    assert data.y_test[:5].tolist() == [9, 2, 1, 1, 6]
+    assert data.test.y[:5].tolist() == [9, 2, 1, 1, 6]
 
 
 def test_channels_add_the_last_axis() -> None:
     flat = load_dataset(SPEC, seed=1)
     data = load_dataset(replace(SPEC, params={"channels": True}), seed=1)
-    assert data.x_train.shape == (1500, 28, 28, 1)
-    np.testing.assert_array_equal(data.x_validation[..., 0], flat.x_validation)
+    assert data.train.x.shape == (1500, 28, 28, 1)
+    np.testing.assert_array_equal(data.validation.x[..., 0], flat.validation.x)
 
 
 def test_arrays_are_read_only(plugin: Callable[..., DataSpec]) -> None:
     for spec in (SPEC, plugin(GOOD)):
         data = load_dataset(spec, seed=1)
-        for item in fields(data):
-            if item.name != "input_scale":
-                assert not getattr(data, item.name).flags.writeable
+        for part in (data.train, data.validation, data.test):
+            assert not any(array.flags.writeable for array in part.fields)
 
 
 def test_unknown_name_suggests_the_nearest() -> None:
@@ -157,27 +157,27 @@ def test_a_folder_is_for_fashion_mnist_only(plugin: Callable[..., DataSpec]) -> 
 def test_training_and_validation_partition_the_training_set() -> None:
     data = load_dataset(SPEC, seed=3)
     whole = sample()
-    assert rows(data.x_train, data.y_train, data.x_validation, data.y_validation) == rows(
+    assert rows(data.train.x, data.train.y, data.validation.x, data.validation.y) == rows(
         whole["x_train"], whole["y_train"]
     )
 
 
 def test_split_is_the_seeds_and_only_the_seeds() -> None:
     one, other = load_dataset(SPEC, seed=1), load_dataset(SPEC, seed=2)
-    assert not np.array_equal(one.y_validation, other.y_validation)
-    np.testing.assert_array_equal(one.x_test, other.x_test)
+    assert not np.array_equal(one.validation.y, other.validation.y)
+    np.testing.assert_array_equal(one.test.x, other.test.x)
     forget_datasets()
     again = load_dataset(SPEC, seed=1)
     assert again is not one
-    np.testing.assert_array_equal(one.x_train, again.x_train)
-    np.testing.assert_array_equal(one.y_validation, again.y_validation)
+    np.testing.assert_array_equal(one.train.x, again.train.x)
+    np.testing.assert_array_equal(one.validation.y, again.validation.y)
 
 
 def test_split_of_a_seed_never_changes() -> None:
     # Every result depends on it: a change needs a new `apps.encoding.NUMERICS`.
     data = load_dataset(SPEC, seed=1)
-    assert data.y_validation[:8].tolist() == [4, 0, 4, 5, 6, 0, 8, 5]
-    assert data.y_train[:8].tolist() == [6, 2, 9, 9, 3, 9, 9, 8]
+    assert data.validation.y[:8].tolist() == [4, 0, 4, 5, 6, 0, 8, 5]
+    assert data.train.y[:8].tolist() == [6, 2, 9, 9, 3, 9, 9, 8]
 
 
 @given(n=st.integers(2, 40), data=st.data())
@@ -190,12 +190,12 @@ def test_train_limit_keeps_the_first_of_the_rest(n: int, data: st.DataObject) ->
     spec = DataSpec("m:f", validation=validation)
     whole = datasets._split(spec, source, seed)
     limited = datasets._split(replace(spec, train_limit=limit), source, seed)
-    assert len(whole.y_validation) == validation
-    assert sorted([*whole.y_train, *whole.y_validation]) == list(range(n))
-    np.testing.assert_array_equal(limited.y_train, whole.y_train[:limit])
-    np.testing.assert_array_equal(limited.y_validation, whole.y_validation)
+    assert len(whole.validation.y) == validation
+    assert sorted([*whole.train.y, *whole.validation.y]) == list(range(n))
+    np.testing.assert_array_equal(limited.train.y, whole.train.y[:limit])
+    np.testing.assert_array_equal(limited.validation.y, whole.validation.y)
     for part in ("train", "validation"):
-        images, labels = getattr(limited, f"x_{part}"), getattr(limited, f"y_{part}")
+        images, labels = getattr(limited, part).fields
         np.testing.assert_array_equal(images[:, 0], labels)
 
 
@@ -248,7 +248,7 @@ def test_last_two_data_sets_are_kept(plugin: Callable[..., DataSpec]) -> None:
 def test_failure_is_not_kept(plugin: Callable[..., DataSpec]) -> None:
     with pytest.raises(UserError):
         load_dataset(plugin(None), 0)
-    assert len(load_dataset(plugin(GOOD), 0).y_train) == 4
+    assert len(load_dataset(plugin(GOOD), 0).train.y) == 4
 
 
 # ------------------------------------------------------------------------------------- from folders
@@ -258,7 +258,7 @@ def test_prepare_decodes_for_all_workers(installed: Path, tmp_path: Path) -> Non
     assert decoded == tmp_path / "cache" / "fashion-mnist" / "decoded"
     shutil.rmtree(installed)
     data = load_dataset(spec, seed=1)
-    np.testing.assert_array_equal(data.x_train, load_dataset(SPEC, seed=1).x_train)
+    np.testing.assert_array_equal(data.train.x, load_dataset(SPEC, seed=1).train.x)
 
 
 @pytest.mark.parametrize("decoded_before", [False, True])
@@ -326,7 +326,7 @@ def test_describe_a_plugin(plugin: Callable[..., DataSpec]) -> None:
         GOOD,
         [list(pair) for pair in GOOD],
         {"train": GOOD[0], "test": GOOD[1]},
-        Dataset(*GOOD[0], X[:0], Y[:0], *GOOD[1], input_scale=1 / 255),
+        Dataset(Samples(*GOOD[0]), Samples(X[:0], Y[:0]), Samples(*GOOD[1]), 1 / 255),
     ],
     ids=["pairs", "lists", "mapping", "Dataset"],
 )
@@ -335,9 +335,9 @@ def test_each_form_of_a_plugin_gives_the_same(plugin: Callable[..., DataSpec], v
     assert prepare(spec) is None
     data = load_dataset(spec, seed=5)
     assert data.input_scale == 1 / 255
-    assert rows(data.x_train, data.y_train, data.x_validation, data.y_validation) == rows(*GOOD[0])
-    np.testing.assert_array_equal(data.x_test, X[:2])
-    assert data.y_test.dtype == np.int32
+    assert rows(data.train.x, data.train.y, data.validation.x, data.validation.y) == rows(*GOOD[0])
+    np.testing.assert_array_equal(data.test.x, X[:2])
+    assert data.test.y.dtype == np.int32
 
 
 @pytest.mark.parametrize("as_dataset", [False, True])
@@ -345,26 +345,26 @@ def test_a_plugins_own_validation_is_used_whole(
     plugin: Callable[..., DataSpec], as_dataset: bool
 ) -> None:
     mapping = {"train": GOOD[0], "validation": (X[3:], Y[3:]), "test": GOOD[1]}
-    dataset = Dataset(*GOOD[0], X[3:], Y[3:], *GOOD[1])
+    dataset = Dataset(Samples(*GOOD[0]), Samples(X[3:], Y[3:]), Samples(*GOOD[1]))
     data = load_dataset(plugin(dataset if as_dataset else mapping, validation=10_000), seed=5)
-    np.testing.assert_array_equal(data.x_validation, X[3:])
-    assert rows(data.x_train, data.y_train) == rows(*GOOD[0])
+    np.testing.assert_array_equal(data.validation.x, X[3:])
+    assert rows(data.train.x, data.train.y) == rows(*GOOD[0])
 
 
 def test_params_reach_the_plugin(plugin: Callable[..., DataSpec]) -> None:
     spec = plugin(lambda n: ((X[:n], Y[:n]), GOOD[1]), params={"n": 5})
-    assert len(load_dataset(spec, 0).y_train) == 3
+    assert len(load_dataset(spec, 0).train.y) == 3
 
 
 def test_numbers_are_brought_to_one_type() -> None:
     x = np.linspace(0, 1, 12).reshape(6, 2)
     source = checked(((x, Y[:, None].astype(np.int64)), (x.tolist(), Y.tolist())))
-    assert source.train[0].dtype == source.test[0].dtype == np.float32
-    assert source.train[1].dtype == np.int32
-    assert source.train[1].shape == (6,)
+    assert source.train.x.dtype == source.test.x.dtype == np.float32
+    assert source.train.y.dtype == np.int32
+    assert source.train.y.shape == (6,)
     assert source.input_scale == 1.0
-    assert checked(((x, x), (x, x))).train[1].dtype == np.float32
-    assert checked(((x > 0.5, Y > 0), (x > 0.5, Y > 0))).train[0].dtype == np.float32
+    assert checked(((x, x), (x, x))).train.y.dtype == np.float32
+    assert checked(((x > 0.5, Y > 0), (x > 0.5, Y > 0))).train.x.dtype == np.float32
     assert checked({"train": GOOD[0], "test": GOOD[1], "input_scale": 2}).input_scale == 2
 
 
@@ -387,8 +387,14 @@ F = X.astype(np.float32)
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        (((X, Y[:5]), GOOD[1]), "x_train and y_train must be of one length, got 6 inputs and 5"),
-        ((GOOD[0], (X[:1], Y[:2])), "x_test and y_test must be of one length, got 1 inputs and 2"),
+        (
+            ((X, Y[:5]), GOOD[1]),
+            "train must have inputs.* of one length, got 6 in x_train and 5 in y_train",
+        ),
+        (
+            (GOOD[0], (X[:1], Y[:2])),
+            "test must have inputs.* of one length, got 1 in x_test and 2 in y_test",
+        ),
         (((X[:0], Y[:0]), GOOD[1]), "train must have at least one sample"),
         ((GOOD[0], (X[:0], Y[:0])), "test must have at least one sample"),
         (
@@ -444,7 +450,7 @@ def test_plugin_is_found_beside_the_experiment(
     )
     name = "data_beside_the_experiment:load"
     spec = DataSpec(name, params={"n": 5}, validation=1)
-    assert len(load_dataset(spec, 0, str(tmp_path)).y_train) == 4
+    assert len(load_dataset(spec, 0, str(tmp_path)).train.y) == 4
     known = replace(spec, digest=plugin_digest(name, str(tmp_path)))
     prepare(known, str(tmp_path))
     source.write_text(source.read_text() + "# changed\n")
@@ -455,8 +461,8 @@ def test_plugin_is_found_beside_the_experiment(
 def test_plugin_may_build_on_a_built_in(plugin: Callable[..., DataSpec]) -> None:
     def bright() -> Dataset:
         data = load_dataset(SPEC, seed=0)
-        return replace(data, x_test=255 - data.x_test)
+        return replace(data, test=Samples(255 - data.test.x, data.test.y))
 
     data = load_dataset(plugin(bright), seed=0)
-    np.testing.assert_array_equal(data.x_test, 255 - sample()["x_test"])
-    assert len(data.y_validation) == 500
+    np.testing.assert_array_equal(data.test.x, 255 - sample()["x_test"])
+    assert len(data.validation.y) == 500

@@ -148,7 +148,7 @@ def task_of(
 def exported(champion: TrainResult, place: Workplace) -> ExportResult:
     holder = program(DATA, RICH, ADAM, SEED, place)
     holder.load(Checkpoint(holder.initial_weights(99)), np.random.default_rng(0))  # somebody else
-    holder.run_epoch(np.arange(holder.samples))
+    holder.run_epoch(np.arange(100))
     found = perform(task_of(champion), place, [])
     assert isinstance(found, ExportResult)
     return found
@@ -171,7 +171,7 @@ def test_the_champion_opens_elsewhere_and_reproduces_its_record(
     champion: TrainResult, exported: ExportResult, place: Workplace, tmp_path: Path
 ) -> None:
     data = load_dataset(DATA, SEED)
-    np.savez(tmp_path / "test.npz", x=data.x_test, y=data.y_test)
+    np.savez(tmp_path / "test.npz", x=data.test.x, y=data.test.y)
     path = Path(place.root) / exported.path
     done = subprocess.run(
         [sys.executable, "-c", _OPEN, str(path), str(tmp_path / "test.npz")],

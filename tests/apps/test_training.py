@@ -21,6 +21,7 @@ from apps.errors import HeterosisError
 from apps.messages import CheckpointRef, Continue, Restart, TrainResult, Workplace
 from apps.programs import Program
 from apps.results import checkpoint_is_whole, load_result
+from apps.samples import Samples
 from apps.specs import NetworkSpec, TrainingSpec
 from apps.stopping import Stopped, stopping
 from apps.training import epoch_order, sample_training, train_member
@@ -107,13 +108,14 @@ def test_a_metric_has_one_name_whatever_the_user_called_it(place: Workplace) -> 
 
 
 def test_the_order_of_the_data_is_a_permutation_of_its_own_for_every_epoch() -> None:
-    orders = [epoch_order(TASK, epoch, 13).tolist() for epoch in range(5)]
-    orders.append(epoch_order(replace(TASK, member=3), 0, 13).tolist())
-    orders.append(epoch_order(replace(TASK, trial=2), 0, 13).tolist())
+    thirteen = Samples(np.zeros((13, 2)), np.zeros(13))
+    orders = [epoch_order(TASK, epoch, thirteen).tolist() for epoch in range(5)]
+    orders.append(epoch_order(replace(TASK, member=3), 0, thirteen).tolist())
+    orders.append(epoch_order(replace(TASK, trial=2), 0, thirteen).tolist())
     assert all(sorted(order) == list(range(13)) for order in orders)
     assert len({tuple(order) for order in orders}) == len(orders)
     elsewhere = replace(TASK, first_epoch=2, folder="elsewhere", start=Continue())
-    assert epoch_order(elsewhere, 3, 13).tolist() == orders[3]
+    assert epoch_order(elsewhere, 3, thirteen).tolist() == orders[3]
 
 
 def test_members_and_trials_differ(whole: TrainResult, place: Workplace) -> None:

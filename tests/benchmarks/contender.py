@@ -36,7 +36,7 @@ def keras_fit(batch_size: int) -> Epoch:
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     data = load_dataset(DATA, SEED)
-    x, y = data.x_train.astype("float32") / 255.0, data.y_train
+    x, y = data.train.x.astype("float32") / 255.0, data.train.y
     model = keras.Sequential(
         [
             keras.layers.Input((28, 28)),
@@ -66,7 +66,7 @@ def fused(batch_size: int) -> Epoch:
     program.load(Checkpoint(program.initial_weights(SEED)), rng)
 
     def epoch() -> float:
-        loss = program.run_epoch(rng.permutation(program.samples))["loss"]
+        loss = program.run_epoch(program.order(rng))["loss"]
         if program.remarks:
             raise RuntimeError(f"the epoch was not fused: {program.remarks}")
         return loss

@@ -1,0 +1,128 @@
+"""Whether a network, its loss and the data fit together; and what builders are told of the data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from apps.datasets import Dataset
+from apps.errors import UserError, first_line
+from apps.loops import Loop
+from apps.samples import Array, Samples, listed, mapped
+from apps.specs import NetworkSpec, Params, TrainingSpec
+
+_SPARSE: Final = "sparse"  # in the name of a loss whose targets are numbers of classes
+
+
+def facts(data: Dataset, training: TrainingSpec) -> Params:
+    """Return the arguments that a builder gets when it asks for them by name.
+
+    Args:
+        data: what is learnt.
+        training: names the loss, if the builder does not.
+
+    Returns:
+        `input_shape`, of one sample, and `classes`: where targets are numbers of classes, how many
+        there are in all parts of the data, else how many numbers a target is of. Both by name where
+        inputs or targets are several.
+    """
+    return {
+        "input_shape": mapped(lambda array: array.shape[1:], data.probe.x),
+        "classes": _classes(data, training),
+    }
+
+
+def two_samples(data: Dataset, loop: Loop, training: TrainingSpec) -> tuple[Any, ...]:
+    """Return two training samples, one of which has the largest label: it needs an output too."""
+    x, y, *weights = loop.samples("probe", slice(2)).fields
+    if not isinstance(y, Mapping) and _are_labels(y):
+        y = np.array(y)
+        y[-1] = _classes(data, training) - 1
+    return (x, y, *weights)
+
+
+def check_shapes(
+    model: Any, network: NetworkSpec, samples: tuple[Any, ...], labels: Callable[[], int]
+) -> None:
+    """Check that a step of evaluation works; it makes the metrics' variables too.
+
+    Args:
+        model: built and compiled.
+        network: what it was built of.
+        samples: a few, as a step takes them.
+        labels: returns the smallest label of the data.
+
+    Raises:
+        UserError: it fails, or labels do not count from 0.
+    """
+    x, y = samples[:2]
+    if _SPARSE in _name(model.loss) and not isinstance(y, Mapping) and (lowest := labels()) != 0:
+        raise UserError(
+            f"labels must count from 0 for the loss {_name(model.loss)}: the smallest one is "
+            f"{lowest}; subtract {lowest} from the targets where the data are made"
+            if lowest > 0
+            else f"labels must not be negative for the loss {_name(model.loss)}: the smallest one "
+            f"is {lowest}; number the classes from 0 where the data are made"
+        )
+    try:
+        # Metrics' variables must not be made inside a compiled program.
+        model.test_step(samples)
+    except (Exception, SystemExit) as error:
+        raise UserError(
+            f"network {network.builder!r} and loss {_called(model.loss)} do not fit the data: "
+            f"inputs {_shown(x)}, outputs {_outputs(model)}, targets {_shown(y)}: "
+            f"{first_line(error)}"
+        ) from error
+
+
+def lowest_label(data: Dataset) -> int:
+    """Return the smallest target of the parts that are held in memory, and of the probe."""
+    return min(int(np.min(y)) for y in _targets(data))
+
+
+def _classes(data: Dataset, training: TrainingSpec) -> Any:
+    targets = _targets(data)
+    sparse = training.loss if isinstance(training.loss, str) else _SPARSE
+    if isinstance(targets[0], Mapping):
+        return {name: _count([each[name] for each in targets], sparse) for name in targets[0]}
+    return _count(targets, sparse)
+
+
+def _targets(data: Dataset) -> list[Any]:
+    # Over all parts: a small training set may lack the last class.
+    parts = [data.probe, data.train, data.validation, data.test]
+    return [each.y for each in parts if isinstance(each, Samples) and len(each)]
+
+
+def _count(targets: list[Array], loss: str) -> int:
+    if _are_labels(targets[0]) and (_SPARSE in loss or ":" in loss):
+        return 1 + max(int(np.max(each)) for each in targets)
+    return int(np.prod(targets[0].shape[1:]))
+
+
+def _are_labels(y: Array) -> bool:
+    return y.ndim == 1 and y.dtype.kind in "iu"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_shown(each)}" for name, each in value.items())
+    return f"{value.shape[1:]} {value.dtype}"
+
+
+def _outputs(model: Any) -> Any:
+    shape = getattr(model, "output_shape", None)  # a model of a class of its own has none
+    if isinstance(shape, tuple):
+        return shape[1:]
+    shapes = [] if shape is None else listed(shape)
+    return ", ".join(str(each[1:]) for each in shapes) or "of several kinds"
+
+
+def _called(loss: Any) -> str:
+    return repr(getattr(loss, "name", loss))
+
+
+def _name(loss: Any) -> str:
+    return str(getattr(loss, "name", getattr(loss, "__name__", loss))).lower()

@@ -1,0 +1,66 @@
+"""Inputs and targets held in memory: arrays, or several arrays by name, and perhaps weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+Named = Array | Mapping[str, Array]
+"""One array, or several by the names of a network's inputs or outputs."""
+
+
+def mapped(function: Callable[[Any], Any], value: Any) -> Any:
+    """Return `function` of an array, or of each of several by name.
+
+    >>> mapped(len, {"left": [1, 2], "right": [3]})
+    {'left': 2, 'right': 1}
+    """
+    if isinstance(value, Mapping):
+        return {name: function(each) for name, each in value.items()}
+    return function(value)
+
+
+def listed(value: Any) -> list[Any]:
+    """Return an array, or several by name, as a list."""
+    return list(value.values()) if isinstance(value, Mapping) else [value]
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """One part of a data set.
+
+    Attributes:
+        x: inputs [n, ...], or several by name.
+        y: targets [n] or [n, ...], likewise.
+        weights: how much each sample counts in the loss [n]; None for all alike.
+    """
+
+    x: Named
+    y: Named
+    weights: Array | None = None
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(listed(self.x)[0])
+
+    def __getitem__(self, chosen: slice | NDArray[np.int64]) -> Samples:
+        """Return some of the samples: views for a slice, copies for an array of numbers."""
+        weights = None if self.weights is None else self.weights[chosen]
+        return Samples(
+            mapped(lambda a: a[chosen], self.x), mapped(lambda a: a[chosen], self.y), weights
+        )
+
+    @property
+    def fields(self) -> tuple[Any, ...]:
+        """Inputs, targets and, if there are any, weights: what a step of Keras takes."""
+        return (self.x, self.y) if self.weights is None else (self.x, self.y, self.weights)
+
+    def order(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Return an order of the samples for one epoch [n]."""
+        return rng.permutation(len(self))
