@@ -10,10 +10,12 @@ import numpy as np
 from apps.datasets import Dataset
 from apps.errors import UserError, first_line
 from apps.loops import Loop
+from apps.plugins import is_plugin
 from apps.samples import Array, Samples, listed, mapped
 from apps.specs import NetworkSpec, Params, TrainingSpec
 
-_SPARSE: Final = "sparse"  # in the name of a loss whose targets are numbers of classes
+_CLASSES: Final = "crossentropy"  # in the name of a loss of classes
+_SPARSE: Final = "sparse"  # where targets are their numbers
 
 
 def facts(data: Dataset, training: TrainingSpec) -> Params:
@@ -84,10 +86,10 @@ def lowest_label(data: Dataset) -> int:
 
 def _classes(data: Dataset, training: TrainingSpec) -> Any:
     targets = _targets(data)
-    sparse = training.loss if isinstance(training.loss, str) else _SPARSE
+    loss = training.loss if isinstance(training.loss, str) else _CLASSES
     if isinstance(targets[0], Mapping):
-        return {name: _count([each[name] for each in targets], sparse) for name in targets[0]}
-    return _count(targets, sparse)
+        return {name: _count([each[name] for each in targets], loss) for name in targets[0]}
+    return _count(targets, loss)
 
 
 def _targets(data: Dataset) -> list[Any]:
@@ -97,7 +99,7 @@ def _targets(data: Dataset) -> list[Any]:
 
 
 def _count(targets: list[Array], loss: str) -> int:
-    if _are_labels(targets[0]) and (_SPARSE in loss or ":" in loss):
+    if _are_labels(targets[0]) and (_CLASSES in loss.lower() or is_plugin(loss)):
         return 1 + max(int(np.max(each)) for each in targets)
     return int(np.prod(targets[0].shape[1:]))
 

@@ -207,7 +207,7 @@ class Loop:
         if isinstance(train, Batches):
             steps: list[int] = []
             counting = keras.callbacks.LambdaCallback(
-                on_train_batch_end=lambda n, _: steps.append(n)
+                on_train_batch_end=lambda batch, logs: steps.append(batch)
             )
             history = self._model.fit(
                 train.epoch(order), shuffle=False, verbose=0, callbacks=[counting]

@@ -383,6 +383,7 @@ class Workplace:
         threads: intra-op threads of a task.
         checkpoint_every_s: a partial checkpoint at least this often; infinite for never.
         task_timeout_s: a task that takes longer is ended.
+        tensorboard: whether members write their metrics for TensorBoard.
     """
 
     root: str
@@ -390,6 +391,7 @@ class Workplace:
     threads: int = 1
     checkpoint_every_s: float = 600.0
     task_timeout_s: float = math.inf
+    tensorboard: bool = False
 
 
 def population(

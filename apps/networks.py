@@ -6,7 +6,7 @@ import inspect
 import random
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from difflib import get_close_matches
@@ -16,10 +16,10 @@ import numpy as np
 
 from apps.builders import BUILDERS
 from apps.errors import HeterosisError, UserError, first_line
-from apps.plugins import told
+from apps.plugins import call_plugin, is_plugin, load_plugin, told
 from apps.registries import check_settings, lookup
 from apps.runtime import load_keras
-from apps.samples import Array
+from apps.samples import Array, mapped
 from apps.specs import NetworkSpec, Params, TrainingSpec
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def build(
             model = _build_twice(keras, spec.builder, builder, arguments, seed)
         finally:
             random.setstate(kept)
-    _compile(keras, model, training)
+    _compile(keras, model, training, search_path)
     return model
 
 
@@ -204,23 +204,55 @@ def _same(one: keras.Model, other: keras.Model) -> bool:
     return all(np.array_equal(a, b, equal_nan=True) for a, b in pairs)
 
 
-def _compile(keras: Any, model: keras.Model, training: TrainingSpec) -> None:
+def _compile(
+    keras: Any, model: keras.Model, training: TrainingSpec, search_path: str | None
+) -> None:
     if model.compiled and training.optimizer is None:
         return
-    name, settings = training.optimizer or "adam", training.optimizer_params
-    # Keras puts a schedule's object where its description was.
-    description = {"class_name": name, "config": deepcopy(settings)}
-    optimizer = _understood(
-        keras.optimizers, name, f"training.optimizer {name!r} with {settings}", description
-    )
+    optimizer = _optimizer(keras, training, search_path)
     if model.compiled:
         model.optimizer = optimizer
         return
-    _understood(keras.losses, training.loss, f"training.loss {training.loss!r}")
-    for metric in training.metrics:
-        if metric.lower() not in _CHOSEN_BY_OUTPUTS:
-            _understood(keras.metrics, metric, f"training.metrics {metric!r}")
-    model.compile(optimizer=optimizer, loss=training.loss, metrics=list(training.metrics))
+
+    def loss(name: str) -> Any:
+        if is_plugin(name):
+            return load_plugin(name, search_path)
+        _understood(keras.losses, name, f"training.loss {name!r}")
+        return name
+
+    def metrics(names: Sequence[str]) -> list[Any]:
+        return [_metric(keras, name, search_path) for name in names]
+
+    model.compile(
+        optimizer=optimizer,
+        loss=mapped(loss, training.loss),
+        metrics=mapped(metrics, training.metrics),
+    )
+
+
+def _optimizer(keras: Any, training: TrainingSpec, search_path: str | None) -> Any:
+    name, settings = training.optimizer or "adam", training.optimizer_params
+    if is_plugin(name):
+        made = call_plugin(name, settings, search_path)
+        if not isinstance(made, keras.optimizers.Optimizer):
+            raise UserError(
+                f"training.optimizer {name!r} must return a keras.optimizers.Optimizer, it "
+                f"returned {type(made).__name__}"
+            )
+        return made
+    # Keras puts a schedule's object where its description was.
+    description = {"class_name": name, "config": deepcopy(settings)}
+    what = f"training.optimizer {name!r} with {settings}"
+    return _understood(keras.optimizers, name, what, description)
+
+
+def _metric(keras: Any, name: str, search_path: str | None) -> Any:
+    if is_plugin(name):
+        found = load_plugin(name, search_path)
+        return found() if isinstance(found, type) else found
+    if name.lower() not in _CHOSEN_BY_OUTPUTS:
+        _understood(keras.metrics, name, f"training.metrics {name!r}")
+    return name
 
 
 def _understood(module: Any, name: str, what: str, description: Any = None) -> Any:

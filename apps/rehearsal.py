@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 
 from apps.breeding import breed
+from apps.callbacks import Callbacks
 from apps.checkpoints import Checkpoint, save_checkpoint
 from apps.errors import HeterosisError, UserError
 from apps.mating import plan_mating
@@ -86,6 +87,7 @@ def rehearse(
     holder = _holder(first[0], place)
     for task in first:
         _holder(task, place).try_step()
+        Callbacks(task.training.callbacks, _holder(task, place).model, 1, Path(), place.search_path)
         _set_rates(_holder(task, place), task)
     with TemporaryDirectory(prefix="heterosis-") as root:
         here = replace(place, root=root)

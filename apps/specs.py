@@ -51,22 +51,36 @@ class NetworkSpec:
 
 
 @dataclass(frozen=True)
+class OperatorSpec:
+    """A registered operator or a plug-in, and its settings."""
+
+    name: str
+    params: Params = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class TrainingSpec:
     """How a member is trained.
 
     Attributes:
         batch_size: samples a step.
-        optimizer: a Keras optimiser's name; None for the one the model was compiled with, or Adam.
+        optimizer: a Keras optimiser's name or a plug-in; None for the one the model was compiled
+            with, or Adam.
         optimizer_params: its keyword arguments.
-        loss: a Keras loss, for a model that its builder did not compile.
-        metrics: Keras metrics, likewise.
+        loss: a Keras loss or a plug-in, for a model that its builder did not compile; or one for
+            each output by name.
+        metrics: Keras metrics or plug-ins, likewise.
+        callbacks: what is told of a member's epochs; see `apps.callbacks`.
+        digest: SHA-256 of the plug-ins' sources, so that a changed one is noticed.
     """
 
     batch_size: int
     optimizer: str | None = None
     optimizer_params: Params = field(default_factory=dict)
-    loss: str = "sparse_categorical_crossentropy"
-    metrics: tuple[str, ...] = ("accuracy",)
+    loss: str | dict[str, str] = "sparse_categorical_crossentropy"
+    metrics: tuple[str, ...] | dict[str, tuple[str, ...]] = ("accuracy",)
+    callbacks: tuple[OperatorSpec, ...] = field(default=(), metadata=ADDED)
+    digest: str = field(default="", metadata=ADDED)
 
 
 @dataclass(frozen=True)
@@ -84,14 +98,6 @@ class Genome:
 
 NO_GENOME: Final = Genome()
 """Of a member that has nothing of its own: outside of a search, all."""
-
-
-@dataclass(frozen=True)
-class OperatorSpec:
-    """A registered operator or a plug-in, and its settings."""
-
-    name: str
-    params: Params = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apps.breeding import breed
+from apps.callbacks import Callbacks
 from apps.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from apps.costs import Stopwatch
 from apps.encoding import fingerprint
@@ -37,6 +38,8 @@ from apps.samples import Array
 from apps.specs import AverageSpec, phenotype
 from apps.stopping import Stopped, TimedOut, stopping
 from apps.streams import Purpose, seed_integer, stream
+from apps.tensorboard import FOLDER as EVENTS
+from apps.tensorboard import EventLog
 from apps.watchdog import is_late
 
 _UNRESOLVED: Final = "a start is resolved before a member is trained"
@@ -67,32 +70,20 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
     watch = Stopwatch()
     mark = fingerprint(task)
     folder = Path(place.root) / task.folder
+    folder.mkdir(parents=True, exist_ok=True)  # a callback may write there
     member = _program(task, place)
     records, start, average = _put_in(member, task, place, folder, mark)
-    reason = ""
-    saved = time.monotonic()
-    for epoch in range(task.first_epoch + len(records), task.last_epoch):
-        record = _one_epoch(member, task, epoch)
-        records.append(record)
-        average.add(member, record.epoch)
-        losses = {name: record.metrics[name] for name in ("loss", "val_loss")}
-        bad = [name for name, value in losses.items() if not math.isfinite(value)]
-        if bad:
-            reason = f"{bad[0]} was {losses[bad[0]]} after epoch {record.epoch}"
-            break
-        if record.epoch == task.last_epoch:
-            break
-        late = is_late()
-        if late or stopping.is_set() or time.monotonic() - saved >= place.checkpoint_every_s:
-            save_partial(folder, mark, average.with_state(member), records, start)
-            saved = time.monotonic()
-        if stopping.is_set():
-            raise Stopped(f"stopped after epoch {record.epoch}")
-        if late:
-            raise TimedOut(f"it took longer than --task-timeout; stored after epoch {record.epoch}")
+    member.set_rate(1.0)
+    log = Path(place.root) / EVENTS / task.folder if place.tensorboard else None
+    with EventLog(log) as events:
+        for record in records:
+            events.add(record.epoch, record.metrics)
+        reason = _train(
+            member, task, place, _Segment(folder, mark, records, start, average, events)
+        )
     state = average.with_state(member, refresh=True)
     member.put(state.network)
-    final = _finish(member, records, bool(state.average), reason)
+    final = _finish(member, task, records, bool(state.average), reason)
     digest = save_checkpoint(folder / CHECKPOINT, state)
     result = TrainResult(
         fingerprint=mark,
@@ -114,6 +105,53 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
 
 
 @dataclass(frozen=True)
+class _Segment:
+    """A segment on its way."""
+
+    folder: Path
+    fingerprint: str
+    records: list[EpochRecord]
+    start: dict[str, float]
+    average: _Average
+    events: EventLog
+
+
+def _train(member: Program, task: TrainTask, place: Workplace, segment: _Segment) -> str:
+    """Train to the segment's end, or to where it diverges or is stopped; return why it diverged."""
+    records, average = segment.records, segment.average
+    callbacks = Callbacks(
+        task.training.callbacks, member.model, task.last_epoch, segment.folder, place.search_path
+    )
+    callbacks.begin()
+    saved = time.monotonic()
+    for epoch in range(task.first_epoch + len(records), task.last_epoch):
+        callbacks.epoch_begins(epoch)
+        record = _one_epoch(member, task, epoch)
+        records.append(record)
+        average.add(member, record.epoch)
+        segment.events.add(record.epoch, record.metrics)
+        losses = {name: record.metrics[name] for name in ("loss", "val_loss")}
+        bad = [name for name, value in losses.items() if not math.isfinite(value)]
+        if bad:
+            return f"{bad[0]} was {losses[bad[0]]} after epoch {record.epoch}"
+        if callbacks.epoch_ends(epoch, record.metrics) or record.epoch == task.last_epoch:
+            break
+        late = is_late()
+        if late or stopping.is_set() or time.monotonic() - saved >= place.checkpoint_every_s:
+            # What callbacks know is in no checkpoint: with them a segment begins anew.
+            if not task.training.callbacks:
+                state = average.with_state(member)
+                save_partial(segment.folder, segment.fingerprint, state, records, segment.start)
+            saved = time.monotonic()
+        if stopping.is_set():
+            raise Stopped(f"stopped after epoch {record.epoch}")
+        if late:
+            raise TimedOut(f"it took longer than --task-timeout; stored after epoch {record.epoch}")
+    callbacks.end()
+    return ""
+
+
+@dataclass(frozen=True)
 class Sample:
     """What one network takes on this machine: seconds an epoch, bytes a checkpoint."""
 
@@ -129,6 +167,7 @@ def sample_training(task: TrainTask, place: Workplace) -> Sample:
     """
     member = _program(task, place)
     member.load(Checkpoint(member.initial_weights(0)), np.random.default_rng(0))
+    member.set_rate(1.0)
     _one_epoch(member, task, 0)
     record = _one_epoch(member, task, 1)
     state = member.state()
@@ -227,7 +266,8 @@ def _initial_state(member: Program, task: TrainTask, place: Workplace) -> Checkp
 
 def _one_epoch(member: Program, task: TrainTask, epoch: int) -> EpochRecord:
     began = time.perf_counter()
-    member.set_rate(task.rates[epoch - task.first_epoch] if task.rates else 1.0)
+    if task.rates:
+        member.set_rate(task.rates[epoch - task.first_epoch])
     trained = _standard(member.run_epoch(epoch_order(task, epoch, member)))
     held_out = _standard(member.evaluate("validation"))
     metrics = trained | {f"val_{name}": value for name, value in held_out.items()}
@@ -235,15 +275,21 @@ def _one_epoch(member: Program, task: TrainTask, epoch: int) -> EpochRecord:
 
 
 def _finish(
-    member: Program, records: list[EpochRecord], averaged: bool, reason: str
+    member: Program, task: TrainTask, records: list[EpochRecord], averaged: bool, reason: str
 ) -> dict[str, float]:
     if reason:
         last = records[-1].metrics
         names = [name for name in last if not name.startswith("val_")]
         others = [f"{part}_{name}" for part in ("train", "test") for name in names]
         return dict.fromkeys([*last, *others], math.nan)
-    # An average took no step itself.
-    return final_metrics(member, None if averaged else records[-1].metrics)
+    if averaged:
+        return final_metrics(member)  # it took no step itself
+    last = records[-1].metrics
+    if task.training.callbacks:
+        # One may have brought back the weights of an earlier epoch.
+        held_out = _standard(member.evaluate("validation"))
+        last = last | {f"val_{name}": value for name, value in held_out.items()}
+    return final_metrics(member, last)
 
 
 def final_metrics(

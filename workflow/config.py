@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 import tomli_w
 from pydantic import (
@@ -20,12 +20,13 @@ from pydantic import (
 from apps.builders import BUILDERS
 from apps.datasets import COLLECTIONS
 from apps.errors import UserError
+from apps.files import sha256
 from apps.plugins import is_plugin, load_plugin, plugin_digest
 from apps.registries import check_settings, lookup
 from apps.specs import DataSpec, NetworkSpec, TrainingSpec
 from apps.strict import Strict
 from workflow.arms import Arm
-from workflow.settings import Name, Params
+from workflow.settings import Name, OperatorField, Params
 from workflow.space import GeneSettings, as_space
 
 READY: Final = Path(__file__).parent / "experiments"
@@ -65,6 +66,9 @@ class Network(Strict):
         return NetworkSpec(**self.model_dump())
 
 
+Names = Annotated[tuple[str, ...], Field(strict=False)]
+
+
 class Training(Strict):
     """`[training]`: epochs K, batch size, optimiser, loss, and the fitness that chooses."""
 
@@ -72,14 +76,38 @@ class Training(Strict):
     batch_size: int = Field(default=128, ge=1)
     optimizer: str | None = None
     optimizer_params: Params = Field(default_factory=dict)
-    loss: str = "sparse_categorical_crossentropy"
-    metrics: tuple[str, ...] = Field(default=("accuracy",), strict=False)
+    loss: str | dict[str, str] = "sparse_categorical_crossentropy"
+    metrics: Names | dict[str, Names] | None = None
+    callbacks: tuple[OperatorField, ...] = Field(default=(), strict=False)
+    digest: str = ""
     fitness: Literal["loss", "train_loss", "val_loss"] = "val_loss"
+
+    @model_validator(mode="after")
+    def _completed(self) -> Self:
+        if self.metrics is None:
+            classes = isinstance(self.loss, str) and "crossentropy" in self.loss.lower()
+            object.__setattr__(self, "metrics", ("accuracy",) if classes else ())
+        return self
 
     @property
     def spec(self) -> TrainingSpec:
         """What of the table travels in messages: a segment brings its own epochs."""
-        return TrainingSpec(**self.model_dump(exclude={"epochs", "fitness"}))
+        given = self.model_dump(exclude={"epochs", "fitness", "callbacks"})
+        return TrainingSpec(**given, callbacks=tuple(each.spec for each in self.callbacks))
+
+    @property
+    def plugins(self) -> list[str]:
+        """The plug-ins that it names."""
+        metrics = self.metrics if isinstance(self.metrics, tuple) else ()
+        by_output = self.metrics.values() if isinstance(self.metrics, dict) else ()
+        losses = self.loss.values() if isinstance(self.loss, dict) else (self.loss,)
+        named = [
+            self.optimizer or "",
+            *losses,
+            *metrics,
+            *(n for names in by_output for n in names),
+        ]
+        return [each for each in (*named, *(c.name for c in self.callbacks)) if is_plugin(each)]
 
 
 class Experiment(Strict):
@@ -230,6 +258,8 @@ def _check_plugins(path: Path, experiment: Experiment, folder: str) -> None:
         lookup(COLLECTIONS, experiment.data.name, "data.name", folder)
         builder = lookup(BUILDERS, network.builder, "network.builder", folder)
         check_settings(f"network.builder {network.builder!r}", builder, network.params, given=())
+        for plugin in experiment.training.plugins:
+            load_plugin(plugin, folder)
         for name, gene in (experiment.space or {}).items():
             if gene.of == "network":
                 what = f"space.{name}: network.builder {network.builder!r}"
@@ -250,6 +280,10 @@ def _with_digests(experiment: Experiment, folder: str) -> Experiment:
     if is_plugin(experiment.data.name):
         digest = plugin_digest(experiment.data.name, folder)
         changes["data"] = experiment.data.model_copy(update={"digest": digest})
+    if named := experiment.training.plugins:
+        sources = "".join(plugin_digest(each, folder) for each in named)
+        digest = sha256(sources.encode())
+        changes["training"] = experiment.training.model_copy(update={"digest": digest})
     if is_plugin(experiment.network.builder):
         digest = plugin_digest(experiment.network.builder, folder)
         changes["network"] = experiment.network.model_copy(update={"digest": digest})

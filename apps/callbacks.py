@@ -1,0 +1,104 @@
+"""Keras callbacks of one member over one segment, called between its epochs."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from apps.errors import HeterosisError, UserError
+from apps.plugins import is_plugin, load_plugin, told, unknown
+from apps.runtime import load_keras
+from apps.specs import OperatorSpec
+
+CALLBACKS: Final = {
+    "early_stopping": "EarlyStopping",
+    "reduce_lr_on_plateau": "ReduceLROnPlateau",
+}
+"""Keras's callbacks that look at epochs and write no files, by name."""
+
+_BATCHES: Final = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
+
+
+class Callbacks:
+    """The callbacks of a member, made anew for each segment."""
+
+    def __init__(
+        self,
+        specs: Sequence[OperatorSpec],
+        model: Any,
+        epochs: int,
+        folder: Path,
+        search_path: str | None = None,
+    ) -> None:
+        """Make them.
+
+        Args:
+            specs: names and settings, of `CALLBACKS` or plug-ins: functions that return a callback.
+            model: what is trained.
+            epochs: the last epoch of the segment.
+            folder: of the task; a plug-in that asks for `folder` gets it.
+            search_path: where plug-ins are looked for.
+
+        Raises:
+            UserError: one is unknown, its settings are wrong, or it looks at single batches.
+        """
+        keras = load_keras()
+        made = [_made(keras, spec, folder, search_path) for spec in specs]
+        self._list = keras.callbacks.CallbackList(
+            made, add_history=False, add_progbar=False, model=model, epochs=epochs
+        )
+        self._model = model
+
+    def begin(self) -> None:
+        """Tell them that the segment begins."""
+        self._model.stop_training = False
+        self._tell(self._list.on_train_begin)
+
+    def epoch_begins(self, epoch: int) -> None:
+        """Tell them that an epoch begins; it counts from 0 over all segments."""
+        self._tell(self._list.on_epoch_begin, epoch)
+
+    def epoch_ends(self, epoch: int, metrics: Mapping[str, float]) -> bool:
+        """Tell them an epoch's metrics; return whether one of them stops the segment here."""
+        self._tell(self._list.on_epoch_end, epoch, dict(metrics))
+        return bool(self._model.stop_training)
+
+    def end(self) -> None:
+        """Tell them that the segment ends: one may bring back the weights of its best epoch."""
+        self._tell(self._list.on_train_end)
+
+    def _tell(self, function: Callable[..., Any], *arguments: Any) -> None:
+        try:
+            function(*arguments)
+        except Exception as error:
+            raise HeterosisError(f"training.callbacks: {told(error)}") from error
+
+
+def _made(keras: Any, spec: OperatorSpec, folder: Path, search_path: str | None) -> Any:
+    what = f"training.callbacks {spec.name!r}"
+    if is_plugin(spec.name):
+        function = load_plugin(spec.name, search_path)
+        given = {"folder": str(folder)} if _asks_for_folder(function) else {}
+    elif spec.name in CALLBACKS:
+        function, given = getattr(keras.callbacks, CALLBACKS[spec.name]), {}
+    else:
+        raise UserError(unknown("training.callbacks", spec.name, CALLBACKS))
+    try:
+        made = function(**given, **spec.params)
+    except (Exception, SystemExit) as error:
+        raise UserError(f"{what} with {spec.params}: {told(error)}") from error
+    if not isinstance(made, keras.callbacks.Callback):
+        raise UserError(f"{what} must return a keras.callbacks.Callback, got {type(made).__name__}")
+    base = keras.callbacks.Callback
+    if late := [name for name in _BATCHES if getattr(type(made), name) is not getattr(base, name)]:
+        raise UserError(
+            f"{what} has {late[0]}, which is never called: an epoch is one compiled program; use "
+            "on_epoch_end, or a train_step of the model's own"
+        )
+    return made
+
+
+def _asks_for_folder(function: Callable[..., Any]) -> bool:
+    return "folder" in inspect.signature(function).parameters
