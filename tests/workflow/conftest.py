@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-import workflow.cli
+import workflow.study
 from tests.workflow.support import (
     FOLDER,
     TINY,
@@ -63,7 +63,7 @@ def _as_it_was() -> Iterator[None]:
 
 def _call(patch: pytest.MonkeyPatch, arguments: tuple[Any, ...]) -> int:
     patch.setattr(sys, "argv", ["heterosis", *map(str, arguments)])
-    patch.setattr(workflow.cli, "ParslEngine", lambda config, place: ImmediateEngine(place))
+    patch.setattr(workflow.study, "ParslEngine", lambda config, place: ImmediateEngine(place))
     with _as_it_was():
         try:
             main()
@@ -134,7 +134,7 @@ def mishap(tmp_path_factory: pytest.TempPathFactory, tiny_file: Path) -> Mishap:
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         # Else it is told before the run begins.
-        patch.setattr(workflow.cli, "rehearse_experiment", lambda *_: None)
+        patch.setattr(workflow.study, "rehearse_experiment", lambda *_: None)
         code = _call(patch, ("run", file, "--runs", folder / "runs"))
     return Mishap(
         folder / "runs" / "tiny", file, Ended(code, out.getvalue(), err.getvalue()), marker
