@@ -150,3 +150,12 @@ def test_something_else_than_a_run_is_refused(tmp_path: Path, heterosis: Heteros
     ended = heterosis("clean", tmp_path)
     assert ended.code == 2
     assert "not a run directory" in ended.err
+
+
+def test_a_dry_run_of_stored_results_leaves_no_lock(
+    finished: Path, tmp_path: Path, heterosis: Heterosis
+) -> None:
+    root = copied(finished, tmp_path)
+    RunDir(root).lock.unlink()
+    assert heterosis("clean", root, "--dry-run").code == 0
+    assert not RunDir(root).lock.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -115,7 +116,8 @@ def clean(
 
     directory = existing_run(run.absolute())
     experiment = read_experiment(directory.experiment_toml)
-    with only_driver(directory.lock):
+    # A dry run only reads, and leaves not even a lock.
+    with nullcontext() if dry_run else only_driver(directory.lock):
         waste = find_waste(directory, experiment)
         for each in waste:
             print(f"{each.path.relative_to(directory.root)}: {each.why}")
