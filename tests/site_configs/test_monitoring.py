@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sqlite3
 import subprocess
 import sys
@@ -18,9 +17,6 @@ from site_configs.monitoring import monitor
 from site_configs.options import find_site
 from tests.workflow.support import HETEROSIS, TINY, events, unactivated_path, write
 
-HAS_IT = importlib.util.find_spec("sqlalchemy") is not None
-needs_sqlalchemy = pytest.mark.skipif(not HAS_IT, reason="needs the extra `monitoring`")
-
 
 def test_without_its_packages_one_line_says_how_to_get_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -35,7 +31,6 @@ def test_without_its_packages_one_line_says_how_to_get_them(
     assert config.monitoring is None
 
 
-@needs_sqlalchemy
 @pytest.mark.parametrize(
     ("site", "options"),
     [("local_threads", []), ("local_processes", []), ("slurm", ["cores_per_node=2", "address=x"])],
@@ -49,7 +44,6 @@ def test_no_site_forks_its_workers(site: str, options: list[str], tmp_path: Path
     assert not hub.monitoring_debug
 
 
-@needs_sqlalchemy
 def test_a_monitored_run_has_all_of_its_tasks_in_the_database(tmp_path: Path) -> None:
     table = TINY | {"trials": 1, "arms": TINY["arms"][:3]}
     done = subprocess.run(
