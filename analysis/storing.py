@@ -19,7 +19,7 @@ from analysis.report import write_report
 from analysis.tables import read_tables
 from workflow.run_dir import RunDir
 
-PRIVATE: Final = ("interpreter", "host", "system")
+PRIVATE: Final = ("interpreter", "host", "system", "folder")
 """Keys of `environment.json` that say nothing about the result."""
 
 PATHS: Final = ("--runs", "--site", "--name")

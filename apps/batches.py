@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from apps.errors import HeterosisError, UserError
 from apps.plugins import told
-from apps.samples import Samples, listed, mapped
+from apps.samples import Samples, concatenated, listed, mapped
 from apps.streams import seed_integer
 
 PROBE: Final = 5_000
@@ -207,15 +207,10 @@ def _ordered(source: Any, order: NDArray[np.int64] | None) -> Any:
 
 
 def _joined(parts: list[Samples]) -> Samples:
-    def one(values: list[Any]) -> Any:
-        if isinstance(values[0], dict):
-            return {name: np.concatenate([each[name] for each in values]) for name in values[0]}
-        return np.concatenate(values)
-
     weights = [part.weights for part in parts if part.weights is not None]
     return Samples(
-        one([part.x for part in parts]),
-        one([part.y for part in parts]),
+        concatenated([part.x for part in parts]),
+        concatenated([part.y for part in parts]),
         np.concatenate(weights) if weights else None,
     )
 

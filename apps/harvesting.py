@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from apps.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from apps.compiling import open_network
 from apps.costs import Stopwatch
 from apps.encoding import fingerprint
 from apps.errors import HeterosisError
@@ -35,7 +36,6 @@ from apps.messages import (
 )
 from apps.programs import program
 from apps.results import CHECKPOINT, save_result
-from apps.runtime import load_keras
 from apps.specs import Genome, phenotype
 from apps.training import final_metrics
 
@@ -200,7 +200,6 @@ def export(task: ExportTask, place: Workplace) -> ExportResult:
     """
     watch = Stopwatch()
     root = Path(place.root)
-    keras = load_keras(place.threads)
     holder = program(task.data, task.network, task.training, task.seed, place)
     stored = load_checkpoint(root / task.checkpoint.path, task.checkpoint.sha256)
     # With the optimiser's own state: whoever trains the champion on goes on from it.
@@ -210,7 +209,7 @@ def export(task: ExportTask, place: Workplace) -> ExportResult:
     beside = path.with_name(f".new-{CHAMPION}")
     holder.model.save(beside)
     try:
-        opened = keras.models.load_model(beside)
+        opened = open_network(beside, task.training, place.search_path)
     except Exception as error:
         raise HeterosisError(
             f"{beside}: Keras does not open it again ({type(error).__name__}): write the network's "

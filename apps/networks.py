@@ -6,20 +6,19 @@ import inspect
 import random
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from copy import deepcopy
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from apps.builders import BUILDERS
-from apps.errors import HeterosisError, UserError, first_line
-from apps.plugins import call_plugin, is_plugin, load_plugin, told
+from apps.compiling import compile_network
+from apps.errors import HeterosisError, UserError
+from apps.plugins import told
 from apps.registries import check_settings, lookup
 from apps.runtime import load_keras
-from apps.samples import Array, mapped
+from apps.samples import Array
 from apps.specs import NetworkSpec, Params, TrainingSpec
 
 if TYPE_CHECKING:
@@ -30,9 +29,6 @@ _STORABLE: Final = frozenset(
     ["bool", "float16", "float32", "float64"]
     + [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
 )
-
-# Metrics that Keras chooses by the outputs' shape.
-_CHOSEN_BY_OUTPUTS: Final = ("accuracy", "acc", "crossentropy", "ce")
 
 # Keras draws initial weights from process-wide generators.
 _building = threading.RLock()
@@ -71,7 +67,7 @@ def build(
             model = _build_twice(keras, spec.builder, builder, arguments, seed)
         finally:
             random.setstate(kept)
-    _compile(keras, model, training, search_path)
+    compile_network(model, training, search_path)
     return model
 
 
@@ -202,70 +198,6 @@ def _same(one: keras.Model, other: keras.Model) -> bool:
         return False
     pairs = zip(left, right, strict=True)
     return all(np.array_equal(a, b, equal_nan=True) for a, b in pairs)
-
-
-def _compile(
-    keras: Any, model: keras.Model, training: TrainingSpec, search_path: str | None
-) -> None:
-    if model.compiled and training.optimizer is None:
-        return
-    optimizer = _optimizer(keras, training, search_path)
-    if model.compiled:
-        model.optimizer = optimizer
-        return
-
-    def loss(name: str) -> Any:
-        if is_plugin(name):
-            return load_plugin(name, search_path)
-        _understood(keras.losses, name, f"training.loss {name!r}")
-        return name
-
-    def metrics(names: Sequence[str]) -> list[Any]:
-        return [_metric(keras, name, search_path) for name in names]
-
-    model.compile(
-        optimizer=optimizer,
-        loss=mapped(loss, training.loss),
-        metrics=mapped(metrics, training.metrics),
-    )
-
-
-def _optimizer(keras: Any, training: TrainingSpec, search_path: str | None) -> Any:
-    name, settings = training.optimizer or "adam", training.optimizer_params
-    if is_plugin(name):
-        made = call_plugin(name, settings, search_path)
-        if not isinstance(made, keras.optimizers.Optimizer):
-            raise UserError(
-                f"training.optimizer {name!r} must return a keras.optimizers.Optimizer, it "
-                f"returned {type(made).__name__}"
-            )
-        return made
-    # Keras puts a schedule's object where its description was.
-    description = {"class_name": name, "config": deepcopy(settings)}
-    what = f"training.optimizer {name!r} with {settings}"
-    return _understood(keras.optimizers, name, what, description)
-
-
-def _metric(keras: Any, name: str, search_path: str | None) -> Any:
-    if is_plugin(name):
-        found = load_plugin(name, search_path)
-        return found() if isinstance(found, type) else found
-    if name.lower() not in _CHOSEN_BY_OUTPUTS:
-        _understood(keras.metrics, name, f"training.metrics {name!r}")
-    return name
-
-
-def _understood(module: Any, name: str, what: str, description: Any = None) -> Any:
-    """Return what Keras makes of a name, or of a description with settings."""
-    try:
-        return module.get(description or name)
-    except Exception as error:
-        # Of one thing's two names, BinaryCrossentropy and binary_crossentropy, the second.
-        names = sorted(key for key, value in vars(module).items() if callable(value))
-        known = {key.replace("_", "").lower(): key.lower() for key in names}.values()
-        nearest = get_close_matches(name.lower(), known, n=1)
-        hint = f"; did you mean {nearest[0]!r}?" if nearest and name.lower() not in known else ""
-        raise UserError(f"{what}: {first_line(error)}{hint}") from error
 
 
 def _canonical_names(model: keras.Model) -> dict[str, str]:

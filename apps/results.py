@@ -15,6 +15,8 @@ CHECKPOINT: Final = "checkpoint.safetensors"
 RESULT: Final = "result.json"
 _PARTIAL: Final = "partial.safetensors"
 _PARTIAL_RECORD: Final = "partial.json"
+PARTIAL: Final = (_PARTIAL_RECORD, _PARTIAL)
+"""Where a member stands part of the way through a segment: its record, its state."""
 
 LARGEST: Final = 64 * 2**20
 """Bytes read from a record at most."""
@@ -106,5 +108,5 @@ def partial_epochs(folder: Path) -> int:
 
 def forget_partial(folder: Path) -> None:
     """Remove the partial checkpoint of a segment that is complete."""
-    for name in (_PARTIAL_RECORD, _PARTIAL):
+    for name in PARTIAL:
         (folder / name).unlink(missing_ok=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,14 @@ def mapped(function: Callable[[Any], Any], value: Any) -> Any:
 def listed(value: Any) -> list[Any]:
     """Return an array, or several by name, as a list."""
     return list(value.values()) if isinstance(value, Mapping) else [value]
+
+
+def concatenated(parts: Sequence[Named]) -> Named:
+    """Return arrays, or several by name, one after the other."""
+    each: list[Any] = list(parts)
+    if isinstance(parts[0], Mapping):
+        return {name: np.concatenate([part[name] for part in each]) for name in parts[0]}
+    return np.concatenate(each)
 
 
 @dataclass(frozen=True, eq=False)

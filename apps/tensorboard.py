@@ -23,7 +23,8 @@ def check_installed() -> None:
     """
     if find_spec("tensorboard") is None:
         raise UserError(
-            "--tensorboard needs TensorBoard, which is not installed: pip install tensorboard"
+            "--tensorboard needs the package tensorboard, which is not installed: "
+            "pip install tensorboard"
         )
 
 

@@ -4,6 +4,8 @@ import sys
 
 try:
     from workflow.cli import main
+
+    main()
 except ModuleNotFoundError as error:
     print(
         f"error: {sys.executable} lacks {error.name!r}, which heterosis needs; run `make install` "
@@ -11,5 +13,3 @@ except ModuleNotFoundError as error:
         file=sys.stderr,
     )
     sys.exit(2)
-
-main()

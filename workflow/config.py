@@ -32,6 +32,9 @@ from workflow.space import GeneSettings, as_space
 READY: Final = Path(__file__).parent / "experiments"
 """Folder of the ready experiments."""
 
+EXPERIMENT_TOML: Final = "experiment.toml"
+"""The file that a folder's experiment is in."""
+
 CONTROL: Final = "control"
 
 _TOO_DEEP: Final = "tables or arrays are nested too deeply"
@@ -189,7 +192,7 @@ def _departure(one: Sequence[object], other: Sequence[object]) -> int:
 
 
 def find_experiment(reference: str) -> Path:
-    """Return the file of an experiment: a ready one by name, or a path.
+    """Return the file of an experiment: a ready one by name, or the path of one or its folder.
 
     Raises:
         UserError: there is neither.
@@ -200,6 +203,14 @@ def find_experiment(reference: str) -> Path:
         return ready
     if path.is_file():
         return path
+    if (path / EXPERIMENT_TOML).is_file():
+        return path / EXPERIMENT_TOML
+    if path.is_dir() or reference == EXPERIMENT_TOML:
+        folder = path if path.is_dir() else Path.cwd()
+        raise UserError(
+            f"{folder} has no {EXPERIMENT_TOML}; name a file or a ready experiment "
+            "(`heterosis run quick`), or let `heterosis new DIR` write a project"
+        )
     names = sorted(file.stem for file in READY.glob("*.toml"))
     nearest = get_close_matches(reference, names, n=1)
     hint = f"did you mean {nearest[0]!r}? " if nearest else ""
@@ -209,18 +220,33 @@ def find_experiment(reference: str) -> Path:
     )
 
 
-def load_experiment(path: Path, settings: Sequence[str] = ()) -> Experiment:
+def load_experiment(path: Path | str, settings: Sequence[str] = ()) -> Experiment:
     """Read and check an experiment file, find its plug-ins and note what their files hold.
 
-    Args and errors are those of `read_experiment`.
+    Args:
+        path: as `find_experiment`'s.
+        settings: as `read_experiment`'s.
 
     Raises:
-        UserError: likewise, or a plug-in cannot be imported, or does not take its settings.
+        UserError: as theirs, or a plug-in cannot be imported, or does not take its settings.
     """
-    experiment = read_experiment(path, settings)
-    folder = str(path.resolve().parent)
-    _check_plugins(path, experiment, folder)
-    return _with_digests(experiment, folder)
+    file = find_experiment(str(path))
+    return with_plugins(read_experiment(file, settings), file.resolve().parent, file)
+
+
+def with_plugins(experiment: Experiment, folder: Path, source: Path | str) -> Experiment:
+    """Return an experiment whose plug-ins were found and noted by what their files hold.
+
+    Args:
+        experiment: whose plug-ins they are.
+        folder: where they are looked for.
+        source: the experiment's file or name, for messages.
+
+    Raises:
+        UserError: a plug-in cannot be imported, or does not take its settings.
+    """
+    _check_plugins(source, experiment, str(folder))
+    return _with_digests(experiment, str(folder))
 
 
 def read_experiment(path: Path, settings: Sequence[str] = ()) -> Experiment:
@@ -251,7 +277,7 @@ def read_experiment(path: Path, settings: Sequence[str] = ()) -> Experiment:
         raise UserError("\n".join(lines)) from error
 
 
-def _check_plugins(path: Path, experiment: Experiment, folder: str) -> None:
+def _check_plugins(source: Path | str, experiment: Experiment, folder: str) -> None:
     """Check before anything runs what is otherwise seen on the workers only."""
     network = experiment.network
     try:
@@ -272,7 +298,7 @@ def _check_plugins(path: Path, experiment: Experiment, folder: str) -> None:
                         what = f"arms.{arm.name}.{key} {operator.name!r}"
                         check_settings(what, function, operator.params)
     except UserError as error:
-        raise UserError(f"{path}: {error}") from error
+        raise UserError(f"{source}: {error}") from error
 
 
 def _with_digests(experiment: Experiment, folder: str) -> Experiment:

@@ -5,19 +5,33 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from apps.checkup import cores, versions
+from apps.messages import Workplace
 
 
-def describe(command: list[str], site: str, workers: int | None) -> dict[str, Any]:
-    """Return the environment of this process as plain data."""
+def describe(
+    command: Sequence[str], site: str, workers: int | None, place: Workplace
+) -> dict[str, Any]:
+    """Return the environment of this process as plain data.
+
+    Args:
+        command: what started the run, word by word.
+        site: as the user named it.
+        workers: as asked for.
+        place: where plug-ins are looked for, and threads a task; who reads the run later needs
+            both.
+    """
     installed = versions()
     return {
-        "command": command,
+        "command": list(command),
         "site": site,
         "workers": workers,
+        "threads": place.threads,
+        "folder": place.search_path,
         "python": installed.pop("python"),
         "packages": installed,
         "host": platform.node(),

@@ -30,7 +30,7 @@ def only_driver(path: Path) -> Iterator[None]:
     except BlockingIOError as error:
         raise UserError(
             f"{path.parent}: another driver works on this run ({_holder(path)}); wait for it, "
-            "or end it, or choose another --name"
+            "or end it; `heterosis run` can be given another --name"
         ) from error
     except OSError as error:
         raise UserError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -91,15 +91,23 @@ def check_directory(run_dir: RunDir, experiment: Experiment, fresh: bool) -> boo
 
 
 @contextmanager
-def opened(run_dir: RunDir, experiment: Experiment, fresh: bool) -> Iterator[None]:
+def opened(
+    run_dir: RunDir, experiment: Experiment, fresh: bool, say: Callable[[str], None]
+) -> Iterator[None]:
     """Hold a run directory as its only driver, with `experiment` stored in it.
+
+    Args:
+        run_dir: where the run is to be, or is.
+        experiment: what is run.
+        fresh: move what is there aside.
+        say: is told what the user may not expect: an older run that was moved, say.
 
     Raises:
         UserError: as `check_directory`, or another driver works on it.
     """
     check_directory(run_dir, experiment, fresh)
     if fresh:
-        _move_aside(run_dir)
+        _move_aside(run_dir, say)
     try:
         run_dir.root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -107,7 +115,7 @@ def opened(run_dir: RunDir, experiment: Experiment, fresh: bool) -> Iterator[Non
     with only_driver(run_dir.lock):
         # Once more: another driver may have been at work since.
         if check_directory(run_dir, experiment, fresh=False):
-            _store(run_dir, experiment)
+            _store(run_dir, experiment, say)
         yield
 
 
@@ -119,7 +127,7 @@ def differing_keys(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str
     ]
 
 
-def _store(run_dir: RunDir, experiment: Experiment) -> None:
+def _store(run_dir: RunDir, experiment: Experiment, say: Callable[[str], None]) -> None:
     content = experiment.to_toml().encode()
     there = run_dir.experiment_toml.read_bytes() if run_dir.experiment_toml.exists() else content
     try:
@@ -127,10 +135,10 @@ def _store(run_dir: RunDir, experiment: Experiment) -> None:
     except OSError as error:
         raise _not_writable(run_dir.experiment_toml, error) from error
     if there != content:
-        print(f"nothing was finished yet in {run_dir.root}: it now has the changed experiment")
+        say(f"nothing was finished yet in {run_dir.root}: it now has the changed experiment")
 
 
-def _move_aside(run_dir: RunDir) -> None:
+def _move_aside(run_dir: RunDir, say: Callable[[str], None]) -> None:
     if not run_dir.experiment_toml.exists():
         return
     # The lock of a driver at work is respected before its files are moved.
@@ -139,7 +147,7 @@ def _move_aside(run_dir: RunDir) -> None:
         while (aside := run_dir.root.with_name(f"{run_dir.root.name}.{number}")).exists():
             number += 1
         run_dir.root.rename(aside)
-    print(f"the older run is now {aside}")
+    say(f"the older run is now {aside}")
 
 
 def _is_empty(run_dir: RunDir) -> bool:

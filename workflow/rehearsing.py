@@ -14,8 +14,13 @@ from workflow.config import Experiment
 from workflow.trial import TrialGraph, build_trial
 
 
-def rehearse_experiment(path: Path, experiment: Experiment, place: Workplace) -> None:
+def rehearse_experiment(source: Path | str, experiment: Experiment, place: Workplace) -> None:
     """Build an experiment's network and go through its halts with untrained networks.
+
+    Args:
+        source: the experiment's file or name, for messages.
+        experiment: what is rehearsed.
+        place: where plug-ins are looked for.
 
     Raises:
         UserError: something in the file is wrong that its own rules do not tell.
@@ -27,7 +32,7 @@ def rehearse_experiment(path: Path, experiment: Experiment, place: Workplace) ->
     try:
         rehearse(first, list(_halts(graph)), list(_harvests(graph)), place)
     except UserError as error:
-        raise UserError(f"{path}: {error}") from error
+        raise UserError(f"{source}: {error}") from error
 
 
 def _halts(graph: TrialGraph) -> Iterator[HaltRehearsal]:

@@ -66,13 +66,7 @@ class Retention:
         Returns:
             The number of results that were forgotten.
         """
-        known: dict[str, Outcome] = {}
-        for node in self._nodes.values():
-            if all(key in known for key in node.upstream):
-                found = find(node.task, self._place, [known[key] for key in node.upstream])
-                if found is not None and not isinstance(found, Failure):
-                    known[node.key] = found
-                    self._note_champion(found)
+        known = self._known()
         forgotten = 0
         for node in reversed(self._nodes.values()):
             result = known.get(node.key)
@@ -81,6 +75,29 @@ class Retention:
                 del known[node.key]
                 forgotten += 1
         return forgotten
+
+    def finished_folders(self) -> list[Path]:
+        """Return the folders of the tasks that have a result."""
+        return [self._root / self._nodes[key].task.folder for key in self._known()]
+
+    def unneeded(self) -> list[Path]:
+        """Return the checkpoints in the run directory that nobody needs any more.
+
+        One without a record is of a task that was interrupted, and is computed again.
+        """
+        known = self._known()
+        found = []
+        for node in self._nodes.values():
+            path = self._root / node.task.folder / CHECKPOINT
+            waited_for = any(self._waits(reader, known) for reader in self._readers[node.key])
+            reference = f"{node.task.folder}/{CHECKPOINT}"
+            if node.key in known:
+                needed = waited_for or reference in self._champions
+            else:
+                needed = (path.parent / RESULT).exists()
+            if path.exists() and not needed:
+                found.append(path)
+        return found
 
     def finished(self, key: str, outcome: Outcome) -> None:
         """Take note of a finished task and remove what nobody needs any more."""
@@ -98,6 +115,17 @@ class Retention:
             for source in sources:
                 self._readers[source].discard(reader)
                 self._release(source)
+
+    def _known(self) -> dict[str, Outcome]:
+        """Return the results that the run directory holds, and take note of its champions."""
+        known: dict[str, Outcome] = {}
+        for node in self._nodes.values():
+            if all(key in known for key in node.upstream):
+                found = find(node.task, self._place, [known[key] for key in node.upstream])
+                if found is not None and not isinstance(found, Failure):
+                    known[node.key] = found
+                    self._note_champion(found)
+        return known
 
     def _stands(
         self, node: Node, result: TrainResult | HarvestResult, known: dict[str, Outcome]

@@ -43,6 +43,16 @@ class RunDir:
         """Parsl's own run directory."""
         return self.root / "parsl"
 
+    @property
+    def monitoring_db(self) -> Path:
+        """Parsl's own monitoring, where it was asked for: a database of SQLite."""
+        return self.root / "monitoring.db"
+
+    @property
+    def replay(self) -> Path:
+        """Folder in which the champion's line of descent is trained again."""
+        return self.root / "replay"
+
     def results(self) -> Iterator[Path]:
         """The records of the tasks that have finished, as they are found."""
         return self.root.glob("trial-*/**/result.json")
@@ -60,6 +70,11 @@ class RunDir:
     def champion(self) -> Path:
         """Folder of the run's best network."""
         return self.root / "champion"
+
+    @property
+    def champion_keras(self) -> Path:
+        """The best network as a Keras file."""
+        return self.champion / "champion.keras"
 
     @property
     def report(self) -> Path:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-import workflow.cli
+import workflow.study
 from tests.workflow.support import (
     FOLDER,
     TINY,
@@ -61,9 +61,10 @@ def _as_it_was() -> Iterator[None]:
             logger.propagate = True
 
 
-def _call(patch: pytest.MonkeyPatch, arguments: tuple[Any, ...]) -> int:
+def call(patch: pytest.MonkeyPatch, arguments: tuple[Any, ...]) -> int:
+    """Call the command in this process, on the serial executor; return its exit code."""
     patch.setattr(sys, "argv", ["heterosis", *map(str, arguments)])
-    patch.setattr(workflow.cli, "ParslEngine", lambda config, place: ImmediateEngine(place))
+    patch.setattr(workflow.study, "ParslEngine", lambda config, place: ImmediateEngine(place))
     with _as_it_was():
         try:
             main()
@@ -76,12 +77,12 @@ def _call(patch: pytest.MonkeyPatch, arguments: tuple[Any, ...]) -> int:
 def heterosis(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Heterosis:
     """Calls the command in this process, on the serial executor."""
 
-    def call(*arguments: Any) -> Ended:
+    def ended(*arguments: Any) -> Ended:
         capfd.readouterr()
-        code = _call(monkeypatch, arguments)
+        code = call(monkeypatch, arguments)
         return Ended(code, *capfd.readouterr())
 
-    return call
+    return ended
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -109,7 +110,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_file: Path) -> Path:
     """The run directory of `TINY`, made on the serial executor; not to be touched."""
     runs = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
-        assert _call(patch, ("run", tiny_file, "--runs", runs)) == 0
+        assert call(patch, ("run", tiny_file, "--runs", runs)) == 0
     return runs / "tiny"
 
 
@@ -134,8 +135,8 @@ def mishap(tmp_path_factory: pytest.TempPathFactory, tiny_file: Path) -> Mishap:
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         # Else it is told before the run begins.
-        patch.setattr(workflow.cli, "rehearse_experiment", lambda *_: None)
-        code = _call(patch, ("run", file, "--runs", folder / "runs"))
+        patch.setattr(workflow.study, "rehearse_experiment", lambda *_: None)
+        code = call(patch, ("run", file, "--runs", folder / "runs"))
     return Mishap(
         folder / "runs" / "tiny", file, Ended(code, out.getvalue(), err.getvalue()), marker
     )

@@ -16,8 +16,10 @@ from typing import Any
 
 import pytest
 
-import workflow.cli
+import workflow.study
+from analysis.tables import ReportError
 from apps import fashion_mnist
+from apps.errors import UserError
 from apps.files import sha256_file
 from apps.messages import Failure
 from tests.workflow.conftest import Heterosis
@@ -300,7 +302,7 @@ def test_what_a_killed_start_left_is_no_obstacle(
     def press(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(workflow.cli, "run_experiment", press)
+    monkeypatch.setattr(workflow.study, "run_experiment", press)
     run_dir = RunDir(tmp_path / "tiny")
     run_dir.root.mkdir()
     run_dir.lock.touch()
@@ -322,9 +324,9 @@ def test_a_run_that_goes_on_is_not_rehearsed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def refuse(*_: Any) -> None:
-        raise workflow.cli.UserError("something is wrong")
+        raise UserError("something is wrong")
 
-    monkeypatch.setattr(workflow.cli, "rehearse_experiment", refuse)
+    monkeypatch.setattr(workflow.study, "rehearse_experiment", refuse)
     root = copied(finished, tmp_path)
     before = contents(root)
     ended = heterosis("run", tiny_file, "--runs", tmp_path, *(["--fresh"] if begins else []))
@@ -401,7 +403,7 @@ def test_debug_shows_the_traceback(
     heterosis: Heterosis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(workflow.cli.UserError, match="quik"):
+    with pytest.raises(UserError, match="quik"):
         heterosis("--debug", "run", "quik")
 
 
@@ -493,10 +495,10 @@ def test_a_champion_that_cannot_be_exported_ends_with_code_1(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     root = copied(finished, tmp_path)
-    monkeypatch.setattr(workflow.cli, "export_champion", lambda *_: Failure("no space left"))
+    monkeypatch.setattr(workflow.study, "export_champion", lambda *_: Failure("no space left"))
     ended = heterosis("run", tiny_file, "--runs", tmp_path)
     assert ended.code == 1
-    assert "the champion could not be exported: no space left" in ended.err
+    assert "no champion: it could not be exported: no space left" in ended.err
     assert f"report: {root}/report/index.html" in ended.out
 
 
@@ -510,9 +512,9 @@ def test_without_a_report_all_is_computed_and_the_code_is_1(
     root = copied(finished, tmp_path)
 
     def refuse(*_: Any) -> None:
-        raise workflow.cli.ReportError("too little to compare")
+        raise ReportError("too little to compare")
 
-    monkeypatch.setattr(workflow.cli, "write_report", refuse)
+    monkeypatch.setattr(workflow.study, "write_report", refuse)
     ended = heterosis("run", tiny_file, "--runs", tmp_path)
     assert ended.code == 1
     (line,) = ended.err.splitlines()
@@ -536,7 +538,7 @@ def test_ctrl_c_at_any_moment_says_how_to_continue(
     def press(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(workflow.cli, moment, press)
+    monkeypatch.setattr(workflow.study, moment, press)
     ended = heterosis("run", tiny_file, "--runs", tmp_path, "--quiet")
     assert ended.code == 130
     assert ended.err == ""
@@ -554,7 +556,7 @@ def test_continuing_after_a_fresh_start_does_not_start_over(
     def press(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(workflow.cli, "run_experiment", press)
+    monkeypatch.setattr(workflow.study, "run_experiment", press)
     ended = heterosis("run", tiny_file, "--runs", tmp_path, "--fresh")
     assert ended.code == 130
     assert "--fresh" not in ended.out
@@ -607,7 +609,13 @@ def test_data_says_where_the_sample_is(heterosis: Heterosis) -> None:
     assert str(SAMPLE) in ended.out
 
 
-@pytest.mark.parametrize("command", ["run", "plan", "status", "report", "sites", "data"])
+COMMANDS = (
+    *("new", "run", "plan", "status", "report", "compare", "export", "predict", "replay", "clean"),
+    *("data", "sites", "doctor"),
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_teaches(command: str, heterosis: Heterosis) -> None:
     assert command in heterosis("--help").out
     ended = heterosis(command, "--help")

@@ -1,0 +1,117 @@
+"""Loss, metrics and optimiser of a network: Keras's by name, or the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from apps.errors import UserError, first_line
+from apps.plugins import call_plugin, is_plugin, load_plugin
+from apps.runtime import load_keras
+from apps.samples import listed, mapped
+from apps.specs import TrainingSpec
+
+if TYPE_CHECKING:
+    import keras
+
+
+# Metrics that Keras chooses by the outputs' shape.
+_CHOSEN_BY_OUTPUTS: Final = ("accuracy", "acc", "crossentropy", "ce")
+
+
+def compile_network(
+    model: keras.Model, training: TrainingSpec, search_path: str | None = None
+) -> None:
+    """Give a model its loss, metrics and optimiser; one that has them gets the optimiser alone.
+
+    Args:
+        model: built.
+        training: names them; without an optimiser a compiled model keeps its own.
+        search_path: where plug-ins are looked for.
+
+    Raises:
+        UserError: one of them is unknown, or its settings are wrong.
+    """
+    keras = load_keras()
+    if model.compiled and training.optimizer is None:
+        return
+    optimizer = _optimizer(keras, training, search_path)
+    if model.compiled:
+        model.optimizer = optimizer
+        return
+
+    def loss(name: str) -> Any:
+        if is_plugin(name):
+            return load_plugin(name, search_path)
+        _understood(keras.losses, name, f"training.loss {name!r}")
+        return name
+
+    def metrics(names: Sequence[str]) -> list[Any]:
+        return [_metric(keras, name, search_path) for name in names]
+
+    model.compile(
+        optimizer=optimizer,
+        loss=mapped(loss, training.loss),
+        metrics=mapped(metrics, training.metrics),
+    )
+
+
+def open_network(path: Path, training: TrainingSpec, search_path: str | None = None) -> keras.Model:
+    """Open a Keras file whose loss, metrics or optimiser may be the user's own.
+
+    Args:
+        path: the file.
+        training: what it was compiled with.
+        search_path: where plug-ins are looked for.
+
+    Raises:
+        Exception: whatever Keras raises of a file that it does not open.
+    """
+    names = [*listed(training.loss), *(n for each in listed(training.metrics) for n in each)]
+    own = [load_plugin(name, search_path) for name in names if is_plugin(name)]
+    if is_plugin(training.optimizer or ""):
+        own.append(type(_optimizer(load_keras(), training, search_path)))
+    return load_keras().models.load_model(
+        path, custom_objects={each.__name__: each for each in own}
+    )
+
+
+def _optimizer(keras: Any, training: TrainingSpec, search_path: str | None) -> Any:
+    name, settings = training.optimizer or "adam", training.optimizer_params
+    if is_plugin(name):
+        made = call_plugin(name, settings, search_path)
+        if not isinstance(made, keras.optimizers.Optimizer):
+            raise UserError(
+                f"training.optimizer {name!r} must return a keras.optimizers.Optimizer, it "
+                f"returned {type(made).__name__}"
+            )
+        return made
+    # Keras puts a schedule's object where its description was.
+    description = {"class_name": name, "config": deepcopy(settings)}
+    what = f"training.optimizer {name!r} with {settings}"
+    return _understood(keras.optimizers, name, what, description)
+
+
+def _metric(keras: Any, name: str, search_path: str | None) -> Any:
+    if is_plugin(name):
+        found = load_plugin(name, search_path)
+        return found() if isinstance(found, type) else found
+    if name.lower() not in _CHOSEN_BY_OUTPUTS:
+        _understood(keras.metrics, name, f"training.metrics {name!r}")
+    return name
+
+
+def _understood(module: Any, name: str, what: str, description: Any = None) -> Any:
+    """Return what Keras makes of a name, or of a description with settings."""
+    try:
+        return module.get(description or name)
+    except Exception as error:
+        # Of one thing's two names, BinaryCrossentropy and binary_crossentropy, the second.
+        names = sorted(key for key, value in vars(module).items() if callable(value))
+        known = {key.replace("_", "").lower(): key.lower() for key in names}.values()
+        nearest = get_close_matches(name.lower(), known, n=1)
+        hint = f"; did you mean {nearest[0]!r}?" if nearest and name.lower() not in known else ""
+        raise UserError(f"{what}: {first_line(error)}{hint}") from error

@@ -1,0 +1,217 @@
+"""A champion that is opened again, to be asked: inputs are scaled as they were in training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from apps.batches import Batches
+from apps.compiling import open_network
+from apps.datasets import Dataset, load_dataset
+from apps.errors import UserError, first_line
+from apps.files import DamagedFile, sha256_file
+from apps.loops import EVALUATION_BATCH
+from apps.messages import Workplace
+from apps.plugins import is_plugin, load_plugin
+from apps.runtime import load_keras
+from apps.samples import Array, Named, concatenated
+from apps.specs import DataSpec, NetworkSpec, TrainingSpec
+
+if TYPE_CHECKING:
+    import keras
+
+_OF_CLASSES: Final = ("sparse_categorical_crossentropy", "categorical_crossentropy")
+_OF_TWO: Final = "binary_crossentropy"
+
+Asked = ArrayLike | Mapping[str, ArrayLike]
+"""Samples as users give them: one array, or several by the names of the network's inputs."""
+
+
+@dataclass(frozen=True)
+class Champion:
+    """A trained network and the data that it was trained for.
+
+    Attributes:
+        model: the Keras model, compiled.
+        data: the run's own; its inputs say what others must be like.
+    """
+
+    model: keras.Model
+    data: Dataset
+
+    def predict(self, inputs: Asked) -> Named:
+        """Return the network's outputs [n, ...] for inputs [n, ...] as the data set has them.
+
+        Samples that are rows of numbers are brought to the network's shape. Where the network has
+        several inputs or outputs, they come by name.
+
+        Raises:
+            UserError: the inputs are not numbers, or not of the network's shape, or not of its
+                names.
+        """
+        return self._outputs(self.fitted(inputs))
+
+    def predict_test(self) -> Named:
+        """Return the network's outputs [n, ...] for the run's test data."""
+        test = self.data.test
+        if not isinstance(test, Batches):
+            return self.predict(test.x)
+        return concatenated([self._outputs(batch.x) for batch in test])
+
+    def tested(self) -> dict[str, float]:
+        """Return loss and metrics on the run's test data."""
+        test = self.data.test
+        if isinstance(test, Batches):
+            found = self.model.evaluate(test.whole(), verbose=0, return_dict=True)
+        else:
+            found = self.model.evaluate(
+                self.fitted(test.x),
+                test.y,
+                sample_weight=test.weights,
+                batch_size=EVALUATION_BATCH,
+                verbose=0,
+                return_dict=True,
+            )
+        return {name: float(value) for name, value in found.items()}
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of the network's inputs; none where there is one only."""
+        x = self.data.probe.x
+        return tuple(x) if isinstance(x, Mapping) else ()
+
+    def fitted(self, inputs: Asked) -> Named:
+        """Return inputs as the network takes them: checked, in its shape, scaled.
+
+        Raises:
+            UserError: they are not numbers, or not of the network's shape, or not of its names.
+        """
+        example = self.data.probe.x
+        if not isinstance(example, Mapping):
+            if isinstance(inputs, Mapping):
+                raise UserError(f"inputs must be one array, got several: {', '.join(inputs)}")
+            return self._fitted("inputs", inputs, example)
+        given = inputs.keys() if isinstance(inputs, Mapping) else ()
+        if not isinstance(inputs, Mapping) or set(given) != set(example):
+            raise UserError(
+                f"inputs must be arrays by the names {', '.join(example)}, got "
+                f"{', '.join(given) or 'one without a name'}"
+            )
+        found = {
+            name: self._fitted(f"inputs {name!r}", inputs[name], each)
+            for name, each in example.items()
+        }
+        if len({len(each) for each in found.values()}) > 1:
+            sizes = ", ".join(f"{name} {len(each)}" for name, each in found.items())
+            raise UserError(f"inputs must have as many samples each, got {sizes}")
+        return found
+
+    def _fitted(self, what: str, inputs: ArrayLike, example: Array) -> Array:
+        x = np.asarray(inputs)
+        sample = example.shape[1:]
+        if x.dtype.kind not in "biuf":
+            raise UserError(f"{what} must be numbers, got dtype {x.dtype}")
+        if x.ndim == 2 and x.shape[1:] != sample and x.shape[1] == np.prod(sample):
+            x = x.reshape(len(x), *sample)
+        if x.shape[1:] != sample or x.ndim == 0:
+            columns = "" if len(sample) == 1 else f", or rows of {np.prod(sample)} numbers"
+            one = "; of a single sample give an array of one" if x.shape == sample else ""
+            raise UserError(
+                f"{what} must have the shape [n, {', '.join(map(str, sample))}]{columns}, as in "
+                f"training; got {list(x.shape)}{one}"
+            )
+        if not len(x):
+            raise UserError(f"{what} must have at least one sample, got none")
+        if not np.isfinite(x).all():
+            raise UserError(f"{what} must be finite numbers, got NaN or infinity")
+        scale = self.data.input_scale
+        if example.dtype.kind in "iu" and not np.array_equal(x, np.floor(x)):
+            raise UserError(
+                f"{what} must be whole numbers, as in training ({example.dtype}, multiplied by "
+                f"{scale:.4g} here), got fractions: give them unscaled"
+            )
+        if scale == 1.0:
+            return x.astype(example.dtype)
+        return x.astype(np.float32) * np.float32(scale)
+
+    def _outputs(self, x: Named) -> Named:
+        found = self.model.predict(x, batch_size=EVALUATION_BATCH, verbose=0)
+        if isinstance(found, Mapping):
+            return {name: np.asarray(each) for name, each in found.items()}
+        return np.asarray(found)
+
+    def probabilities(self, outputs: Array, name: str | None = None) -> Array | None:
+        """Return the probability of every class [n, classes], or None of an output without any.
+
+        Args:
+            outputs: of the network [n, ...].
+            name: of the output, where there are several.
+        """
+        loss, from_logits = self._loss(name)
+        if loss in _OF_CLASSES and outputs.ndim == 2:
+            return _softmax(outputs) if from_logits else outputs
+        if loss == _OF_TWO and outputs.shape[1:] in ((), (1,)):
+            second = outputs.reshape(-1, 1)
+            if from_logits:
+                second = 1 / (1 + np.exp(-second))
+            return np.concatenate([1 - second, second], axis=1)
+        return None
+
+    def _loss(self, name: str | None) -> tuple[str, bool]:
+        keras = load_keras()
+        given = self.model.loss
+        if name is not None and isinstance(given, Mapping):
+            given = given.get(name)
+        loss = keras.losses.get(given)
+        called = getattr(loss, "name", None) or getattr(loss, "__name__", "")
+        settings = loss.get_config() if hasattr(loss, "get_config") else {}
+        return str(called), bool(settings.get("from_logits", False))
+
+
+def load_champion(
+    path: Path,
+    digest: str,
+    specs: tuple[DataSpec, NetworkSpec, TrainingSpec],
+    seed: int,
+    place: Workplace,
+) -> Champion:
+    """Open a champion's file.
+
+    Args:
+        path: the Keras file.
+        digest: the SHA-256 that its record says.
+        specs: the run's; the module of a builder that is a plug-in registers its own classes.
+        seed: the run's.
+        place: where plug-ins are looked for.
+
+    Raises:
+        DamagedFile: the file is not the one recorded.
+        UserError: Keras does not open it, or the data or a plug-in are not to be found.
+    """
+    if sha256_file(path) != digest:
+        raise DamagedFile(
+            f"{path}: the bytes differ from the recorded SHA-256 {digest}; start the same "
+            "`heterosis run` again to have it written anew"
+        )
+    data, network, training = specs
+    dataset = load_dataset(data, seed, place.search_path)
+    load_keras(place.threads)
+    if is_plugin(network.builder):
+        load_plugin(network.builder, place.search_path)
+    try:
+        model = open_network(path, training, place.search_path)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{path}: Keras does not open it here: {first_line(error)}") from error
+    return Champion(model, dataset)
+
+
+def _softmax(outputs: Array) -> Array:
+    powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))

@@ -1,0 +1,183 @@
+"""The Python interface does what the command does, says nothing, and raises its errors."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import workflow
+import workflow.study
+from apps.errors import HeterosisError, UserError
+from apps.messages import Failure
+from tests.workflow.conftest import Heterosis, Mishap
+from tests.workflow.support import (
+    FOLDER,
+    TINY,
+    ImmediateEngine,
+    assert_same,
+    changed,
+    checkpoints,
+    copied,
+    read_tables,
+    write,
+)
+from workflow import Experiment, Run, load_experiment, run
+from workflow.run_dir import RunDir
+from workflow.schema import TABLES
+
+CONTROL_ALONE = changed(trials=1, arms=[{"name": "control"}])
+
+
+@pytest.fixture(autouse=True)
+def _serial(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workflow.study, "ParslEngine", lambda config, place: ImmediateEngine(place))
+
+
+def test_run_computes_what_the_command_computes_and_prints_nothing(
+    finished: Path, tmp_path: Path, tiny_file: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    done = run(tiny_file, runs=tmp_path, name="own", keep="all")
+    assert capfd.readouterr() == ("", "")
+    assert done.folder == tmp_path / "own"
+    assert_same(done.tables, read_tables(finished))
+    assert len([*checkpoints(done.folder)]) > len([*checkpoints(finished)])
+    again = run(tiny_file, runs=tmp_path, name="own", settings=[])
+    assert capfd.readouterr() == ("", "")
+    assert_same(again.tables, done.tables)
+
+
+def test_an_experiment_may_be_made_in_python(tmp_path: Path, finished: Path) -> None:
+    experiment = Experiment(**CONTROL_ALONE)
+    done = run(experiment, runs=tmp_path, folder=FOLDER, tensorboard=True)
+    assert done.experiment.completed() == experiment.completed()
+    theirs = read_tables(finished)["members"]
+    ours = done.tables["members"]
+    same = theirs[(theirs["trial"] == 0) & (theirs["arm"] == "control")]
+    assert ours["val_loss"].iloc[-3:].tolist() == same["val_loss"].iloc[-3:].tolist()
+    logs = [*(done.folder / "tensorboard" / "trial-000").rglob("events.out.tfevents.*")]
+    assert len(logs) == len(ours[ours["status"] == "done"])
+
+
+def test_settings_and_fresh_are_those_of_the_command(
+    finished: Path, tmp_path: Path, tiny_file: Path
+) -> None:
+    copied(finished, tmp_path)
+    few = ["trials=1", 'arms=[{ name = "control" }]']
+    with pytest.raises(UserError, match="belongs to another experiment"):
+        run(tiny_file, runs=tmp_path, settings=few)
+    done = run(tiny_file, runs=tmp_path, settings=few, fresh=True)
+    assert done.experiment.trials == 1
+    assert_same(Run.open(tmp_path / "tiny.1").tables, read_tables(finished))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"experiment": "quik"}, "did you mean 'quick'"),
+        ({"site": "local_thread"}, "local_threads"),
+        ({"settings": ["trails=3"]}, "trails"),
+        ({"name": "a/b"}, "--name"),
+        ({"folder": "."}, "it is for an Experiment"),
+        ({"experiment": Experiment(**TINY), "settings": ["trials=3"]}, "trials=3"),
+        ({"options": ["cores"]}, "key=value"),
+    ],
+)
+def test_a_mistake_is_a_user_error(
+    wrong: dict[str, Any], told: str, tmp_path: Path, tiny_file: Path
+) -> None:
+    with pytest.raises(UserError, match=told):
+        run(**({"experiment": tiny_file, "runs": tmp_path} | wrong))
+    assert not list(tmp_path.iterdir())
+
+
+def test_ctrl_c_stays_ctrl_c_and_the_logs_are_given_back(
+    tmp_path: Path, tiny_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def press(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(workflow.study, "run_experiment", press)
+    logger = logging.getLogger("workflow")
+    before = (logger.handlers[:], logger.level, logger.propagate)
+    with pytest.raises(KeyboardInterrupt):
+        run(tiny_file, runs=tmp_path)
+    assert (logger.handlers, logger.level, logger.propagate) == before
+
+
+def test_a_run_is_opened_again(finished: Path) -> None:
+    opened = Run.open(finished)
+    assert opened.failed == ()
+    assert opened.report == RunDir(finished).report_html
+    assert opened.tables.keys() == TABLES.keys()
+    assert opened.arms["arm"].tolist() == [arm["name"] for arm in TINY["arms"]]
+    champion = opened.champion()
+    pixels = opened.trained_champion.data.test.x
+    theirs = champion.predict(pixels.astype(np.float32) / np.float32(255), verbose=0)
+    np.testing.assert_allclose(opened.predict(pixels), theirs, atol=1e-6)
+
+
+def test_failed_arms_are_told(mishap: Mishap) -> None:
+    opened = Run.open(mishap.root)
+    trials = opened.tables["trials"]
+    assert len(opened.failed) == (trials["status"] != "done").sum()
+
+
+def test_what_is_missing_is_told_when_it_is_asked_for(
+    finished: Path, tiny_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied(finished, tmp_path)
+    monkeypatch.setattr(workflow.study, "export_champion", lambda *_: Failure("no space left"))
+    done = run(tiny_file, runs=tmp_path)
+    assert done.report.is_file()
+    with pytest.raises(HeterosisError, match="no space left"):
+        done.champion()
+
+
+def test_a_damaged_champion_is_not_opened(finished: Path, tmp_path: Path) -> None:
+    root = copied(finished, tmp_path)
+    RunDir(root).champion_keras.write_bytes(b"0")
+    with pytest.raises(HeterosisError, match="SHA-256"):
+        Run.open(root).champion()
+
+
+def test_an_unfinished_run_is_not_opened(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="not a run directory"):
+        Run.open(tmp_path)
+    write(tmp_path, TINY, "experiment.toml")
+    with pytest.raises(UserError, match="tables"):
+        Run.open(tmp_path)
+
+
+def test_a_folder_stands_for_its_experiment(
+    tmp_path: Path, heterosis: Heterosis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "project", TINY, "experiment.toml")
+    assert load_experiment(tmp_path / "project").name == "tiny"
+    monkeypatch.chdir(tmp_path / "project")
+    assert heterosis("plan", "--no-measure").code == 0
+    monkeypatch.chdir(tmp_path)
+    ended = heterosis("plan", "--no-measure")
+    assert ended.code == 2
+    assert "has no experiment.toml" in ended.err
+    assert "heterosis new DIR" in ended.err
+
+
+def test_importing_the_interface_loads_no_tensorflow() -> None:
+    program = (
+        "import sys; from workflow import Experiment, Run, load_experiment, run; "
+        "print(*sorted({'tensorflow', 'keras'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("\n", "")
+
+
+def test_only_public_names_are_found() -> None:
+    assert sorted(workflow.__all__) == ["Experiment", "Run", "load_experiment", "run"]
+    with pytest.raises(AttributeError, match="no attribute 'rum'"):
+        _ = workflow.rum  # type: ignore[attr-defined]

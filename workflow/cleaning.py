@@ -1,0 +1,113 @@
+"""What in a run directory nothing needs any more."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from apps.messages import Workplace
+from apps.results import CHECKPOINT, PARTIAL, RESULT
+from apps.watchdog import ERROR_LOG, MEMORY_NOTE
+from workflow.config import Experiment
+from workflow.progress import read_tally
+from workflow.retention import Retention
+from workflow.run_dir import RunDir
+from workflow.trial import TrialGraph, build_trial
+
+_BESIDE: Final = re.compile(r"\..+\.[0-9a-f]{32}")
+"""Files that were being written when a process was killed; see `apps.files.write_atomic`."""
+
+_OF_TASKS: Final = frozenset({RESULT, CHECKPOINT, *PARTIAL, ERROR_LOG, MEMORY_NOTE})
+"""What the folder of a task holds: a folder with anything else is somebody's own."""
+
+
+@dataclass(frozen=True)
+class Waste:
+    """Something that can go: a file or a whole folder.
+
+    Attributes:
+        path: what.
+        size: its bytes, with all below it.
+        why: in a few words.
+    """
+
+    path: Path
+    size: int
+    why: str
+
+
+def find_waste(run: RunDir, experiment: Experiment) -> list[Waste]:
+    """Return what nothing needs: not a task that is still to come, a champion, or a command.
+
+    Nobody may work on the run meanwhile.
+
+    Args:
+        run: the run directory.
+        experiment: as it was run.
+    """
+    graphs = [build_trial(experiment, trial) for trial in range(experiment.trials)]
+    retention = Retention(graphs, Workplace(root=str(run.root)), keep_all=False)
+    found: dict[Path, str] = {}
+    if run.replay.exists():
+        found[run.replay] = "a replay"
+    if run.parsl.exists() and _logs_are_done_with(run):
+        found[run.parsl] = "Parsl's logs of a finished run"
+    found |= dict.fromkeys(_foreign(run, graphs), "of no task of the experiment")
+    found |= dict.fromkeys(retention.unneeded(), "needed by no task and no champion")
+    for folder in retention.finished_folders():
+        partial = [folder / name for name in PARTIAL if (folder / name).exists()]
+        found |= dict.fromkeys(partial, "part of a segment that is finished")
+    beside = [path for path in run.root.rglob(".*") if _is_beside(path)]
+    found |= dict.fromkeys(beside, "an interrupted writing")
+    outermost = [path for path in found if not any(above in found for above in path.parents)]
+    return [Waste(path, _size(path), found[path]) for path in sorted(outermost)]
+
+
+def remove(waste: Sequence[Waste]) -> None:
+    """Remove files, and folders with all below them.
+
+    Raises:
+        OSError: something cannot be removed.
+    """
+    for each in waste:
+        if each.path.is_dir() and not each.path.is_symlink():
+            shutil.rmtree(each.path)
+        else:
+            each.path.unlink(missing_ok=True)
+
+
+def _logs_are_done_with(run: RunDir) -> bool:
+    """Whether a run came to its end and names Parsl's logs for none of its failures."""
+    if not run.events_jsonl.exists():
+        return False
+    tally = read_tally(run.events_jsonl)
+    named = any(event["log"] == run.parsl.name for event in tally.failures)
+    return tally.ended == "finished" and not named
+
+
+def _foreign(run: RunDir, graphs: Sequence[TrialGraph]) -> Iterator[Path]:
+    """Yield the folders below the trials' that hold results of no task."""
+    own = {run.root / node.task.folder for graph in graphs for node in graph.nodes.values()}
+    above = {parent for folder in own for parent in folder.parents}
+    for trial in run.root.glob("trial-*"):
+        for folder in [trial, *trial.rglob("*")]:
+            if folder.is_dir() and folder not in own | above and _is_of_tasks(folder):
+                yield folder
+
+
+def _is_of_tasks(folder: Path) -> bool:
+    files = [path for path in folder.rglob("*") if not path.is_dir()]
+    return all(path.name in _OF_TASKS or _is_beside(path) for path in files)
+
+
+def _is_beside(path: Path) -> bool:
+    return _BESIDE.fullmatch(path.name) is not None and path.is_file()
+
+
+def _size(path: Path) -> int:
+    files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
+    return sum(each.lstat().st_size for each in files)

@@ -1,0 +1,1 @@
+"""The commands, by theme: running, looking, handing on."""

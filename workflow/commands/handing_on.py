@@ -1,0 +1,131 @@
+"""`export`, `predict`, `replay`, `clean`: what becomes of a run that is finished."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from workflow.commands.arguments import RunFolder, samples
+
+
+def export(
+    run: RunFolder,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="folder of the files  [default: RUN/csv]", show_default=False),
+    ] = None,
+) -> None:
+    """Write every table of a run as CSV.
+
+    Numbers are written in full: `pandas.read_csv(PATH)` reads them back
+    exactly.
+    """
+    from apps.files import write_atomic
+    from workflow.finished import Run
+
+    opened = Run.open(run)
+    folder = out or opened.folder / "csv"
+    for name, table in opened.tables.items():
+        path = folder / f"{name}.csv"
+        write_atomic(path, table.to_csv(index=False).encode())
+        print(f"{path}: {len(table)} rows")
+
+
+def predict(
+    run: RunFolder,
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATA",
+            help=".npy, .npz (array x, or the only one, or one for each input by name), .csv or "
+            ".parquet (columns are features in order), or `test`: the run's own test data",
+            autocompletion=samples,
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="the table that is written")] = Path("predictions.csv"),
+) -> None:
+    """Ask a run's champion: a row a sample, with class and probabilities where there are classes.
+
+    Give samples as the run's data have them: they are scaled as in training. The same in Python:
+
+    `model = keras.models.load_model("RUN/champion/champion.keras")`
+
+    `model.predict(x * scale)`, with the scale that this command prints (pixels: 1/255)
+    """
+    from apps.files import write_atomic
+    from workflow.finished import Run
+    from workflow.predictions import TEST, read_samples, tabled
+
+    champion = Run.open(run).trained_champion
+    if data == TEST:
+        outputs = champion.predict_test()
+    else:
+        outputs = champion.predict(read_samples(Path(data), champion.inputs))
+    table = tabled(champion, outputs)
+    write_atomic(out, table.to_csv(index=False).encode())
+    print(f"inputs were multiplied by {champion.data.input_scale:.6g}, as in training")
+    if data == TEST:
+        for name, value in champion.tested().items():
+            print(f"test {name}: {value:.6g}")
+    print(f"predictions: {out} ({len(table)} rows)")
+
+
+def replay(run: RunFolder) -> None:
+    """Train the champion's line of descent again, alone: does it end at the same weights?
+
+    Trains in RUN/replay and changes nothing else. Exit code 1 when the weights differ.
+    """
+    from workflow.finished import Run
+    from workflow.lock import only_driver
+    from workflow.replaying import replay as train_again
+
+    opened = Run.open(run)
+    card = opened.card
+    with only_driver(opened.directory.lock):
+        found = train_again(
+            opened.directory, opened.experiment, card["trial"], card["arm"], opened.place, print
+        )
+    trained = f"{found.networks} network{'s' * (found.networks != 1)} trained again"
+    if found.identical:
+        print(f"{trained}: the champion's weights are bit-identical")
+        return
+    where = f" (in {found.array})" if found.array else ""
+    print(f"{trained}: the champion differs; largest difference {found.difference:.3g}{where}")
+    for name, (recorded, replayed) in found.metrics.items():
+        print(f"{name}: recorded {recorded:.9g}, now {replayed:.9g}")
+    raise typer.Exit(1)
+
+
+def clean(
+    run: RunFolder,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="list what would go, remove nothing")
+    ] = False,
+) -> None:
+    """Remove what nothing needs: neither a command nor a run that goes on.
+
+    These are checkpoints of finished ancestors, what interrupted processes left, Parsl's logs of a
+    finished run, and replays. Results, champions, tables and the report stay.
+    """
+    from rich.filesize import decimal
+
+    from workflow.cleaning import find_waste, remove
+    from workflow.config import read_experiment
+    from workflow.lock import only_driver
+    from workflow.opening import existing_run
+
+    directory = existing_run(run.absolute())
+    experiment = read_experiment(directory.experiment_toml)
+    # A dry run only reads, and leaves not even a lock.
+    with nullcontext() if dry_run else only_driver(directory.lock):
+        waste = find_waste(directory, experiment)
+        for each in waste:
+            print(f"{each.path.relative_to(directory.root)}: {each.why}")
+        if not dry_run:
+            remove(waste)
+    freed = decimal(sum(each.size for each in waste))
+    verb = "would be freed" if dry_run else "freed"
+    print(f"{freed} {verb}" if waste else "nothing to remove")

@@ -1,0 +1,196 @@
+"""`new`, `run`, `plan`: from nothing to a finished run."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from workflow.commands.arguments import Experiment, Options, Runs, Settings, Site, Workers
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
+
+    from workflow.finished import Run
+
+
+def new(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="of the project; made when it is not there")
+    ],
+) -> None:
+    """Write a small project to change: an experiment, a network, data, a site to fill in."""
+    from site_configs.options import READY
+    from workflow.starting import SITE_TOML, write_project
+
+    site = (READY / "slurm-cpu.toml").read_text(encoding="utf-8")
+    for path in write_project(folder, site.replace("my-cluster.toml", SITE_TOML)):
+        print(path)
+    print(f"try it: cd {shlex.quote(str(folder))}; heterosis run")
+
+
+def run(
+    experiment: Experiment = "experiment.toml",
+    site: Site = "local_threads",
+    options: Options = None,
+    workers: Workers = None,
+    settings: Settings = None,
+    runs: Runs = Path("runs"),
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="of the run directory  [default: the experiment's name]", show_default=False
+        ),
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="start over; an older run is moved aside, not deleted")
+    ] = False,
+    keep: Annotated[
+        Literal["needed", "all"], typer.Option(help="which checkpoints stay on disk")
+    ] = "needed",
+    task_timeout: Annotated[
+        float,
+        typer.Option(
+            min=1.0,
+            metavar="SECONDS",
+            help="a task that takes longer, TensorFlow's loading included, is tried again",
+        ),
+    ] = float("inf"),
+    checkpoint_every: Annotated[
+        float,
+        typer.Option(min=0.0, metavar="SECONDS", help="partial checkpoint of a long segment"),
+    ] = 600.0,
+    monitor: Annotated[
+        bool,
+        typer.Option(
+            "--monitor", help="Parsl's own monitoring, into monitoring.db of the run directory"
+        ),
+    ] = False,
+    tensorboard: Annotated[
+        bool,
+        typer.Option(
+            "--tensorboard",
+            help="members' metrics for TensorBoard, into tensorboard/ of the run directory",
+        ),
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="one line of progress")] = False,
+) -> None:
+    """Run an experiment, or continue it.
+
+    Every finished task is kept; the same command again computes only what is missing. Ends with
+    the arms' improvement over the control, the champion, and a report.
+    """
+    from rich.console import Console
+
+    from workflow import study
+    from workflow.displays import LiveDisplay, PlainDisplay
+    from workflow.progress import Display
+
+    console = Console()
+    display: Display
+    if console.is_terminal and not quiet:
+        display = LiveDisplay(console)
+    else:
+        display = PlainDisplay(console, float("inf") if quiet else 10.0)
+    try:
+        done = study.run(
+            experiment,
+            site=site,
+            options=options or (),
+            workers=workers,
+            settings=settings or (),
+            runs=runs,
+            name=name,
+            fresh=fresh,
+            keep=keep,
+            task_timeout=task_timeout,
+            checkpoint_every=checkpoint_every,
+            monitor=monitor,
+            tensorboard=tensorboard,
+            display=display,
+            command=["heterosis", *sys.argv[1:]],
+            stuck=_leave_at_once,
+        )
+    except KeyboardInterrupt:
+        _say_how_to_continue()
+        raise typer.Exit(130) from None
+    _tell(done, console)
+    if done.failed or done.no_champion:
+        raise typer.Exit(1)
+
+
+def plan(
+    experiment: Experiment = "experiment.toml",
+    settings: Settings = None,
+    workers: Workers = None,
+    measure: Annotated[
+        bool, typer.Option(help="train two epochs here, to estimate time and disk")
+    ] = True,
+) -> None:
+    """Say what an experiment would compute, store and take, without running it."""
+    from analysis.power import visible_in_words
+    from apps.datasets import prepare
+    from apps.messages import Workplace
+    from site_configs.options import SiteOptions
+    from workflow.config import find_experiment, load_experiment
+    from workflow.plan import describe_plan
+    from workflow.rehearsing import rehearse_experiment
+
+    path = find_experiment(experiment)
+    loaded = load_experiment(path, settings or [])
+    place = Workplace(root="", search_path=str(path.resolve().parent))
+    if measure:
+        prepare(loaded.data.spec, place.search_path)
+        rehearse_experiment(path, loaded, place)
+    count = workers or SiteOptions(run_dir="").workers_here
+    print(describe_plan(loaded, place, count, measure))
+    if len(loaded.arms) > 1:
+        print(f"\n{visible_in_words(loaded.trials, len(loaded.arms) - 1)}")
+
+
+def _leave_at_once() -> None:
+    # A thread in the middle of a long epoch cannot be ended otherwise.
+    _say_how_to_continue()
+    os._exit(130)
+
+
+def _say_how_to_continue() -> None:
+    again = shlex.join(["heterosis", *(each for each in sys.argv[1:] if each != "--fresh")])
+    print(f"stopped; nothing finished is lost. Continue with: {again}", flush=True)
+
+
+def _tell(done: Run, console: Console) -> None:
+    if not done.no_report:
+        _print_table(done.arms, console)
+    if done.no_champion:
+        print(f"no champion: {done.no_champion}", file=sys.stderr)
+    else:
+        print(f"champion: {done.directory.champion_keras}")
+    if not done.no_report:
+        print(f"report: {done.report}")
+    for each in done.failed:
+        log = f" (log: {done.folder / each.log})" if each.log else ""
+        print(f"failed: trial {each.trial}, arm {each.arm}: {each.reason}{log}", file=sys.stderr)
+    if done.no_report:
+        _ = done.report  # raises what there is to say
+
+
+def _print_table(data: pd.DataFrame, console: Console) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for number, name in enumerate(data.columns):
+        table.add_column(
+            name, justify="right" if number else "left", no_wrap=not number, overflow="fold"
+        )
+    for row in data.itertuples(index=False):
+        table.add_row(*row)
+    # Where the output goes to a file there is no width to fit into.
+    wide = console if console.is_terminal else Console(width=200)
+    wide.print(table)

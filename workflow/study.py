@@ -1,0 +1,246 @@
+"""An experiment from its file to its report, on a site: what `heterosis run` and `run` do."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from analysis.report import write_report
+from analysis.tables import ReportError
+from apps.datasets import prepare
+from apps.errors import UserError
+from apps.files import write_atomic
+from apps.messages import ExportResult, Failure, Workplace
+from apps.stopping import Stopped
+from apps.tasks import Outcome
+from apps.tensorboard import check_installed
+from site_configs.monitoring import monitor as monitored
+from site_configs.options import find_site
+from site_configs.scheduler import blocks as describe_blocks
+from workflow.champion import write_papers
+from workflow.config import Experiment, find_experiment, load_experiment, with_plugins
+from workflow.engine import ParslEngine
+from workflow.environment import describe as describe_environment
+from workflow.experiment import Outcomes, export_champion, run_experiment
+from workflow.finished import FailedArm, Run
+from workflow.opening import check_directory, opened, run_directory
+from workflow.plan import longest_segment_s
+from workflow.progress import Display, Journal, Tally
+from workflow.rehearsing import rehearse_experiment
+from workflow.run_dir import RunDir
+from workflow.stall import StallWatch
+from workflow.tables import write_tables
+
+_LOGGERS: Final = ("workflow", "apps", "parsl", "concurrent.futures")
+
+
+class Silent:
+    """A display that shows nothing."""
+
+    def show(self, tally: Tally) -> None:
+        """Show nothing."""
+
+    def say(self, line: str) -> None:
+        """Say nothing."""
+
+    def close(self, tally: Tally) -> None:
+        """Show nothing."""
+
+
+def run(
+    experiment: Experiment | Path | str,
+    *,
+    site: str = "local_threads",
+    options: Sequence[str] = (),
+    workers: int | None = None,
+    settings: Sequence[str] = (),
+    runs: Path | str = "runs",
+    name: str | None = None,
+    fresh: bool = False,
+    keep: Literal["needed", "all"] = "needed",
+    task_timeout: float = float("inf"),
+    checkpoint_every: float = 600.0,
+    monitor: bool = False,
+    tensorboard: bool = False,
+    folder: Path | str | None = None,
+    display: Display | None = None,
+    command: Sequence[str] = ("workflow.run",),
+    stuck: Callable[[], None] | None = None,
+) -> Run:
+    """Run an experiment, or continue it: only what its directory lacks is computed.
+
+    Nothing is printed, unless `display` does.
+
+    Args:
+        experiment: a ready one's name, the path of a file or of its folder, or an `Experiment`.
+        site: where tasks run: a site's name, PATH.toml or PATH.py.
+        options: `key=value` pairs for the site.
+        workers: tasks at a time; one a core if left out.
+        settings: `key=value` pairs that replace what a file says; keys are dotted.
+        runs: folder of the run directories.
+        name: of the run directory; the experiment's if left out.
+        fresh: start over; an older run is moved aside.
+        keep: which checkpoints stay: those that something can still need, or all.
+        task_timeout: seconds after which a task is tried again.
+        checkpoint_every: seconds between partial checkpoints of a long segment.
+        monitor: let Parsl write its own monitoring database into the run directory.
+        tensorboard: let every member write its metrics for TensorBoard, below the run directory.
+        folder: where an `Experiment`'s plug-ins are looked for, the current folder if left out; a
+            file's are looked for beside it.
+        display: shows the progress.
+        command: what is recorded as having started the run.
+        stuck: called when the user has stopped the run and a thread of this process goes on
+            computing, which ends only with its epoch.
+
+    Returns:
+        The run. An arm that failed is told in its `failed`, what else is missing by its properties.
+
+    Raises:
+        UserError: a mistake in what was asked; nothing was computed.
+        HeterosisError: the site can bring no workers.
+        KeyboardInterrupt: the user stopped the run; what was finished is stored.
+    """
+    asked = _ask(experiment, settings, folder)
+    display = display or Silent()
+    directory = run_directory(Path(runs), name, asked.experiment)
+    where = find_site(site, options)
+    place = Workplace(
+        root=str(directory.root),
+        search_path=str(asked.folder),
+        threads=where.threads,
+        checkpoint_every_s=checkpoint_every,
+        task_timeout_s=task_timeout,
+        tensorboard=tensorboard,
+    )
+    if tensorboard:
+        check_installed()
+    begins = check_directory(directory, asked.experiment, fresh)
+    prepare(asked.experiment.data.spec, place.search_path)
+    config = where.config(directory.parsl, workers, longest_segment_s(asked.experiment, place))
+    if monitor:
+        monitored(config, directory.monitoring_db, asked.experiment.name)
+    if begins:
+        rehearse_experiment(asked.source, asked.experiment, place)
+    with (
+        opened(directory, asked.experiment, fresh, display.say),
+        _logged_to(directory.log),
+    ):
+        environment = describe_environment(command, site, workers, place)
+        write_atomic(directory.environment_json, json.dumps(environment, indent=2).encode())
+        with ParslEngine(config, place) as engine:
+            outcomes, exported = _drive(
+                asked.experiment, engine, place, directory, display, keep == "all", stuck
+            )
+        return _concluded(outcomes, exported, directory)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    experiment: Experiment
+    source: Path | str
+    folder: Path
+
+
+def _ask(
+    experiment: Experiment | Path | str, settings: Sequence[str], folder: Path | str | None
+) -> _Asked:
+    if isinstance(experiment, Experiment):
+        if settings:
+            raise UserError(
+                f"settings {list(settings)}: they replace what a file says, and an Experiment was "
+                "given: make it with other values, or give its file"
+            )
+        here = Path(folder or ".").resolve()
+        source = f"experiment {experiment.name!r}"
+        return _Asked(with_plugins(experiment, here, source), source, here)
+    if folder is not None:
+        raise UserError(
+            f"folder {str(folder)!r}: it is for an Experiment; plug-ins of a file lie beside it"
+        )
+    path = find_experiment(str(experiment))
+    return _Asked(load_experiment(path, settings), path, path.resolve().parent)
+
+
+def _drive(
+    experiment: Experiment,
+    engine: ParslEngine,
+    place: Workplace,
+    directory: RunDir,
+    display: Display,
+    keep_all: bool,
+    stuck: Callable[[], None] | None,
+) -> tuple[Outcomes, Outcome | None]:
+    journal = Journal(directory.events_jsonl, experiment.training.fitness, display, engine.running)
+    how = "broke off"
+    try:
+        stall = StallWatch(engine, lambda: engine.blocks(describe_blocks), display.say)
+        outcomes = run_experiment(experiment, engine, place, [journal, stall], keep_all)
+        exported = export_champion(outcomes, engine, directory.champion.name)
+        how = "finished"
+    except (KeyboardInterrupt, Stopped):
+        how = "stopped"
+        clean = engine.stop()
+        journal.close(how)
+        if stuck is not None and not clean:
+            stuck()
+        raise KeyboardInterrupt from None
+    except BaseException:
+        engine.stop()
+        raise
+    finally:
+        if how != "stopped":
+            journal.close(how)
+    return outcomes, exported
+
+
+def _concluded(outcomes: Outcomes, exported: Outcome | None, directory: RunDir) -> Run:
+    write_tables(outcomes, directory)
+    champion = outcomes.champion
+    no_champion = "every arm failed in every trial" if champion is None else ""
+    if isinstance(exported, Failure):
+        no_champion = f"it could not be exported: {exported.reason}"
+    if champion is not None and isinstance(exported, ExportResult):
+        write_papers(outcomes, champion, exported, directory)
+    no_report = ""
+    try:
+        write_report(directory)
+    except ReportError as error:
+        no_report = str(error)
+    failed = tuple(
+        FailedArm(trial, arm, failure.reason, failure.log)
+        for trial, arm, failure in outcomes.failed_arms
+    )
+    return Run(directory, failed, no_champion, no_report)
+
+
+class _QuietFile(logging.FileHandler):
+    """A log that a full disk does not turn into tracebacks on the terminal."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass
+
+
+@contextmanager
+def _logged_to(path: Path) -> Iterator[None]:
+    """Write what the driver and Parsl log to a file, and nothing to the terminal."""
+    handler = _QuietFile(path)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    before = [(logger, logger.level, logger.propagate) for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.INFO)
+        logger.addHandler(handler)
+        logger.propagate = False
+    try:
+        yield
+    finally:
+        for logger, level, propagate in before:
+            logger.removeHandler(handler)
+            logger.setLevel(level)
+            logger.propagate = propagate
+        handler.close()
