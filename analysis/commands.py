@@ -27,6 +27,6 @@ def answer(
             raise ReportError(f"usage: {usage}")
         print(command(arguments), end="")
     except (ReportError, OSError) as error:
-        print("error:", " ".join(str(error).split()), file=sys.stderr)
+        print("error:", " ".join(str(error).split()), "[report]", file=sys.stderr)
         return 2
     return 0

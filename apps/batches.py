@@ -82,7 +82,9 @@ class Batches:
         except (UserError, GeneratorExit):
             raise
         except (Exception, SystemExit) as error:
-            raise UserError(f"{self._name}: reading a batch raised {told(error)}") from error
+            raise UserError(
+                f"{self._name}: reading a batch raised {told(error)}", code="data-batches"
+            ) from error
 
     def probe(self) -> Samples:
         """Return the first samples, `PROBE` of them at most.
@@ -96,7 +98,9 @@ class Batches:
             if sum(map(len, parts)) >= PROBE:
                 break
         if not parts:
-            raise UserError(f"{self._name} must have at least one batch, got none")
+            raise UserError(
+                f"{self._name} must have at least one batch, got none", code="data-batches"
+            )
         return _joined(parts)[slice(PROBE)]
 
     def check_repeats(self) -> None:
@@ -109,7 +113,8 @@ class Batches:
         if not _is_indexed(source) and int(source.cardinality()) == _infinite():
             raise UserError(
                 f"{self._name} never ends: an epoch is one pass over it, so leave out .repeat() or "
-                "say .take(number of batches)"
+                "say .take(number of batches)",
+                code="data-batches",
             )
         first, second = (next(iter(self), None) for _ in range(2))
         if first is None or (second is not None and _equal(first, second)):
@@ -118,7 +123,8 @@ class Batches:
         raise UserError(
             f"{self._name} can be read once only: its second pass {found}; a generator function "
             "must begin anew each time it is called, and a shuffle needs reshuffle_each_iteration ="
-            " False or, for another order each epoch, a function of a seed that returns the Dataset"
+            " False or, for another order each epoch, a function of a seed that returns a Dataset",
+            code="data-batches",
         )
 
     def counted(self, batches: int) -> None:
@@ -132,7 +138,8 @@ class Batches:
         if batches != self._count:
             raise HeterosisError(
                 f"{self._name} gave {batches} batches in one epoch and {self._count} in another: "
-                "every pass must have the same, so that epochs are comparable"
+                "every pass must have the same, so that epochs are comparable",
+                code="data-batches",
             )
 
     def _made(self, seed: int) -> Any:
@@ -140,11 +147,14 @@ class Batches:
         try:
             source = self._function(seed)
         except (Exception, SystemExit) as error:
-            raise UserError(f"{self._name}: its function of a seed raised {told(error)}") from error
+            raise UserError(
+                f"{self._name}: its function of a seed raised {told(error)}", code="data-batches"
+            ) from error
         if _is_function(source) or not is_batches(source):
             raise UserError(
                 f"{self._name}: its function of a seed must return a tf.data.Dataset or a "
-                f"keras.utils.PyDataset, it returned {type(source).__name__}"
+                f"keras.utils.PyDataset, it returned {type(source).__name__}",
+                code="data-batches",
             )
         return source
 
@@ -152,7 +162,8 @@ class Batches:
         if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
             raise UserError(
                 f"{self._name}: a batch must be (x, y) or (x, y, weights), got "
-                f"{type(batch).__name__}"
+                f"{type(batch).__name__}",
+                code="data-batches",
             )
         return Samples(*(mapped(np.asarray, each) for each in batch))
 
@@ -182,7 +193,8 @@ def _length(source: Any) -> int:
     count = source.num_batches
     if count is None:
         raise UserError(
-            "a PyDataset must know its number of batches: let __len__ return it, not None"
+            "a PyDataset must know its number of batches: let __len__ return it, not None",
+            code="data-batches",
         )
     return int(count)
 

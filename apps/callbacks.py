@@ -73,7 +73,7 @@ class Callbacks:
         try:
             function(*arguments)
         except Exception as error:
-            raise HeterosisError(f"training.callbacks: {told(error)}") from error
+            raise HeterosisError(f"training.callbacks: {told(error)}", code="callback") from error
 
 
 def _made(keras: Any, spec: OperatorSpec, folder: Path, search_path: str | None) -> Any:
@@ -84,18 +84,22 @@ def _made(keras: Any, spec: OperatorSpec, folder: Path, search_path: str | None)
     elif spec.name in CALLBACKS:
         function, given = getattr(keras.callbacks, CALLBACKS[spec.name]), {}
     else:
-        raise UserError(unknown("training.callbacks", spec.name, CALLBACKS))
+        raise UserError(unknown("training.callbacks", spec.name, CALLBACKS), code="unknown-name")
     try:
         made = function(**given, **spec.params)
     except (Exception, SystemExit) as error:
-        raise UserError(f"{what} with {spec.params}: {told(error)}") from error
+        raise UserError(f"{what} with {spec.params}: {told(error)}", code="callback") from error
     if not isinstance(made, keras.callbacks.Callback):
-        raise UserError(f"{what} must return a keras.callbacks.Callback, got {type(made).__name__}")
+        raise UserError(
+            f"{what} must return a keras.callbacks.Callback, got {type(made).__name__}",
+            code="callback",
+        )
     base = keras.callbacks.Callback
     if late := [name for name in _BATCHES if getattr(type(made), name) is not getattr(base, name)]:
         raise UserError(
             f"{what} has {late[0]}, which is never called: an epoch is one compiled program; use "
-            "on_epoch_end, or a train_step of the model's own"
+            "on_epoch_end, or a train_step of the model's own",
+            code="callback",
         )
     return made
 

@@ -86,7 +86,8 @@ def _optimizer(keras: Any, training: TrainingSpec, search_path: str | None) -> A
         if not isinstance(made, keras.optimizers.Optimizer):
             raise UserError(
                 f"training.optimizer {name!r} must return a keras.optimizers.Optimizer, it "
-                f"returned {type(made).__name__}"
+                f"returned {type(made).__name__}",
+                code="training-setting",
             )
         return made
     # Keras puts a schedule's object where its description was.
@@ -114,4 +115,4 @@ def _understood(module: Any, name: str, what: str, description: Any = None) -> A
         known = {key.replace("_", "").lower(): key.lower() for key in names}.values()
         nearest = get_close_matches(name.lower(), known, n=1)
         hint = f"; did you mean {nearest[0]!r}?" if nearest and name.lower() not in known else ""
-        raise UserError(f"{what}: {first_line(error)}{hint}") from error
+        raise UserError(f"{what}: {first_line(error)}{hint}", code="training-setting") from error

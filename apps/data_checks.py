@@ -69,14 +69,16 @@ def checked(returned: Any) -> Source:
     elif "validation" not in parts:
         raise UserError(
             "training data that come in batches cannot be split: return validation data too, as in "
-            '{"train": ..., "validation": ..., "test": ...}'
+            '{"train": ..., "validation": ..., "test": ...}',
+            code="data-batches",
         )
     if scale is None:
         pixels = isinstance(train, Samples) and getattr(train.x, "dtype", None) == np.uint8
         scale = PIXEL if pixels else 1.0
     elif scale != 1.0 and any(isinstance(part, Batches) for part in parts.values()):
         raise UserError(
-            "input_scale is for arrays: scale the inputs of batches where they are made"
+            "input_scale is for arrays: scale the inputs of batches where they are made",
+            code="data-setting",
         )
     return Source(train, parts["test"], parts.get("validation"), scale)
 
@@ -92,19 +94,21 @@ def _parts(returned: Any) -> tuple[dict[str, Any], float | None]:
         if not {"train", "test"} <= parts.keys() <= {"train", "validation", "test"}:
             raise UserError(
                 "a mapping must have the keys train and test and may have validation and"
-                f" input_scale, got {', '.join(map(str, returned)) or 'none'}"
+                f" input_scale, got {', '.join(map(str, returned)) or 'none'}",
+                code="data-setting",
             )
     elif isinstance(returned, tuple | list) and len(returned) == 2:
         parts = dict(zip(("train", "test"), returned, strict=True))
     else:
         raise UserError(
             "must return ((x_train, y_train), (x_test, y_test)), a mapping of train, test and"
-            f" perhaps validation to (x, y), or a Dataset; got {type(returned).__name__}"
+            f" perhaps validation to (x, y), or a Dataset; got {type(returned).__name__}",
+            code="data-form",
         )
     if scale is not None and (
         isinstance(scale, bool) or not isinstance(scale, int | float) or not math.isfinite(scale)
     ):
-        raise UserError(f"input_scale must be a finite number, got {scale!r}")
+        raise UserError(f"input_scale must be a finite number, got {scale!r}", code="data-setting")
     return parts, scale
 
 
@@ -112,24 +116,30 @@ def _part(name: str, value: Any) -> Part:
     if inspect.isgenerator(value):
         raise UserError(
             f"{name} is a generator, which can be read only once: return arrays, a tf.data.Dataset "
-            "(from_generator takes the generator function itself) or a keras.utils.PyDataset"
+            "(from_generator takes the generator function itself) or a keras.utils.PyDataset",
+            code="data-batches",
         )
     if not isinstance(value, tuple | list):
         if not isinstance(value, Mapping | np.ndarray) and is_batches(value):
             return Batches(name, value)
         raise UserError(
             f"{name} must be a pair (x, y), or (x, y, weights), or a tf.data.Dataset or "
-            f"keras.utils.PyDataset, got {type(value).__name__}"
+            f"keras.utils.PyDataset, got {type(value).__name__}",
+            code="data-form",
         )
     if len(value) not in (2, 3):
-        raise UserError(f"{name} must be (x, y) or (x, y, weights), got {len(value)} things")
+        raise UserError(
+            f"{name} must be (x, y) or (x, y, weights), got {len(value)} things", code="data-form"
+        )
     x, y = (_arrays(f"{letter}_{name}", each) for letter, each in zip("xy", value, strict=False))
     lengths = {key: len(array) for key, array in {**x, **y}.items()}
     if len(set(lengths.values())) > 1:
         told = " and ".join(f"{count:,} in {key}" for key, count in lengths.items())
-        raise UserError(f"{name} must have inputs and targets of one length, got {told}")
+        raise UserError(
+            f"{name} must have inputs and targets of one length, got {told}", code="data-form"
+        )
     if not next(iter(lengths.values())):
-        raise UserError(f"{name} must have at least one sample, got none")
+        raise UserError(f"{name} must have at least one sample, got none", code="data-form")
     weights = _weights(name, value[2], next(iter(lengths.values()))) if len(value) == 3 else None
     return Samples(_as_given(value[0], x), _as_given(value[1], y), weights)
 
@@ -139,7 +149,9 @@ def _arrays(name: str, given: Any) -> dict[str, Array]:
     if not isinstance(given, Mapping):
         return {name: _numeric(name, given)}
     if not given or not all(isinstance(key, str) for key in given):
-        raise UserError(f"{name} must name its arrays by strings, got {list(given)}")
+        raise UserError(
+            f"{name} must name its arrays by strings, got {list(given)}", code="data-form"
+        )
     return {f"{name}[{key!r}]": _numeric(f"{name}[{key!r}]", each) for key, each in given.items()}
 
 
@@ -154,7 +166,8 @@ def _weights(name: str, given: Any, samples: int) -> Array:
     if weights.shape != (samples,) or weights.min() < 0 or not weights.any():
         raise UserError(
             f"the weights of {name} must be one number from 0 a sample, not all 0, got shape "
-            f"{weights.shape} from {weights.min()} to {weights.max()}"
+            f"{weights.shape} from {weights.min()} to {weights.max()}",
+            code="data-weights",
         )
     return weights
 
@@ -164,14 +177,16 @@ def _check_like(letter: str, name: str, ours: Named, other: Named) -> None:
     if ours.keys() != other.keys():
         raise UserError(
             f"{letter}_{name} must have the names of {letter}_train, {', '.join(ours)}; got "
-            f"{', '.join(other)}"
+            f"{', '.join(other)}",
+            code="data-form",
         )
     for key, array in ours.items():
         at = f"[{key!r}]" if key else ""
         if array.shape[1:] != other[key].shape[1:] or array.dtype != other[key].dtype:
             raise UserError(
                 f"{letter}_{name}{at} must be like {letter}_train{at}, one sample "
-                f"{array.shape[1:]} {array.dtype}; got {other[key].shape[1:]} {other[key].dtype}"
+                f"{array.shape[1:]} {array.dtype}; got {other[key].shape[1:]} {other[key].dtype}",
+                code="data-form",
             )
 
 
@@ -180,11 +195,11 @@ def _numeric(name: str, values: ArrayLike) -> Array:
     try:
         array = np.asarray(values)
     except (ValueError, TypeError) as error:
-        raise UserError(f"{name} must be an array: {error}") from error
+        raise UserError(f"{name} must be an array: {error}", code="data-form") from error
     if array.dtype.kind not in "biuf":
-        raise UserError(f"{name} must be numeric, got dtype {array.dtype}")
+        raise UserError(f"{name} must be numeric, got dtype {array.dtype}", code="data-form")
     if array.ndim == 0:
-        raise UserError(f"{name} must have an axis of samples, got one number")
+        raise UserError(f"{name} must have an axis of samples, got one number", code="data-form")
     if array.dtype.kind == "b":
         return array.astype(np.int32 if name.startswith("y") else np.float32)
     if array.dtype.kind in "iu":
@@ -195,7 +210,8 @@ def _numeric(name: str, values: ArrayLike) -> Array:
     if not finite.all():
         first = tuple(int(i) for i in np.unravel_index(np.argmin(finite), finite.shape))
         raise UserError(
-            f"{name} must be finite as float32, got {array[first]} at index {list(first)}"
+            f"{name} must be finite as float32, got {array[first]} at index {list(first)}",
+            code="data-values",
         )
     return narrow
 
@@ -204,5 +220,7 @@ def _labels(name: str, y: Array) -> Array:
     """Return whole numbers as int32; a column [n, 1] becomes [n]."""
     limits = np.iinfo(np.int32)
     if y.size and not limits.min <= int(y.min()) <= int(y.max()) <= limits.max:
-        raise UserError(f"{name} must be within int32, got {y.min()} to {y.max()}")
+        raise UserError(
+            f"{name} must be within int32, got {y.min()} to {y.max()}", code="data-values"
+        )
     return y.reshape(-1).astype(np.int32) if y.shape[1:] == (1,) else y.astype(np.int32)

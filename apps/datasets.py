@@ -174,37 +174,47 @@ def _read(
 
 def _collection(spec: DataSpec) -> Collection:
     if spec.name not in COLLECTIONS:
-        raise UserError(unknown("data.name", spec.name, COLLECTIONS))
+        raise UserError(unknown("data.name", spec.name, COLLECTIONS), code="unknown-name")
     collection = COLLECTIONS[spec.name]
     if spec.folder is not None and collection is SAMPLE:
-        raise UserError(f"data.folder is for fashion_mnist; {spec.name} ships with heterosis")
+        raise UserError(
+            f"data.folder is for fashion_mnist; {spec.name} ships with heterosis",
+            code="data-setting",
+        )
     return collection
 
 
 def _channels(spec: DataSpec) -> bool:
     if odd := sorted(spec.params.keys() - {"channels"}):
-        raise UserError(f'data.params of {spec.name} has the one key channels, got "{odd[0]}"')
+        raise UserError(
+            f'data.params of {spec.name} has the one key channels, got "{odd[0]}"',
+            code="data-setting",
+        )
     channels = spec.params.get("channels", False)
     if not isinstance(channels, bool):
-        raise UserError(f"data.params.channels is true or false, got {channels!r}")
+        raise UserError(
+            f"data.params.channels is true or false, got {channels!r}", code="data-setting"
+        )
     return channels
 
 
 def _read_plugin(spec: DataSpec, search_path: str | None) -> Source:
     if spec.folder is not None:
         raise UserError(
-            f"data.folder is for fashion_mnist; give {spec.name} its folder in data.params"
+            f"data.folder is for fashion_mnist; give {spec.name} its folder in data.params",
+            code="data-setting",
         )
     if spec.digest and spec.digest != plugin_digest(spec.name, search_path):
         raise UserError(
             f'the source of data plug-in "{spec.name}" has changed since this run began; undo the'
-            " change, or start over"
+            " change, or start over",
+            code="data-changed",
         )
     returned = call_plugin(spec.name, spec.params, search_path)
     try:
         return checked(_as_mapping(returned) if isinstance(returned, Dataset) else returned)
     except UserError as error:
-        raise UserError(f'data plug-in "{spec.name}": {error}') from error
+        raise UserError(f'data plug-in "{spec.name}": {error}', code=error.code) from error
 
 
 def _as_mapping(data: Dataset) -> dict[str, object]:
@@ -232,20 +242,26 @@ def _shown(source: Source) -> str:
 # ------------------------------------------------------------------------------------ the split
 def _check_sizes(spec: DataSpec, source: Source) -> None:
     if spec.train_limit is not None and spec.train_limit < 1:
-        raise UserError(f"data.train_limit must be at least 1, got {spec.train_limit}")
+        raise UserError(
+            f"data.train_limit must be at least 1, got {spec.train_limit}", code="data-split"
+        )
     if spec.validation < 0:
-        raise UserError(f"data.validation must be at least 0, got {spec.validation}")
+        raise UserError(
+            f"data.validation must be at least 0, got {spec.validation}", code="data-split"
+        )
     if not isinstance(source.train, Samples):
         if spec.train_limit is not None:
             raise UserError(
-                f"data.train_limit is for arrays; {spec.name} gives batches: limit them there"
+                f"data.train_limit is for arrays; {spec.name} gives batches: limit them there",
+                code="data-split",
             )
         return
     samples = len(source.train)
     if source.validation is None and spec.validation >= samples:
         raise UserError(
             f"data.validation must be smaller than the training set of {spec.name}, which has"
-            f" {samples:,} samples; got {spec.validation:,}"
+            f" {samples:,} samples; got {spec.validation:,}",
+            code="data-split",
         )
 
 

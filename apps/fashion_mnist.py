@@ -184,7 +184,8 @@ def load_arrays(
     except Timeout as error:
         raise UserError(
             f"another process has been decoding {collection.name} for {LOCK_TIMEOUT_S:.0f} s (it"
-            f" holds {lock}); end it, or set HETEROSIS_DATA to another folder"
+            f" holds {lock}); end it, or set HETEROSIS_DATA to another folder",
+            code="data-busy",
         ) from error
     except OSError as error:
         reason = idx.told(error)
@@ -238,7 +239,7 @@ def _read_explicit(folder: str, collection: Collection) -> dict[str, bytes]:
     try:
         return idx.read_folder(Path(folder), collection.files)
     except UserError as error:
-        raise UserError(f"data.folder: {error}") from error
+        raise UserError(f"data.folder: {error}", code=error.code) from error
 
 
 def _read(folder: str | None, fetch: Fetch, collection: Collection) -> dict[str, bytes]:
@@ -260,7 +261,8 @@ def _read(folder: str | None, fetch: Fetch, collection: Collection) -> dict[str,
     raise UserError(
         f"{collection.name} is in none of the places tried:"
         + "".join(f"\n  {reason}" for reason in tried)
-        + f"\n{what_to_do(collection)}"
+        + f"\n{what_to_do(collection)}",
+        code="data-not-found",
     )
 
 
@@ -273,12 +275,14 @@ def _fetched(file: IdxFile, fetch: Fetch, collection: Collection) -> bytes:
         pass  # absent or damaged: replaced
     url = f"{collection.url}{file.name}.gz"
     if not os.access(cache, os.W_OK):
-        raise UserError(f"{url} not tried, because {cache} cannot be written")
+        raise UserError(
+            f"{url} not tried, because {cache} cannot be written", code="data-not-found"
+        )
     _LOG.info("downloading %s", url)
     try:
         packed = fetch(url, file.limit_bytes)
     except OSError as error:
-        raise UserError(f"{url}: {idx.told(error)}") from error
+        raise UserError(f"{url}: {idx.told(error)}", code="data-not-found") from error
     content = idx.verified(packed, file, url, packed=True)
     write_atomic(cache / f"{file.name}.gz", packed)
     return content

@@ -7,11 +7,13 @@ import os
 import uuid
 from pathlib import Path
 
-from apps.errors import HeterosisError
+from apps.errors import Code, HeterosisError
 
 
 class DamagedFile(HeterosisError):
     """A file is not what its record says: truncated, changed or larger than allowed."""
+
+    code: Code = "damaged-file"
 
 
 def write_atomic(path: Path, content: bytes) -> None:

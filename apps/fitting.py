@@ -66,7 +66,8 @@ def check_shapes(
             f"{lowest}; subtract {lowest} from the targets where the data are made"
             if lowest > 0
             else f"labels must not be negative for the loss {_name(model.loss)}: the smallest one "
-            f"is {lowest}; number the classes from 0 where the data are made"
+            f"is {lowest}; number the classes from 0 where the data are made",
+            code="data-labels",
         )
     try:
         # Metrics' variables must not be made inside a compiled program.
@@ -75,7 +76,8 @@ def check_shapes(
         raise UserError(
             f"network {network.builder!r} and loss {_called(model.loss)} do not fit the data: "
             f"inputs {_shown(x)}, outputs {_outputs(model)}, targets {_shown(y)}: "
-            f"{first_line(error)}"
+            f"{first_line(error)}",
+            code="network-fit",
         ) from error
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from apps import searching
 from apps.checkpoints import load_checkpoint
-from apps.errors import HeterosisError
+from apps.errors import Code, HeterosisError
 from apps.fitness import fitness_of
 from apps.genetics.distance import DISTANCES, Population
 from apps.genetics.speciation import SPECIATIONS, Earlier, Species
@@ -34,6 +34,8 @@ from apps.streams import Purpose, stream
 
 class TooFewSurvivors(HeterosisError):
     """Too few members have a finite fitness for what is to be made of them."""
+
+    code: Code = "survivors"
 
 
 def need_survivors(

@@ -214,7 +214,8 @@ def export(task: ExportTask, place: Workplace) -> ExportResult:
         raise HeterosisError(
             f"{beside}: Keras does not open it again ({type(error).__name__}): write the network's "
             "own classes at the top level of its module, with get_config, and register them with "
-            "keras.saving.register_keras_serializable; the file is left for inspection"
+            "keras.saving.register_keras_serializable; the file is left for inspection",
+            code="champion",
         ) from error
     final = {f"test_{name}": value for name, value in holder.evaluate_other(opened).items()}
     for name in final.keys() & task.expected.keys():
@@ -222,7 +223,8 @@ def export(task: ExportTask, place: Workplace) -> ExportResult:
         if not np.isclose(final[name], task.expected[name], rtol=1e-3, atol=2e-4):
             raise HeterosisError(
                 f"{beside}: opened again, its {name} is {final[name]}, recorded "
-                f"{task.expected[name]}; the file is left for inspection"
+                f"{task.expected[name]}; the file is left for inspection",
+                code="champion",
             )
     beside.replace(path)
     result = ExportResult(

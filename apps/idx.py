@@ -64,13 +64,18 @@ def read_folder(folder: Path, files: Mapping[str, IdxFile]) -> dict[str, bytes]:
     """
     missing = [file.name for file in files.values() if find(folder, file) is None]
     if missing and os.path.isfile(folder):
-        raise UserError(f"{folder}: this is a file; name the folder that holds the data's files")
+        raise UserError(
+            f"{folder}: this is a file; name the folder that holds the data's files",
+            code="data-not-found",
+        )
     if missing and not os.path.isdir(folder):
-        raise UserError(f"{folder}: there is no such folder")
+        raise UserError(f"{folder}: there is no such folder", code="data-not-found")
     if len(missing) == len(files):
-        raise UserError(f"{folder}: none of the {len(files)} files is there")
+        raise UserError(f"{folder}: none of the {len(files)} files is there", code="data-not-found")
     if missing:
-        raise UserError(f"{folder}: missing {', '.join(missing)} (as .gz or unpacked)")
+        raise UserError(
+            f"{folder}: missing {', '.join(missing)} (as .gz or unpacked)", code="data-not-found"
+        )
     return {key: read_file(folder, file) for key, file in files.items()}
 
 
@@ -82,12 +87,14 @@ def read_file(folder: Path, file: IdxFile) -> bytes:
     """
     path = find(folder, file)
     if path is None:
-        raise UserError(f"{folder}: missing {file.name} (as .gz or unpacked)")
+        raise UserError(
+            f"{folder}: missing {file.name} (as .gz or unpacked)", code="data-not-found"
+        )
     try:
         with path.open("rb") as stream:
             content = stream.read(file.limit_bytes)
     except OSError as error:
-        raise UserError(f"{path}: {told(error)}") from error
+        raise UserError(f"{path}: {told(error)}", code="data-damaged") from error
     return verified(content, file, str(path), packed=path.suffix == ".gz")
 
 
@@ -103,19 +110,26 @@ def verified(content: bytes, file: IdxFile, source: str, *, packed: bool) -> byt
         try:
             content = unpacker.decompress(content, file.size_bytes + 1)
         except zlib.error as error:
-            raise UserError(f"{source}: not a sound gzip file ({error}); replace it") from error
+            raise UserError(
+                f"{source}: not a sound gzip file ({error}); replace it", code="data-damaged"
+            ) from error
         whole = unpacker.eof
     if len(content) > file.size_bytes:
-        raise UserError(f"{source}: longer than the {file.size_bytes:,} bytes expected; replace it")
+        raise UserError(
+            f"{source}: longer than the {file.size_bytes:,} bytes expected; replace it",
+            code="data-damaged",
+        )
     if not whole or len(content) < file.size_bytes:
         raise UserError(
             f"{source}: truncated, unpacks to {len(content):,} bytes where {file.size_bytes:,} are"
-            " expected; replace it"
+            " expected; replace it",
+            code="data-damaged",
         )
     if (found := sha256(content)) != file.sha256:
         raise UserError(
             f"{source}: wrong checksum, expected SHA-256 {file.sha256} of the unpacked content,"
-            f" found {found}; replace it"
+            f" found {found}; replace it",
+            code="data-damaged",
         )
     return content
 

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 class UnknownAnatomy(UserError):
     """A model that can only be a parent, or a child, of its own architecture."""
 
+    def __init__(self, text: str) -> None:
+        """Raise with the text."""
+        super().__init__(text, code="growth")
+
 
 def anatomy(model: keras.Model) -> Anatomy:
     """Derive what `morph` needs to know of a sequential or functional model.

@@ -105,11 +105,15 @@ def assign(variables: Mapping[str, keras.Variable], values: Mapping[str, Array])
     """
     if variables.keys() != values.keys():
         odd = sorted(variables.keys() ^ values.keys())
-        raise HeterosisError(f"stored state and network differ in {odd[:5]}: another architecture")
+        raise HeterosisError(
+            f"stored state and network differ in {odd[:5]}: another architecture",
+            code="run-damaged",
+        )
     for name, variable in variables.items():
         if tuple(variable.shape) != np.shape(values[name]):
             raise HeterosisError(
-                f"stored {name!r} has shape {np.shape(values[name])}, the network {variable.shape}"
+                f"stored {name!r} has shape {np.shape(values[name])}, the network {variable.shape}",
+                code="run-damaged",
             )
         variable.assign(values[name])
 
@@ -150,22 +154,27 @@ def _build_once(
         with _own_seeds(seed):
             model = builder(**arguments)
     except (Exception, SystemExit) as error:
-        raise UserError(f"network.builder {name!r} raised {told(error)}") from error
+        raise UserError(
+            f"network.builder {name!r} raised {told(error)}", code="network-builder"
+        ) from error
     finally:
         keras.config.set_dtype_policy(keras.config.floatx())
     if not isinstance(model, keras.Model):
         raise UserError(
-            f"network.builder {name!r} must return a keras.Model, it returned {type(model)}"
+            f"network.builder {name!r} must return a keras.Model, it returned {type(model)}",
+            code="network-builder",
         )
     if not model.built:
         raise UserError(
             f"network.builder {name!r} returned a model without weights: give it an Input layer, "
-            "or call model.build(input_shape) before returning it"
+            "or call model.build(input_shape) before returning it",
+            code="network-builder",
         )
     if odd := sorted({weight.dtype for weight in model.weights} - _STORABLE):
         raise UserError(
             f"network.builder {name!r} made weights of dtype {odd[0]}, which checkpoints do not "
-            "hold: use float32 (the policy mixed_bfloat16 computes in bfloat16 and keeps them so)"
+            "hold: use float32 (the policy mixed_bfloat16 computes in bfloat16 and keeps them so)",
+            code="network-builder",
         )
     return model
 
@@ -181,14 +190,16 @@ def _build_twice(
         if any(one is other for one in model.weights for other in again.weights):
             raise UserError(
                 f"network.builder {name!r} returned weights that it had returned before: make the "
-                "model and its layers anew within the function"
+                "model and its layers anew within the function",
+                code="network-seed",
             )
         if _same(model, again):
             return again
         model = again
     raise UserError(
         f"network.builder {name!r} gives other initial weights each time for one seed: let it draw "
-        "from Keras's, numpy's or Python's global generators, or take its numbers from arguments"
+        "from Keras's, numpy's or Python's global generators, or take its numbers from arguments",
+        code="network-seed",
     )
 
 

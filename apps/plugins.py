@@ -50,12 +50,13 @@ def load_plugin(reference: str, search_path: str | None = None) -> Callable[...,
     value: Any = module
     for name in attribute.split("."):
         if not hasattr(value, name):
-            raise UserError(_missing(reference, module, value, name))
+            raise UserError(_missing(reference, module, value, name), code="plugin-not-found")
         value = getattr(value, name)
     if not callable(value):
         raise UserError(
             f'plug-in "{reference}" must name a function, but it is a {type(value).__name__}'
-            f" in {_file(module)}"
+            f" in {_file(module)}",
+            code="plugin-not-found",
         )
     function: Callable[..., Any] = value
     return function
@@ -83,7 +84,9 @@ def call_plugin(reference: str, params: Mapping[str, Any], search_path: str | No
     try:
         return function(**params)
     except (Exception, SystemExit) as error:
-        raise UserError(f'plug-in "{reference}" raised {told(error)}') from error
+        raise UserError(
+            f'plug-in "{reference}" raised {told(error)}', code="plugin-raised"
+        ) from error
 
 
 def plugin_digest(reference: str, search_path: str | None = None) -> str:
@@ -103,7 +106,8 @@ def _parts(reference: str) -> tuple[str, str]:
         name.isidentifier() for part in parts for name in part.split(".")
     ):
         raise UserError(
-            f'a plug-in is named "module:function" (as in "my_data:load"), got "{reference}"'
+            f'a plug-in is named "module:function" (as in "my_data:load"), got "{reference}"',
+            code="plugin-not-found",
         )
     return parts[0], parts[1]
 
@@ -124,9 +128,12 @@ def _import(reference: str, name: str, search_path: str | None) -> ModuleType:
             into = f"put {file} into {search_path}, or" if search_path else f"{file} is not found;"
             raise UserError(
                 f'plug-in "{reference}": there is no module {error.name!r}; {into} put its folder'
-                " on PYTHONPATH"
+                " on PYTHONPATH",
+                code="plugin-not-found",
             ) from error
-        raise UserError(f'plug-in "{reference}": importing {name} raised {told(error)}') from error
+        raise UserError(
+            f'plug-in "{reference}": importing {name} raised {told(error)}', code="plugin-raised"
+        ) from error
 
 
 def _missing(reference: str, module: ModuleType, owner: Any, name: str) -> str:
@@ -154,7 +161,8 @@ def _check_params(reference: str, function: Callable[..., Any], params: Mapping[
         signature.bind(**params)
     except TypeError as error:
         raise UserError(
-            f'the params of plug-in "{reference}" do not fit its arguments {signature}: {error}'
+            f'the params of plug-in "{reference}" do not fit its arguments {signature}: {error}',
+            code="plugin-setting",
         ) from error
 
 

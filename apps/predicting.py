@@ -94,13 +94,17 @@ class Champion:
         example = self.data.probe.x
         if not isinstance(example, Mapping):
             if isinstance(inputs, Mapping):
-                raise UserError(f"inputs must be one array, got several: {', '.join(inputs)}")
+                raise UserError(
+                    f"inputs must be one array, got several: {', '.join(inputs)}",
+                    code="predict-input",
+                )
             return self._fitted("inputs", inputs, example)
         given = inputs.keys() if isinstance(inputs, Mapping) else ()
         if not isinstance(inputs, Mapping) or set(given) != set(example):
             raise UserError(
                 f"inputs must be arrays by the names {', '.join(example)}, got "
-                f"{', '.join(given) or 'one without a name'}"
+                f"{', '.join(given) or 'one without a name'}",
+                code="predict-input",
             )
         found = {
             name: self._fitted(f"inputs {name!r}", inputs[name], each)
@@ -108,14 +112,16 @@ class Champion:
         }
         if len({len(each) for each in found.values()}) > 1:
             sizes = ", ".join(f"{name} {len(each)}" for name, each in found.items())
-            raise UserError(f"inputs must have as many samples each, got {sizes}")
+            raise UserError(
+                f"inputs must have as many samples each, got {sizes}", code="predict-input"
+            )
         return found
 
     def _fitted(self, what: str, inputs: ArrayLike, example: Array) -> Array:
         x = np.asarray(inputs)
         sample = example.shape[1:]
         if x.dtype.kind not in "biuf":
-            raise UserError(f"{what} must be numbers, got dtype {x.dtype}")
+            raise UserError(f"{what} must be numbers, got dtype {x.dtype}", code="predict-input")
         if x.ndim == 2 and x.shape[1:] != sample and x.shape[1] == np.prod(sample):
             x = x.reshape(len(x), *sample)
         if x.shape[1:] != sample or x.ndim == 0:
@@ -123,17 +129,21 @@ class Champion:
             one = "; of a single sample give an array of one" if x.shape == sample else ""
             raise UserError(
                 f"{what} must have the shape [n, {', '.join(map(str, sample))}]{columns}, as in "
-                f"training; got {list(x.shape)}{one}"
+                f"training; got {list(x.shape)}{one}",
+                code="predict-input",
             )
         if not len(x):
-            raise UserError(f"{what} must have at least one sample, got none")
+            raise UserError(f"{what} must have at least one sample, got none", code="predict-input")
         if not np.isfinite(x).all():
-            raise UserError(f"{what} must be finite numbers, got NaN or infinity")
+            raise UserError(
+                f"{what} must be finite numbers, got NaN or infinity", code="predict-input"
+            )
         scale = self.data.input_scale
         if example.dtype.kind in "iu" and not np.array_equal(x, np.floor(x)):
             raise UserError(
                 f"{what} must be whole numbers, as in training ({example.dtype}, multiplied by "
-                f"{scale:.4g} here), got fractions: give them unscaled"
+                f"{scale:.4g} here), got fractions: give them unscaled",
+                code="predict-input",
             )
         if scale == 1.0:
             return x.astype(example.dtype)
@@ -208,7 +218,9 @@ def load_champion(
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"{path}: Keras does not open it here: {first_line(error)}") from error
+        raise UserError(
+            f"{path}: Keras does not open it here: {first_line(error)}", code="champion"
+        ) from error
     return Champion(model, dataset)
 
 

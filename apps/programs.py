@@ -222,7 +222,8 @@ class Program:
                 return
             raise UserError(
                 "a schedule is set for an optimizer that was compiled with a schedule of its own; "
-                "leave one of them out"
+                "leave one of them out",
+                code="training-setting",
             )
         optimizer.learning_rate.assign(self._rate * factor)
 
@@ -284,7 +285,8 @@ class Program:
                 raise UserError(
                     f"network {network.builder!r} fails in its first step of training, with "
                     f"optimizer {training.optimizer or self.model.optimizer.name!r} and "
-                    f"{training.optimizer_params}: {first_line(error)}"
+                    f"{training.optimizer_params}: {first_line(error)}",
+                    code="network-fit",
                 ) from error
         finally:
             self.model.reset_metrics()
@@ -318,7 +320,8 @@ class Program:
             raise UserError(
                 f"network {network.builder!r} draws random numbers that no checkpoint holds: give "
                 "every layer that draws a keras.random.SeedGenerator as an attribute, and draw "
-                "with keras.random functions and seed=that attribute"
+                "with keras.random functions and seed=that attribute",
+                code="network-seed",
             )
 
 
@@ -365,6 +368,8 @@ def _fresh_random(states: dict[str, Any], rng: np.random.Generator) -> dict[str,
     fresh = {}
     for name, state in states.items():
         if tuple(state.shape) != (2,):
-            raise HeterosisError(f"random state {name!r} has shape {state.shape}, expected (2,)")
+            raise HeterosisError(
+                f"random state {name!r} has shape {state.shape}, expected (2,)", code="run-damaged"
+            )
         fresh[name] = np.array([seed_integer(rng), 0])
     return fresh

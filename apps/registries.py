@@ -37,7 +37,7 @@ def lookup(
         return cast(_Value, load_plugin(name, search_path))
     if name in registry:
         return registry[name]
-    raise UserError(unknown(what, name, registry))
+    raise UserError(unknown(what, name, registry), code="unknown-name")
 
 
 def check_settings(
@@ -70,5 +70,6 @@ def check_settings(
             nearest = get_close_matches(key, named, n=1)
             hint = f"did you mean {nearest[0]!r}? " if nearest else ""
             raise UserError(
-                f"{what} has no setting {key!r}; {hint}it has {', '.join(named) or 'none'}"
+                f"{what} has no setting {key!r}; {hint}it has {', '.join(named) or 'none'}",
+                code="plugin-setting",
             )

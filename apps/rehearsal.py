@@ -113,9 +113,9 @@ def _named(where: str) -> Iterator[None]:
     try:
         yield
     except HeterosisError as error:
-        raise UserError(f"{where}: {' '.join(str(error).split())}") from error
+        raise UserError(f"{where}: {' '.join(str(error).split())}", code=error.code) from error
     except (Exception, SystemExit) as error:  # an operator of the user's own
-        raise UserError(f"{where}: {told(error)}") from error
+        raise UserError(f"{where}: {told(error)}", code="plugin-raised") from error
 
 
 def _networks(

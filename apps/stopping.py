@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Final
 
-from apps.errors import HeterosisError
+from apps.errors import Code, HeterosisError
 
 stopping: Final = threading.Event()
 """Set by the driver when the user interrupts it. Other processes are ended by a signal instead."""
@@ -14,6 +14,10 @@ stopping: Final = threading.Event()
 class TimedOut(HeterosisError):
     """A task ran longer than it may."""
 
+    code: Code = "timeout"
+
 
 class Stopped(HeterosisError):
     """A task ended early because the run is being stopped; it is not a failure of its member."""
+
+    code: Code = "stopped"

@@ -56,7 +56,9 @@ def stream(
     """
     address = (int(purpose), trial, member, epoch)
     if seed < 0 or min(address) < 0:
-        raise UserError(f"a seed and its address are at least 0, got seed {seed}, {address}")
+        raise UserError(
+            f"a seed and its address are at least 0, got seed {seed}, {address}", code="seed"
+        )
     return np.random.default_rng(np.random.SeedSequence(entropy=seed, spawn_key=address))
 
 

@@ -96,7 +96,9 @@ def perform(task: Task, place: Workplace, upstream: Sequence[Outcome]) -> Outcom
         if isinstance(error, Exception):
             raise
         # Parsl waits for ever for a task whose thread or worker such an exception has ended.
-        raise HeterosisError(f"a task must return, it raised {told(error)}") from error
+        raise HeterosisError(
+            f"a task must return, it raised {told(error)}", code="plugin-raised"
+        ) from error
     log.unlink(missing_ok=True)
     return result
 

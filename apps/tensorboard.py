@@ -24,7 +24,8 @@ def check_installed() -> None:
     if find_spec("tensorboard") is None:
         raise UserError(
             "--tensorboard needs the package tensorboard, which is not installed: "
-            "pip install tensorboard"
+            "pip install tensorboard",
+            code="package-missing",
         )
 
 

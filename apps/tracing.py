@@ -17,6 +17,10 @@ Layout = tuple[AtomAxis | None, ...]
 class UnknownSymmetry(UserError):
     """A layer whose symmetries are not known."""
 
+    def __init__(self, text: str) -> None:
+        """Raise with the text."""
+        super().__init__(text, code="alignment")
+
 
 class OpenLength(Exception):
     """An axis without a fixed length meets weights."""

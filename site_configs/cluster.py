@@ -119,14 +119,16 @@ class ClusterSettings(Strict):
                     return str(entry.address)
             raise UserError(
                 f"site: interface {self.interface!r} has no address; this host has "
-                f"{', '.join(sorted(known))}"
+                f"{', '.join(sorted(known))}",
+                code="site-address",
             )
         try:
             return socket.gethostbyname(socket.gethostname())
         except OSError as error:
             raise UserError(
                 f"site: this host's name {socket.gethostname()!r} has no address ({error}); give "
-                "interface, as `ip addr` lists them, or address"
+                "interface, as `ip addr` lists them, or address",
+                code="site-address",
             ) from error
 
     def drain_s(self, longest_task_s: float | None) -> int | None:
@@ -177,7 +179,8 @@ def cluster_config(
     if options.workers is not None:
         raise UserError(
             f"site {label}: --workers is for local sites; give --option workers_per_node=..., "
-            "nodes=... and blocks=..."
+            "nodes=... and blocks=...",
+            code="site-option",
         )
     return Config(
         executors=[

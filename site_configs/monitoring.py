@@ -30,7 +30,8 @@ def monitor(config: Config, database: Path, name: str) -> None:
         # Parsl itself notices only in the process that writes, and the run would wait for it.
         raise UserError(
             "--monitor needs the package sqlalchemy, which is not installed: "
-            "pip install 'parsl[monitoring]'"
+            "pip install 'parsl[monitoring]'",
+            code="package-missing",
         )
     config.monitoring = MonitoringHub(
         workflow_name=name,

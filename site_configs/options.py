@@ -135,7 +135,7 @@ def checked_settings(site: str, model: type[_Settings], settings: Mapping[str, A
     try:
         return model.model_validate(dict(settings))
     except ValidationError as error:
-        raise UserError("\n".join(_breaches(site, error))) from error
+        raise UserError("\n".join(_breaches(site, error)), code="site-option") from error
 
 
 def interpreter_first_on_path() -> str:
@@ -162,7 +162,8 @@ def _factory(reference: str) -> MakeConfig:
         hint = f"did you mean {nearest[0]!r}? " if nearest else ""
         raise UserError(
             f"site {reference!r} is not known: {hint}known are {', '.join(SITES)}, a file of "
-            "options, PATH.toml, and a file of your own, PATH.py, with make_config(options)"
+            "options, PATH.toml, and a file of your own, PATH.py, with make_config(options)",
+            code="unknown-name",
         )
     return _from_file(path)
 
@@ -170,7 +171,7 @@ def _factory(reference: str) -> MakeConfig:
 def _option(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        raise UserError(f"--option {text!r}: an option has the form key=value")
+        raise UserError(f"--option {text!r}: an option has the form key=value", code="site-option")
     try:
         table = tomllib.loads(f"value = {value}")
     except tomllib.TOMLDecodeError:
@@ -183,14 +184,17 @@ def _table(path: Path) -> dict[str, Any]:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise UserError(f"site {str(path)!r}: cannot be read: {error.strerror}") from error
+        raise UserError(
+            f"site {str(path)!r}: cannot be read: {error.strerror}", code="site-file"
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UserError(f"site {str(path)!r}: not TOML: {error}") from error
+        raise UserError(f"site {str(path)!r}: not TOML: {error}", code="site-file") from error
     table = document.get("site")
     if set(document) != {"site"} or not isinstance(table, dict) or "name" not in table:
         raise UserError(
             f"site {str(path)!r}: a file of options has one table, [site], with the name of a "
-            f"site ({', '.join(SITES)}, or PATH.py) and its options; {READY} has examples"
+            f"site ({', '.join(SITES)}, or PATH.py) and its options; {READY} has examples",
+            code="site-file",
         )
     return table
 
@@ -209,7 +213,8 @@ def _from_file(path: Path) -> MakeConfig:
     if not callable(make_config):
         raise UserError(
             f"site {str(path)!r} has no function make_config(options) that returns a parsl.Config; "
-            "site_configs/local_threads.py is the shortest example"
+            "site_configs/local_threads.py is the shortest example",
+            code="site-file",
         )
 
     def checked(options: SiteOptions) -> parsl.Config:
@@ -219,12 +224,14 @@ def _from_file(path: Path) -> MakeConfig:
             raise
         except (Exception, SystemExit) as error:
             raise UserError(
-                f"site {str(path)!r}: make_config raised {type(error).__name__}: {error}"
+                f"site {str(path)!r}: make_config raised {type(error).__name__}: {error}",
+                code="site-file",
             ) from error
         if not isinstance(config, parsl.Config):
             raise UserError(
                 f"site {str(path)!r}: make_config returned a {type(config).__name__}, "
-                "a parsl.Config is needed"
+                "a parsl.Config is needed",
+                code="site-file",
             )
         return config
 
@@ -233,13 +240,15 @@ def _from_file(path: Path) -> MakeConfig:
 
 def _module(path: Path) -> ModuleType:
     if not path.is_file():
-        raise UserError(f"site {str(path)!r}: there is no such file")
+        raise UserError(f"site {str(path)!r}: there is no such file", code="site-file")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
-        raise UserError(f"site {str(path)!r}: not a Python file")
+        raise UserError(f"site {str(path)!r}: not a Python file", code="site-file")
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        raise UserError(f"site {str(path)!r} raised {type(error).__name__}: {error}") from error
+        raise UserError(
+            f"site {str(path)!r} raised {type(error).__name__}: {error}", code="site-file"
+        ) from error
     return module

@@ -10,9 +10,11 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from apps.errors import Code
 from workflow.config import READY, find_experiment, load_experiment
 
 ROOT = Path(__file__).parents[1]
@@ -268,3 +270,26 @@ def test_no_file_names_a_path_of_a_machine() -> None:
         found += [f"{path}: {hit.group()}" for hit in ELSEWHERE.finditer(text)]
         found += [f"{path}: {place}" for place in places if f"{place}/" in text]
     assert not found
+
+
+# ------------------------------------------------------------------------------ codes of errors
+def _codes() -> set[str]:
+    return set(get_args(Code))
+
+
+def test_every_code_of_an_error_is_explained_with_a_cure() -> None:
+    page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+    sections = re.split(r"^### ", page, flags=re.MULTILINE)[1:]
+    explained = [section.splitlines()[0] for section in sections]
+    assert sorted(explained) == sorted(_codes())
+    assert all("*Cure:*" in section for section in sections)
+
+
+def test_every_code_is_used() -> None:
+    source = "\n".join(
+        path.read_text(encoding="utf-8") for room in ROOMS for path in (ROOT / room).rglob("*.py")
+    )
+    definition, rest = source.partition("Code = Literal[")[::2]
+    used = definition + rest.partition("]\n")[2]
+    unused = [code for code in _codes() if not re.search(rf'["\[]{code}["\]]', used)]
+    assert unused == []

@@ -72,6 +72,7 @@ def _interrupt(*_: object) -> None:
 def _fail(error: Exception, code: int, debug: bool) -> NoReturn:
     if debug:
         raise error
-    for line in str(error).splitlines():
+    about = error.code if isinstance(error, HeterosisError) else "file-system"
+    for line in f"{error} [{about}]".splitlines():
         print(f"error: {line}", file=sys.stderr)
     sys.exit(code)

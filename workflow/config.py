@@ -209,14 +209,16 @@ def find_experiment(reference: str) -> Path:
         folder = path if path.is_dir() else Path.cwd()
         raise UserError(
             f"{folder} has no {EXPERIMENT_TOML}; name a file or a ready experiment "
-            "(`heterosis run quick`), or let `heterosis new DIR` write a project"
+            "(`heterosis run quick`), or let `heterosis new DIR` write a project",
+            code="unknown-name",
         )
     names = sorted(file.stem for file in READY.glob("*.toml"))
     nearest = get_close_matches(reference, names, n=1)
     hint = f"did you mean {nearest[0]!r}? " if nearest else ""
     raise UserError(
         f"experiment {reference!r}: no such file, and no ready experiment of that name; "
-        f"{hint}ready are {', '.join(names)}"
+        f"{hint}ready are {', '.join(names)}",
+        code="unknown-name",
     )
 
 
@@ -267,14 +269,16 @@ def read_experiment(path: Path, settings: Sequence[str] = ()) -> Experiment:
             _apply(table, setting)
         return Experiment.model_validate(table)
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+        raise UserError(
+            f"{path}: cannot be read: {error.strerror}", code="experiment-file"
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not TOML: {error}") from error
+        raise UserError(f"{path}: not TOML: {error}", code="experiment-file") from error
     except RecursionError as error:
-        raise UserError(f"{path}: {_TOO_DEEP}") from error
+        raise UserError(f"{path}: {_TOO_DEEP}", code="experiment-file") from error
     except ValidationError as error:
         lines = dict.fromkeys(_explain(path, error, table))
-        raise UserError("\n".join(lines)) from error
+        raise UserError("\n".join(lines), code="experiment-file") from error
 
 
 def _check_plugins(source: Path | str, experiment: Experiment, folder: str) -> None:
@@ -298,7 +302,7 @@ def _check_plugins(source: Path | str, experiment: Experiment, folder: str) -> N
                         what = f"arms.{arm.name}.{key} {operator.name!r}"
                         check_settings(what, function, operator.params)
     except UserError as error:
-        raise UserError(f"{source}: {error}") from error
+        raise UserError(f"{source}: {error}", code=error.code) from error
 
 
 def _with_digests(experiment: Experiment, folder: str) -> Experiment:
@@ -324,7 +328,9 @@ def _with_digests(experiment: Experiment, folder: str) -> Experiment:
 def _apply(table: dict[str, Any], setting: str) -> None:
     key, equals, text = setting.partition("=")
     if not equals or not key:
-        raise UserError(f"--set {setting!r}: a setting has the form key=value")
+        raise UserError(
+            f"--set {setting!r}: a setting has the form key=value", code="experiment-setting"
+        )
     try:
         parsed = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
@@ -333,14 +339,17 @@ def _apply(table: dict[str, Any], setting: str) -> None:
     if parsed or (value == text and "\n" in text):
         raise UserError(
             f"--set {setting!r}: the value has several lines; a value is one of TOML's, or one "
-            "line of text"
+            "line of text",
+            code="experiment-setting",
         )
     *path, last = key.strip().split(".")
     place: Any = table
     for part in path:
         place = _step(place, part, setting)
     if not isinstance(place, dict):
-        raise UserError(f"--set {setting!r}: {'.'.join(path)} is not a table")
+        raise UserError(
+            f"--set {setting!r}: {'.'.join(path)} is not a table", code="experiment-setting"
+        )
     place[last] = value
 
 
@@ -352,8 +361,12 @@ def _step(place: Any, part: str, setting: str) -> Any:
             if part == str(index) or (isinstance(item, dict) and item.get("name") == part):
                 return item
         names = [item.get("name") for item in place if isinstance(item, dict)]
-        raise UserError(f"--set {setting!r}: there is no {part!r} among {names}")
-    raise UserError(f"--set {setting!r}: {part!r} is below a plain value")
+        raise UserError(
+            f"--set {setting!r}: there is no {part!r} among {names}", code="experiment-setting"
+        )
+    raise UserError(
+        f"--set {setting!r}: {part!r} is below a plain value", code="experiment-setting"
+    )
 
 
 def _explain(path: Path, error: ValidationError, table: Mapping[str, Any]) -> Iterator[str]:

@@ -99,7 +99,8 @@ def _write_question(folder: Path) -> str:
         (folder / ANSWERED).unlink(missing_ok=True)
     except OSError as error:
         raise UserError(
-            f"{folder}: cannot be written: {error.strerror}; choose another folder with --runs"
+            f"{folder}: cannot be written: {error.strerror}; choose another folder with --runs",
+            code="folder-not-writable",
         ) from error
     return word
 

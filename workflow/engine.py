@@ -28,7 +28,7 @@ from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
 from parsl.jobs.errors import TooManyJobFailuresError
 from parsl.jobs.states import JobState
 
-from apps.errors import HeterosisError
+from apps.errors import Code, HeterosisError, with_code
 from apps.halted import TooFewSurvivors
 from apps.messages import Failure, Task, TrainTask, Workplace
 from apps.parsl_apps import APPS, checkup_app
@@ -71,6 +71,8 @@ class Engine(Protocol):
 class SiteError(HeterosisError):
     """A site can bring no workers: no fault of any task."""
 
+    code: Code = "no-workers"
+
 
 def failure(task: Task, error: BaseException, upstream: Sequence[Outcome] = ()) -> Failure:
     """Return what a task's exception means to the tasks behind it and to the user.
@@ -81,10 +83,11 @@ def failure(task: Task, error: BaseException, upstream: Sequence[Outcome] = ()) 
         upstream: outcomes of the tasks that it waited for.
     """
     if isinstance(error, WorkerLost | ManagerLost):
-        reason = f"its worker was lost {RETRIES + 1} times: {error}"
+        reason = f"its worker was lost {RETRIES + 1} times: {error} [worker-lost]"
         log = "parsl"
     else:
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        text = with_code(error) if isinstance(error, HeterosisError) else str(error)
+        reason = f"{type(error).__name__}: {' '.join(text.split())}"
         log = error_log(task)
     if isinstance(error, TooFewSurvivors):
         # Why the members failed is in their logs, not in that of the task that missed them.

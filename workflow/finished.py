@@ -103,7 +103,7 @@ class Run:
         try:
             return arms_table(self.tables)
         except ReportError as error:
-            raise UserError(str(error)) from error
+            raise UserError(str(error), code="report") from error
 
     @property
     def report(self) -> Path:
@@ -115,7 +115,8 @@ class Run:
         if self.no_report:
             raise HeterosisError(
                 f"there is no report: {self.no_report}; all is computed and stored, "
-                f"`heterosis report {self.folder}` tries again"
+                f"`heterosis report {self.folder}` tries again",
+                code="report",
             )
         return self.directory.report_html
 
@@ -133,7 +134,8 @@ class Run:
         """The champion with what its inputs are multiplied by; see `champion` for the errors."""
         if self.no_champion:
             raise HeterosisError(
-                f"{self.folder}: there is no champion: {self.no_champion}; {_AGAIN}"
+                f"{self.folder}: there is no champion: {self.no_champion}; {_AGAIN}",
+                code="champion",
             )
         experiment = self.experiment
         return load_champion(
@@ -190,7 +192,7 @@ def _tables(directory: RunDir) -> dict[str, pd.DataFrame]:
     try:
         return read_tables(directory)
     except ReportError as error:
-        raise UserError(str(error)) from error
+        raise UserError(str(error), code="report") from error
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -198,10 +200,11 @@ def _json(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(
-            f"{path}: is needed here and cannot be read: {error.strerror}; {_AGAIN}"
+            f"{path}: is needed here and cannot be read: {error.strerror}; {_AGAIN}",
+            code="run-damaged",
         ) from error
     except ValueError as error:
-        raise UserError(f"{path}: not JSON: {error}; {_AGAIN}") from error
+        raise UserError(f"{path}: not JSON: {error}; {_AGAIN}", code="run-damaged") from error
     if not isinstance(content, dict):
-        raise UserError(f"{path}: a table is needed here; {_AGAIN}")
+        raise UserError(f"{path}: a table is needed here; {_AGAIN}", code="run-damaged")
     return content

@@ -30,12 +30,14 @@ def only_driver(path: Path) -> Iterator[None]:
     except BlockingIOError as error:
         raise UserError(
             f"{path.parent}: another driver works on this run ({_holder(path)}); wait for it, "
-            "or end it; `heterosis run` can be given another --name"
+            "or end it; `heterosis run` can be given another --name",
+            code="run-busy",
         ) from error
     except OSError as error:
         raise UserError(
             f"{path}: the run directory cannot be written: {error.strerror}; choose another "
-            "folder with --runs"
+            "folder with --runs",
+            code="folder-not-writable",
         ) from error
     with opened as file:
         file.truncate(0)

@@ -34,7 +34,9 @@ def run_directory(runs: Path, name: str | None, experiment: Experiment) -> RunDi
     try:
         folder = runs / (experiment.name if name is None else checked_name(name))
     except ValueError as error:
-        raise UserError(f"--name {name!r}: {error}; --runs says in which folder") from error
+        raise UserError(
+            f"--name {name!r}: {error}; --runs says in which folder", code="run-folder"
+        ) from error
     return RunDir(folder.absolute())
 
 
@@ -46,7 +48,9 @@ def existing_run(path: Path) -> RunDir:
     """
     run_dir = RunDir(path)
     if not run_dir.experiment_toml.is_file():
-        raise UserError(f"{path}: not a run directory: it has no experiment.toml")
+        raise UserError(
+            f"{path}: not a run directory: it has no experiment.toml", code="run-folder"
+        )
     return run_dir
 
 
@@ -72,7 +76,8 @@ def check_directory(run_dir: RunDir, experiment: Experiment, fresh: bool) -> boo
     if foreign:
         raise UserError(
             f"{run_dir.root} is not a run directory: it has files, but no experiment.toml; it is "
-            "left alone: choose another --name or --runs"
+            "left alone: choose another --name or --runs",
+            code="run-folder",
         )
     if fresh or not _has_results(run_dir):
         return True
@@ -85,7 +90,8 @@ def check_directory(run_dir: RunDir, experiment: Experiment, fresh: bool) -> boo
         raise UserError(
             f"{run_dir.root} belongs to another experiment, which differs in "
             f"{'; '.join(differing[:_KEYS_TOLD])}{more}; choose another --name, or --fresh to move "
-            "the old run aside"
+            "the old run aside",
+            code="run-differs",
         )
     return False
 
@@ -175,7 +181,8 @@ def _check_writable(root: Path) -> None:
 def _not_writable(root: Path, error: OSError) -> UserError:
     return UserError(
         f"{error.filename or root}: the run directory cannot be written: {error.strerror}; choose "
-        "another folder with --runs"
+        "another folder with --runs",
+        code="folder-not-writable",
     )
 
 

@@ -37,11 +37,15 @@ def read_samples(path: Path, inputs: Sequence[str] = ()) -> Named:
         UserError: there is no such file, it is of another kind, or holds something else.
     """
     if path.suffix not in ENDINGS:
-        raise UserError(f"{path}: samples are read from {', '.join(ENDINGS)}, or name {TEST!r}")
+        raise UserError(
+            f"{path}: samples are read from {', '.join(ENDINGS)}, or name {TEST!r}",
+            code="predict-input",
+        )
     if inputs and path.suffix != ".npz":
         raise UserError(
             f"{path}: the network has the inputs {', '.join(inputs)}: give a .npz with an array "
-            "for each"
+            "for each",
+            code="predict-input",
         )
     try:
         if path.suffix == ".npz":
@@ -50,9 +54,13 @@ def read_samples(path: Path, inputs: Sequence[str] = ()) -> Named:
             return np.asarray(np.load(path, allow_pickle=False))
         table = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise UserError(
+            f"{path}: cannot be read: {error.strerror or error}", code="predict-input"
+        ) from error
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: not a {path.suffix} file of numbers: {error}") from error
+        raise UserError(
+            f"{path}: not a {path.suffix} file of numbers: {error}", code="predict-input"
+        ) from error
     return _of_table(path, table)
 
 
@@ -100,7 +108,8 @@ def _of_archive(path: Path, inputs: Sequence[str]) -> Named:
         if "x" not in names and len(names) != 1:
             raise UserError(
                 f"{path}: an array named x, or one array only, is needed; it has "
-                f"{', '.join(names) or 'none'}"
+                f"{', '.join(names) or 'none'}",
+                code="predict-input",
             )
         return np.asarray(archive["x" if "x" in names else names[0]])
 
@@ -111,11 +120,14 @@ def _of_table(path: Path, table: pd.DataFrame) -> Array:
     if path.suffix == ".csv" and not numbered and all(map(_is_number, names)):
         raise UserError(
             f"{path}: its first line must name the columns, got the numbers "
-            f"{', '.join(names[:3])}, ..."
+            f"{', '.join(names[:3])}, ...",
+            code="predict-input",
         )
     odd = [n for n, kind in zip(names, table.dtypes, strict=True) if kind.kind not in "biuf"]
     if odd:
-        raise UserError(f"{path}: columns must hold numbers, and {odd[0]!r} holds others")
+        raise UserError(
+            f"{path}: columns must hold numbers, and {odd[0]!r} holds others", code="predict-input"
+        )
     return table.to_numpy()
 
 

@@ -32,7 +32,7 @@ def rehearse_experiment(source: Path | str, experiment: Experiment, place: Workp
     try:
         rehearse(first, list(_halts(graph)), list(_harvests(graph)), place)
     except UserError as error:
-        raise UserError(f"{source}: {error}") from error
+        raise UserError(f"{source}: {error}", code=error.code) from error
 
 
 def _halts(graph: TrialGraph) -> Iterator[HaltRehearsal]:

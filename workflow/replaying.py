@@ -81,7 +81,7 @@ def replay(
     """
     graph = build_trial(experiment, trial)
     if arm not in graph.harvests:
-        raise UserError(f"{run.root}: its experiment has no arm {arm!r}")
+        raise UserError(f"{run.root}: its experiment has no arm {arm!r}", code="run-damaged")
     line = _Line(run.root, graph)
     harvest = graph.nodes[graph.harvests[arm]]
     recorded = line.recorded(harvest, HarvestResult)
@@ -112,7 +112,8 @@ class _Line:
         if found is None:
             raise UserError(
                 f"{self._root / node.task.folder}: its record is needed and is missing or damaged; "
-                "start the same `heterosis run` again to have it computed"
+                "start the same `heterosis run` again to have it computed",
+                code="run-damaged",
             )
         return found
 
@@ -199,7 +200,9 @@ def _performed(
     found = perform(node.task, place, upstream)
     if not isinstance(found, kind):
         reason = getattr(found, "reason", f"it gave a {type(found).__name__}")
-        raise HeterosisError(f"{node.task.folder}: could not be computed again: {reason}")
+        raise HeterosisError(
+            f"{node.task.folder}: could not be computed again: {reason}", code="champion"
+        )
     return found
 
 

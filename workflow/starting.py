@@ -40,7 +40,8 @@ def write_project(folder: Path, site: str) -> list[Path]:
     if there:
         raise UserError(
             f"{folder} has {', '.join(there)} already, and nothing is overwritten: choose another "
-            "folder"
+            "folder",
+            code="project-folder",
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -50,7 +51,8 @@ def write_project(folder: Path, site: str) -> list[Path]:
     except OSError as error:
         raise UserError(
             f"{error.filename or folder}: cannot be written: {error.strerror}; choose another "
-            "folder"
+            "folder",
+            code="folder-not-writable",
         ) from error
     return list(files)
 

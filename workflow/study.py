@@ -153,14 +153,16 @@ def _ask(
         if settings:
             raise UserError(
                 f"settings {list(settings)}: they replace what a file says, and an Experiment was "
-                "given: make it with other values, or give its file"
+                "given: make it with other values, or give its file",
+                code="experiment-object",
             )
         here = Path(folder or ".").resolve()
         source = f"experiment {experiment.name!r}"
         return _Asked(with_plugins(experiment, here, source), source, here)
     if folder is not None:
         raise UserError(
-            f"folder {str(folder)!r}: it is for an Experiment; plug-ins of a file lie beside it"
+            f"folder {str(folder)!r}: it is for an Experiment; plug-ins of a file lie beside it",
+            code="experiment-object",
         )
     path = find_experiment(str(experiment))
     return _Asked(load_experiment(path, settings), path, path.resolve().parent)

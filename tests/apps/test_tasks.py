@@ -74,7 +74,9 @@ def compute(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
 
 
 # --------------------------------------------------------------------------------- failures
-@pytest.mark.parametrize("error", [UserError("wrong"), ValueError("a\nb"), MemoryError()])
+@pytest.mark.parametrize(
+    "error", [UserError("wrong", code="data-form"), ValueError("a\nb"), MemoryError()]
+)
 def test_a_failure_leaves_its_traceback_in_the_tasks_folder(
     place: Workplace, compute: list[Any], error: Exception
 ) -> None:

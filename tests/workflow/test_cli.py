@@ -324,7 +324,7 @@ def test_a_run_that_goes_on_is_not_rehearsed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def refuse(*_: Any) -> None:
-        raise UserError("something is wrong")
+        raise UserError("something is wrong", code="data-form")
 
     monkeypatch.setattr(workflow.study, "rehearse_experiment", refuse)
     root = copied(finished, tmp_path)

@@ -30,7 +30,7 @@ def report(run: RunFolder) -> None:
     try:
         print(write_report(existing_run(run)))
     except ReportError as error:
-        raise UserError(str(error)) from error
+        raise UserError(str(error), code="report") from error
 
 
 def compare(
@@ -64,7 +64,7 @@ def compare(
     try:
         print(write_comparison([existing_run(run) for run in runs], out, allowed))
     except ReportError as error:
-        raise UserError(str(error)) from error
+        raise UserError(str(error), code="report") from error
 
 
 def sites() -> None:
