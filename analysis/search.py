@@ -48,7 +48,7 @@ def searched(tables: Mapping[str, pd.DataFrame]) -> Search | None:
         spent=spent,
         arms=arms_summary(members, trials, spent),
         diversity=diversity(members),
-        networks=pareto(members),
+        networks=pareto(members, trials),
     )
 
 
@@ -192,20 +192,26 @@ def diversity(members: pd.DataFrame) -> pd.DataFrame:
     return means.reset_index().rename(columns={"last_epoch": "epoch"})
 
 
-def pareto(members: pd.DataFrame) -> pd.DataFrame:
-    """Return the trained networks, and which of them no other beats in size and loss at once.
+def pareto(members: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the networks of a search, and which of them no other beats in size and loss at once.
 
     Args:
         members: the table of that name; of members that went on, every halt is a network.
+        trials: likewise; a champion that was merged at the end is a network of its own.
 
     Returns:
-        One row a network (shared ones once), smallest first: `trial`, `arm`, `segment`, `member`,
-        `genome`, `parameters`, `val_loss`, `test_accuracy` and `front`: no other has fewer or as
-        many weights and a lower or equal loss, and one of both better.
+        One row a network (shared ones once), smallest first: `trial`, `arm`, `segment` (missing of
+        a merge), `member` (its number, or how it was merged), `genome`, `parameters`, `val_loss`,
+        `test_accuracy` and `front`: no other has fewer or as many weights and a lower or equal
+        loss, and one of both better.
     """
     columns = ["trial", "arm", "segment", "member", "genome", "parameters", "val_loss",
                "test_accuracy"]  # fmt: skip
-    rows = members.drop_duplicates("folder")
+    trained = members.drop_duplicates("folder").assign(member=members["member"].astype(str))
+    merges = trials.loc[~trials["champion"].isin(["best", ""])]
+    merges = merges.rename(columns={"champion": "member"})
+    rows: pd.DataFrame = pd.concat([trained, merges], ignore_index=True)
+    rows["segment"] = rows["segment"].astype("Int64")
     rows = rows.loc[rows["status"].eq("done") & np.isfinite(rows["val_loss"]), columns]
     rows = rows.sort_values(["parameters", "val_loss"], kind="stable", ignore_index=True)
     lowest = rows["val_loss"].cummin().shift(fill_value=np.inf)

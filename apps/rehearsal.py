@@ -18,7 +18,9 @@ import numpy as np
 from apps.breeding import breed
 from apps.callbacks import Callbacks
 from apps.checkpoints import Checkpoint, save_checkpoint
+from apps.choices import check_choices
 from apps.errors import HeterosisError, UserError
+from apps.genetics.genes import Space
 from apps.mating import plan_mating
 from apps.messages import (
     CheckpointRef,
@@ -30,7 +32,7 @@ from apps.messages import (
     TrainTask,
     Workplace,
 )
-from apps.plugins import told
+from apps.plugins import is_plugin, told
 from apps.programs import Program, program
 from apps.specs import Genome, phenotype
 from apps.streams import Purpose, seed_integer, stream
@@ -70,6 +72,7 @@ def rehearse(
     halts: Sequence[HaltRehearsal],
     harvests: Sequence[HarvestRehearsal],
     place: Workplace,
+    space: Space | None = None,
 ) -> None:
     """Build the network of a trial, and go through its halts with untrained networks.
 
@@ -79,11 +82,14 @@ def rehearse(
         halts: each one with settings of its own.
         harvests: likewise.
         place: where plug-ins are looked for; nothing is written below its root.
+        space: of a search: a builder of the user's own must answer to every choice.
 
     Raises:
         UserError: builder, optimizer, loss, an operator or its settings are wrong, or a layer
             cannot be aligned where that is asked for; in one line.
     """
+    if space is not None and is_plugin(first[0].network.builder):
+        check_choices(first[0], space, place)
     holder = _holder(first[0], place)
     for task in first:
         _holder(task, place).try_step()

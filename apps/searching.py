@@ -19,7 +19,7 @@ from apps.streams import Purpose, stream
 def first_genome(space: Space, seed: int, trial: int, member: int) -> Genome:
     """Return the genome of a member that starts anew."""
     rng = stream(seed, Purpose.ARCHITECTURE, trial=trial, member=member)
-    return _split(space, spaces.sample(rng, space))
+    return as_genome(space, spaces.sample(rng, space))
 
 
 def child_genome(
@@ -39,7 +39,7 @@ def child_genome(
     made = spaces.cross(rng, search.space, flat if search.cross else flat[:1])
     if search.rate > 0:
         made = spaces.mutate(rng, search.space, made, rate=search.rate, scale=search.scale)
-    return _split(search.space, made)
+    return as_genome(search.space, made)
 
 
 def distances(
@@ -69,7 +69,8 @@ def _flat(genome: Genome) -> Flat:
     return {**genome.network, **genome.optimizer}
 
 
-def _split(space: Space, flat: Flat) -> Genome:
+def as_genome(space: Space, flat: Flat) -> Genome:
+    """Return a point of the space as a member has it: by whose argument each value is."""
     optimizer = {gene.name for gene in space.genes if gene.target == "optimizer"}
     return Genome(
         network={name: value for name, value in flat.items() if name not in optimizer},

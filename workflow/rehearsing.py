@@ -11,6 +11,7 @@ from apps.errors import UserError
 from apps.messages import HarvestTask, MateTask, TrainTask, Workplace
 from apps.rehearsal import NETWORKS, HaltRehearsal, HarvestRehearsal, rehearse
 from workflow.config import Experiment
+from workflow.space import as_space
 from workflow.trial import TrialGraph, build_trial
 
 
@@ -29,8 +30,9 @@ def rehearse_experiment(source: Path | str, experiment: Experiment, place: Workp
     tasks = [node.task for node in graph.nodes.values()]
     new = [each for each in tasks if isinstance(each, TrainTask) and each.first_epoch == 0]
     first = new[: 1 if experiment.space is None else NETWORKS]
+    space = None if experiment.space is None else as_space(experiment.space)
     try:
-        rehearse(first, list(_halts(graph)), list(_harvests(graph)), place)
+        rehearse(first, list(_halts(graph)), list(_harvests(graph)), place, space)
     except UserError as error:
         raise UserError(f"{source}: {error}", code=error.code) from error
 

@@ -48,9 +48,9 @@ def search_pictures(found: Search, arms: Sequence[str]) -> list[Picture]:
         Picture(
             "size",
             "Loss against size",
-            "Every network at the end of every segment, of all trials; the tenth with the highest "
-            "losses is above the frame. The line joins those that no other beats in size and "
-            "loss at once.",
+            "Every network at the end of every segment, and every merge, of all trials; the tenth "
+            "with the highest losses is above the frame. The line joins those that no other beats "
+            "in size and loss at once.",
             f"Scatter chart of {len(found.networks)} networks. On the front: "
             + "; ".join(
                 f"{weights} weights, loss {number(loss, 4)}"

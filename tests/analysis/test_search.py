@@ -105,14 +105,26 @@ def networks(*rows):
     )
 
 
+def champions(*rows):
+    return networks(*rows).drop(columns=["segment", "member"])
+
+
 def test_the_front_is_what_nothing_beats_in_both():
     table = networks(
         ("a", 10, 0.5), ("b", 20, 0.4), ("c", 20, 0.45), ("d", 30, 0.4), ("e", 40, 0.3),
         ("e", 40, 0.3), ("f", 5, math.nan),
     )  # fmt: skip
-    found = search.pareto(table)
+    best = champions(("none", 1, 0.1)).assign(champion="best")  # a member already
+    found = search.pareto(table, best)
     assert len(found) == 5  # the shared one once, the failed one not at all
     assert found.loc[found["front"], "parameters"].tolist() == [10, 20, 40]
+
+
+def test_a_merge_is_a_network_of_its_own():
+    table = networks(("a", 10, 0.5), ("b", 20, 0.4))
+    merges = champions(("none", 20, 0.3)).assign(champion="mean")
+    found = search.pareto(table, merges)
+    assert found.loc[found["front"], "member"].tolist() == ["0", "mean"]
 
 
 def test_diversity_counts_architectures_and_species():

@@ -46,7 +46,8 @@ def example(kind: Any, number: float = 0.1) -> Any:
     if kind == specs.Params:
         return _PARAMS
     if origin is dict:
-        return {"one": example(get_args(kind)[1], number), "two": 2.0}
+        values = get_args(kind)[1]
+        return {"one": example(values, number), "two": example(values, 2.0)}
     return {str: "text", int: 3, float: number, bool: True}[kind]
 
 

@@ -34,6 +34,18 @@ def network(input_shape, classes, how="raise"):
     return keras.Sequential([*layers, keras.layers.Dense(classes, activation="softmax")])
 
 
+def deaf(input_shape, classes, units=8, rate=0.1, activation="relu", hears=()):
+    heard = dict(units=units, rate=rate, activation=activation)
+    heard = {"units": 8, "rate": 0.1, "activation": "relu"} | {key: heard[key] for key in hears}
+    return keras.Sequential([
+        keras.layers.Input(input_shape),
+        keras.layers.Flatten(),
+        keras.layers.Dense(heard["units"], activation=heard["activation"]),
+        keras.layers.Dropout(heard["rate"]),
+        keras.layers.Dense(classes, activation="softmax"),
+    ])
+
+
 class Unheard(keras.layers.Dense):
     def __init__(self):
         super().__init__(5)
@@ -63,6 +75,32 @@ def rehearse(folder: Path, table: dict[str, Any]) -> list[str]:
 
 def test_a_good_experiment_is_gone_through_and_leaves_nothing(tmp_path: Path) -> None:
     assert rehearse(tmp_path, changed()) == ["own.py", "tiny.toml"]
+
+
+CHOICES = {
+    "units": {"low": 4, "high": 16},
+    "rate": {"low": 0.1, "high": 0.5},
+    "activation": ["relu", "tanh"],
+}
+
+
+def search(*hears: str) -> dict[str, Any]:
+    return changed(
+        network={"builder": "own:deaf", "params": {"hears": list(hears)}},
+        space=CHOICES,
+        arms=[{"name": "control"}],
+    )
+
+
+def test_a_builder_that_answers_to_every_choice_is_searched(tmp_path: Path) -> None:
+    assert rehearse(tmp_path, search(*CHOICES)) == ["own.py", "tiny.toml"]
+
+
+@pytest.mark.parametrize("ignored", CHOICES)
+def test_a_builder_that_ignores_a_choice_is_refused(ignored: str, tmp_path: Path) -> None:
+    rest = [name for name in CHOICES if name != ignored]
+    with pytest.raises(UserError, match=rf"space\.{ignored}: .* gives the same network for "):
+        rehearse(tmp_path, search(*rest))
 
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {

@@ -1,0 +1,80 @@
+"""Whether a builder answers to what a search chooses: one that ignores it would search nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+
+from apps.datasets import load_dataset
+from apps.errors import UserError
+from apps.fitting import facts
+from apps.genetics import space as spaces
+from apps.genetics.genes import Gene, Genome, Space
+from apps.messages import TrainTask, Workplace
+from apps.networks import build, named_weights, read
+from apps.searching import as_genome
+from apps.specs import phenotype
+
+_PAIRS: Final = 3
+_DRAWS: Final = 200
+
+
+def check_choices(task: TrainTask, space: Space, place: Workplace) -> None:
+    """Check that the network differs where a single choice differs.
+
+    Args:
+        task: of a member that starts anew.
+        space: what is searched.
+        place: where plug-ins are looked for.
+
+    Raises:
+        UserError: two values of a choice give the same network.
+    """
+    compared: dict[str, int] = {}
+    seen_to_differ: set[str] = set()
+    last: dict[str, tuple[Any, Any]] = {}
+    for gene, one, other in _single_changes(space):
+        if gene.name in seen_to_differ or compared.get(gene.name, 0) == _PAIRS:
+            continue
+        compared[gene.name] = compared.get(gene.name, 0) + 1
+        last[gene.name] = one[gene.name], other[gene.name]
+        if _network(task, space, one, place) != _network(task, space, other, place):
+            seen_to_differ.add(gene.name)
+    if ignored := [name for name in compared if name not in seen_to_differ]:
+        name = ignored[0]
+        one, other = last[name]
+        raise UserError(
+            f"space.{name}: network.builder {task.network.builder!r} gives the same network for "
+            f"{one} and {other}: let the function use its argument {name}, or leave it out of the "
+            "space",
+            code="network-builder",
+        )
+
+
+def _single_changes(space: Space) -> Iterator[tuple[Gene, Genome, Genome]]:
+    rng = np.random.default_rng(0)
+    for _ in range(_DRAWS):
+        one = spaces.sample(rng, space)
+        other = spaces.mutate(rng, space, one, scale=1.0)
+        # What depends on a gene comes after it.
+        changed = next((g for g in space.genes if one.get(g.name) != other.get(g.name)), None)
+        if changed is not None and changed.target == "network":
+            yield changed, one, other
+
+
+def _network(task: TrainTask, space: Space, genome: Genome, place: Workplace) -> Any:
+    network, training = phenotype(task.network, task.training, as_genome(space, genome))
+    data = load_dataset(task.data, task.seed, place.search_path)
+    known = facts(data, training)
+    model = build(network, training, 0, known, place.search_path, place.threads)
+    arrays = {name: array.tobytes() for name, array in read(named_weights(model)).items()}
+    try:
+        config = json.dumps(model.get_config(), sort_keys=True, default=repr)
+    except Exception:  # a class of the user's own need not have one
+        return arrays, object()
+    # Keras numbers names over the life of a process.
+    return arrays, re.sub(r'_\d+(?=")', "", config)
