@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.slurm.support import Bench
-from tests.workflow.support import assert_same
+from tests.workflow.searches import SEARCH
+from tests.workflow.support import assert_same, read_tables, start, write
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -55,3 +56,19 @@ def test_walltime_in_the_middle_of_a_segment_costs_no_result(bench: Bench, runs:
 
     tables, _ = bench.run(runs, wait, walltime_min=1)
     assert_same(tables, bench.expected)
+
+
+def test_a_search_that_loses_a_block_has_the_numbers_of_threads(bench: Bench, runs: Path) -> None:
+    file = write(runs, SEARCH, "search.toml")
+    here = start("run", file, "--runs", runs / "threads", "--quiet")
+    out, err = here.communicate(timeout=600)
+    assert here.returncode == 0, (out, err)
+    there = bench.start("run", file, "--runs", runs / "slurm")
+    try:
+        bench.wait(lambda: len([*(runs / "slurm").rglob("result.json")]) >= 6)
+        bench.cluster.run("scancel", bench.cluster.jobs()[0])
+        out, err = there.communicate(timeout=600)
+    finally:
+        there.kill()
+    assert there.returncode == 0, (out, err)
+    assert_same(read_tables(runs / "slurm" / "search"), read_tables(runs / "threads" / "search"))

@@ -1,0 +1,46 @@
+"""A small search that uses all that a search can do."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from tests.workflow.support import changed
+
+ONE_SPECIES: Final = {"mating": "species", "species": {"method": "none"}, "measure": False}
+
+SEARCH: Final[dict[str, Any]] = changed(
+    name="search",
+    trials=1,
+    population=4,
+    network={"builder": "mlp"},
+    space={
+        "depth": {"low": 1, "high": 2},
+        "units": {"values": [3, 5], "per": "depth"},
+        "learning_rate": {"low": 0.001, "high": 0.03, "log": True, "of": "optimizer"},
+    },
+    training={"epochs": 4, "batch_size": 50, "optimizer": "adam"},
+    arms=[
+        {"name": "control"},
+        {
+            "name": "evolution", "halts": [1, 2, 3], **ONE_SPECIES, "parents": 1,
+            "mutation": "none", "optimizer": "inherit", "search": {"inherit": "genes"},
+        },
+        {"name": "inherit", "halts": [1, 2, 3], **ONE_SPECIES, "parents": 1, "mutation": "none"},
+        {
+            "name": "heterosis", "mating": "species", "parents": 2, "align": "weights",
+            "species": {
+                "method": {"name": "threshold", "threshold": 0.3}, "basins": 0.2, "stagnation": 2,
+            },
+            "search": {"strangers": True}, "harvest": "mean",
+            "halts": [
+                1, 2,
+                {"at": 3, "mating": "all", "parents": 1, "search": {"rate": 0.0}},
+            ],
+        },
+        {
+            "name": "halving", "population": 6, "mating": "survivors",
+            "halts": [{"at": 1, "population": 3}, {"at": 2, "population": 1}],
+        },
+    ],
+)  # fmt: skip
+"""All that a search can do, in small."""
