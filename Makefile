@@ -26,7 +26,7 @@ run: $(DATA)
 	$(BIN)/heterosis run quick
 
 test: $(DATA) lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -69,6 +69,7 @@ def check_shapes(
             f"is {lowest}; number the classes from 0 where the data are made",
             code="data-labels",
         )
+    _check_inputs(model, network, x)
     try:
         # Metrics' variables must not be made inside a compiled program.
         model.test_step(samples)
@@ -79,6 +80,23 @@ def check_shapes(
             f"{first_line(error)}",
             code="network-fit",
         ) from error
+
+
+def _check_inputs(model: Any, network: NetworkSpec, x: Any) -> None:
+    # Keras's own words are long, and hold the data.
+    taken = getattr(model, "input_shape", None)
+    if not isinstance(taken, tuple) or isinstance(x, Mapping):
+        return
+    fits = len(taken) == x.ndim and all(
+        size in (None, given) for size, given in zip(taken[1:], x.shape[1:], strict=True)
+    )
+    if not fits:
+        raise UserError(
+            f"network {network.builder!r} takes inputs {taken[1:]}, and the data have "
+            f"{x.shape[1:]}: give its Input layer the argument input_shape, which is "
+            "the data's, or reshape the data",
+            code="network-fit",
+        )
 
 
 def lowest_label(data: Dataset) -> int:

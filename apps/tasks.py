@@ -128,7 +128,7 @@ def settle(task: Task, upstream: Sequence[Outcome]) -> Task | Failure:
     if isinstance(source, Failure):
         return Failure(source.reason, source.log, task.member)
     if isinstance(source, TrainResult) and source.status != "done":
-        return Failure(f"its start diverged: {source.reason}", source.checkpoint.path, task.member)
+        return Failure(f"its start diverged: {source.reason}", "", task.member)
     return resolve(task, source)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from apps.messages import ExportTask, Failure, HarvestResult, TrainTask, Workplace
+from apps.messages import ExportTask, Failure, HarvestResult, TrainResult, TrainTask, Workplace
 from apps.specs import phenotype
 from apps.stopping import Stopped
 from apps.tasks import Outcome
@@ -66,6 +66,12 @@ class Outcomes:
                 ):
                     best = Champion(graph.trial, arm, result)
         return best
+
+    @property
+    def diverged(self) -> bool:
+        """Whether networks were trained, and every one of them diverged."""
+        trained = [each for each in self.by_key.values() if isinstance(each, TrainResult)]
+        return bool(trained) and all(each.status == "diverged" for each in trained)
 
     @property
     def failed_arms(self) -> list[tuple[int, str, Failure]]:

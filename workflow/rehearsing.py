@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from apps.datasets import load_dataset
 from apps.errors import UserError
 from apps.messages import HarvestTask, MateTask, TrainTask, Workplace
 from apps.rehearsal import NETWORKS, HaltRehearsal, HarvestRehearsal, rehearse
+from apps.samples import Samples
 from workflow.config import Experiment
 from workflow.space import as_space
 from workflow.trial import TrialGraph, build_trial
+
+LEAST_HELD_OUT: Final = 10
+"""Samples for validation, where it chooses; with fewer a choice is a lottery."""
 
 
 def rehearse_experiment(source: Path | str, experiment: Experiment, place: Workplace) -> None:
@@ -32,9 +37,23 @@ def rehearse_experiment(source: Path | str, experiment: Experiment, place: Workp
     first = new[: 1 if experiment.space is None else NETWORKS]
     space = None if experiment.space is None else as_space(experiment.space)
     try:
+        _check_validation(experiment, place)
         rehearse(first, list(_halts(graph)), list(_harvests(graph)), place, space)
     except UserError as error:
         raise UserError(f"{source}: {error}", code=error.code) from error
+
+
+def _check_validation(experiment: Experiment, place: Workplace) -> None:
+    held_out = load_dataset(experiment.data.spec, experiment.seed, place.search_path).validation
+    if experiment.training.fitness != "val_loss" or not isinstance(held_out, Samples):
+        return
+    if len(held_out) < LEAST_HELD_OUT:
+        raise UserError(
+            f"data.validation: {len(held_out)} held-out samples are too few to choose networks by "
+            f"their loss on them, at least {LEAST_HELD_OUT} are needed (and hundreds to tell "
+            'networks apart); hold out more, or say training.fitness = "train_loss"',
+            code="data-split",
+        )
 
 
 def _halts(graph: TrialGraph) -> Iterator[HaltRehearsal]:

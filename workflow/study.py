@@ -203,7 +203,12 @@ def _drive(
 def _concluded(outcomes: Outcomes, exported: Outcome | None, directory: RunDir) -> Run:
     write_tables(outcomes, directory)
     champion = outcomes.champion
-    no_champion = "every arm failed in every trial" if champion is None else ""
+    no_champion = "" if champion is not None else "every arm failed in every trial"
+    if outcomes.diverged:
+        no_champion += (
+            ", since all networks diverged: lower the learning rate (training.optimizer_params), "
+            "or bring the inputs and targets to the size of 1"
+        )
     if isinstance(exported, Failure):
         no_champion = f"it could not be exported: {exported.reason}"
     if champion is not None and isinstance(exported, ExportResult):
