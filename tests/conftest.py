@@ -9,6 +9,7 @@ import pytest
 SLURM = Path(__file__).parent / "slurm"
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of a file together, for their fixtures, and those of the one cluster."""
     for item in items:
