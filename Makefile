@@ -4,6 +4,7 @@
 #   make test         the same set-up, then every check and test
 #   make lint         the checks alone: ruff, mypy, import-linter
 #   make notebooks    open the notebooks of analysis/notebooks in Jupyter Lab
+#   make docs         build the documentation site into site/ and look for dead links
 #   make bench        measure on this machine; fails when a required ratio is missed
 #   make slurm-demo   watch `smoke` run on a real Slurm of this machine (Debian: see tests/slurm)
 #   make install      the set-up alone
@@ -17,7 +18,7 @@ INSTALLED := $(VENV)/.installed
 LAB := $(VENV)/.notebooks
 DATA := $(VENV)/.data
 
-.PHONY: help run test lint notebooks bench slurm-demo install data constraints clean
+.PHONY: help run test lint notebooks docs bench slurm-demo install data constraints clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -43,6 +44,12 @@ $(LAB): $(INSTALLED)
 	@echo "installing Jupyter Lab into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,notebooks]"
 	@touch $@
+
+# Without its packages' notices about each other.
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/python -m mkdocs build --strict
+	$(BIN)/python -m pytest -q tests/test_docs.py
+	@echo "open site/index.html"
 
 bench: $(DATA)
 	$(BIN)/python tests/benchmarks

@@ -104,13 +104,17 @@ class Halt(Strict):
             from its own weights with a fresh optimiser; `survivors`: the best go on as if never
             halted, the others end.
         parents: number of survivors, T; with species, parents of one child.
+        selection: how they are chosen.
+        crossover: how parents become a child.
         align: permute the parents onto the best one before they are crossed.
         repair: give the merge's units the spread of its parents' units (REPAIR).
+        mutation: noise on every child.
         mutation_decay: factor on the mutation's strength from one halt of the arm to the next.
         first_unmutated: the first child of a merge stays the merge itself.
         optimizer: of a child: `fresh`, the first parent's (`inherit`), that of the member whose
             number it takes (`own`), or the parents' `average`.
         rate: factor on the learning rate from here to the next halt, beside the schedule.
+        species: how they are found and breed, for `mating = "species"`.
         measure: record distances and loss barriers between parents.
         population: from here on; as before if it is not given.
         search: how the children's architectures are made.
@@ -294,7 +298,16 @@ def _fitting(shared: Mapping[str, Any], halt: Any) -> dict[str, Any]:
 
 
 class Arm(Strict):
-    """`[[arms]]`: one strategy. Keys of a halt that stand here hold for all of its halts."""
+    """`[[arms]]`: one strategy. Keys of a halt that stand here hold for all of its halts.
+
+    Attributes:
+        name: as tables, report and folders have it.
+        population: of the arm, where it is not the experiment's.
+        halts: when, as fractions of the epochs or in epochs; or tables with keys of their own.
+        average: of a network's weights along its own path.
+        schedule: of the learning rate over all epochs.
+        harvest: how the last population becomes the arm's champion.
+    """
 
     name: Name
     population: int | None = Field(default=None, ge=1)

@@ -41,7 +41,16 @@ _TOO_DEEP: Final = "tables or arrays are nested too deeply"
 
 
 class Data(Strict):
-    """`[data]`: which data, and how they are split."""
+    """`[data]`: which data, and how they are split.
+
+    Attributes:
+        name: of a built-in data set, or a plug-in `"module:function"`.
+        params: settings of the data set, keyword arguments of the plug-in.
+        validation: samples held out of the training data, where there are no others.
+        train_limit: use only so many of the remaining training samples.
+        folder: where Fashion-MNIST's files are; the usual places are searched without it.
+        digest: filled in when the run begins: SHA-256 of what the data are made of.
+    """
 
     name: str = "fashion_mnist"
     params: Params = Field(default_factory=dict)
@@ -57,7 +66,13 @@ class Data(Strict):
 
 
 class Network(Strict):
-    """`[network]`: a named builder or a plug-in, and its arguments."""
+    """`[network]`: a named builder or a plug-in, and its arguments.
+
+    Attributes:
+        builder: of a built-in network, or a plug-in `"module:function"`.
+        params: its keyword arguments.
+        digest: filled in when the run begins: SHA-256 of the plug-in's source.
+    """
 
     builder: str = "two_layer_dense"
     params: Params = Field(default_factory=dict)
@@ -73,7 +88,22 @@ Names = Annotated[tuple[str, ...], Field(strict=False)]
 
 
 class Training(Strict):
-    """`[training]`: epochs K, batch size, optimiser, loss, and the fitness that chooses."""
+    """`[training]`: epochs K, batch size, optimiser, loss, and the fitness that chooses.
+
+    Attributes:
+        epochs: of every network, halts or not: K.
+        batch_size: samples a step; batches that come from a data set keep their own size.
+        optimizer: a Keras optimiser's name or a plug-in; without one the model's own, or Adam.
+        optimizer_params: its keyword arguments, schedules of the learning rate among them.
+        loss: a Keras loss's name or a plug-in, or one for each output by name; a compiled model
+            keeps its own.
+        metrics: names or plug-ins, or several for each output by name; `accuracy` with a loss of
+            classes if left out.
+        callbacks: names with settings, or plug-ins; they are told of a member's epochs.
+        digest: filled in when the run begins: SHA-256 of the plug-ins' sources.
+        fitness: what ranks the members and chooses the champions: the loss on held-out data, on
+            the training data, or its running mean over the last epoch.
+    """
 
     epochs: int = Field(ge=1)
     batch_size: int = Field(default=128, ge=1)
@@ -114,7 +144,19 @@ class Training(Strict):
 
 
 class Experiment(Strict):
-    """A whole experiment: what is run, and nothing of where."""
+    """A whole experiment: what is run, and nothing of where.
+
+    Attributes:
+        name: of the run directory.
+        seed: everything that is drawn depends on it and on nothing else.
+        trials: repetitions; arms are compared trial by trial.
+        population: networks of an arm, N.
+        data: the table `[data]`.
+        network: the table `[network]`.
+        training: the table `[training]`.
+        space: the table `[space]` of a search: its parameters by name.
+        arms: the tables `[[arms]]`; one is named `control` and has no halts.
+    """
 
     name: Name
     seed: int = Field(default=0, ge=0)

@@ -115,7 +115,7 @@ def _from_unit(domain: Integer | Float, place: float) -> Value:
 def all_apart(
     domain: Domain, ones: Sequence[Value], others: Sequence[Value]
 ) -> NDArray[np.float64]:
-    """Return how far values are apart, in [0, 1] [ones, others]."""
+    """Return how far values are apart, in [0, 1]: an array [ones, others]."""
     places = {value: place for place, value in enumerate(dict.fromkeys([*ones, *others]))}
     numbers = [np.array([places[value] for value in side], int) for side in (ones, others)]
     differ: NDArray[np.float64] = np.not_equal.outer(*numbers).astype(np.float64)

@@ -1,0 +1,273 @@
+"""Pages that are made of the project itself, whenever the documentation site is built.
+
+README and its fellows, the settings of an experiment file, the command's help, the ready
+experiments and the reference of all modules. `mkdocs build` runs it.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from inspect import cleandoc
+from pathlib import Path, PurePosixPath
+from posixpath import normpath, relpath
+from typing import Any, Final
+
+import click
+import mkdocs_gen_files
+import typer.main
+from griffe import Docstring, DocstringSectionKind
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from workflow.arms import Arm, Average, Halt, Harvest, Schedule, SearchSettings, SpeciesSettings
+from workflow.cli import app
+from workflow.config import Data, Experiment, Network, Training
+from workflow.space import GeneSettings
+
+ROOT: Final = Path(__file__).parents[1]
+ROOMS: Final = ("workflow", "apps", "site_configs", "analysis")
+
+PAGES: Final = {
+    "README.md": "index.md",
+    "docs/tutorial.md": "tutorial.md",
+    "docs/clusters.md": "clusters.md",
+    "docs/errors.md": "errors.md",
+    "docs/architecture.md": "architecture.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changes.md",
+    **{
+        str(path.relative_to(ROOT)): f"results/{path.parent.name}.md"
+        for path in sorted((ROOT / "analysis" / "results").glob("*/README.md"))
+    },
+}
+"""Documents of the repository, and their pages."""
+
+TABLES: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
+    ("The top of the file", Experiment),
+    ("[data]", Data),
+    ("[network]", Network),
+    ("[training]", Training),
+    ("[space]: each parameter", GeneSettings),
+    ("[[arms]]", Arm),
+    ("halts, or keys of the arm that hold for all of them", Halt),
+    ("species", SpeciesSettings),
+    ("search", SearchSettings),
+    ("average", Average),
+    ("schedule", Schedule),
+    ("harvest", Harvest),
+)
+"""The tables of an experiment file, and what checks them."""
+
+PICTURES: Final = (".png", ".svg")
+
+LANGUAGES: Final = {".py": "python", ".toml": "toml"}
+
+
+def write(page: str, text: str) -> None:
+    """Write a page."""
+    with mkdocs_gen_files.open(page, "w") as file:
+        file.write(text)
+
+
+# ------------------------------------------------------------------------------------ documents
+class Documents:
+    """The repository's documents, whose links lead to pages of the site."""
+
+    def __init__(self) -> None:
+        """Begin with no file shown."""
+        self._shown: set[str] = set()
+
+    def write(self) -> None:
+        """Write every page, and a page for each file that one links to."""
+        for source, page in PAGES.items():
+            text = (ROOT / source).read_text(encoding="utf-8")
+            write(page, self._linked(text, source, page))
+        for name in sorted(self._shown):
+            if Path(name).suffix in PICTURES:
+                with mkdocs_gen_files.open(f"files/{name}", "wb") as file:
+                    file.write((ROOT / name).read_bytes())
+                continue
+            content = (ROOT / name).read_text(encoding="utf-8")
+            language = LANGUAGES.get(Path(name).suffix, "text")
+            write(f"files/{name}.md", f"# {name}\n\n````{language}\n{content}\n````\n")
+
+    def _linked(self, text: str, source: str, page: str) -> str:
+        def moved(match: re.Match[str]) -> str:
+            target, _, anchor = match[1].partition("#")
+            if not target or ":" in target:
+                return match[0]
+            path = normpath(PurePosixPath(source).parent / target)
+            if path in PAGES:
+                there = PAGES[path]
+            elif path.startswith("docs/"):
+                there = path.removeprefix("docs/")
+            else:
+                self._shown.add(path)
+                there = f"files/{path}" + (".md" if Path(path).suffix not in PICTURES else "")
+            there = relpath(there, PurePosixPath(page).parent)
+            return f"]({there}#{anchor})" if anchor else f"]({there})"
+
+        return re.sub(r"\]\(([^)\s]+)\)", moved, text)
+
+
+# ------------------------------------------------------------------------------------- settings
+def explained(model: type[BaseModel]) -> dict[str, str]:
+    """Return what a model's docstring says of each field."""
+    sections = Docstring(cleandoc(model.__doc__ or "")).parse("google")
+    return {
+        each.name: " ".join(each.description.split())
+        for section in sections
+        if section.kind is DocstringSectionKind.attributes
+        for each in section.value
+    }
+
+
+def settings() -> str:
+    """Return the page of the experiment file."""
+    lines = [
+        "# The experiment file",
+        "",
+        "Every table and key, made of what checks them. A key without a default must be there. The",
+        "[ready experiments](experiments.md) are commented examples; an operator is its name, or a",
+        'table with `name` and its settings: `mutation = { name = "gaussian", scale = 0.05 }`.',
+    ]
+    for title, model in TABLES:
+        lines += ["", f"## {title}", "", "| key | kind | default | meaning |", "|---|---|---|---|"]
+        meaning = explained(model)
+        for name, field in model.model_fields.items():
+            kind = _cell(_kind(field.annotation))
+            default = _cell(_default(field))
+            lines.append(f"| `{name}` | {kind} | {default} | {_cell(meaning[name])} |")
+    return "\n".join(lines) + "\n"
+
+
+def _kind(annotation: Any) -> str:
+    text = str(annotation) if not isinstance(annotation, type) else annotation.__name__
+    text = re.sub(r"Annotated\[((?:[^\[\],]|\[[^\]]*\])+),.*?\](?=[,\s\]]|$)", r"\1", text)
+    text = re.sub(r"(typing|workflow\.\w+|apps\.\w+)\.", "", text)
+    text = re.sub(r"Literal\[(.*?)\]", lambda m: m[1].replace(", ", " or "), text)
+    text = text.replace(" | None", "").replace("dict[str, Any]", "table")
+    return f"`{text}`"
+
+
+def _default(field: Any) -> str:
+    if field.is_required():
+        return ""
+    value = field.default_factory() if field.default_factory else field.default
+    if value is None or value is PydanticUndefined or value in ((), {}):
+        return "none"
+    if isinstance(value, BaseModel):
+        value = next((v for v in value.model_dump().values() if isinstance(v, str)), "")
+    return (
+        f"`{str(value).lower() if isinstance(value, bool) else value}`" if value != "" else "none"
+    )
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+# -------------------------------------------------------------------------------------- command
+def command() -> str:
+    """Return the page of the command."""
+    group = typer.main.get_command(app)
+    assert isinstance(group, typer.core.TyperGroup)
+    lines = ["# The command", "", "Made of `heterosis --help` and of `heterosis COMMAND --help`."]
+    for name, each in group.commands.items():
+        context = click.Context(each, info_name=f"heterosis {name}")
+        usage = " ".join(each.collect_usage_pieces(context))
+        lines += [
+            "",
+            f"## {name}",
+            "",
+            f"`heterosis {name} {usage}`",
+            "",
+            cleandoc(each.help or ""),
+        ]
+        lines += ["", "| argument | default | meaning |", "|---|---|---|"]
+        lines += [f"| {' | '.join(map(_cell, row))} |" for row in _rows(each)]
+    return "\n".join(lines) + "\n"
+
+
+def _rows(each: Any) -> Iterator[tuple[str, str, str]]:
+    for parameter in each.params:
+        if parameter.name == "help":
+            continue
+        named = parameter.param_type_name == "option"
+        names = parameter.opts if named else [parameter.metavar or parameter.name.upper()]
+        default = parameter.default
+        shown = "" if default in (None, False, ()) or callable(default) else f"`{default}`"
+        help_text = " ".join((getattr(parameter, "help", "") or "").split())
+        yield ", ".join(f"`{one}`" for one in names), shown, help_text
+
+
+# ------------------------------------------------------------------------------ ready experiments
+def experiments() -> str:
+    """Return the page of the ready experiments: what stands above each, and the file."""
+    lines = ["# Ready experiments", "", "`heterosis run NAME` runs one of these."]
+    for path in sorted((ROOT / "workflow" / "experiments").glob("*.toml")):
+        text = path.read_text(encoding="utf-8")
+        head = re.match(r"(#.*\n)*", text)
+        assert head is not None
+        about = re.sub(r"^# ?", "", head[0], flags=re.MULTILINE)
+        rest = text[head.end() :].strip()
+        lines += ["", f"## {path.stem}", "", about, "", f"```toml\n{rest}\n```"]
+    return "\n".join(lines) + "\n"
+
+
+# ------------------------------------------------------------------------------------- reference
+def reference() -> Iterator[tuple[str, str]]:
+    """Write a page for each module, and yield its name and the page."""
+    for room in ROOMS:
+        for path in sorted((ROOT / room).rglob("*.py")):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+            in_package = (path.parent / "__init__.py").exists()
+            if not in_package or parts[-1] == "__main__" or ast.get_docstring(tree) is None:
+                continue
+            page = f"reference/{name}.md"
+            write(page, f"# {name}\n\n::: {name}\n")
+            yield name, page
+
+
+def contents(modules: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Yield the lines of the reference's contents: a section a package."""
+    package = ""
+    for name, page in modules:
+        above = ".".join(name.split(".")[:2]) if name.startswith("apps.genetics") else name
+        above = above if above == "apps.genetics" else name.split(".")[0]
+        if above != package:
+            package = above
+            yield f"    * {package}"
+        yield f"        * [{name.removeprefix(f'{package}.')}]({page})"
+
+
+def main() -> None:
+    """Write all pages and the table of contents."""
+    Documents().write()
+    write("settings.md", settings())
+    write("command.md", command())
+    write("experiments.md", experiments())
+    summary = [
+        "* [heterosis](index.md)",
+        "* [Tutorial](tutorial.md)",
+        "* [The experiment file](settings.md)",
+        "* [Ready experiments](experiments.md)",
+        "* [The command](command.md)",
+        "* [Clusters](clusters.md)",
+        "* [Errors](errors.md)",
+        "* Results",
+        *(f"    * [{Path(page).stem}]({page})" for page in PAGES.values() if "/" in page),
+        "* Reference",
+        *contents(reference()),
+        "* [Architecture](architecture.md)",
+        "* [Contributing](contributing.md)",
+        "* [Changes](changes.md)",
+    ]
+    write("SUMMARY.md", "\n".join(summary) + "\n")
+
+
+main()

@@ -1,0 +1,110 @@
+"""The documentation site is built without a warning, and no link of it is dead."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from pydantic import BaseModel
+
+from workflow.config import Experiment
+
+ROOT = Path(__file__).parents[1]
+
+
+class Page(HTMLParser):
+    """The places of a page, and where it leads to."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.ids: set[str] = set()
+        self.links: list[str] = []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if value is None:
+                continue
+            if name in ("id", "name"):
+                self.ids.add(value)
+            if name in ("href", "src") and tag != "link":
+                self.links.append(value)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "-d", str(folder)]
+    quiet = {"NO_MKDOCS_2_WARNING": "1", "DISABLE_MKDOCS_2_WARNING": "true"}
+    done = subprocess.run(
+        build, cwd=ROOT, env={**os.environ, **quiet}, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    return folder
+
+
+def dead(folder: Path) -> Iterator[str]:
+    pages = {path: Page(path) for path in folder.rglob("*.html")}
+    for path, page in pages.items():
+        if path.name == "404.html":
+            continue  # it lies nowhere, and its links begin at the root
+        for link in page.links:
+            parts = urlsplit(link)
+            if parts.scheme:
+                if parts.scheme not in ("https", "mailto", "javascript"):
+                    yield f"{path.name}: {link}"
+                continue
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            known = pages.get(target)
+            if not target.exists() or (
+                parts.fragment and known and unquote(parts.fragment) not in known.ids
+            ):
+                yield f"{path.name}: {link}"
+
+
+def test_no_link_is_dead(site: Path) -> None:
+    assert [*dead(site)] == []
+
+
+def test_a_dead_link_is_found(tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_text('<a href="b.html#here">b</a><a href="c.html">c</a>')
+    (tmp_path / "b.html").write_text('<p id="there"></p><a href="http://example.org">x</a>')
+    assert sorted(dead(tmp_path)) == [
+        "a.html: b.html#here", "a.html: c.html", "b.html: http://example.org",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["workflow.study", "apps.genetics.crossover", "analysis.report"])
+def test_public_functions_are_in_the_reference(name: str, site: Path) -> None:
+    ids = Page(site / "reference" / f"{name}.html").ids
+    module = sys.modules.get(name) or __import__(name, fromlist=["_"])
+    public = [
+        f"{name}.{key}"
+        for key, value in vars(module).items()
+        if callable(value) and getattr(value, "__module__", "") == name and not key.startswith("_")
+    ]
+    assert public
+    assert set(public) <= ids
+
+
+def test_every_key_of_the_experiment_file_is_explained(site: Path) -> None:
+    page = (site / "settings.html").read_text(encoding="utf-8")
+    models: list[type[BaseModel]] = [Experiment]
+    for model in models:
+        for name, field in model.model_fields.items():
+            assert f"<code>{name}</code>" in page, f"{model.__name__}.{name}"
+            kind = field.annotation
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                models.append(kind)
+
+
+def test_every_ready_experiment_is_shown(site: Path) -> None:
+    page = Page(site / "experiments.html")
+    names = {path.stem for path in (ROOT / "workflow" / "experiments").glob("*.toml")}
+    assert names <= page.ids
