@@ -23,6 +23,7 @@ from apps.errors import UserError
 from apps.files import sha256
 from apps.plugins import is_plugin, load_plugin, plugin_digest
 from apps.registries import check_settings, lookup
+from apps.sources.readers import READERS, content_digest, make_reader
 from apps.specs import DataSpec, NetworkSpec, TrainingSpec
 from apps.strict import Strict
 from workflow.arms import Arm
@@ -281,7 +282,9 @@ def _check_plugins(source: Path | str, experiment: Experiment, folder: str) -> N
     """Check before anything runs what is otherwise seen on the workers only."""
     network = experiment.network
     try:
-        lookup(COLLECTIONS, experiment.data.name, "data.name", folder)
+        lookup({**COLLECTIONS, **READERS}, experiment.data.name, "data.name", folder)
+        if experiment.data.name in READERS:
+            make_reader(experiment.data.name, experiment.data.params).files(Path(folder))
         builder = lookup(BUILDERS, network.builder, "network.builder", folder)
         check_settings(f"network.builder {network.builder!r}", builder, network.params, given=())
         for plugin in experiment.training.plugins:
@@ -305,6 +308,10 @@ def _with_digests(experiment: Experiment, folder: str) -> Experiment:
     changes: dict[str, Any] = {}
     if is_plugin(experiment.data.name):
         digest = plugin_digest(experiment.data.name, folder)
+        changes["data"] = experiment.data.model_copy(update={"digest": digest})
+    if experiment.data.name in READERS:
+        reader = make_reader(experiment.data.name, experiment.data.params)
+        digest = content_digest(reader, Path(folder))
         changes["data"] = experiment.data.model_copy(update={"digest": digest})
     if named := experiment.training.plugins:
         sources = "".join(plugin_digest(each, folder) for each in named)
