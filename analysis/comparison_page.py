@@ -81,6 +81,7 @@ def _html(entrants: Sequence[Entrant], settings: pd.DataFrame, margin: float) ->
         title=", ".join(each.name for each in entrants),
         verdicts=[(each.name, unbroken(verdict(each.overview))) for each in entrants],
         groups=[_group(each) for each in entrants],
+        has_accuracy=any(each.arms["test_accuracy"].notna().any() for each in entrants),
         settings=list(settings.itertuples(index=False, name=None)),
         runs=[each.name for each in entrants],
         problems=[(each.name, each.problem) for each in entrants if each.problem],

@@ -24,11 +24,36 @@ BEST_KINDS: Final = tuple(f"best_{kind}" for kind in CURVE_KINDS)
 """Columns of `lowest_losses`."""
 
 
+def carried_on(epochs: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:
+    """Return the epochs with those that members did without, because a callback ended them early.
+
+    Such a member stays what it is until its segment ends, and so does its loss: without it a curve
+    would jump to the members that are still in training, or have a gap.
+
+    Args:
+        epochs: the table `epochs`.
+        members: the table `members`; those that failed are not carried on.
+
+    Returns:
+        The table with a column `trained`; added epochs have the losses of the last one that was
+        trained, no wall time, and `trained` is false.
+    """
+    by = ["trial", "arm", "segment", "member"]
+    asked = members.loc[members["status"].eq("done"), [*by, "last_epoch"]]
+    ends = epochs.groupby(by, as_index=False)["epoch"].max().merge(asked, on=by)
+    last = ends.loc[ends["epoch"].lt(ends["last_epoch"])].merge(epochs, on=[*by, "epoch"])
+    more = last.loc[last.index.repeat(last["last_epoch"] - last["epoch"])]
+    more = more.assign(epoch=more["epoch"] + more.groupby(level=0).cumcount() + 1, wall_s=0.0)
+    added = more[epochs.columns].assign(trained=False)
+    trained = epochs.assign(trained=True)
+    return pd.concat([trained, added], ignore_index=True) if len(added) else trained
+
+
 def best_member_curves(epochs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     """Return the loss of the best member at each epoch.
 
     Args:
-        epochs: the table `epochs`.
+        epochs: the table `epochs`, carried on where members ended early.
         trials: the table `trials`; an arm's trial that failed has no curve.
 
     Returns:

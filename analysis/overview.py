@@ -73,7 +73,8 @@ def overview(tables: dict[str, pd.DataFrame], *, seed: int = SEED) -> Overview:
         seed: of the bootstrap.
     """
     members, epochs, trials = tables["members"], tables["epochs"], tables["trials"]
-    lines = curves.best_member_curves(epochs, trials)
+    carried = curves.carried_on(epochs, members)
+    lines = curves.best_member_curves(carried, trials)
     outcomes = trials.merge(curves.lowest_losses(lines), on=["trial", "arm"], how="left")
     paired = statistics.pair_trials(outcomes, (*KINDS, *curves.BEST_KINDS))
     parity = curves.epochs_to_parity(lines)
@@ -85,7 +86,7 @@ def overview(tables: dict[str, pd.DataFrame], *, seed: int = SEED) -> Overview:
         arms=arms_of(trials),
         trials=int(trials["trial"].nunique()),
         population=int(first["member"].nunique()),
-        epochs=int(epochs["epoch"].max()) if len(epochs) else 0,
+        epochs=int(carried["epoch"].max()) if len(epochs) else 0,
         fitness=_fitness(trials),
         champions=_champions(outcomes),
         paired=paired,

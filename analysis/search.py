@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from analysis.curves import cost_to_loss
+from analysis.curves import carried_on, cost_to_loss
 from analysis.tables import arms_of
 
 YARDSTICK = "evolution"
@@ -44,7 +44,7 @@ def searched(tables: Mapping[str, pd.DataFrame]) -> Search | None:
         return None
     spent = cost_to_yardstick(epochs, trials)
     return Search(
-        steps=anytime(epochs, trials),
+        steps=anytime(carried_on(epochs, members), trials),
         spent=spent,
         arms=arms_summary(members, trials, spent),
         diversity=diversity(members),
@@ -64,7 +64,7 @@ def anytime(epochs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     an arm counts its champion too, which may be a merge.
 
     Args:
-        epochs: the table of that name.
+        epochs: as `analysis.curves.carried_on` returns them.
         trials: the table of that name; an arm's trial that failed is left out.
 
     Returns:
@@ -76,7 +76,7 @@ def anytime(epochs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     kept["val_loss"] = kept["val_loss"].where(np.isfinite(kept["val_loss"]))
     by = ["trial", "arm"]
     each = kept.groupby([*by, "epoch"], as_index=False).agg(
-        network_epochs=("member", "count"),
+        network_epochs=("trained", "sum"),
         wall_s=("wall_s", "sum"),
         best=("val_loss", "min"),
         champion=("champion", "first"),

@@ -14,16 +14,18 @@ def two_layer_dense(
     activation: str = "relu",
     dropout: float = 0.0,
     batch_normalization: bool = False,
+    output: str = "softmax",
     input_shape: tuple[int, ...] = (28, 28),
     classes: int = 10,
 ) -> keras.Model:
-    """Return the poster's network: one hidden dense layer and a softmax layer, not compiled.
+    """Return the poster's network: one hidden dense layer and the outputs, not compiled.
 
     Args:
         units: width of the hidden layer.
         activation: of the hidden layer, a Keras name.
         dropout: rate after the hidden layer, in [0, 1).
         batch_normalization: whether to normalise the hidden layer.
+        output: activation of the last layer: `softmax` for classes, `linear` for numbers.
         input_shape: of one sample; it is flattened.
         classes: number of outputs.
     """
@@ -38,7 +40,7 @@ def two_layer_dense(
         layers.append(keras.layers.BatchNormalization(name="normalization"))
     if dropout:
         layers.append(keras.layers.Dropout(dropout, name="dropout"))
-    layers.append(keras.layers.Dense(classes, activation="softmax", name="output"))
+    layers.append(keras.layers.Dense(classes, activation=output, name="output"))
     return keras.Sequential(layers, name="two_layer_dense")
 
 
@@ -48,10 +50,11 @@ def mlp(
     activation: str = "relu",
     dropout: float = 0.0,
     batch_normalization: bool = False,
+    output: str = "softmax",
     input_shape: tuple[int, ...] = (28, 28),
     classes: int = 10,
 ) -> keras.Model:
-    """Return hidden dense layers and a softmax layer, not compiled.
+    """Return hidden dense layers and the outputs, not compiled.
 
     Args:
         units: width of each hidden layer, or one width for all.
@@ -59,6 +62,7 @@ def mlp(
         activation: of the hidden layers, a Keras name.
         dropout: rate after each hidden layer, in [0, 1).
         batch_normalization: whether to normalise each hidden layer.
+        output: activation of the last layer: `softmax` for classes, `linear` for numbers.
         input_shape: of one sample; it is flattened.
         classes: number of outputs.
 
@@ -74,7 +78,7 @@ def mlp(
             layers.append(keras.layers.BatchNormalization())
         if dropout:
             layers.append(keras.layers.Dropout(dropout))
-    layers.append(keras.layers.Dense(classes, activation="softmax"))
+    layers.append(keras.layers.Dense(classes, activation=output))
     return keras.Sequential(layers, name="mlp")
 
 
@@ -86,13 +90,14 @@ def cnn(
     activation: str = "relu",
     dropout: float = 0.0,
     batch_normalization: bool = False,
+    output: str = "softmax",
     input_shape: tuple[int, ...] = (28, 28),
     classes: int = 10,
 ) -> keras.Model:
     """Return a small convolutional network, not compiled.
 
     Two convolutions, each followed by pooling over 2 x 2; further ones keep the size; then the
-    mean over all positions, one dense layer, softmax. So depth and width may change while the
+    mean over all positions, one dense layer, the outputs. So depth and width may change while the
     rest keeps its shape.
 
     Args:
@@ -101,8 +106,9 @@ def cnn(
         kernel: side of the kernels.
         units: width of the dense layer.
         activation: of convolutions and dense layer, a Keras name.
-        dropout: rate before the softmax layer, in [0, 1).
+        dropout: rate before the last layer, in [0, 1).
         batch_normalization: whether to normalise each convolution.
+        output: activation of the last layer: `softmax` for classes, `linear` for numbers.
         input_shape: of one sample; without channels it has one.
         classes: number of outputs.
 
@@ -123,8 +129,41 @@ def cnn(
     layers += [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(units, activation)]
     if dropout:
         layers.append(keras.layers.Dropout(dropout))
-    layers.append(keras.layers.Dense(classes, activation="softmax"))
+    layers.append(keras.layers.Dense(classes, activation=output))
     return keras.Sequential(layers, name="cnn")
+
+
+def lstm(
+    units: int | Sequence[int] = 32,
+    depth: int | None = None,
+    dropout: float = 0.0,
+    output: str = "softmax",
+    input_shape: tuple[int, ...] = (28, 28),
+    classes: int = 10,
+) -> keras.Model:
+    """Return LSTM layers over a sequence and the outputs at its end, not compiled.
+
+    Args:
+        units: width of each recurrent layer, or one width for all.
+        depth: number of recurrent layers; by default as many as `units` says.
+        dropout: rate after each recurrent layer, in [0, 1).
+        output: activation of the last layer: `softmax` for classes, `linear` for numbers.
+        input_shape: of one sample, [steps, features].
+        classes: number of outputs.
+
+    Raises:
+        ValueError: `units` and `depth` name different numbers of layers.
+    """
+    import keras
+
+    layers = [keras.layers.Input(input_shape)]
+    widths = _each(units, depth, "units")
+    for number, width in enumerate(widths, 1):
+        layers.append(keras.layers.LSTM(width, return_sequences=number < len(widths)))
+        if dropout:
+            layers.append(keras.layers.Dropout(dropout))
+    layers.append(keras.layers.Dense(classes, activation=output))
+    return keras.Sequential(layers, name="lstm")
 
 
 def _each(sizes: int | Sequence[int], depth: int | None, what: str) -> list[int]:
@@ -140,5 +179,6 @@ BUILDERS: Final[dict[str, Callable[..., keras.Model]]] = {
     "two_layer_dense": two_layer_dense,
     "mlp": mlp,
     "cnn": cnn,
+    "lstm": lstm,
 }
 """Built-in networks by name."""

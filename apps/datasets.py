@@ -29,6 +29,8 @@ from apps.fashion_mnist import (
 )
 from apps.plugins import call_plugin, is_plugin, plugin_digest, unknown
 from apps.samples import Array, Samples, listed, mapped
+from apps.sources.reader import Split
+from apps.sources.readers import READERS, content_digest, make_reader
 from apps.specs import DataSpec
 from apps.streams import Purpose, stream
 
@@ -36,6 +38,7 @@ COLLECTIONS: Final = {"fashion_mnist": FASHION_MNIST, "fashion_mnist_sample": SA
 """The built-in data sets."""
 
 _KEPT: Final = 2
+_TOLD: Final = 3
 
 _lock = threading.RLock()  # a plug-in may load a built-in data set
 _cache: OrderedDict[str, Dataset] = OrderedDict()
@@ -71,7 +74,8 @@ def load_dataset(spec: DataSpec, seed: int, search_path: str | None = None) -> D
     Args:
         spec: which data and how they are split.
         seed: the experiment's seed; it alone decides which samples are held out.
-        search_path: the folder of the experiment, where plug-ins are looked for.
+        search_path: the folder of the experiment, where plug-ins are looked for and where relative
+            paths begin.
 
     Raises:
         UserError: the data cannot be found, are damaged, or break a rule; the message names it.
@@ -79,7 +83,7 @@ def load_dataset(spec: DataSpec, seed: int, search_path: str | None = None) -> D
     key = json.dumps([asdict(spec), seed, search_path], sort_keys=True)
     with _lock:
         if key not in _cache:
-            source = _read(spec, search_path)
+            source = _read(spec, search_path, seed)
             _check_sizes(spec, source)
             _cache[key] = _split(spec, source, seed)
             while len(_cache) > _KEPT:
@@ -124,9 +128,10 @@ def describe(spec: DataSpec, search_path: str | None = None) -> str:
     Nothing is fetched or written.
 
     Raises:
-        UserError: an unknown name, or a plug-in that cannot be loaded or returns bad data.
+        UserError: an unknown name, or a plug-in that cannot be loaded or returns bad data, or files
+            that cannot be read.
     """
-    if is_plugin(spec.name):
+    if is_plugin(spec.name) or spec.name in READERS:
         source = _read(spec, search_path)
         return f"{spec.name}: {_shown(source)}"
     collection = _collection(spec)
@@ -154,10 +159,17 @@ def _found(place: Path, collection: Collection) -> str:
 
 # ------------------------------------------------------------------------------------- reading
 def _read(
-    spec: DataSpec, search_path: str | None, *, verify: bool = False, fetch: Fetch = download
+    spec: DataSpec,
+    search_path: str | None,
+    seed: int = 0,
+    *,
+    verify: bool = False,
+    fetch: Fetch = download,
 ) -> Source:
     if is_plugin(spec.name):
         return _read_plugin(spec, search_path)
+    if spec.name in READERS:
+        return _read_own(spec, search_path, seed)
     collection = _collection(spec)
     channels = _channels(spec)
     folder = None
@@ -174,7 +186,9 @@ def _read(
 
 def _collection(spec: DataSpec) -> Collection:
     if spec.name not in COLLECTIONS:
-        raise UserError(unknown("data.name", spec.name, COLLECTIONS), code="unknown-name")
+        raise UserError(
+            unknown("data.name", spec.name, [*COLLECTIONS, *READERS]), code="unknown-name"
+        )
     collection = COLLECTIONS[spec.name]
     if spec.folder is not None and collection is SAMPLE:
         raise UserError(
@@ -217,6 +231,28 @@ def _read_plugin(spec: DataSpec, search_path: str | None) -> Source:
         raise UserError(f'data plug-in "{spec.name}": {error}', code=error.code) from error
 
 
+def _read_own(spec: DataSpec, search_path: str | None, seed: int) -> Source:
+    if spec.folder is not None:
+        raise UserError(
+            f"data.folder is for fashion_mnist; {spec.name} is told where its files are in "
+            "data.params",
+            code="data-setting",
+        )
+    reader = make_reader(spec.name, spec.params)
+    folder = Path(search_path or ".").absolute()
+    if spec.digest and spec.digest != content_digest(reader, folder):
+        raise UserError(
+            f'the files of data "{spec.name}" have changed since this run began: '
+            f"{', '.join(sorted({str(path) for path in reader.files(folder).values()})[:_TOLD])}; "
+            "bring them back, or start over",
+            code="data-changed",
+        )
+    try:
+        return checked(reader.read(folder, Split(seed, spec.validation)))
+    except UserError as error:
+        raise UserError(f'data "{spec.name}": {error}', code=error.code) from error
+
+
 def _as_mapping(data: Dataset) -> dict[str, object]:
     parts = {"train": data.train, "test": data.test, "validation": data.validation}
     return {"input_scale": data.input_scale} | {
@@ -233,9 +269,11 @@ def _shown(source: Source) -> str:
         ", ".join(f"{list(each.shape[1:])} {each.dtype}" for each in listed(value))
         for value in (source.train.x, source.train.y)
     )
+    held = source.validation
+    validation = f", {len(held):,} validation" if isinstance(held, Samples) else ""
     return (
-        f"{len(source.train):,} training and {len(source.test):,} test samples, inputs {x}, "
-        f"targets {y}"
+        f"{len(source.train):,} training{validation} and {len(source.test):,} test samples, "
+        f"inputs {x}, targets {y}"
     )
 
 

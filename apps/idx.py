@@ -1,7 +1,7 @@
 """Files in MNIST's idx format: verified, unpacked, kept as memory-mapped arrays.
 
-A file's checksum is of its unpacked content, so that it holds however the file was packed. Once
-that checksum is right the format needs no parsing: header and shape are what they were.
+A known file's checksum is of its unpacked content, so that it holds however the file was packed.
+Once that checksum is right the format needs no parsing: header and shape are what they were.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from apps.files import sha256, write_atomic
 Arrays = dict[str, NDArray[np.uint8]]
 
 _PACKING_OVERHEAD_BYTES: Final = 64 * 1024
+_TYPES: Final = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,31 @@ def decode(contents: Mapping[str, bytes], files: Mapping[str, IdxFile]) -> Array
         key: np.frombuffer(contents[key], np.uint8, offset=file.header_bytes).reshape(file.shape)
         for key, file in files.items()
     }
+
+
+def parsed(content: bytes) -> NDArray[Any]:
+    """Return the array of an unpacked idx file of any shape and type of numbers.
+
+    Args:
+        content: two bytes 0, one for the type, one for the number of axes; the lengths of the axes,
+            4 bytes each; the numbers. All with the highest byte first.
+
+    Raises:
+        ValueError: it is not such a file, or another length than its header says.
+
+    >>> parsed(bytes([0, 0, 8, 1, 0, 0, 0, 2, 5, 7]))
+    array([5, 7], dtype=uint8)
+    """
+    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _TYPES:
+        raise ValueError("its first bytes are not those of the format")
+    kind = np.dtype(_TYPES[content[2]])
+    begin = 4 + 4 * content[3]
+    shape = [int(length) for length in np.frombuffer(content[4:begin], ">u4")]
+    size = begin + math.prod(shape) * kind.itemsize
+    if len(shape) != content[3] or not shape or len(content) != size:
+        raise ValueError(f"it has {len(content):,} bytes, of which its header says {size:,}")
+    array = np.frombuffer(content, kind, offset=begin).reshape(shape)
+    return array.astype(kind.newbyteorder("="))
 
 
 def store(folder: Path, arrays: Arrays) -> None:

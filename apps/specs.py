@@ -26,11 +26,13 @@ class DataSpec:
 
     Attributes:
         name: a built-in data set or a plug-in `"module:function"`.
-        params: keyword arguments of the plug-in or settings of the built-in.
+        params: keyword arguments of the plug-in or settings of the built-in; paths in them begin
+            at the experiment's folder.
         validation: samples held out of the training set.
         train_limit: use only this many of the remaining training samples; None for all.
         folder: where the files are; None to search the usual places.
-        digest: SHA-256 of a plug-in's source, so that a changed one is noticed.
+        digest: SHA-256 of a plug-in's source, or of what a reader's files hold, so that a change is
+            noticed.
     """
 
     name: str

@@ -28,6 +28,8 @@ class Purpose(IntEnum):
     PROBE = 10
     ARCHITECTURE = 11
     MORPHISM = 12
+    TEST_SPLIT = 13
+    MADE_DATA = 14
 
 
 def stream(

@@ -9,13 +9,14 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
 from apps.errors import Code
-from workflow.config import READY, find_experiment, load_experiment
+from workflow.experiment_file import READY, find_experiment, load_experiment
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("workflow", "apps", "site_configs", "analysis")
@@ -221,11 +222,10 @@ def test_constraints_pin_every_requirement_and_name_no_place() -> None:
     assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[A-Za-z0-9_.+!-]+", pin) for pin in pins)
     names = [_normal(pin.partition("==")[0]) for pin in pins]
     assert len(names) == len(set(names))
-    required = [
-        *PROJECT["project"]["dependencies"],
-        *PROJECT["project"]["optional-dependencies"]["dev"],
-    ]
-    assert {_normal(re.split(r"[^\w.-]", each, maxsplit=1)[0]) for each in required} <= set(names)
+    extras = PROJECT["project"]["optional-dependencies"].values()
+    required = [*PROJECT["project"]["dependencies"], *chain.from_iterable(extras)]
+    wanted = {_normal(re.split(r"[^\w.-]", each, maxsplit=1)[0]) for each in required}
+    assert wanted - {_normal(PROJECT["project"]["name"])} <= set(names)
 
 
 def _normal(name: str) -> str:

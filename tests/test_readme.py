@@ -15,7 +15,7 @@ import typer.main
 
 from workflow.arms import Arm, Halt
 from workflow.cli import app
-from workflow.config import load_experiment
+from workflow.experiment_file import load_experiment
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md")

@@ -7,7 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from workflow.config import Experiment, load_experiment
+    from workflow.config import Experiment
+    from workflow.experiment_file import load_experiment
     from workflow.finished import Run
     from workflow.study import run
 
@@ -16,7 +17,7 @@ __all__ = ["Experiment", "Run", "load_experiment", "run"]
 _HOMES: Final = {
     "Experiment": "workflow.config",
     "Run": "workflow.finished",
-    "load_experiment": "workflow.config",
+    "load_experiment": "workflow.experiment_file",
     "run": "workflow.study",
 }
 

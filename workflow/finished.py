@@ -16,7 +16,8 @@ from apps.errors import HeterosisError, UserError
 from apps.messages import Workplace
 from apps.predicting import Asked, Champion, load_champion
 from apps.samples import Named
-from workflow.config import Experiment, read_experiment
+from workflow.config import Experiment
+from workflow.experiment_file import read_experiment
 from workflow.opening import existing_run
 from workflow.run_dir import RunDir
 

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from apps.errors import UserError
 from apps.files import write_atomic
-from workflow.config import Experiment, read_experiment
+from workflow.config import Experiment
+from workflow.experiment_file import read_experiment
 from workflow.lock import only_driver
 from workflow.run_dir import RunDir
 from workflow.settings import checked_name

@@ -8,7 +8,7 @@ from string import Template
 from typing import Final
 
 from apps.errors import UserError
-from workflow.config import EXPERIMENT_TOML
+from workflow.experiment_file import EXPERIMENT_TOML
 from workflow.settings import checked_name
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"

@@ -23,10 +23,11 @@ from site_configs.monitoring import monitor as monitored
 from site_configs.options import find_site
 from site_configs.scheduler import blocks as describe_blocks
 from workflow.champion import write_papers
-from workflow.config import Experiment, find_experiment, load_experiment, with_plugins
+from workflow.config import Experiment
 from workflow.engine import ParslEngine
 from workflow.environment import describe as describe_environment
 from workflow.experiment import Outcomes, export_champion, run_experiment
+from workflow.experiment_file import find_experiment, load_experiment, with_plugins
 from workflow.finished import FailedArm, Run
 from workflow.opening import check_directory, opened, run_directory
 from workflow.plan import longest_segment_s

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis import drawing, wording
+from analysis.curves import carried_on
 from analysis.figures import results
 from analysis.figures.lineage import lineage_figure
 from analysis.figures.merging import EXAMPLE, merging
@@ -56,7 +57,9 @@ def secondary(numbers: Overview, tables: Tables) -> Secondary:
     each = tasks(tables["members"], tables["epochs"])
     return Secondary(
         members=member_losses(tables["members"], numbers.halts),
-        kinship=kinship(tables["matings"], tables["epochs"], numbers.halts),
+        kinship=kinship(
+            tables["matings"], carried_on(tables["epochs"], tables["members"]), numbers.halts
+        ),
         species=species_counts(tables["species"]),
         tasks=each,
         utilisation=utilisation(each),

@@ -67,7 +67,7 @@ def kinship(
 
     Args:
         matings: the table of that name; children of a single parent are left out.
-        epochs: the table of that name.
+        epochs: the table of that name, as `analysis.curves.carried_on` returns it.
         halts: as `analysis.curves.halt_epochs` returns them.
 
     Returns:
@@ -144,7 +144,7 @@ def scheme(tables: Mapping[str, pd.DataFrame], trial: int, arm: str) -> Scheme:
     """Return the workflow of an arm: what trained when, what was halted, who mated, what was kept.
 
     Args:
-        tables: data frames by name; `members`, `matings` and `trials` are used.
+        tables: data frames by name; `members`, `epochs`, `matings` and `trials` are used.
         trial: the trial to show.
         arm: the arm to show.
     """
@@ -157,6 +157,8 @@ def scheme(tables: Mapping[str, pd.DataFrame], trial: int, arm: str) -> Scheme:
             kinds["epoch"], kinds["child"], kinds["crossover"], kinds["align"], strict=True
         )
     }
+    by = ["trial", "arm", "segment", "member"]
+    trained = tables["epochs"].groupby(by)["epoch"].max()
     stretches: list[dict[str, object]] = []
     open_: dict[int, dict[str, object]] = {}
     merges: dict[tuple[int, tuple[int, ...]], list[int]] = {}
@@ -164,12 +166,14 @@ def scheme(tables: Mapping[str, pd.DataFrame], trial: int, arm: str) -> Scheme:
     for row in own.sort_values(["segment", "member"], kind="stable").to_dict("records"):
         member, epoch = int(row["member"]), int(row["first_epoch"]) - 1
         failed = row["status"] != "done"
-        if row["start"] == "continue" and member in open_:
-            open_[member].update(end=int(row["last_epoch"]), failed=failed)
+        last = int(row["last_epoch"])
+        if not failed:  # a callback may have ended it early
+            last = int(trained.get((trial, arm, row["segment"], member), last))
+        before = open_.get(member)
+        if row["start"] == "continue" and before is not None and before["end"] == epoch:
+            before.update(end=last, failed=failed)
             continue
-        open_[member] = {
-            "member": member, "start": epoch, "end": int(row["last_epoch"]), "failed": failed,
-        }  # fmt: skip
+        open_[member] = {"member": member, "start": epoch, "end": last, "failed": failed}
         stretches.append(open_[member])
         if row["start"] == "offspring":
             parents = tuple(int(parent) for parent in str(row["parents"]).split())

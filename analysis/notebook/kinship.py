@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis import drawing, merging, wording
+from analysis.curves import carried_on
 from analysis.figures.lineage import lineage_figure
 from analysis.figures.numbers import kinship
 from analysis.figures.population import kinship_and_gain
@@ -50,7 +51,8 @@ def family(run: Run, arm: str = "", trial: int | None = None) -> Shown:
 
 def gain_by_distance(run: Run) -> Shown:
     """Draw what each merge's children gained over the distance and barrier of their parents."""
-    merges = kinship(run.tables["matings"], run.tables["epochs"], run.numbers.halts)
+    epochs = carried_on(run.tables["epochs"], run.tables["members"])
+    merges = kinship(run.tables["matings"], epochs, run.numbers.halts)
     if not merges[["distance", "barrier"]].notna().any(axis=None):
         return missing(run, "distances of parents (measure = true)", "tables/matings.parquet")
     return Picture(kinship_and_gain(merges, run.numbers.arms))

@@ -41,6 +41,7 @@ WORLDS: dict[str, dict[str, Any]] = {
     "no control": {"arms": ("mean", "clone")},
     "one member": {"population": 1},
     "regression": {"regression": True},
+    "members that end early": {"early": True, "halts": (4, 8), "regression": True},
     "an arm that always failed": {"failed_trials": [(t, "mean") for t in range(8)]},
     "all failed": {"failed_trials": [(t, a) for t in range(2) for a in ("control", "mean")],
                    "arms": ("control", "mean"), "trials": 2},
@@ -51,6 +52,8 @@ WORLDS: dict[str, dict[str, Any]] = {
     "ruin": {"gains": {"mean": (-15.0, -3.0)}},
     "averages": {"averaged": ("clone", "mean")},
     "the control an average": {"averaged": ("control",)},
+    "a search that ends early": {"searches": True, "arms": ("control", "evolution"), "early": True,
+                                 "regression": True},
     "a search": {"searches": True, "arms": ("control", "evolution", "heterosis"), "halts": (4, 8)},
     "a search that failed": {"searches": True, "arms": ("control", "evolution"), "trials": 2,
                              "failed_trials": [(t, a) for t in range(2)
@@ -76,6 +79,7 @@ class World:
     averaged: Sequence[str] = ()  # arms whose networks have no running loss at the end
     test_gains: dict[str, float] = field(default_factory=dict)
     searches: bool = False
+    early: bool = False  # members train fewer epochs than they were asked for
 
 
 def genome_of(world: World, segment: int, member: int) -> dict[str, Any]:
@@ -170,6 +174,8 @@ def _one_arm(world: World, trial: int, arm: str, rows: dict[str, list[dict[str, 
             )
             for epoch, losses in zip(range(before + 1, last + 1), path, strict=True):
                 if lost and epoch > before + 1:
+                    break
+                if world.early and epoch > max(last - 1 - member % 2, before + 1):
                     break
                 key = {"trial": trial, "arm": arm, "segment": segment, "member": member}
                 rows["epochs"].append({**key, "epoch": epoch, **losses, "wall_s": 0.6})

@@ -133,3 +133,41 @@ def test_no_epochs_at_all():
     assert c.epochs_to_parity(curves).empty
     assert c.area_under_curve(curves).empty
     assert c.lowest_losses(curves).empty
+
+
+# --------------------------------------------------------------------------- members that end early
+def _early(failed=False):
+    """One trial of two arms over 4 epochs: the control's members end after 2 and 3 of them."""
+    epochs = _epochs({(0, "control"): [[5, 1], [5, 4, 3]], (0, "mean"): [[5, 4, 3, 2]]})
+    members = epochs[["trial", "arm", "segment", "member"]].drop_duplicates(ignore_index=True)
+    return epochs, members.assign(last_epoch=4, status="failed" if failed else "done")
+
+
+def test_a_member_that_ended_early_keeps_its_loss_to_the_segments_end():
+    epochs, members = _early()
+    carried = c.carried_on(epochs, members)
+    curves = c.best_member_curves(carried, _trials({(0, "control"): 0, (0, "mean"): 0}))
+    assert _values(curves, "control") == [5, 1, 1, 1]
+    assert carried["trained"].sum() == len(epochs)
+    assert carried["wall_s"].sum() == epochs["wall_s"].sum()
+
+
+def test_with_members_that_ended_early_arms_have_areas_and_parity_over_all_epochs():
+    epochs, members = _early()
+    trials = _trials({(0, "control"): 0, (0, "mean"): 0})
+    curves = c.best_member_curves(c.carried_on(epochs, members), trials)
+    area = c.area_under_curve(curves).query("kind == 'loss'").set_index("arm")["area"]
+    assert area.to_dict() == {"control": 8, "mean": 14}
+    parity = c.epochs_to_parity(curves).query("kind == 'loss'").set_index("arm")
+    assert parity.loc["control", "parity"] == 0.5
+    assert np.isnan(parity.loc["mean", "epoch"])
+
+
+def test_a_member_that_failed_is_not_carried_on():
+    epochs, members = _early(failed=True)
+    assert len(c.carried_on(epochs, members)) == len(epochs)
+
+
+def test_where_every_member_trained_to_the_end_nothing_is_added(tables):
+    carried = c.carried_on(tables["epochs"], tables["members"])
+    pd.testing.assert_frame_equal(carried.drop(columns="trained"), tables["epochs"])

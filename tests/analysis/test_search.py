@@ -32,7 +32,7 @@ EPOCHS = epochs(
     (0, "evolution", 1, 1, 2, math.nan),
     (0, "heterosis", 0, 0, 1, 0.45),
     (0, "heterosis", 0, 0, 2, 0.6),
-)
+).assign(trained=True)
 TRIALS = trials(
     (0, "control", "done", 0.75, 4, 100, 0.8),
     (0, "evolution", "done", 0.5, 4, 200, 0.9),

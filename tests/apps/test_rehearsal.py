@@ -186,7 +186,7 @@ BUILDING: dict[str, tuple[TrainTask, str]] = {
     "value of it": (task(NetworkSpec("two_layer_dense", {"units": -3})), "units=-3"),
     "layer that does not fit the data": (
         task(NetworkSpec("two_layer_dense", {"input_shape": [28, 27]})),
-        "ValueError: Input 0 .*incompatible with the layer",
+        r"takes inputs \(28, 27\), and the data have \(28, 28\)",
     ),
     "step that exits": (task(net("exits_in_training")), "first step .*SystemExit: no more"),
     "schedule of rates for an optimizer that has one": (

@@ -33,9 +33,10 @@ from apps.messages import (
 )
 from apps.specs import OperatorSpec
 from apps.tasks import Outcome, find, perform
-from workflow.config import Experiment, load_experiment
+from workflow.config import Experiment
 from workflow.engine import failure
 from workflow.experiment import Outcomes, Watcher, run_experiment
+from workflow.experiment_file import load_experiment
 from workflow.run_dir import RunDir
 from workflow.schema import TABLES, reproducible
 from workflow.tables import make_tables
@@ -93,7 +94,7 @@ def write(folder: Path, table: dict[str, Any], name: str = "tiny.toml") -> Path:
 
 def load(folder: Path, *settings: str, **tables: Any) -> Experiment:
     """Write an experiment file and load it."""
-    return load_experiment(write(folder, changed(**tables)), settings)
+    return load_experiment(write(folder, changed(**tables), "loaded.toml"), settings)
 
 
 # ------------------------------------------------------------------------------------- engines

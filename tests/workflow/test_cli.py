@@ -35,7 +35,7 @@ from tests.workflow.support import (
     unactivated_path,
     write,
 )
-from workflow.config import load_experiment, read_experiment
+from workflow.experiment_file import load_experiment, read_experiment
 from workflow.lock import only_driver
 from workflow.run_dir import RunDir
 
@@ -332,7 +332,7 @@ def test_a_run_that_goes_on_is_not_rehearsed(
     ended = heterosis("run", tiny_file, "--runs", tmp_path, *(["--fresh"] if begins else []))
     assert ended.code == (2 if begins else 0)
     if begins:
-        assert ended.err == "error: something is wrong\n"
+        assert ended.err == "error: something is wrong [data-form]\n"
         assert contents(tmp_path) == {root.name: b""} | {
             f"{root.name}/{name}": content for name, content in before.items()
         }

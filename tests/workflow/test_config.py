@@ -13,7 +13,7 @@ import pytest
 
 from apps.errors import UserError
 from tests.workflow.support import TINY, changed, load, write
-from workflow.config import READY, find_experiment, load_experiment, read_experiment
+from workflow.experiment_file import READY, find_experiment, load_experiment, read_experiment
 from workflow.opening import differing_keys
 
 Change = Callable[[dict[str, Any]], None]
@@ -73,7 +73,12 @@ BAD: dict[str, tuple[Change, list[str]]] = {
     "number for a table": (put("training", 5), ["training = 5", "valid table"]),
     "number for arms": (put("arms", 5), ["arms = 5", "valid array"]),
     "no arms at all": (put("arms", []), ["arms", "at least 1"]),
-    "text for a list": (put("training", "metrics", "accuracy"), ["metrics = 'accuracy'", "array"]),
+    "text for a list": (
+        put("training", "metrics", "accuracy"),
+        ["metrics = 'accuracy'", "of names"],
+    ),
+    "number for a loss": (put("training", "loss", 3), ["loss = 3", "a name, or a table"]),
+    "losses that are no names": (put("training", "loss", {"a": 1}), ["training.loss", "by output"]),
     "halt in words": (put(*HALT, ["half"]), ["halts.0.at = 'half'", "such as 0.5"]),
     "halt that is true": (put(*HALT, [True]), ["halts.0.at = True"]),
     "halt that is not finite": (put(*HALT, [float("inf")]), ["halts.0.at = inf"]),

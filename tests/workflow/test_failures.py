@@ -11,7 +11,7 @@ from pandas.testing import assert_frame_equal
 
 from tests.workflow.conftest import Heterosis, Mishap
 from tests.workflow.support import assert_same, copied, drive, events, read_tables
-from workflow.config import load_experiment
+from workflow.experiment_file import load_experiment
 from workflow.run_dir import RunDir
 from workflow.schema import FINAL_METRICS
 

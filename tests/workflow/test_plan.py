@@ -10,8 +10,8 @@ import pytest
 from apps.messages import TrainTask, Workplace
 from tests.workflow.conftest import Heterosis
 from tests.workflow.support import load
-from workflow.config import READY, load_experiment
 from workflow.experiment import network_epochs
+from workflow.experiment_file import READY, load_experiment
 from workflow.plan import describe_plan
 from workflow.trial import build_trial
 

@@ -10,7 +10,7 @@ import pytest
 from apps.errors import UserError
 from apps.messages import Workplace
 from tests.workflow.support import arms, changed, write
-from workflow.config import load_experiment
+from workflow.experiment_file import load_experiment
 from workflow.rehearsing import rehearse_experiment
 
 PLUGIN = """

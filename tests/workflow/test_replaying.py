@@ -16,7 +16,8 @@ from apps.messages import HarvestResult, Workplace
 from tests.workflow.conftest import Heterosis
 from tests.workflow.support import FOLDER, Ran, changed, copied, drive, write
 from tests.workflow.test_search import SEARCH
-from workflow.config import Experiment, load_experiment
+from workflow.config import Experiment
+from workflow.experiment_file import load_experiment
 from workflow.lock import only_driver
 from workflow.replaying import Replayed, replay
 from workflow.run_dir import RunDir

@@ -13,7 +13,7 @@ import pytest
 from apps.errors import UserError
 from site_configs.options import find_site
 from tests.workflow.conftest import Heterosis
-from workflow.config import read_experiment
+from workflow.experiment_file import read_experiment
 from workflow.starting import write_project
 
 ROOT = Path(__file__).parents[2]

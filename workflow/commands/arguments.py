@@ -13,7 +13,7 @@ _RUN_FOLDERS: Final = ("*", "*/*")
 
 def experiments(incomplete: str) -> list[str]:
     """Return the experiments whose name or path begins as typed."""
-    from workflow.config import READY
+    from workflow.experiment_file import READY
 
     ready = sorted(file.stem for file in READY.glob("*.toml"))
     return [*_begun(ready, incomplete), *_files(incomplete, ".toml")]

@@ -113,7 +113,7 @@ def clean(
     from rich.filesize import decimal
 
     from workflow.cleaning import find_waste, remove
-    from workflow.config import read_experiment
+    from workflow.experiment_file import read_experiment
     from workflow.lock import only_driver
     from workflow.opening import existing_run
 

@@ -118,14 +118,21 @@ def doctor(
 
 
 def data(
-    name: Annotated[str, typer.Argument(help="name of the data set")] = "fashion_mnist",
+    name: Annotated[
+        str, typer.Argument(help="name of the data set, or PATH.toml of an experiment: its data")
+    ] = "fashion_mnist",
     folder: Annotated[str | None, typer.Option(help="look here and nowhere else")] = None,
 ) -> None:
     """Say where the data are, or fetch them."""
     from apps.datasets import describe, prepare
     from apps.specs import DataSpec
+    from workflow.experiment_file import load_experiment
 
-    spec = DataSpec(name=name, folder=folder, validation=0)
-    here = str(Path.cwd())
-    prepare(spec, here)
-    print(describe(spec, here))
+    path = Path(name)
+    if path.suffix == ".toml":
+        settings = [] if folder is None else [f"data.folder={folder}"]
+        spec, here = load_experiment(path, settings).data.spec, path.resolve().parent
+    else:
+        spec, here = DataSpec(name=name, folder=folder, validation=0), Path.cwd()
+    prepare(spec, str(here))
+    print(describe(spec, str(here)))

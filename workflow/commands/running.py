@@ -137,7 +137,7 @@ def plan(
     from apps.datasets import prepare
     from apps.messages import Workplace
     from site_configs.options import SiteOptions
-    from workflow.config import find_experiment, load_experiment
+    from workflow.experiment_file import find_experiment, load_experiment
     from workflow.plan import describe_plan
     from workflow.rehearsing import rehearse_experiment
 

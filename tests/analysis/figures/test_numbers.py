@@ -129,7 +129,8 @@ def test_a_scheme_is_what_the_tables_say(members):
         {"arm": "mean", "epoch": 2, "child": child, "parents": "0 1", "crossover": "mean",
          "align": "weights"} for child in (0, 1)
     ])  # fmt: skip
-    tables = {"members": members, "matings": matings, "trials": trials}
+    epochs = _frame("epochs", [])
+    tables = {"members": members, "matings": matings, "trials": trials, "epochs": epochs}
     drawn = scheme(tables, 0, "mean")
     assert drawn.epochs == 5
     assert drawn.training.to_numpy().tolist() == [
@@ -142,7 +143,7 @@ def test_a_scheme_is_what_the_tables_say(members):
 
 
 def test_a_segment_that_goes_on_is_one_bar_and_a_restart_is_none(members):
-    tables = {name: _frame(name, []) for name in ("matings", "trials")}
+    tables = {name: _frame(name, []) for name in ("epochs", "matings", "trials")}
     drawn = scheme({**tables, "members": members}, 0, "control")
     assert drawn.training.to_numpy().tolist() == [[0, 0, 5, False], [1, 0, 5, False]]
     assert drawn.champion == ()
@@ -150,6 +151,18 @@ def test_a_segment_that_goes_on_is_one_bar_and_a_restart_is_none(members):
     drawn = scheme({**tables, "members": again}, 0, "control")
     assert drawn.restarts.to_numpy().tolist() == [[2, 0], [2, 1]]
     assert len(drawn.training) == 4
+
+
+def test_a_bar_ends_where_its_member_ended_early(members):
+    tables = {name: _frame(name, []) for name in ("matings", "trials")}
+    epochs = _frame("epochs", [
+        {"arm": "control", "segment": segment, "member": member, "epoch": epoch}
+        for segment, member, epoch in ((0, 0, 1), (0, 1, 2), (1, 0, 4), (1, 1, 5))
+    ])  # fmt: skip
+    drawn = scheme({**tables, "members": members, "epochs": epochs}, 0, "control")
+    assert sorted(drawn.training[["member", "start", "end"]].to_numpy().tolist()) == [
+        [0, 0, 1], [0, 2, 4], [1, 0, 5],
+    ]  # fmt: skip
 
 
 def test_units_are_matched_as_the_best_of_all_orders_matches_them():

@@ -1,0 +1,248 @@
+"""The experiment file: found, read, changed by `--set`; mistakes are told in the user's terms."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import (
+    ValidationError,
+)
+
+from apps.builders import BUILDERS
+from apps.datasets import COLLECTIONS
+from apps.errors import UserError
+from apps.files import sha256
+from apps.plugins import is_plugin, load_plugin, plugin_digest
+from apps.registries import check_settings, lookup
+from apps.sources.readers import READERS, content_digest, make_reader
+from workflow.config import Experiment
+
+READY: Final = Path(__file__).parent / "experiments"
+"""Folder of the ready experiments."""
+
+EXPERIMENT_TOML: Final = "experiment.toml"
+"""The file that a folder's experiment is in."""
+
+_TOO_DEEP: Final = "tables or arrays are nested too deeply"
+
+
+def find_experiment(reference: str) -> Path:
+    """Return the file of an experiment: a ready one by name, or the path of one or its folder.
+
+    Raises:
+        UserError: there is neither.
+    """
+    path = Path(reference)
+    ready = READY / f"{reference}.toml"
+    if path.suffix != ".toml" and ready.is_file():
+        return ready
+    if path.is_file():
+        return path
+    if (path / EXPERIMENT_TOML).is_file():
+        return path / EXPERIMENT_TOML
+    if path.is_dir() or reference == EXPERIMENT_TOML:
+        folder = path if path.is_dir() else Path.cwd()
+        raise UserError(
+            f"{folder} has no {EXPERIMENT_TOML}; name a file or a ready experiment "
+            "(`heterosis run quick`), or let `heterosis new DIR` write a project",
+            code="unknown-name",
+        )
+    names = sorted(file.stem for file in READY.glob("*.toml"))
+    nearest = get_close_matches(reference, names, n=1)
+    hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+    raise UserError(
+        f"experiment {reference!r}: no such file, and no ready experiment of that name; "
+        f"{hint}ready are {', '.join(names)}",
+        code="unknown-name",
+    )
+
+
+def load_experiment(path: Path | str, settings: Sequence[str] = ()) -> Experiment:
+    """Read and check an experiment file, find its plug-ins and note what their files hold.
+
+    Args:
+        path: as `find_experiment`'s.
+        settings: as `read_experiment`'s.
+
+    Raises:
+        UserError: as theirs, or a plug-in cannot be imported, or does not take its settings.
+    """
+    file = find_experiment(str(path))
+    return with_plugins(read_experiment(file, settings), file.resolve().parent, file)
+
+
+def with_plugins(experiment: Experiment, folder: Path, source: Path | str) -> Experiment:
+    """Return an experiment whose plug-ins were found and noted by what their files hold.
+
+    Args:
+        experiment: whose plug-ins they are.
+        folder: where they are looked for.
+        source: the experiment's file or name, for messages.
+
+    Raises:
+        UserError: a plug-in cannot be imported, or does not take its settings.
+    """
+    _check_plugins(source, experiment, str(folder))
+    return _with_digests(experiment, str(folder))
+
+
+def read_experiment(path: Path, settings: Sequence[str] = ()) -> Experiment:
+    """Read and check an experiment file as it stands.
+
+    Args:
+        path: the file.
+        settings: `key=value` pairs that replace what the file says; keys are dotted, an arm is
+            named by its name or number (`arms.mean.parents=3`), values are TOML or plain text.
+
+    Raises:
+        UserError: the file cannot be read, is not TOML, or breaks a rule: one line a breach.
+    """
+    try:
+        # Some editors put a byte order mark first.
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        for setting in settings:
+            _apply(table, setting)
+        return Experiment.model_validate(table)
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read: {error.strerror}", code="experiment-file"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not TOML: {error}", code="experiment-file") from error
+    except RecursionError as error:
+        raise UserError(f"{path}: {_TOO_DEEP}", code="experiment-file") from error
+    except ValidationError as error:
+        lines = dict.fromkeys(_explain(path, error, table))
+        raise UserError("\n".join(lines), code="experiment-file") from error
+
+
+def _check_plugins(source: Path | str, experiment: Experiment, folder: str) -> None:
+    """Check before anything runs what is otherwise seen on the workers only."""
+    network = experiment.network
+    try:
+        lookup({**COLLECTIONS, **READERS}, experiment.data.name, "data.name", folder)
+        if experiment.data.name in READERS:
+            make_reader(experiment.data.name, experiment.data.params).files(Path(folder))
+        builder = lookup(BUILDERS, network.builder, "network.builder", folder)
+        check_settings(f"network.builder {network.builder!r}", builder, network.params, given=())
+        for plugin in experiment.training.plugins:
+            load_plugin(plugin, folder)
+        for name, gene in (experiment.space or {}).items():
+            if gene.of == "network":
+                what = f"space.{name}: network.builder {network.builder!r}"
+                check_settings(what, builder, {name: None}, given=())
+        for arm in experiment.arms:
+            for halt in arm.halts:
+                for key, (_, operator) in halt.operators().items():
+                    if is_plugin(operator.name):
+                        function = load_plugin(operator.name, folder)
+                        what = f"arms.{arm.name}.{key} {operator.name!r}"
+                        check_settings(what, function, operator.params)
+    except UserError as error:
+        raise UserError(f"{source}: {error}", code=error.code) from error
+
+
+def _with_digests(experiment: Experiment, folder: str) -> Experiment:
+    changes: dict[str, Any] = {}
+    if is_plugin(experiment.data.name):
+        digest = plugin_digest(experiment.data.name, folder)
+        changes["data"] = experiment.data.model_copy(update={"digest": digest})
+    if experiment.data.name in READERS:
+        reader = make_reader(experiment.data.name, experiment.data.params)
+        digest = content_digest(reader, Path(folder))
+        changes["data"] = experiment.data.model_copy(update={"digest": digest})
+    if named := experiment.training.plugins:
+        sources = "".join(plugin_digest(each, folder) for each in named)
+        digest = sha256(sources.encode())
+        changes["training"] = experiment.training.model_copy(update={"digest": digest})
+    if is_plugin(experiment.network.builder):
+        digest = plugin_digest(experiment.network.builder, folder)
+        changes["network"] = experiment.network.model_copy(update={"digest": digest})
+    if experiment.data.folder is not None:
+        # Workers run in other folders.
+        folder = str(Path(experiment.data.folder).expanduser().absolute())
+        data = changes.get("data", experiment.data)
+        changes["data"] = data.model_copy(update={"folder": folder})
+    return experiment.model_copy(update=changes)
+
+
+def _apply(table: dict[str, Any], setting: str) -> None:
+    key, equals, text = setting.partition("=")
+    if not equals or not key:
+        raise UserError(
+            f"--set {setting!r}: a setting has the form key=value", code="experiment-setting"
+        )
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        parsed = {"value": text}
+    value = parsed.pop("value")
+    if parsed or (value == text and "\n" in text):
+        raise UserError(
+            f"--set {setting!r}: the value has several lines; a value is one of TOML's, or one "
+            "line of text",
+            code="experiment-setting",
+        )
+    *path, last = key.strip().split(".")
+    place: Any = table
+    for part in path:
+        place = _step(place, part, setting)
+    if not isinstance(place, dict):
+        raise UserError(
+            f"--set {setting!r}: {'.'.join(path)} is not a table", code="experiment-setting"
+        )
+    place[last] = value
+
+
+def _step(place: Any, part: str, setting: str) -> Any:
+    if isinstance(place, dict):
+        return place.setdefault(part, {})
+    if isinstance(place, list):
+        for index, item in enumerate(place):
+            if part == str(index) or (isinstance(item, dict) and item.get("name") == part):
+                return item
+        names = [item.get("name") for item in place if isinstance(item, dict)]
+        raise UserError(
+            f"--set {setting!r}: there is no {part!r} among {names}", code="experiment-setting"
+        )
+    raise UserError(
+        f"--set {setting!r}: {part!r} is below a plain value", code="experiment-setting"
+    )
+
+
+def _explain(path: Path, error: ValidationError, table: Mapping[str, Any]) -> Iterator[str]:
+    for item in error.errors(include_url=False):
+        if item["type"].startswith("recursion"):
+            yield f"{path}: {'.'.join(map(str, item['loc'][:3]))}: {_TOO_DEEP}"
+            continue
+        where = ".".join(_place(item["loc"], table))
+        text = item["msg"].removeprefix("Value error, ")
+        text = re.sub("dictionary( or instance of [A-Za-z]+)?", "table", text)
+        text = re.sub("[Tt]uple", "array", text)
+        value = item["input"]
+        shown = (
+            "" if isinstance(value, dict | list) or item["type"] == "missing" else f" = {value!r}"
+        )
+        yield f"{path}: {where}{shown}: {text}" if where else f"{path}: {text}"
+
+
+def _place(loc: Sequence[int | str], table: Mapping[str, Any]) -> list[str]:
+    """Return where an error is, in the user's terms: arms by their names."""
+    parts = [str(part) for part in loc]
+    if parts[:1] != ["arms"] or len(parts) < 2:
+        return parts
+    arm = table["arms"][loc[1]]
+    if not isinstance(arm, Mapping):
+        return parts
+    if isinstance(arm.get("name"), str):
+        parts[1] = arm["name"]
+    if parts[2:3] == ["halts"] and len(parts) > 4:
+        halt = arm["halts"][loc[3]]
+        if parts[4] in arm and not (isinstance(halt, Mapping) and parts[4] in halt):
+            del parts[2:4]  # the key stands in the arm, for all of its halts
+    return parts
