@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from inspect import cleandoc
 from pathlib import Path, PurePosixPath
 from posixpath import normpath, relpath
@@ -21,6 +21,7 @@ from griffe import Docstring, DocstringSectionKind
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from apps.sources.readers import READERS
 from workflow.arms import Arm, Average, Halt, Harvest, Schedule, SearchSettings, SpeciesSettings
 from workflow.cli import app
 from workflow.config import Data, Experiment, Network, Training
@@ -47,6 +48,7 @@ PAGES: Final = {
 TABLES: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("The top of the file", Experiment),
     ("[data]", Data),
+    *((f'data.params where data.name = "{name}"', READERS[name]) for name in sorted(READERS)),
     ("[network]", Network),
     ("[training]", Training),
     ("[space]: each parameter", GeneSettings),
@@ -148,15 +150,21 @@ def _kind(annotation: Any) -> str:
     text = re.sub(r"Annotated\[((?:[^\[\],]|\[[^\]]*\])+),.*?\](?=[,\s\]]|$)", r"\1", text)
     text = re.sub(r"(typing|workflow\.\w+|apps\.\w+)\.", "", text)
     text = re.sub(r"Literal\[(.*?)\]", lambda m: m[1].replace(", ", " or "), text)
-    text = text.replace(" | None", "").replace("dict[str, Any]", "table")
-    return f"`{text}`"
+    text = re.sub(r"^Optional\[(.*)\]$", r"\1", text.replace(" | None", ""))
+    text = re.sub(r"dict\[str, (?:Any|JsonValue)\]", "table", text)
+    text = re.sub(r"dict\[str, (.*)\]", r"table of \1", text)
+    while text != (
+        array := re.sub(r"(?:list|tuple)\[([^\[\]]+?)(?:, \.\.\.)?\]", r"array of \1", text)
+    ):
+        text = array
+    return f"`{text.replace(' | ', ' or ')}`"
 
 
 def _default(field: Any) -> str:
     if field.is_required():
         return ""
     value = field.default_factory() if field.default_factory else field.default
-    if value is None or value is PydanticUndefined or value in ((), {}):
+    if value is None or value is PydanticUndefined or value in ((), [], {}):
         return "none"
     if isinstance(value, BaseModel):
         value = next((v for v in value.model_dump().values() if isinstance(v, str)), "")
@@ -218,31 +226,24 @@ def experiments() -> str:
 
 
 # ------------------------------------------------------------------------------------- reference
-def reference() -> Iterator[tuple[str, str]]:
-    """Write a page for each module, and yield its name and the page."""
-    for room in ROOMS:
-        for path in sorted((ROOT / room).rglob("*.py")):
+def reference() -> Iterator[str]:
+    """Write a page for each module, and yield the lines of their contents: a section a package."""
+    packages = [path.parent for room in ROOMS for path in (ROOT / room).rglob("__init__.py")]
+    for folder in sorted(packages, key=lambda each: (ROOMS.index(_dotted(each)[0]), each)):
+        package = ".".join(_dotted(folder))
+        yield f"    * {package}"
+        for path in sorted(folder.glob("*.py")):
             tree = ast.parse(path.read_text(encoding="utf-8"))
-            parts = path.relative_to(ROOT).with_suffix("").parts
-            name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-            in_package = (path.parent / "__init__.py").exists()
-            if not in_package or parts[-1] == "__main__" or ast.get_docstring(tree) is None:
+            if path.stem == "__main__" or ast.get_docstring(tree) is None:
                 continue
-            page = f"reference/{name}.md"
-            write(page, f"# {name}\n\n::: {name}\n")
-            yield name, page
+            short = package if path.stem == "__init__" else path.stem
+            name = package if path.stem == "__init__" else f"{package}.{path.stem}"
+            write(f"reference/{name}.md", f"# {name}\n\n::: {name}\n")
+            yield f"        * [{short}](reference/{name}.md)"
 
 
-def contents(modules: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """Yield the lines of the reference's contents: a section a package."""
-    package = ""
-    for name, page in modules:
-        above = ".".join(name.split(".")[:2]) if name.startswith("apps.genetics") else name
-        above = above if above == "apps.genetics" else name.split(".")[0]
-        if above != package:
-            package = above
-            yield f"    * {package}"
-        yield f"        * [{name.removeprefix(f'{package}.')}]({page})"
+def _dotted(folder: Path) -> tuple[str, ...]:
+    return folder.relative_to(ROOT).parts
 
 
 def main() -> None:
@@ -262,7 +263,7 @@ def main() -> None:
         "* Results",
         *(f"    * [{Path(page).stem}]({page})" for page in PAGES.values() if "/" in page),
         "* Reference",
-        *contents(reference()),
+        *reference(),
         "* [Architecture](architecture.md)",
         "* [Contributing](contributing.md)",
         "* [Changes](changes.md)",

@@ -18,7 +18,13 @@ from workflow.cli import app
 from workflow.experiment_file import load_experiment
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md")
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/architecture.md",
+    "docs/tutorial.md",
+)
 README = (ROOT / "README.md").read_text()
 
 FILES = dict(re.findall(r'^```\w+ title="([^"]+)"\n(.*?)^```$', README, flags=re.M | re.S))

@@ -84,13 +84,13 @@ def _one_loss(value: Any) -> Any:
 
 def _lists_of_names(value: Any) -> Any:
     lists = value.values() if isinstance(value, dict) else [value]
-    if value is not None and not all(map(_is_names, lists)):
+    if not all(map(_is_names, lists)):
         raise ValueError("should be an array of names, or a table of arrays by output")
     return value
 
 
 Loss = Annotated[str | dict[str, str], BeforeValidator(_one_loss)]
-Metrics = Annotated[Names | dict[str, Names] | None, BeforeValidator(_lists_of_names)]
+Metrics = Annotated[Names | dict[str, Names], BeforeValidator(_lists_of_names)]
 
 
 class Training(Strict):
@@ -116,7 +116,7 @@ class Training(Strict):
     optimizer: str | None = None
     optimizer_params: Params = Field(default_factory=dict)
     loss: Loss = "sparse_categorical_crossentropy"
-    metrics: Metrics = None
+    metrics: Metrics | None = None
     callbacks: tuple[OperatorField, ...] = Field(default=(), strict=False)
     digest: str = ""
     fitness: Literal["loss", "train_loss", "val_loss"] = "val_loss"
