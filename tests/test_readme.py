@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
+from apps.sources.readers import READERS
 from workflow.arms import Arm, Halt
 from workflow.cli import app
 from workflow.experiment_file import load_experiment
@@ -38,6 +39,12 @@ def shell_lines() -> list[str]:
         for block in re.findall(r"^```sh\n(.*?)^```$", (ROOT / name).read_text(), flags=re.M | re.S)
     ]
     return [line.partition("#")[0].strip() for line in "\n".join(blocks).splitlines() if line]
+
+
+def first_column(title: str) -> list[str]:
+    """Return the names in the first column of the README's table that begins with a title."""
+    rows = README.partition(f"| {title} |")[2].partition("\n\n")[0]
+    return re.findall(r"^\| `(\w+)` \|", rows, flags=re.M)
 
 
 @pytest.fixture
@@ -93,11 +100,18 @@ def test_ci_runs_the_documented_command() -> None:
 
 
 def test_the_table_of_settings_names_real_ones() -> None:
-    said = re.findall(r"^\| `(\w+)` \|", README, flags=re.M)
     known = {*Arm.model_fields, *Halt.model_fields}
-    keys = [key for key in said if key not in ("local_threads", "local_processes")]
+    keys = first_column("key")
     assert len(keys) > 8
     assert set(keys) <= known
+
+
+def test_the_table_of_data_names_real_readers_and_settings() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|.*\| (.*) \|$", README, flags=re.M)
+    settings = {name: re.findall(r"`(\w+)", said) for name, said in rows if name in READERS}
+    assert [*settings] == first_column("`data.name`")
+    for name, keys in settings.items():
+        assert {*keys} <= {*READERS[name].known_keys()}
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
