@@ -11,7 +11,7 @@ from apps.datasets import Dataset
 from apps.errors import UserError, first_line
 from apps.loops import Loop
 from apps.plugins import is_plugin
-from apps.samples import Array, Samples, listed, mapped
+from apps.samples import Array, Samples, mapped
 from apps.specs import NetworkSpec, Params, TrainingSpec
 
 _CLASSES: Final = "crossentropy"  # in the name of a loss of classes
@@ -77,7 +77,7 @@ def check_shapes(
         raise UserError(
             f"network {network.builder!r} and loss {_called(model.loss)} do not fit the data: "
             f"inputs {_shown(x)}, outputs {_outputs(model)}, targets {_shown(y)}: "
-            f"{first_line(error)}",
+            f"{_by_output(model, y) or first_line(error)}",
             code="network-fit",
         ) from error
 
@@ -138,11 +138,27 @@ def _outputs(model: Any) -> Any:
     shape = getattr(model, "output_shape", None)  # a model of a class of its own has none
     if isinstance(shape, tuple):
         return shape[1:]
-    shapes = [] if shape is None else listed(shape)
-    return ", ".join(str(each[1:]) for each in shapes) or "of several kinds"
+    if shape is None:
+        return "of several kinds"
+    return ", ".join(
+        f"{name} {each[1:]}" for name, each in zip(model.output_names, shape, strict=True)
+    )
+
+
+def _by_output(model: Any, y: Any) -> str:
+    names = list(getattr(model, "output_names", ()))
+    if len(names) < 2 or (isinstance(y, Mapping) and isinstance(model.loss, Mapping)):
+        return ""
+    return (
+        f"there are {len(names)} outputs: give the targets by name, "
+        f"{{{', '.join(f'{name!r}: ...' for name in names)}}}, and a loss for each, "
+        f"training.loss = {{ {', '.join(f'{name} = ...' for name in names)} }}; metrics likewise"
+    )
 
 
 def _called(loss: Any) -> str:
+    if isinstance(loss, Mapping):
+        return ", ".join(f"{_called(each)} of {name}" for name, each in loss.items())
     return repr(getattr(loss, "name", loss))
 
 

@@ -106,7 +106,7 @@ MISTAKES: dict[str, tuple[Mistake, str, str]] = {
     "two outputs and one loss": (
         edit("network.py", (MODEL, TWO_OUTPUTS + MODEL)),
         "network-fit",
-        "",
+        r"there are 2 outputs: give the targets by name, .* training.loss = { left = ..., right",
     ),
     "a layer that cannot be aligned": (
         edit("network.py", (MODEL, OWN_LAYER + MODEL)),
