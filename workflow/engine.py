@@ -85,14 +85,18 @@ def failure(task: Task, error: BaseException, upstream: Sequence[Outcome] = ()) 
     if isinstance(error, WorkerLost | ManagerLost):
         reason = f"its worker was lost {RETRIES + 1} times: {error} [worker-lost]"
         log = "parsl"
+    elif isinstance(error, HeterosisError):
+        reason, log = with_code(error), error_log(task)
     else:
-        text = with_code(error) if isinstance(error, HeterosisError) else str(error)
-        reason = f"{type(error).__name__}: {' '.join(text.split())}"
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
         log = error_log(task)
     if isinstance(error, TooFewSurvivors):
-        # Why the members failed is in their logs, not in that of the task that missed them.
-        logs = [each.log for each in upstream if isinstance(each, Failure) and each.log]
-        log = next(iter(logs), log)
+        # Why the members failed is in their logs, not in that of the task that missed them; and
+        # what an earlier halt missed is told once.
+        failed = [each for each in upstream if isinstance(each, Failure)]
+        log = next((each.log for each in failed if each.log), log)
+        missed = (each.reason for each in failed if each.reason.endswith(f"[{error.code}]"))
+        reason = next(missed, reason)
     return Failure(reason, log, task.member if isinstance(task, TrainTask) else -1)
 
 

@@ -102,7 +102,7 @@ def test_too_few_survivors_are_told_with_the_log_of_a_member(load: Load, tmp_pat
     future = engine.submit(task, [lost[0], MEMBERS[1], lost[1]])
     outcome = engine.outcome(future) if future.exception(60) else None
     assert isinstance(outcome, Failure)
-    assert outcome.reason.startswith("TooFewSurvivors: ")
+    assert outcome.reason.endswith(" [survivors]")
     assert outcome.log == "member-0/error.txt"
 
 

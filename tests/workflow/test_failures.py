@@ -79,7 +79,7 @@ def test_a_failed_arm_ends_the_command_with_code_1_after_tables_and_report(misha
     assert mishap.ended.code == 1
     failed = [line for line in mishap.ended.err.splitlines() if line.startswith("failed: ")]
     assert len(failed) == 1
-    assert failed[0].startswith("failed: trial 0, arm two: TooFewSurvivors: ")
+    assert failed[0].startswith("failed: trial 0, arm two: the halt after epoch 3 needs ")
     log = re.search(r"\(log: ([^)]+)\)$", failed[0])
     assert log is not None
     # That of the member that is missing, not that of the mating which misses it.

@@ -191,6 +191,9 @@ def test_a_generator_that_ends_early_fails_its_members_and_says_so(
     assert ended.code == 1
     assert "train gave 6" in ended.err
     assert "[data-batches]" in ended.err
+    # The later halt and the harvest repeat what the first one missed, once.
+    told = [line for line in ended.err.splitlines() if line.startswith("failed: ")]
+    assert [line.count("[survivors]") for line in told] == [1, 1, 1]
     assert "Traceback" not in ended.err
 
 
