@@ -90,6 +90,12 @@ def panels(count: int, columns: int, width: float, height: float) -> tuple[Figur
     return figure, axes[:count]
 
 
+def stacked(width: float, height: float, ratios: Sequence[float]) -> tuple[Figure, list[Axes]]:
+    """Return an empty figure of axes one above the other, whose heights are as `ratios`; inches."""
+    figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(hspace=0.05))
+    return figure, list(figure.subplots(len(ratios), 1, squeeze=False, height_ratios=ratios)[:, 0])
+
+
 def settled(figure: Figure) -> Figure:
     """Lay a finished figure out once and for all, so that every file of it is laid out alike."""
     figure.draw_without_rendering()

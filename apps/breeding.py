@@ -11,7 +11,8 @@ from apps.genetics.averaging import running_mean
 from apps.genetics.mutation import MUTATIONS
 from apps.genetics.weights import Weights, cast_like
 from apps.merging import Address, merge
-from apps.messages import CheckpointRef, ChildPlan, Offspring, TrainTask, Workplace
+from apps.messages import Offspring, TrainTask, Workplace
+from apps.outcomes import CheckpointRef, ChildPlan
 from apps.programs import Program
 from apps.registries import lookup
 from apps.samples import Array

@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 
-from apps.messages import Cost
+from apps.outcomes import Cost
 
 
 class Stopwatch:

@@ -12,7 +12,8 @@ from typing import Any, Final, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError
 
 from apps.files import DamagedFile, sha256
-from apps.messages import Failure, HarvestResult, Result, Task, TrainResult, Upstream
+from apps.messages import Task
+from apps.outcomes import Failure, HarvestResult, Result, TrainResult, Upstream
 from apps.specs import Json
 
 NUMERICS: Final = 3

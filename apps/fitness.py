@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from apps.messages import Failure, TrainResult
+from apps.outcomes import Failure, TrainResult
 
 # The running mean over the last epoch's batches, while the network changed.
 _RUNNING: Final = "loss"

@@ -17,15 +17,8 @@ from apps.genetics.speciation import SPECIATIONS, Earlier, Species
 from apps.genetics.weights import Array, Weights
 from apps.measuring import Kinship
 from apps.merging import Address
-from apps.messages import (
-    CheckpointRef,
-    Failure,
-    MateTask,
-    MatingPlan,
-    Representative,
-    TrainResult,
-    Workplace,
-)
+from apps.messages import MateTask, Workplace
+from apps.outcomes import CheckpointRef, Failure, MatingPlan, Representative, TrainResult
 from apps.programs import Program, program
 from apps.registries import lookup
 from apps.specs import Genome, SearchSpec, SpeciesSpec, phenotype

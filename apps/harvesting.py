@@ -23,16 +23,14 @@ from apps.genetics.selection import rank
 from apps.genetics.weights import Weights
 from apps.halted import need_survivors
 from apps.merging import Address, align_parents, restored
-from apps.messages import (
+from apps.messages import ExportTask, HarvestTask, Workplace
+from apps.outcomes import (
     CheckpointRef,
     ExportResult,
-    ExportTask,
     Failure,
     HarvestResult,
-    HarvestTask,
     MatingPlan,
     TrainResult,
-    Workplace,
 )
 from apps.programs import program
 from apps.results import CHECKPOINT, save_result

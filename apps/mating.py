@@ -17,15 +17,8 @@ from apps.genetics import reproduction
 from apps.genetics.selection import SELECTIONS, rank
 from apps.genetics.speciation import Species
 from apps.halted import Halted
-from apps.messages import (
-    ChildPlan,
-    Failure,
-    MateTask,
-    MatingPlan,
-    Representative,
-    TrainResult,
-    Workplace,
-)
+from apps.messages import MateTask, Workplace
+from apps.outcomes import ChildPlan, Failure, MatingPlan, Representative, TrainResult
 from apps.registries import lookup
 from apps.results import save_result
 from apps.specs import Genome

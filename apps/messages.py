@@ -1,4 +1,4 @@
-"""What the driver and the workers say to each other: frozen, plain data.
+"""What the driver tells the workers, tasks: frozen, plain data.
 
 A task's message says *what* is computed, a `Workplace` *where*: only the first is part of a
 result's fingerprint. Paths in messages are relative to the run directory.
@@ -7,11 +7,17 @@ result's fingerprint. Paths in messages are relative to the run directory.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from apps.errors import HeterosisError
+from apps.outcomes import (
+    CheckpointRef,
+    ChildPlan,
+    MatingPlan,
+    Result,
+    TrainResult,
+)
 from apps.specs import (
     ADDED,
     NO_GENOME,
@@ -28,179 +34,6 @@ from apps.specs import (
 )
 
 
-# ------------------------------------------------------------------------------------- results
-@dataclass(frozen=True)
-class CheckpointRef:
-    """A stored network: its file below the run directory and the SHA-256 of its bytes."""
-
-    path: str = field(metadata=PLACE)
-    sha256: str
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a task took, and where it ran."""
-
-    started_unix_s: float
-    wall_s: float
-    cpu_s: float
-    peak_memory_mb: float
-    host: str
-    worker: str
-
-
-@dataclass(frozen=True)
-class EpochRecord:
-    """The metrics of one epoch. `epoch` counts from 1; `wall_s` is the epoch's own time."""
-
-    epoch: int
-    metrics: dict[str, float]
-    wall_s: float
-
-
-@dataclass(frozen=True)
-class TrainResult:
-    """A trained member: the result of a `TrainTask`.
-
-    Attributes:
-        status: `diverged` when a loss was not finite; training stopped there.
-        epochs: one record an epoch of this segment.
-        final: metrics at the end, on the whole training, validation and test sets, and the running
-            means of the last epoch (`loss` and the like): NaN for an average of weights.
-        start: `loss` and `val_loss` of an offspring before training; empty otherwise.
-        log: remarks worth a line in the run's log.
-        genome: the member's own, of a search.
-        parameters: number of trained weights.
-    """
-
-    fingerprint: str
-    member: int
-    status: Literal["done", "diverged"]
-    reason: str
-    epochs: tuple[EpochRecord, ...]
-    final: dict[str, float]
-    start: dict[str, float]
-    checkpoint: CheckpointRef
-    cost: Cost
-    log: tuple[str, ...] = ()
-    genome: Genome = NO_GENOME
-    parameters: int = 0
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A task without a result, as a value: it ranks last and is never a parent."""
-
-    reason: str
-    log: str = ""
-    member: int = -1
-
-
-@dataclass(frozen=True)
-class ChildPlan:
-    """One child of a mating: who its parents are.
-
-    Attributes:
-        child: its member number.
-        merge: number of the merge it comes from; children of one merge share its random choices.
-        parents: the parents' networks, best first.
-        members: the parents' member numbers.
-        fitness: the parents' fitness, lower is better.
-        optimizer: networks whose optimiser states it inherits, averaged if there are several;
-            empty for a fresh one.
-        mutate: False for a child that stays the merge itself.
-        species: the species it is born into.
-        genome: its own, of a search.
-        genomes: the parents', likewise.
-    """
-
-    child: int
-    merge: int
-    parents: tuple[CheckpointRef, ...]
-    members: tuple[int, ...]
-    fitness: tuple[float, ...]
-    optimizer: tuple[CheckpointRef, ...] = ()
-    mutate: bool = True
-    species: int = 0
-    genome: Genome = field(default=NO_GENOME, metadata=ADDED)
-    genomes: tuple[Genome, ...] = field(default=(), metadata=ADDED)
-
-
-@dataclass(frozen=True)
-class Representative:
-    """The network that stands for a species.
-
-    Attributes:
-        genome: its own, of a search.
-        best: the best fitness that the species ever had.
-        stagnant: halts since then.
-    """
-
-    species: int
-    checkpoint: CheckpointRef
-    genome: Genome = NO_GENOME
-    best: float = math.inf
-    stagnant: int = 0
-
-
-@dataclass(frozen=True)
-class MatingPlan:
-    """The result of a `MateTask`: the ranking, and a plan for every child.
-
-    Attributes:
-        order: members from best to worst, those without a finite fitness last.
-        species: the species of each member, by member number; -1 for a failed one.
-        representatives: the network that stands for each species at the next halt.
-        next_species: the first species number never used so far.
-        merges: what was measured between the first two parents of each merge: `distance_raw`,
-            `distance_aligned`, `barrier_raw`, `barrier_aligned`; NaN where it cannot be.
-    """
-
-    fingerprint: str
-    order: tuple[int, ...]
-    species: tuple[int, ...]
-    children: tuple[ChildPlan, ...]
-    cost: Cost
-    representatives: tuple[Representative, ...] = ()
-    next_species: int = 1
-    merges: tuple[dict[str, float], ...] = ()
-
-
-@dataclass(frozen=True)
-class HarvestResult:
-    """The champion of one arm of one trial: the result of a `HarvestTask`.
-
-    Attributes:
-        fitness: what chose it; where the task's is `loss`, it is `train_loss`, which a network that
-            was not trained itself has too.
-        final: as a `TrainResult`'s; the running means are NaN for a merge.
-        genome: the network's, of a search.
-        parameters: number of trained weights.
-    """
-
-    fingerprint: str
-    method: str
-    members: tuple[int, ...]
-    fitness: float
-    final: dict[str, float]
-    checkpoint: CheckpointRef
-    cost: Cost
-    genome: Genome = NO_GENOME
-    parameters: int = 0
-
-
-@dataclass(frozen=True)
-class ExportResult:
-    """The run's champion as files for its users: the result of an `ExportTask`."""
-
-    fingerprint: str
-    path: str
-    sha256: str
-    final: dict[str, float]
-    cost: Cost
-
-
-# --------------------------------------------------------------------------------------- tasks
 @dataclass(frozen=True)
 class Fresh:
     """Start from new random weights."""
@@ -369,8 +202,6 @@ class ExportTask:
 
 
 Task = TrainTask | MateTask | HarvestTask | ExportTask
-Result = TrainResult | MatingPlan | HarvestResult | ExportResult
-Upstream = Sequence[Result | Failure]
 
 
 @dataclass(frozen=True)
@@ -392,21 +223,6 @@ class Workplace:
     checkpoint_every_s: float = 600.0
     task_timeout_s: float = math.inf
     tensorboard: bool = False
-
-
-def population(
-    upstream: Upstream, members: int
-) -> tuple[list[TrainResult | Failure], MatingPlan | None]:
-    """Return the upstream outcomes as a population and the mating plan that came before it.
-
-    Raises:
-        HeterosisError: they are something else (a bug of the driver).
-    """
-    found = [each for each in upstream[:members] if isinstance(each, TrainResult | Failure)]
-    plans = [each for each in upstream[members:] if isinstance(each, MatingPlan)]
-    if len(found) != members:
-        raise HeterosisError(f"a population of {members} was to come, {len(found)} did")
-    return found, plans[0] if plans else None
 
 
 def resolve(task: TrainTask, upstream: Result) -> TrainTask:

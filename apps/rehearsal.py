@@ -22,16 +22,8 @@ from apps.choices import check_choices
 from apps.errors import HeterosisError, UserError
 from apps.genetics.genes import Space
 from apps.mating import plan_mating
-from apps.messages import (
-    CheckpointRef,
-    Cost,
-    HarvestTask,
-    MateTask,
-    Offspring,
-    TrainResult,
-    TrainTask,
-    Workplace,
-)
+from apps.messages import HarvestTask, MateTask, Offspring, TrainTask, Workplace
+from apps.outcomes import CheckpointRef, Cost, TrainResult
 from apps.plugins import is_plugin, told
 from apps.programs import Program, program
 from apps.specs import Genome, phenotype

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from apps.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from apps.encoding import from_json, to_json
 from apps.files import DamagedFile, read_limited, sha256_file, write_atomic
-from apps.messages import EpochRecord, Result
+from apps.outcomes import EpochRecord, Result
 
 CHECKPOINT: Final = "checkpoint.safetensors"
 RESULT: Final = "result.json"

@@ -13,21 +13,23 @@ from apps.encoding import fingerprint
 from apps.errors import HeterosisError
 from apps.files import write_atomic
 from apps.messages import (
-    ExportResult,
     ExportTask,
-    Failure,
     Fresh,
-    HarvestResult,
     HarvestTask,
     MateTask,
-    MatingPlan,
-    Result,
     Task,
-    TrainResult,
     TrainTask,
     Workplace,
-    population,
     resolve,
+)
+from apps.outcomes import (
+    ExportResult,
+    Failure,
+    HarvestResult,
+    MatingPlan,
+    Result,
+    TrainResult,
+    population,
 )
 from apps.plugins import told
 from apps.results import checkpoint_is_whole, load_result

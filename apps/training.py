@@ -20,18 +20,8 @@ from apps.encoding import fingerprint
 from apps.errors import HeterosisError
 from apps.genetics import averaging
 from apps.genetics.weights import cast_like
-from apps.messages import (
-    CheckpointRef,
-    Continue,
-    EpochRecord,
-    Fresh,
-    Offspring,
-    Restart,
-    Survive,
-    TrainResult,
-    TrainTask,
-    Workplace,
-)
+from apps.messages import Continue, Fresh, Offspring, Restart, Survive, TrainTask, Workplace
+from apps.outcomes import CheckpointRef, EpochRecord, TrainResult
 from apps.programs import Program, program
 from apps.results import CHECKPOINT, forget_partial, load_partial, save_partial, save_result
 from apps.samples import Array

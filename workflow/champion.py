@@ -9,16 +9,8 @@ from typing import Any
 
 from apps.files import write_atomic
 from apps.fitness import harvest_key
-from apps.messages import (
-    ExportResult,
-    HarvestTask,
-    MateTask,
-    MatingPlan,
-    Offspring,
-    Survive,
-    TrainResult,
-    TrainTask,
-)
+from apps.messages import HarvestTask, MateTask, Offspring, Survive, TrainTask
+from apps.outcomes import ExportResult, MatingPlan, TrainResult
 from apps.specs import Genome
 from workflow.experiment import Champion, Outcomes
 from workflow.run_dir import RunDir

@@ -30,7 +30,8 @@ from parsl.jobs.states import JobState
 
 from apps.errors import Code, HeterosisError, with_code
 from apps.halted import TooFewSurvivors
-from apps.messages import Failure, Task, TrainTask, Workplace
+from apps.messages import Task, TrainTask, Workplace
+from apps.outcomes import Failure
 from apps.parsl_apps import APPS, checkup_app
 from apps.results import partial_epochs
 from apps.stopping import TimedOut, stopping
@@ -223,7 +224,8 @@ class ParslEngine:
         return sum(min(handed[each.label], _workers(each)) for each in executors)
 
     def _handed_out(self) -> list[TaskRecord]:
-        records = [future.task_record for future in list(self._tasks) if not future.done()]  # type: ignore[attr-defined]
+        futures: list[Any] = list(self._tasks)  # Parsl's, which know their records
+        records = [future.task_record for future in futures if not future.done()]
         return [record for record in records if record["status"] in _HANDED_OUT]
 
     def _unwrap(self, value: Any) -> Any:

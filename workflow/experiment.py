@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from apps.messages import ExportTask, Failure, HarvestResult, TrainResult, TrainTask, Workplace
+from apps.messages import ExportTask, TrainTask, Workplace
+from apps.outcomes import Failure, HarvestResult, TrainResult
 from apps.specs import phenotype
 from apps.stopping import Stopped
 from apps.tasks import Outcome

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from apps.fitness import harvest_key
-from apps.messages import TrainResult, TrainTask, Workplace
+from apps.messages import TrainTask, Workplace
+from apps.outcomes import TrainResult
 from apps.results import stored_result
 from apps.training import Sample, sample_training
 from workflow.arms import Arm, Halt

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from apps.fitness import fitness_of
-from apps.messages import Failure, TrainResult, TrainTask
+from apps.messages import TrainTask
+from apps.outcomes import Failure, TrainResult
 from apps.tasks import Outcome
 from workflow.trial import Node, TrialGraph
 

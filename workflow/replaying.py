@@ -12,19 +12,8 @@ from typing import TypeVar
 from apps.comparing import largest_difference
 from apps.errors import HeterosisError, UserError
 from apps.files import DamagedFile
-from apps.messages import (
-    CheckpointRef,
-    ChildPlan,
-    Failure,
-    HarvestResult,
-    HarvestTask,
-    MatingPlan,
-    Offspring,
-    Survive,
-    TrainResult,
-    TrainTask,
-    Workplace,
-)
+from apps.messages import HarvestTask, Offspring, Survive, TrainTask, Workplace
+from apps.outcomes import CheckpointRef, ChildPlan, Failure, HarvestResult, MatingPlan, TrainResult
 from apps.results import CHECKPOINT, stored_result
 from apps.stopping import stopping
 from apps.tasks import Outcome, perform

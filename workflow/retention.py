@@ -8,18 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeGuard
 
-from apps.messages import (
-    CheckpointRef,
-    Failure,
-    HarvestResult,
-    HarvestTask,
-    MateTask,
-    Offspring,
-    Survive,
-    TrainResult,
-    TrainTask,
-    Workplace,
-)
+from apps.messages import HarvestTask, MateTask, Offspring, Survive, TrainTask, Workplace
+from apps.outcomes import CheckpointRef, Failure, HarvestResult, TrainResult
 from apps.results import CHECKPOINT, RESULT, checkpoint_is_whole
 from apps.tasks import Outcome, find
 from workflow.trial import Node, TrialGraph

@@ -15,7 +15,8 @@ from analysis.tables import ReportError
 from apps.datasets import prepare
 from apps.errors import UserError
 from apps.files import write_atomic
-from apps.messages import ExportResult, Failure, Workplace
+from apps.messages import Workplace
+from apps.outcomes import ExportResult, Failure
 from apps.stopping import Stopped
 from apps.tasks import Outcome
 from apps.tensorboard import check_installed

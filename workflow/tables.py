@@ -12,16 +12,8 @@ import pandas as pd
 from apps.files import write_atomic
 from apps.fitness import fitness_of
 from apps.genetics.selection import rank
-from apps.messages import (
-    ChildPlan,
-    Cost,
-    Failure,
-    HarvestResult,
-    MatingPlan,
-    Offspring,
-    TrainResult,
-    TrainTask,
-)
+from apps.messages import Offspring, TrainTask
+from apps.outcomes import ChildPlan, Cost, Failure, HarvestResult, MatingPlan, TrainResult
 from workflow.arms import Halt
 from workflow.config import Experiment
 from workflow.experiment import Outcomes

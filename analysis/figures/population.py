@@ -20,6 +20,7 @@ from analysis.drawing import (
     panels,
     settled,
     shorten,
+    stacked,
     styled,
 )
 from analysis.figures.results import FAR, LOG_FROM, TICKS, bottom_legend
@@ -59,9 +60,7 @@ def members_at_halts(
     rows = {epoch: [arm for arm in arms if own[epoch]["arm"].eq(arm).any()] for epoch in epochs}
     with styled():
         heights = [0.95 + 0.28 * len(rows[epoch]) for epoch in epochs]
-        figure, axes = panels(len(epochs), 1, width, 1.0)
-        figure.set_size_inches(width, sum(heights))
-        axes[0].get_subplotspec().get_gridspec().set_height_ratios(heights)  # type: ignore[union-attr]
+        figure, axes = stacked(width, sum(heights), heights)
         for ax, epoch in zip(axes, epochs, strict=True):
             here = own[epoch]
             for row, arm in enumerate(rows[epoch]):

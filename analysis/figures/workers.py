@@ -19,9 +19,9 @@ from analysis.drawing import (
     PAPER,
     legend_columns,
     looks,
-    panels,
     settled,
     shorten,
+    stacked,
     styled,
 )
 from analysis.figures.tasks import SHARED
@@ -50,9 +50,8 @@ def workers_over_time(
     side = legend_columns([str(mark.get_label()) for mark in marks], width)
     with styled():
         height = min(max(0.85 + 0.26 * lanes, 1.3), 4.5)
-        figure, (gantt, busy, speed) = panels(3, 1, width, 1.0)
-        figure.set_size_inches(width, height + 2.7 + 0.2 * -(-len(marks) // side))
-        gantt.get_subplotspec().get_gridspec().set_height_ratios([height, 1.2, 1.2])  # type: ignore[union-attr]
+        legend = 0.2 * -(-len(marks) // side)
+        figure, (gantt, busy, speed) = stacked(width, height + 2.7 + legend, [height, 1.2, 1.2])
         _gantt(gantt, tasks, arms, seconds)
         gantt.set_title("Tasks by worker")
         x = np.append(utilisation["start_s"].to_numpy(), utilisation["end_s"].iloc[-1:]) / seconds

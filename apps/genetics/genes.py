@@ -137,7 +137,7 @@ def values_of(genome: Genotype, gene: Gene) -> list[Value]:
     if gene.name not in genome:
         return []
     value = genome[gene.name]
-    return value if isinstance(value, list) and gene.per is not None else [value]  # type: ignore[list-item]
+    return value if isinstance(value, list) else [value]
 
 
 def put_values(genome: Genome, gene: Gene, values: list[Value]) -> None:

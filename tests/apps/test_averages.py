@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from apps.fitness import fitness_of
-from apps.messages import TrainResult, Workplace
+from apps.messages import Workplace
+from apps.outcomes import TrainResult
 from apps.specs import AverageSpec
 from apps.training import train_member
 from tests.apps.small import training

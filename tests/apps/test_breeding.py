@@ -14,7 +14,8 @@ from apps.breeding import breed
 from apps.checkpoints import Checkpoint, save_checkpoint
 from apps.errors import HeterosisError, UserError
 from apps.files import DamagedFile
-from apps.messages import CheckpointRef, ChildPlan, Offspring, Workplace
+from apps.messages import Offspring, Workplace
+from apps.outcomes import CheckpointRef, ChildPlan
 from apps.programs import Program, program
 from apps.specs import CrossoverSpec, NetworkSpec, OperatorSpec
 from apps.training import train_member

@@ -6,7 +6,7 @@ import threading
 import time
 
 from apps.costs import Stopwatch
-from apps.messages import Cost
+from apps.outcomes import Cost
 
 
 def _work(cpu_s: float) -> None:

@@ -20,17 +20,9 @@ from apps.errors import HeterosisError
 from apps.files import DamagedFile, sha256_file
 from apps.halted import TooFewSurvivors
 from apps.harvesting import export
-from apps.messages import (
-    CheckpointRef,
-    ExportResult,
-    ExportTask,
-    Failure,
-    HarvestResult,
-    HarvestTask,
-    TrainResult,
-    Workplace,
-)
+from apps.messages import ExportTask, HarvestTask, Workplace
 from apps.networks import named_optimizer_states, named_weights, read
+from apps.outcomes import CheckpointRef, ExportResult, Failure, HarvestResult, TrainResult
 from apps.programs import program
 from apps.results import load_result
 from apps.runtime import load_keras

@@ -14,7 +14,8 @@ from apps.checkpoints import load_checkpoint
 from apps.datasets import load_dataset, prepare
 from apps.errors import UserError
 from apps.merging import Address, align_parents
-from apps.messages import Continue, TrainResult, TrainTask, Workplace
+from apps.messages import Continue, TrainTask, Workplace
+from apps.outcomes import TrainResult
 from apps.programs import Program, program
 from apps.specs import DataSpec, NetworkSpec, OperatorSpec, TrainingSpec
 from apps.training import train_member

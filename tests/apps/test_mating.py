@@ -16,7 +16,8 @@ from apps.encoding import fingerprint
 from apps.errors import UserError
 from apps.fitness import fitness_of
 from apps.halted import TooFewSurvivors
-from apps.messages import CheckpointRef, Failure, MateTask, MatingPlan, TrainResult, Workplace
+from apps.messages import MateTask, Workplace
+from apps.outcomes import CheckpointRef, Failure, MatingPlan, TrainResult
 from apps.results import load_result
 from apps.specs import CrossoverSpec, OperatorSpec
 from apps.tasks import perform

@@ -20,22 +20,8 @@ from apps import encoding, messages
 from apps.encoding import fingerprint, from_json, to_json
 from apps.errors import HeterosisError
 from apps.files import DamagedFile
-from apps.messages import (
-    CheckpointRef,
-    ChildPlan,
-    Continue,
-    Failure,
-    Fresh,
-    MateTask,
-    MatingPlan,
-    Offspring,
-    Restart,
-    Survive,
-    TrainResult,
-    TrainTask,
-    population,
-    resolve,
-)
+from apps.messages import Continue, Fresh, MateTask, Offspring, Restart, Survive, TrainTask, resolve
+from apps.outcomes import CheckpointRef, ChildPlan, Failure, MatingPlan, TrainResult, population
 from apps.specs import (
     CrossoverSpec,
     DataSpec,

@@ -12,7 +12,7 @@ import pytest
 
 from apps import results
 from apps.checkpoints import Checkpoint
-from apps.messages import EpochRecord, ExportResult, HarvestResult, MatingPlan, TrainResult
+from apps.outcomes import EpochRecord, ExportResult, HarvestResult, MatingPlan, TrainResult
 from apps.results import (
     RESULT,
     checkpoint_is_whole,

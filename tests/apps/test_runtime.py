@@ -11,7 +11,7 @@ import pytest
 
 from apps import runtime
 from apps.encoding import from_json, to_json
-from apps.messages import TrainResult
+from apps.outcomes import TrainResult
 from apps.runtime import load_keras
 from tests.apps.small import ADAM, net, training
 

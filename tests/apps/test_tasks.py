@@ -20,21 +20,23 @@ from apps import tasks
 from apps.encoding import fingerprint
 from apps.errors import HeterosisError, UserError
 from apps.messages import (
-    CheckpointRef,
     Continue,
-    ExportResult,
     ExportTask,
-    Failure,
     Fresh,
-    HarvestResult,
     HarvestTask,
     MateTask,
-    MatingPlan,
     Offspring,
     Restart,
-    TrainResult,
     TrainTask,
     Workplace,
+)
+from apps.outcomes import (
+    CheckpointRef,
+    ExportResult,
+    Failure,
+    HarvestResult,
+    MatingPlan,
+    TrainResult,
 )
 from apps.results import save_result
 from apps.specs import OperatorSpec

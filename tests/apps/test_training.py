@@ -18,7 +18,8 @@ from apps import training as training_module
 from apps.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from apps.encoding import fingerprint, from_json, to_json
 from apps.errors import HeterosisError
-from apps.messages import CheckpointRef, Continue, Restart, TrainResult, Workplace
+from apps.messages import Continue, Restart, Workplace
+from apps.outcomes import CheckpointRef, TrainResult
 from apps.programs import Program
 from apps.results import checkpoint_is_whole, load_result
 from apps.samples import Samples

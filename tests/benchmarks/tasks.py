@@ -294,7 +294,7 @@ def _learnt_nothing(task: Any, place: Any) -> Any:
 
     from apps.checkpoints import Checkpoint, save_checkpoint
     from apps.encoding import fingerprint
-    from apps.messages import CheckpointRef, Cost, EpochRecord, TrainResult
+    from apps.outcomes import CheckpointRef, Cost, EpochRecord, TrainResult
     from apps.results import CHECKPOINT, save_result
 
     folder = Path(place.root) / task.folder

@@ -21,16 +21,8 @@ import pandas as pd
 import tomli_w
 from pandas.testing import assert_frame_equal
 
-from apps.messages import (
-    CheckpointRef,
-    Cost,
-    EpochRecord,
-    Failure,
-    MateTask,
-    Task,
-    TrainResult,
-    Workplace,
-)
+from apps.messages import MateTask, Task, Workplace
+from apps.outcomes import CheckpointRef, Cost, EpochRecord, Failure, TrainResult
 from apps.specs import OperatorSpec
 from apps.tasks import Outcome, find, perform
 from workflow.config import Experiment

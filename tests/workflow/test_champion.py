@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from apps.files import sha256_file
-from apps.messages import HarvestResult
+from apps.outcomes import HarvestResult
 from tests.workflow.support import TINY, changed, copied, drive, load, read_tables
 from workflow.champion import pedigree
 from workflow.experiment import Champion, Outcomes

@@ -21,7 +21,7 @@ from analysis.tables import ReportError
 from apps import fashion_mnist
 from apps.errors import UserError
 from apps.files import sha256_file
-from apps.messages import Failure
+from apps.outcomes import Failure
 from tests.workflow.conftest import Heterosis
 from tests.workflow.support import (
     HETEROSIS,

@@ -20,7 +20,8 @@ from parsl.jobs.errors import TooManyJobFailuresError
 
 from apps.checkpoints import Checkpoint
 from apps.encoding import to_json
-from apps.messages import EpochRecord, Failure, MateTask, MatingPlan, Workplace
+from apps.messages import MateTask, Workplace
+from apps.outcomes import EpochRecord, Failure, MatingPlan
 from apps.results import save_partial
 from apps.stopping import Stopped, TimedOut, stopping
 from apps.tasks import Outcome

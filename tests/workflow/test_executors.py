@@ -12,7 +12,8 @@ import parsl
 import pytest
 
 from apps import watchdog
-from apps.messages import Failure, MatingPlan, Workplace
+from apps.messages import Workplace
+from apps.outcomes import Failure, MatingPlan
 from site_configs import local_processes, local_threads
 from site_configs.options import SiteOptions
 from tests.workflow.support import (

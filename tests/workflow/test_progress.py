@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from apps.messages import Failure, TrainTask
+from apps.messages import TrainTask
+from apps.outcomes import Failure
 from apps.tasks import Outcome
 from tests.workflow.conftest import Heterosis, Mishap
 from tests.workflow.support import copied, drive, load, trained

@@ -12,7 +12,8 @@ import pytest
 from apps.checkpoints import load_checkpoint, save_checkpoint
 from apps.comparing import largest_difference
 from apps.errors import UserError
-from apps.messages import HarvestResult, Workplace
+from apps.messages import Workplace
+from apps.outcomes import HarvestResult
 from tests.workflow.conftest import Heterosis
 from tests.workflow.support import FOLDER, Ran, changed, copied, drive, write
 from tests.workflow.test_search import SEARCH

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from apps.messages import Failure, HarvestResult, TrainTask, Workplace
+from apps.messages import TrainTask, Workplace
+from apps.outcomes import Failure, HarvestResult
 from tests.workflow.support import (
     ShuffledEngine,
     assert_same,

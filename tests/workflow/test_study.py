@@ -14,7 +14,7 @@ import pytest
 import workflow
 import workflow.study
 from apps.errors import HeterosisError, UserError
-from apps.messages import Failure
+from apps.outcomes import Failure
 from tests.workflow.conftest import Heterosis, Mishap
 from tests.workflow.support import (
     FOLDER,
