@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from apps.checkpoints import Checkpoint, load_checkpoint
@@ -59,9 +59,7 @@ def breed(task: TrainTask, start: Offspring, place: Workplace, holder: Program) 
             epoch=task.first_epoch,
         )
         weights = mutation(rng, weights, keep=holder.statistics, **start.mutation.params)
-    # An optimiser's state is of the shapes of its own network.
-    same = not plan.genomes or all(each.network == plan.genome.network for each in plan.genomes)
-    return Checkpoint(weights, optimizer=_inherited(plan.optimizer if same else (), place))
+    return Checkpoint(weights, optimizer=_inherited(plan.optimizer, _shapes(weights), place))
 
 
 def _parents(
@@ -77,7 +75,7 @@ def _parents(
     networks: list[Weights] = []
     fitness = []
     for number, (weights, genome) in enumerate(zip(stored, plan.genomes, strict=True)):
-        if number and not start.strangers and genome.network != plan.genomes[0].network:
+        if not start.strangers and plan.members[number] in plan.strange:
             continue
         network, training = phenotype(task.network, task.training, genome)
         rng = stream(
@@ -104,13 +102,17 @@ def _fresh_seed(task: TrainTask) -> int:
     return seed_integer(rng)
 
 
-def _inherited(donors: Sequence[CheckpointRef], place: Workplace) -> dict[str, Array]:
-    """Return the mean of the donors' optimiser states; counters are the first one's."""
-    if not donors:
+def _inherited(
+    donors: Sequence[CheckpointRef], shapes: Mapping[str, tuple[int, ...]], place: Workplace
+) -> dict[str, Array]:
+    """Return the mean of the donors' optimiser states; counters are the first one's.
+
+    An optimiser's state is of the shapes of its own network: of others than `shapes` none is kept.
+    """
+    stored = [load_checkpoint(Path(place.root) / ref.path, ref.sha256) for ref in donors]
+    if not stored or any(_shapes(each.network) != shapes for each in stored):
         return {}
-    states = [
-        dict(load_checkpoint(Path(place.root) / ref.path, ref.sha256).optimizer) for ref in donors
-    ]
+    states = [dict(each.optimizer) for each in stored]
     average: dict[str, Array] = {}
     for count, state in enumerate(states):
         average = running_mean(average, state, count)
@@ -119,3 +121,7 @@ def _inherited(donors: Sequence[CheckpointRef], place: Workplace) -> dict[str, A
         name: floating[name] if array.dtype.kind == "f" else array
         for name, array in states[0].items()
     }
+
+
+def _shapes(weights: Weights) -> dict[str, tuple[int, ...]]:
+    return {name: array.shape for name, array in weights.items()}

@@ -164,6 +164,7 @@ def _children(task: MateTask, halted: Halted, broods: list[_Brood]) -> list[Chil
                     species=brood.species,
                     genome=_genome(task, child, genomes, not spared),
                     genomes=genomes,
+                    strange=_strange(task, brood.parents, genomes),
                 )
             )
     return sorted(plans, key=lambda plan: plan.child)
@@ -174,6 +175,17 @@ def _genome(task: MateTask, child: int, parents: Sequence[Genome], mutate: bool)
         return parents[0]
     rng = stream(task.seed, Purpose.ARCHITECTURE, trial=task.trial, member=child, epoch=task.epoch)
     return searching.child_genome(task.search, parents, rng, mutate)
+
+
+def _strange(task: MateTask, parents: Sequence[int], genomes: Sequence[Genome]) -> tuple[int, ...]:
+    if task.search is None:
+        return ()
+    space = task.search.space
+    return tuple(
+        member
+        for member, genome in zip(parents, genomes, strict=True)
+        if not searching.alike(space, genomes[0], genome)
+    )
 
 
 def _labels(fitness: list[float], species: Species) -> tuple[int, ...]:

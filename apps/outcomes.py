@@ -99,6 +99,8 @@ class ChildPlan:
         species: the species it is born into.
         genome: its own, of a search.
         genomes: the parents', likewise.
+        strange: members among the parents whose architecture is not the first parent's: they give
+            genes, and weights only where strangers are crossed.
     """
 
     child: int
@@ -111,6 +113,7 @@ class ChildPlan:
     species: int = 0
     genome: Genome = field(default=NO_GENOME, metadata=ADDED)
     genomes: tuple[Genome, ...] = field(default=(), metadata=ADDED)
+    strange: tuple[int, ...] = field(default=(), metadata=ADDED)
 
 
 @dataclass(frozen=True)

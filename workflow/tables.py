@@ -12,7 +12,7 @@ import pandas as pd
 from apps.files import write_atomic
 from apps.fitness import fitness_of
 from apps.genetics.selection import rank
-from apps.messages import Offspring, TrainTask
+from apps.messages import Offspring, Start, TrainTask
 from apps.outcomes import ChildPlan, Cost, Failure, HarvestResult, MatingPlan, TrainResult
 from workflow.arms import Halt
 from workflow.config import Experiment
@@ -175,7 +175,7 @@ def _matings(cell: _Cell) -> Iterator[Row]:
     for segment, number, halt, plan in cell.matings():
         for child in plan.children:
             task, outcome = segments[segment][child.child]
-            crossover = task.start.crossover if isinstance(task.start, Offspring) else None
+            crossover, align = _merged_by(task.start, child, halt.align)
             start = outcome.start if isinstance(outcome, TrainResult) else {}
             yield cell.place | {
                 "halt": number,
@@ -183,8 +183,8 @@ def _matings(cell: _Cell) -> Iterator[Row]:
                 "child": child.child,
                 "parents": " ".join(str(member) for member in child.members),
                 "species": child.species,
-                "crossover": crossover.name if crossover else "",
-                "align": halt.align,
+                "crossover": crossover,
+                "align": align,
                 "mutation": halt.mutation.name if child.mutate else "none",
                 "optimizer": halt.optimizer,
                 "parents_fitness": math.fsum(child.fitness) / len(child.fitness),
@@ -192,6 +192,15 @@ def _matings(cell: _Cell) -> Iterator[Row]:
                 "child_loss": start.get("loss", math.nan),
                 "child_val_loss": start.get("val_loss", math.nan),
             }
+
+
+def _merged_by(start: Start, child: ChildPlan, align: str) -> tuple[str, str]:
+    if not isinstance(start, Offspring):
+        return "", align
+    others = len(child.members) - 1
+    if others and len(child.strange) == others and not start.strangers:
+        return "none", "none"  # of another architecture, they gave genes and no weights
+    return start.crossover.name, align
 
 
 def _species(cell: _Cell) -> Iterator[Row]:

@@ -8,7 +8,7 @@ from dataclasses import fields, is_dataclass, replace
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from apps import messages, specs
+from apps import messages, outcomes, specs
 from apps.encoding import fingerprint
 from apps.genetics.domains import Choice, Float, Integer
 from apps.genetics.genes import Gene, Space
@@ -18,7 +18,7 @@ TASKS = (TrainTask, MateTask, HarvestTask, ExportTask)
 
 MESSAGES = tuple(
     value
-    for module in (specs, messages)
+    for module in (specs, outcomes, messages)
     for value in vars(module).values()
     if is_dataclass(value) and isinstance(value, type) and value.__module__ == module.__name__
 )
@@ -106,4 +106,4 @@ def _other(value: Any) -> Any:
 
 if __name__ == "__main__":  # run by a test, in a process of its own
     for task in TASKS:
-        print(fingerprint(example(task), [example(result) for result in (messages.TrainResult,)]))
+        print(fingerprint(example(task), [example(result) for result in (outcomes.TrainResult,)]))

@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -103,6 +104,33 @@ def test_children_differ_from_their_parents_unless_nothing_mutates(
     last = rows(ran, "members", arm="heterosis", segment=3)
     assert last["genome"].nunique() == 1
     assert len(last) == 4
+
+
+@pytest.mark.parametrize(
+    ("gene", "crossover"),
+    [({"dropout": {"low": 0.01, "high": 0.4}}, "mean"), ({"units": list(range(3, 20))}, "none")],
+)
+def test_parents_of_one_architecture_are_crossed_and_others_give_genes_alone(
+    gene: dict[str, Any], crossover: str, tmp_path: Path
+) -> None:
+    crossing = {
+        "name": "cross",
+        "halts": [1],
+        "mating": "species",
+        "parents": 2,
+        "align": "weights",
+    }
+    crossing |= {"species": {"method": "none", "elitism": False}, "mutation": "none"}
+    crossing |= {"search": {"rate": 0.0, "cross": False}, "optimizer": "inherit"}
+    changes = {"space": gene, "arms": [{"name": "control"}, crossing]}
+    ran = drive(load(tmp_path, **{**SEARCH, **changes}), tmp_path / "run")
+    matings = ran.tables["matings"]
+    assert matings["parents"].str.split().str.len().eq(2).all()
+    assert matings["crossover"].eq(crossover).all()
+    before = rows(ran, "members", arm="cross", segment=0).set_index("member")["val_loss"]
+    first = matings["parents"].str.split().str[0].astype(int).map(before)
+    alone = np.isclose(matings["child_val_loss"], first, rtol=1e-4)
+    assert alone.all() if crossover == "none" else not alone.any()
 
 
 def test_halving_trains_fewer_and_fewer_as_if_never_halted(searched: tuple[Path, Ran]) -> None:
