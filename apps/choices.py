@@ -1,4 +1,4 @@
-"""Whether a builder answers to what a search chooses: one that ignores it would search nothing."""
+"""Whether a network can be made of everything that a search may choose, and differs by it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from typing import Any, Final
 import numpy as np
 
 from apps.datasets import load_dataset
-from apps.errors import UserError
+from apps.errors import HeterosisError, UserError
 from apps.fitting import facts
+from apps.genetics import domains, genes
 from apps.genetics import space as spaces
 from apps.genetics.genes import Gene, Genome, Space
 from apps.messages import TrainTask, Workplace
 from apps.networks import build, named_weights, read
+from apps.samples import Array
 from apps.searching import as_genome
 from apps.specs import phenotype
 
@@ -42,7 +44,7 @@ def check_choices(task: TrainTask, space: Space, place: Workplace) -> None:
             continue
         compared[gene.name] = compared.get(gene.name, 0) + 1
         last[gene.name] = one[gene.name], other[gene.name]
-        if _network(task, space, one, place) != _network(task, space, other, place):
+        if _differ(_network(task, space, one, place), _network(task, space, other, place)):
             seen_to_differ.add(gene.name)
     if ignored := [name for name in compared if name not in seen_to_differ]:
         name = ignored[0]
@@ -53,6 +55,43 @@ def check_choices(task: TrainTask, space: Space, place: Workplace) -> None:
             "space",
             code="network-builder",
         )
+
+
+def check_extremes(task: TrainTask, space: Space, place: Workplace) -> None:
+    """Check that a network can be made of each parameter's least and greatest value, or of all.
+
+    Args:
+        task: of a member that starts anew.
+        space: what is searched.
+        place: where plug-ins are looked for.
+
+    Raises:
+        UserError: it cannot, or the values of a parameter that is said to change no shapes change
+            them; the message names the parameter.
+    """
+    _made(task, space, genes.completed(space, {}), place, "space, all at their least")
+    for gene in space.genes:
+        shapes = []
+        for value in domains.extremes(gene.domain):
+            genome = genes.completed(space, {gene.name: value})
+            where = f"space.{gene.name} = {value}"
+            weights, _ = _made(task, space, genome, place, where)
+            shapes.append({name: array.shape for name, array in weights.items()})
+        if not gene.is_structural and any(each != shapes[0] for each in shapes):
+            raise UserError(
+                f"space.{gene.name}: structural = false, but its values give networks of different "
+                "shapes: take structural out",
+                code="network-builder",
+            )
+
+
+def _made(
+    task: TrainTask, space: Space, genome: Genome, place: Workplace, where: str
+) -> tuple[dict[str, Array], Any]:
+    try:
+        return _network(task, space, genome, place)
+    except HeterosisError as error:
+        raise UserError(f"{where}: {error} (all: {json.dumps(genome)})", code=error.code) from error
 
 
 def _single_changes(space: Space) -> Iterator[tuple[Gene, Genome, Genome]]:
@@ -66,15 +105,23 @@ def _single_changes(space: Space) -> Iterator[tuple[Gene, Genome, Genome]]:
             yield changed, one, other
 
 
-def _network(task: TrainTask, space: Space, genome: Genome, place: Workplace) -> Any:
+def _network(
+    task: TrainTask, space: Space, genome: Genome, place: Workplace
+) -> tuple[dict[str, Array], object]:
+    """Return the initial weights of a network, and what else says how it differs from others."""
     network, training = phenotype(task.network, task.training, as_genome(space, genome))
     data = load_dataset(task.data, task.seed, place.search_path)
     known = facts(data, training)
     model = build(network, training, 0, known, place.search_path, place.threads)
-    arrays = {name: array.tobytes() for name, array in read(named_weights(model)).items()}
+    weights = read(named_weights(model))
     try:
         config = json.dumps(model.get_config(), sort_keys=True, default=repr)
     except Exception:  # a class of the user's own need not have one
-        return arrays, object()
+        return weights, object()
     # Keras numbers names over the life of a process.
-    return arrays, re.sub(r'_\d+(?=")', "", config)
+    return weights, re.sub(r'_\d+(?=")', "", config)
+
+
+def _differ(one: tuple[dict[str, Array], object], other: tuple[dict[str, Array], object]) -> bool:
+    ours, theirs = ({n: a.tobytes() for n, a in weights.items()} for weights, _ in (one, other))
+    return ours != theirs or one[1] != other[1]

@@ -18,7 +18,7 @@ import numpy as np
 from apps.breeding import breed
 from apps.callbacks import Callbacks
 from apps.checkpoints import Checkpoint, save_checkpoint
-from apps.choices import check_choices
+from apps.choices import check_choices, check_extremes
 from apps.errors import HeterosisError, UserError
 from apps.genetics.genes import Space
 from apps.mating import plan_mating
@@ -80,8 +80,10 @@ def rehearse(
         UserError: builder, optimizer, loss, an operator or its settings are wrong, or a layer
             cannot be aligned where that is asked for; in one line.
     """
-    if space is not None and is_plugin(first[0].network.builder):
-        check_choices(first[0], space, place)
+    if space is not None:
+        check_extremes(first[0], space, place)
+        if is_plugin(first[0].network.builder):
+            check_choices(first[0], space, place)
     holder = _holder(first[0], place)
     for task in first:
         _holder(task, place).try_step()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from apps.genetics.domains import Choice, Domain, Float, Integer
 from apps.genetics.errors import GeneticsError
@@ -13,6 +14,23 @@ from apps.genetics.genes import Gene, Space
 from apps.strict import Strict
 
 Value = bool | int | float | str
+
+
+# A union's own errors are one for each of its kinds.
+def _plain_values(values: Any) -> Any:
+    if not isinstance(values, list | tuple) or not all(isinstance(v, Value) for v in values):
+        raise ValueError("should be an array of numbers, texts, true or false")
+    return values
+
+
+def _bound(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError("should be a finite number")
+    return value
+
+
+Values = Annotated[tuple[Value, ...], BeforeValidator(_plain_values), Field(strict=False)]
+Bound = Annotated[int | float, BeforeValidator(_bound)]
 
 
 class GeneSettings(Strict):
@@ -32,10 +50,10 @@ class GeneSettings(Strict):
             network has in whole numbers and choices does.
     """
 
-    values: tuple[Value, ...] | None = Field(default=None, strict=False)
+    values: Values | None = None
     ordered: bool = False
-    low: int | float | None = None
-    high: int | float | None = None
+    low: Bound | None = None
+    high: Bound | None = None
     log: bool = False
     step: int | None = Field(default=None, ge=1)
     per: str | None = None
@@ -61,7 +79,20 @@ class GeneSettings(Strict):
                 "a parameter has `values`, or `low` and `high`: for example "
                 '["relu", "tanh"] or { low = 16, high = 256 }'
             )
+        whole = all(isinstance(bound, int) for bound in bounds)
+        if self.values is not None and (self.log or self.step is not None):
+            raise ValueError("`log` and `step` are for `low` and `high`, not for `values`")
+        if self.values is None and self.ordered:
+            raise ValueError("`ordered` is for `values`: numbers from `low` to `high` are ordered")
+        if self.step is not None and not whole:
+            raise ValueError("`step` is for whole numbers: write `low` and `high` without a point")
         return self
+
+    @property
+    def numbers(self) -> list[float]:
+        """The bounds, or those of the values that are numbers."""
+        given = (self.low, self.high, *(self.values or ()))
+        return [float(each) for each in given if isinstance(each, int | float)]
 
     @property
     def domain(self) -> Domain:
@@ -80,8 +111,13 @@ def as_space(settings: Mapping[str, GeneSettings]) -> Space:
     """Return the search space of an experiment's `[space]`.
 
     Raises:
-        ValueError: it has no points, or a parameter refers to one that is not there.
+        ValueError: it is empty or has no points, or a parameter refers to one that is not there.
     """
+    if not settings:
+        raise ValueError("space: it has no parameter; name one, or leave the table [space] out")
+    rate = settings.get("learning_rate")
+    if rate is not None and rate.of == "optimizer" and min(rate.numbers, default=1) <= 0:
+        raise ValueError("space.learning_rate: a learning rate is greater than 0")
     try:
         return Space(
             tuple(

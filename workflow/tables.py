@@ -14,6 +14,7 @@ from apps.fitness import fitness_of
 from apps.genetics.selection import rank
 from apps.messages import Offspring, Start, TrainTask
 from apps.outcomes import ChildPlan, Cost, Failure, HarvestResult, MatingPlan, TrainResult
+from apps.specs import NO_GENOME, Genome
 from workflow.arms import Halt
 from workflow.config import Experiment
 from workflow.experiment import Outcomes
@@ -130,7 +131,7 @@ def _members(cell: _Cell) -> Iterator[Row]:
                 },
                 "start_loss": (result.start if result else {}).get("loss", math.nan),
                 "start_val_loss": (result.start if result else {}).get("val_loss", math.nan),
-                **_genome(result),
+                **_genome(result.genome if result else (child or task).genome, result),
                 "fitness": value,
                 "rank": order.index(task.member),
                 "started_unix_s": cost.started_unix_s,
@@ -148,9 +149,9 @@ def _parents(task: TrainTask, child: ChildPlan | None) -> str:
     return str(task.member) if task.start.kind in ("continue", "restart") else ""
 
 
-def _genome(result: TrainResult | HarvestResult | None) -> Row:
+def _genome(genome: Genome, result: TrainResult | HarvestResult | None) -> Row:
     """Return the columns of what a network of a search has of its own."""
-    found = {**result.genome.network, **result.genome.optimizer} if result else {}
+    found = {**genome.network, **genome.optimizer}
     return {
         "genome": json.dumps(found) if found else "",
         "parameters": result.parameters if result else 0,
@@ -229,7 +230,7 @@ def _trials(cell: _Cell) -> Iterator[Row]:
         "champion": result.method if result else "",
         "members": " ".join(str(member) for member in result.members) if result else "",
         **{name: (result.final if result else {}).get(name, math.nan) for name in FINAL_METRICS},
-        **_genome(result),
+        **_genome(result.genome if result else NO_GENOME, result),
         "fitness": result.fitness if result else math.nan,
         "network_epochs": sum(
             len(record.epochs) for record in trained if isinstance(record, TrainResult)

@@ -158,6 +158,19 @@ def example(domain: Domain) -> Value:
     return domain.low if isinstance(domain, Integer) else float(domain.low)
 
 
+def extremes(domain: Domain) -> tuple[Value, ...]:
+    """Return all values of a choice, or the least and the greatest number.
+
+    >>> extremes(Integer(2, 8, step=2)), extremes(Choice(("relu", "tanh")))
+    ((2, 8), ('relu', 'tanh'))
+    """
+    if isinstance(domain, Choice):
+        return domain.values
+    if isinstance(domain, Integer):
+        return domain.low, domain.high
+    return float(domain.low), float(domain.high)
+
+
 def described(domain: Domain) -> str:
     """Say which values are allowed."""
     if isinstance(domain, Choice):

@@ -118,6 +118,35 @@ of 16, received 24. Use e.g. 16.
                 )
 
 
+def completed(space: Space, given: Mapping[str, Value]) -> Genome:
+    """Make a genome of the values of some genes, the others as small as they may be.
+
+    Args:
+      space: the genes.
+      given: values; of a gene that is a list, each of its values. What they depend on gets a value
+        that lets them be.
+
+    >>> from apps.genetics.domains import Integer
+    >>> space = Space((Gene("layers", Integer(2, 3)), Gene("units", Integer(4, 8), per="layers")))
+    >>> completed(space, {"units": 8})
+    {'layers': 2, 'units': [8, 8]}
+    """
+    wanted = dict(given)
+    for gene in reversed(space.genes):
+        if gene.name in wanted:
+            for name, values in gene.when.items():
+                wanted.setdefault(name, values[0])
+            if gene.per is not None:
+                counting = next(each for each in space.genes if each.name == gene.per)
+                wanted.setdefault(gene.per, domains.example(counting.domain))
+    genome: Genome = {}
+    for gene in space.genes:
+        if is_active(gene, genome):
+            value = wanted.get(gene.name, domains.example(gene.domain))
+            put_values(genome, gene, [value] * length_of(gene, genome))
+    return genome
+
+
 def is_active(gene: Gene, genome: Genotype) -> bool:
     """Whether a genome has a value for the gene, as far as the genes before it say."""
     return (gene.per is None or gene.per in genome) and all(

@@ -29,6 +29,11 @@ def put(*path_and_value: Any) -> Change:
     return change
 
 
+def space(**settings: Any) -> Change:
+    """A search over one parameter."""
+    return lambda table: table.update(space={"units": settings})
+
+
 def without(*path: Any) -> Change:
     """A change that takes a key away."""
     *path_to, last = path
@@ -76,6 +81,18 @@ BAD: dict[str, tuple[Change, list[str]]] = {
     "text for a list": (
         put("training", "metrics", "accuracy"),
         ["metrics = 'accuracy'", "of names"],
+    ),
+    "empty space": (lambda table: table.update(space={}), ["space: it has no parameter"]),
+    "step of floats": (space(low=0.0, high=0.4, step=2), ["space.units", "`step` is for whole"]),
+    "logarithm of values": (space(values=[4, 8], log=True), ["space.units", "not for `values`"]),
+    "order of numbers": (space(low=4, high=8, ordered=True), ["`ordered` is for `values`"]),
+    "nested values": (space(values=[[4], [8]]), ["space.units.values", "array of numbers"]),
+    "bound that is no number": (space(low=float("nan"), high=8), ["space.units.low", "finite"]),
+    "learning rate below 0": (
+        lambda table: table.update(
+            space={"learning_rate": {"low": -0.1, "high": 0.1, "of": "optimizer"}}
+        ),
+        ["space.learning_rate", "greater than 0"],
     ),
     "number for a loss": (put("training", "loss", 3), ["loss = 3", "a name, or a table"]),
     "losses that are no names": (put("training", "loss", {"a": 1}), ["training.loss", "by output"]),
