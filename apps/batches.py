@@ -117,6 +117,12 @@ class Batches:
                 code="data-batches",
             )
         first, second = (next(iter(self), None) for _ in range(2))
+        if first is not None and not all(np.isfinite(each).all() for each in _arrays(first)):
+            raise UserError(
+                f"{self._name}: its first batch has NaN or infinite numbers: leave them out where "
+                "the data are made",
+                code="data-values",
+            )
         if first is None or (second is not None and _equal(first, second)):
             return
         found = "is empty" if second is None else "begins with other samples"
@@ -228,8 +234,16 @@ def _joined(parts: list[Samples]) -> Samples:
 
 
 def _equal(one: Samples, other: Samples) -> bool:
-    left, right = ([*listed(each.x), *listed(each.y)] for each in (one, other))
-    return len(left) == len(right) and all(map(np.array_equal, left, right))
+    left, right = _arrays(one), _arrays(other)
+    same = (
+        np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+        for a, b in zip(left, right, strict=False)
+    )
+    return len(left) == len(right) and all(same)
+
+
+def _arrays(batch: Samples) -> list[NDArray[Any]]:
+    return [*listed(batch.x), *listed(batch.y)]
 
 
 def _infinite() -> int:

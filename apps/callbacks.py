@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
@@ -74,6 +75,29 @@ class Callbacks:
             function(*arguments)
         except Exception as error:
             raise HeterosisError(f"training.callbacks: {told(error)}", code="callback") from error
+
+
+def check_monitors(specs: Sequence[OperatorSpec], metrics: Collection[str]) -> None:
+    """Check that what callbacks look at is there.
+
+    Args:
+        specs: as for `Callbacks`.
+        metrics: names of the training metrics; `val_` before one means its value on held-out data.
+
+    Raises:
+        UserError: a `monitor` is none of them.
+    """
+    known = [*metrics, *(f"val_{name}" for name in metrics)]
+    for spec in specs:
+        monitor = spec.params.get("monitor")
+        if spec.name in CALLBACKS and monitor is not None and monitor not in known:
+            nearest = get_close_matches(str(monitor), known, n=1)
+            hint = f"did you mean {nearest[0]}? " if nearest else ""
+            raise UserError(
+                f"training.callbacks {spec.name!r}: there is no metric {monitor!r} to monitor; "
+                f"{hint}there are {', '.join(known)}",
+                code="callback",
+            )
 
 
 def _made(keras: Any, spec: OperatorSpec, folder: Path, search_path: str | None) -> Any:

@@ -60,6 +60,12 @@ def check_shapes(
         UserError: it fails, or labels do not count from 0.
     """
     x, y = samples[:2]
+    if _SPARSE in _name(model.loss) and not isinstance(y, Mapping) and (np.mod(y, 1) != 0).any():
+        raise UserError(
+            f"the loss {_name(model.loss)} is for classes, whole numbers from 0, and the targets "
+            f'are not whole: for a regression say training.loss = "mse"',
+            code="data-labels",
+        )
     if _SPARSE in _name(model.loss) and not isinstance(y, Mapping) and (lowest := labels()) != 0:
         raise UserError(
             f"labels must count from 0 for the loss {_name(model.loss)}: the smallest one is "
@@ -159,7 +165,7 @@ def _by_output(model: Any, y: Any) -> str:
 def _called(loss: Any) -> str:
     if isinstance(loss, Mapping):
         return ", ".join(f"{_called(each)} of {name}" for name, each in loss.items())
-    return repr(getattr(loss, "name", loss))
+    return repr(getattr(loss, "name", getattr(loss, "__name__", loss)))
 
 
 def _name(loss: Any) -> str:

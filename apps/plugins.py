@@ -21,6 +21,9 @@ from apps.runtime import prepare
 _LIBRARIES: Final = tuple(sysconfig.get_path(name) for name in ("stdlib", "platlib", "purelib"))
 _MESSAGE_CHARACTERS: Final = 600
 
+_imported: Final[dict[str, str | None]] = {}  # the folder that each module was asked for with
+_appended: Final[list[str]] = []
+
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
@@ -35,8 +38,8 @@ def load_plugin(reference: str, search_path: str | None = None) -> Callable[...,
     Args:
         reference: `"module:function"`; both parts may be dotted.
         search_path: a folder to look in beside `sys.path` (the experiment's, say). It is appended
-            to `sys.path` and stays there, so that the plug-in's own late imports work and no
-            installed module is shadowed.
+            to `sys.path` and stays there until `forget_plugins`, so that the plug-in's own late
+            imports work and no installed module is shadowed.
 
     Raises:
         UserError: a malformed reference, a module that is missing or cannot be imported, or a
@@ -60,6 +63,21 @@ def load_plugin(reference: str, search_path: str | None = None) -> Callable[...,
         )
     function: Callable[..., Any] = value
     return function
+
+
+def forget_plugins() -> None:
+    """Have the modules of plug-ins read anew when they are next asked for.
+
+    In one process, a notebook say, a file may change between two runs, and two projects may have
+    modules of one name. What a plug-in's module imports itself is not read anew.
+    """
+    for name in _imported:
+        sys.modules.pop(name, None)
+    _imported.clear()
+    for folder in _appended:
+        if folder in sys.path:
+            sys.path.remove(folder)
+    _appended.clear()
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
@@ -113,12 +131,16 @@ def _parts(reference: str) -> tuple[str, str]:
 
 
 def _import(reference: str, name: str, search_path: str | None) -> ModuleType:
-    if search_path is not None:
-        folder = str(Path(search_path).resolve())
-        if folder not in sys.path:
-            sys.path.append(folder)
+    folder = None if search_path is None else str(Path(search_path).resolve())
+    if _imported.get(name, folder) != folder:
+        forget_plugins()
+    if folder is not None and folder not in sys.path:
+        sys.path.append(folder)
+        _appended.append(folder)
     importlib.invalidate_caches()
     prepare()  # the module may import TensorFlow
+    if name not in sys.modules:
+        _imported[name] = folder
     try:
         return importlib.import_module(name)
     except (Exception, SystemExit) as error:
@@ -172,7 +194,9 @@ def _file(module: ModuleType) -> str:
 
 def told(error: BaseException) -> str:
     """Return what a user's own code raised, in one line: class, text, and the line to look at."""
-    text = textwrap.shorten(" ".join(str(error).split()), _MESSAGE_CHARACTERS, placeholder=" ...")
+    # TensorFlow puts the whole traceback of a generator into its message.
+    own = str(error).partition("Traceback (most recent call last)")[0]
+    text = textwrap.shorten(" ".join(own.split()), _MESSAGE_CHARACTERS, placeholder=" ...")
     return f"{type(error).__name__}: {text} ({_origin(error)})"
 
 

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 
 from apps.breeding import breed
-from apps.callbacks import Callbacks
+from apps.callbacks import Callbacks, check_monitors
 from apps.checkpoints import Checkpoint, save_checkpoint
 from apps.choices import check_choices, check_extremes
 from apps.errors import HeterosisError, UserError
@@ -87,7 +87,9 @@ def rehearse(
     holder = _holder(first[0], place)
     for task in first:
         _holder(task, place).try_step()
-        Callbacks(task.training.callbacks, _holder(task, place).model, 1, Path(), place.search_path)
+        model = _holder(task, place).model
+        Callbacks(task.training.callbacks, model, 1, Path(), place.search_path)
+        check_monitors(task.training.callbacks, model.get_metrics_result())
         _set_rates(_holder(task, place), task)
     with TemporaryDirectory(prefix="heterosis-") as root:
         here = replace(place, root=root)

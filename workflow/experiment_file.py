@@ -17,7 +17,7 @@ from apps.builders import BUILDERS
 from apps.datasets import COLLECTIONS
 from apps.errors import UserError
 from apps.files import sha256
-from apps.plugins import is_plugin, load_plugin, plugin_digest
+from apps.plugins import forget_plugins, is_plugin, load_plugin, plugin_digest
 from apps.registries import check_settings, lookup
 from apps.sources.readers import READERS, content_digest, make_reader
 from workflow.config import Experiment
@@ -87,6 +87,7 @@ def with_plugins(experiment: Experiment, folder: Path, source: Path | str) -> Ex
     Raises:
         UserError: a plug-in cannot be imported, or does not take its settings.
     """
+    forget_plugins()
     _check_plugins(source, experiment, str(folder))
     return _with_digests(experiment, str(folder))
 

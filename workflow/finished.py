@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
 import pandas as pd
 
@@ -16,13 +16,14 @@ from apps.errors import HeterosisError, UserError
 from apps.messages import Workplace
 from apps.predicting import Asked, Champion, load_champion
 from apps.samples import Named
+from apps.sources.reader import Split
+from apps.sources.readers import READERS, make_reader
+from apps.sources.table import TABLES, Table
 from workflow.config import Experiment
 from workflow.experiment_file import read_experiment
 from workflow.opening import existing_run
+from workflow.predictions import read_samples
 from workflow.run_dir import RunDir
-
-if TYPE_CHECKING:
-    pass
 
 _AGAIN: Final = "start the same `heterosis run` again to have it written"
 
@@ -161,6 +162,25 @@ class Run:
             HeterosisError: as `champion`.
         """
         return self.trained_champion.predict(inputs)
+
+    def samples(self, path: Path | str) -> Named:
+        """Return the samples of a file as `predict` takes them.
+
+        Args:
+            path: `.npy`; `.npz` with an array `x`, the only one, or one for each input by name;
+                `.csv` or `.parquet`, whose columns are the features in order. Of a run on a table
+                the columns are found by their names, and made to features as in the training.
+
+        Raises:
+            UserError: there is no such file, it is of another kind, or holds something else.
+        """
+        data = self.experiment.data
+        reader = make_reader(data.name, data.params) if data.name in READERS else None
+        if isinstance(reader, Table) and Path(path).suffix in TABLES:
+            folder = Path(self.place.search_path or ".").absolute()
+            split = Split(self.experiment.seed, data.validation)
+            return reader.asked(folder, split, Path(path))
+        return read_samples(Path(path), self.trained_champion.inputs)
 
     @property
     def card(self) -> dict[str, Any]:

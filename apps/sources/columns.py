@@ -19,11 +19,10 @@ CATEGORIES: Final = 256
 
 
 class Features:
-    """The features of all rows.
+    """What the training rows say of how columns become features.
 
     Attributes:
-        names: of the array's columns.
-        array: [rows, columns], float32.
+        names: of the features.
     """
 
     def __init__(
@@ -34,7 +33,7 @@ class Features:
         standardize: bool,
         train: Array,
     ) -> None:
-        """Make them.
+        """Look at the columns.
 
         Args:
             path: of the file, for messages.
@@ -47,33 +46,52 @@ class Features:
             UserError: a column is neither numbers nor text, or has too many values for categories.
         """
         self.names: list[str] = []
-        parts = []
+        self._categories: dict[str, Array] = {}
+        self._scales: dict[str, tuple[float, float]] = {}
         for name in map(str, table.columns):
             if name in categorical or _is_text(table[name]):
-                part = self._one_hot(path, table[name], train)
-            else:
-                part = numbers_of(path, table[[name]])
-                self.names.append(name)
-                if standardize:
-                    # What is the same in all training rows says nothing, and becomes 0.
-                    spread = part[train].std() or 1.0
-                    part = (part - part[train].mean()) / spread
-            parts.append(part)
-        self.array: Array = np.concatenate(parts, axis=1).astype(np.float32)
+                self._categories[name] = found = _categories(path, table[name], train)
+                self.names += [f"{name}={each}" for each in found]
+                continue
+            numbers = numbers_of(path, table[[name]])[train]
+            # What is the same in all training rows says nothing, and becomes 0.
+            spread = numbers.std() or 1.0
+            self._scales[name] = (numbers.mean(), spread) if standardize else (0.0, 1.0)
+            self.names.append(name)
 
-    def _one_hot(self, path: Path, column: pd.Series[Any], train: Array) -> Array:
-        values = column.astype(str).to_numpy(dtype=str)
-        categories = np.unique(values[train])
-        if len(categories) > CATEGORIES:
-            raise UserError(
-                f"{path}: column {column.name!r} has {len(categories):,} different values in the "
-                f"training rows, more than the {CATEGORIES} that categories may be: name the "
-                "columns to use in data.params.features",
-                code="data-values",
-            )
-        self.names += [f"{column.name}={each}" for each in categories]
-        one_hot: Array = (values[:, None] == categories).astype(np.float64)
-        return one_hot
+    def of(self, path: Path, table: pd.DataFrame) -> Array:
+        """Return the features of rows [rows, features], float32.
+
+        Args:
+            path: of the file, for messages.
+            table: the same columns, without missing values; in any order, others are left alone.
+
+        Raises:
+            UserError: a column that should be numbers is not.
+        """
+        known = [*self._scales, *self._categories]
+        parts = [self._feature(path, table, str(name)) for name in table if str(name) in known]
+        return np.concatenate(parts, axis=1).astype(np.float32)
+
+    def _feature(self, path: Path, table: pd.DataFrame, name: str) -> Array:
+        if name in self._categories:
+            values = table[name].astype(str).to_numpy(dtype=str)
+            one_hot: Array = (values[:, None] == self._categories[name]).astype(np.float64)
+            return one_hot
+        mean, spread = self._scales[name]
+        return (numbers_of(path, table[[name]]) - mean) / spread
+
+
+def _categories(path: Path, column: pd.Series[Any], train: Array) -> Array:
+    categories: Array = np.unique(column.astype(str).to_numpy(dtype=str)[train])
+    if len(categories) > CATEGORIES:
+        raise UserError(
+            f"{path}: column {column.name!r} has {len(categories):,} different values in the "
+            f"training rows, more than the {CATEGORIES} that categories may be: name the "
+            "columns to use in data.params.features",
+            code="data-values",
+        )
+    return categories
 
 
 def numbers_of(path: Path, table: pd.DataFrame) -> Array:

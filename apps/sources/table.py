@@ -19,7 +19,8 @@ from apps.streams import Purpose, stream
 if TYPE_CHECKING:
     import pandas as pd
 
-_ENDINGS: Final = (".csv", ".parquet")
+TABLES: Final = (".csv", ".parquet")
+"""Endings of the files that tables are read from."""
 
 
 def _listed(value: Any) -> Any:
@@ -66,14 +67,42 @@ class Table(Reader):
             key: existing_file(folder, path, key) for key, path in paths.items() if path is not None
         }
         for path in found.values():
-            if path.suffix.lower() not in _ENDINGS:
+            if path.suffix.lower() not in TABLES:
                 raise UserError(
-                    f"{path}: a table is a file {' or '.join(_ENDINGS)}", code="data-setting"
+                    f"{path}: a table is a file {' or '.join(TABLES)}", code="data-setting"
                 )
         return found
 
     def read(self, folder: Path, split: Split) -> Parts:
         """Return features [n, columns], float32, targets [n] or [n, targets], perhaps weights."""
+        path, table, rows, features = self._fitted(folder, split)
+        fields = [features.of(path, table), self._targets(path, table, rows["train"])]
+        if self.weights:
+            fields.append(numbers_of(path, table[[self.weights]])[:, 0])
+        return {part: tuple(field[each] for field in fields) for part, each in rows.items()}
+
+    def asked(self, folder: Path, split: Split, path: Path) -> Array:
+        """Return the features of another file's rows [n, columns], made as those of the training.
+
+        Args:
+            folder: of the experiment.
+            split: as it was in the training.
+            path: of the file; its columns are found by their names, others are left alone.
+
+        Raises:
+            UserError: the file cannot be read, lacks a column, or a value; or the table's own have
+                changed.
+        """
+        own, table, _, features = self._fitted(folder, split)
+        others = _table(path)
+        wanted = self._features(own, table)
+        _check_columns(path, others, wanted, "the columns of the training")
+        check_complete(path, others[wanted])
+        return features.of(path, others[wanted])
+
+    def _fitted(
+        self, folder: Path, split: Split
+    ) -> tuple[Path, pd.DataFrame, dict[str, Array], Features]:
         paths = self.files(folder)
         table = _table(paths["path"])
         features = self._features(paths["path"], table)
@@ -100,11 +129,8 @@ class Table(Reader):
             rows["validation"], train = train[order[:held]], np.sort(train[order[held:]])
         rows["train"] = train
         path = paths["path"]
-        columns = Features(path, table[features], self.categorical, self.standardize, train)
-        fields = [columns.array, self._targets(path, table, train)]
-        if self.weights:
-            fields.append(numbers_of(path, table[[self.weights]])[:, 0])
-        return {part: tuple(field[each] for field in fields) for part, each in rows.items()}
+        fitted = Features(path, table[features], self.categorical, self.standardize, train)
+        return path, table[used], rows, fitted
 
     def _features(self, path: Path, table: pd.DataFrame) -> list[str]:
         others = [*self.target, *([self.weights] if self.weights else [])]

@@ -107,6 +107,30 @@ def test_a_kind_of_data_without_settings_says_what_it_needs(heterosis: Heterosis
 
 
 # ----------------------------------------------------------------------------------- regression
+def test_a_champion_of_a_table_is_asked_with_raw_columns(
+    regression: Path, tmp_path: Path, heterosis: Heterosis
+) -> None:
+    runs = tmp_path / "runs"
+    assert heterosis("run", regression, "--runs", runs, "--set", "trials=1", "--quiet").code == 0
+    points = pd.read_csv(tmp_path / "points.csv")
+    asked = tmp_path / "asked.csv"
+    # The columns are found by their names, and need no target.
+    points[["c", "b", "a"]].to_csv(asked, index=False)
+    answers = {}
+    for data in ("test", str(asked)):
+        out = tmp_path / f"{len(data)}.csv"
+        ended = heterosis("predict", runs / "points", data, "--out", out)
+        assert (ended.code, ended.err) == (0, "")
+        answers[data] = pd.read_csv(out)["output"].to_numpy()
+    assert len(answers[str(asked)]) == 90
+    nearest = np.abs(answers["test"][:, None] - answers[str(asked)]).min(axis=1)
+    assert nearest.max() < 1e-5
+    points[["a", "c"]].to_csv(asked, index=False)
+    ended = heterosis("predict", runs / "points", asked)
+    assert ended.code == 2
+    assert "there is no column 'b'" in ended.err
+
+
 def test_a_regression_whose_members_end_early_goes_the_whole_way(
     regression: Path, tmp_path: Path, heterosis: Heterosis
 ) -> None:

@@ -34,6 +34,15 @@ from workflow.schema import TABLES
 CONTROL_ALONE = changed(trials=1, arms=[{"name": "control"}])
 
 
+BUILDER = """
+def build():
+    import keras
+
+    layers = [keras.layers.Flatten(), keras.layers.Dense(WIDTH), keras.layers.Dense(10, "softmax")]
+    return keras.Sequential([keras.Input((28, 28)), *layers])
+"""
+
+
 @pytest.fixture(autouse=True)
 def _serial(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workflow.study, "ParslEngine", lambda config, place: ImmediateEngine(place))
@@ -62,6 +71,17 @@ def test_an_experiment_may_be_made_in_python(tmp_path: Path, finished: Path) -> 
     assert ours["val_loss"].iloc[-3:].tolist() == same["val_loss"].iloc[-3:].tolist()
     logs = [*(done.folder / "tensorboard" / "trial-000").rglob("events.out.tfevents.*")]
     assert len(logs) == len(ours[ours["status"] == "done"])
+
+
+def test_projects_have_their_own_modules_and_a_changed_file_is_read_anew(tmp_path: Path) -> None:
+    table = CONTROL_ALONE | {"network": {"builder": "network:build"}}
+    found = []
+    for name, width in (("one", 3), ("two", 5), ("one", 7)):
+        file = write(tmp_path / name, table)
+        (tmp_path / name / "network.py").write_text(BUILDER.replace("WIDTH", str(width)))
+        done = run(file, runs=tmp_path / f"{name}{width}")
+        found.append(int(done.tables["members"]["parameters"].iloc[0]))
+    assert found == [785 * width + 10 * (width + 1) for width in (3, 5, 7)]
 
 
 def test_settings_and_fresh_are_those_of_the_command(

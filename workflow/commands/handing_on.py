@@ -41,7 +41,8 @@ def predict(
         typer.Argument(
             metavar="DATA",
             help=".npy, .npz (array x, or the only one, or one for each input by name), .csv or "
-            ".parquet (columns are features in order), or `test`: the run's own test data",
+            ".parquet (columns are features in order; of a run on a table by name), or `test`: the "
+            "run's own test data",
             autocompletion=samples,
         ),
     ],
@@ -57,17 +58,16 @@ def predict(
     """
     from apps.files import write_atomic
     from workflow.finished import Run
-    from workflow.predictions import TEST, read_samples, tabled
+    from workflow.predictions import TEST, tabled
 
-    champion = Run.open(run).trained_champion
-    if data == TEST:
-        outputs = champion.predict_test()
-    else:
-        outputs = champion.predict(read_samples(Path(data), champion.inputs))
+    opened = Run.open(run)
+    champion = opened.trained_champion
+    own = data == TEST
+    outputs = champion.predict_test() if own else champion.predict(opened.samples(data))
     table = tabled(champion, outputs)
     write_atomic(out, table.to_csv(index=False).encode())
     print(f"inputs were multiplied by {champion.data.input_scale:.6g}, as in training")
-    if data == TEST:
+    if own:
         for name, value in champion.tested().items():
             print(f"test {name}: {value:.6g}")
     print(f"predictions: {out} ({len(table)} rows)")
