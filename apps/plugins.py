@@ -7,6 +7,7 @@ import inspect
 import sys
 import sysconfig
 import textwrap
+import threading
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
@@ -23,6 +24,7 @@ _MESSAGE_CHARACTERS: Final = 600
 
 _imported: Final[dict[str, str | None]] = {}  # the folder that each module was asked for with
 _appended: Final[list[str]] = []
+_importing: Final = threading.RLock()  # threads of one executor ask for one module at once
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -71,13 +73,14 @@ def forget_plugins() -> None:
     In one process, a notebook say, a file may change between two runs, and two projects may have
     modules of one name. What a plug-in's module imports itself is not read anew.
     """
-    for name in _imported:
-        sys.modules.pop(name, None)
-    _imported.clear()
-    for folder in _appended:
-        if folder in sys.path:
-            sys.path.remove(folder)
-    _appended.clear()
+    with _importing:
+        for name in _imported:
+            sys.modules.pop(name, None)
+        _imported.clear()
+        for folder in _appended:
+            if folder in sys.path:
+                sys.path.remove(folder)
+        _appended.clear()
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
@@ -132,17 +135,9 @@ def _parts(reference: str) -> tuple[str, str]:
 
 def _import(reference: str, name: str, search_path: str | None) -> ModuleType:
     folder = None if search_path is None else str(Path(search_path).resolve())
-    if _imported.get(name, folder) != folder:
-        forget_plugins()
-    if folder is not None and folder not in sys.path:
-        sys.path.append(folder)
-        _appended.append(folder)
-    importlib.invalidate_caches()
     prepare()  # the module may import TensorFlow
-    if name not in sys.modules:
-        _imported[name] = folder
     try:
-        return importlib.import_module(name)
+        return _found(name, folder)
     except (Exception, SystemExit) as error:
         parents = [name.rsplit(".", depth)[0] for depth in range(name.count(".") + 1)]
         if isinstance(error, ModuleNotFoundError) and error.name in parents:
@@ -156,6 +151,19 @@ def _import(reference: str, name: str, search_path: str | None) -> ModuleType:
         raise UserError(
             f'plug-in "{reference}": importing {name} raised {told(error)}', code="plugin-raised"
         ) from error
+
+
+def _found(name: str, folder: str | None) -> ModuleType:
+    with _importing:
+        if _imported.get(name, folder) != folder:
+            forget_plugins()
+        if folder is not None and folder not in sys.path:
+            sys.path.append(folder)
+            _appended.append(folder)
+        importlib.invalidate_caches()
+        if name not in sys.modules:
+            _imported[name] = folder
+        return importlib.import_module(name)
 
 
 def _missing(reference: str, module: ModuleType, owner: Any, name: str) -> str:

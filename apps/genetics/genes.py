@@ -109,7 +109,8 @@ of 16, received 24. Use e.g. 16.
                 f"Gene {gene.name!r} must be {_allowed(gene, genome)}, received {value!r}. Give "
                 f"as many values as {gene.per!r} says."
             )
-        for number, each in enumerate(values_of(genome, gene)):
+        values = [value] if gene.per is None else values_of(genome, gene)
+        for number, each in enumerate(values):
             if not domains.contains(gene.domain, each):
                 place = "" if gene.per is None else f"[{number}]"
                 raise GeneticsError(
