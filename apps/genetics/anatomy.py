@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from apps.genetics.errors import GeneticsError
-from apps.genetics.permutation import PermutationSpec
+from apps.genetics.permutation import Axis, PermutationSpec
 
 Identity = Literal["never", "not_negative", "always"]
 Sign = Literal["unknown", "kept", "not_negative"]
@@ -174,6 +174,36 @@ def match_layers(before: Anatomy, after: Anatomy) -> dict[str, str]:
         else:
             matches |= dict(zip(new, old, strict=False))
     return matches
+
+
+def passage(anatomy: Anatomy, layer: Layer) -> tuple[str, str | None]:
+    """Name the group that a layer reads and the one that it makes.
+
+    Args:
+      anatomy: the architecture.
+      layer: one of it.
+
+    Returns:
+      Two groups: '' stands for what is not one whole group, None for an axis of fixed units.
+
+    >>> from apps.genetics.permutation import Segment
+    >>> axes = {"b": ((Segment(2, "a"),), (Segment(3, "b"),))}
+    >>> part = Part("b", consumed=(0,), neutral=Neutral(1, 1.0, ()))
+    >>> dense = Layer("b", "Dense", {"kernel": part})
+    >>> passage(Anatomy(PermutationSpec(axes), (dense,), (), (), ()), dense)
+    ('a', 'b')
+    """
+    for part in layer.parts.values():
+        if part.consumed and part.neutral:
+            axes = anatomy.spec.axes[part.array]
+            made = axes[part.neutral.axis]
+            return _only_group(axes[part.consumed[0]]), _only_group(made) if made else None
+    return "", None
+
+
+def _only_group(axis: Axis) -> str:
+    whole = len(axis) == 1 and axis[0].outer == axis[0].inner == 1
+    return (axis[0].group or "") if whole else ""
 
 
 def ends_in_sum(anatomy: Anatomy, layer: str) -> bool:

@@ -13,16 +13,17 @@ from numpy.typing import NDArray
 
 from apps.genetics.anatomy import (
     Anatomy,
-    Layer,
     Start,
     ends_in_sum,
     match_layers,
     parts_of,
+    passage,
     same_function,
 )
 from apps.genetics.carrying import NEW, Carried, Indices, Source, Sources, carry, pass_on, placed
 from apps.genetics.errors import GeneticsError
-from apps.genetics.permutation import Axis, Segment, validate
+from apps.genetics.folding import fold
+from apps.genetics.permutation import Segment, validate
 from apps.genetics.weights import Array, Weights, is_floating
 
 How = Literal["zeros", "split"]
@@ -67,7 +68,7 @@ def importance(weights: Weights, anatomy: Anatomy) -> dict[str, NDArray[np.float
     unit, Li et al. 2017, arXiv:1608.08710, take the sum of the in-weights' magnitudes. The product
     with the out-weights is ours: it makes a unit without either worthless.
 
-    >>> from apps.genetics.anatomy import Part
+    >>> from apps.genetics.anatomy import Layer, Part
     >>> from apps.genetics.permutation import PermutationSpec
     >>> axes = {"a": ((), (Segment(2, "a"),)), "b": ((Segment(2, "a"),), ())}
     >>> parts = (Part("a"), Part("b", consumed=(0,)))
@@ -118,8 +119,9 @@ def morph(
       with s the `noise`. Shares sum to 1, so noise breaks the copies' symmetry for free.
 
     A new layer starts as the identity where it can; the last layer of a new residual branch starts
-    with zeros. A convolution's window that grows or shrinks is padded with zeros or cropped about
-    its centre. Whatever has no counterpart keeps the child's initialisation.
+    with zeros. A layer that is dropped is folded into the one that reads it, see `fold`. A
+    convolution's window that grows or shrinks is padded with zeros or cropped about its centre.
+    Whatever has no counterpart keeps the child's initialisation.
 
     Args:
       rng: draws for `split` only.
@@ -140,7 +142,7 @@ def morph(
     add noise that changes the function a little. New units behind zeros: Evci et al. 2022,
     GradMax, arXiv:2201.05125, who then choose the in-weights by gradients.
 
-    >>> from apps.genetics.anatomy import Part
+    >>> from apps.genetics.anatomy import Layer, Part
     >>> from apps.genetics.permutation import PermutationSpec
     >>> def stack(size):
     ...     axes = {"a": ((), (Segment(size, "a"),)), "b": ((Segment(size, "a"),), ())}
@@ -158,13 +160,20 @@ def morph(
     validate(before.spec, parent)
     validate(after.spec, child)
     matches = match_layers(before, after)
-    important = importance(parent, before)
+    origins, counterparts = _origins(before, after, matches), _counterparts(before, after, matches)
+    folded = fold(
+        parent,
+        before,
+        _rerouted(after, counterparts, origins),
+        {layer.name for layer in before.layers} - {*matches.values()},
+    )
+    old_spec = folded.anatomy.spec
+    important = importance(folded.weights, folded.anatomy)
     sources: dict[str, Source] = {}
-    for group, origin in _origins(before, after, matches).items():
+    for group, origin in origins.items():
         units, size = np.arange(important[origin].size), after.spec.groups[group]
         sources[group] = Source(origin, _chosen(rng, units, size, important[origin], how))
     starts = _starts(rng, after, matches, sources, important, how)
-    counterparts = _counterparts(before, after, matches)
     owners = {part.array: layer.name for layer in after.layers for part in layer.parts.values()}
     parts, weights = parts_of(after.layers), {}
     exact, anew = True, []
@@ -173,8 +182,8 @@ def morph(
         made = None
         if name in counterparts:
             old = counterparts[name]
-            theirs = before.spec.axes[old]
-            made = carry(rng, parent[old], theirs, fresh, axes, parts[name], sources, noise)
+            theirs = old_spec.axes[old]
+            made = carry(rng, folded.weights[old], theirs, fresh, axes, parts[name], sources, noise)
         elif start == "zero" and parts[name].consumed:
             made = Carried(np.zeros_like(fresh), True)
         elif start is not None:
@@ -184,14 +193,17 @@ def morph(
         exact &= made is not None and made.exact
         weights[name] = fresh.copy() if made is None else made.array
     preserved = exact and same_function(before, after, matches, starts)
-    remarks = [] if preserved else _dropped(before, matches, sources) + anew
+    remarks = [] if preserved else _dropped(before, matches, sources, folded.into) + anew
     return Morph(weights, preserved, tuple(remarks), sources)
 
 
-def _dropped(before: Anatomy, matches: Mapping[str, str], sources: Sources) -> list[str]:
+def _dropped(
+    before: Anatomy, matches: Mapping[str, str], sources: Sources, into: Mapping[str, str]
+) -> list[str]:
     """Say which layers and how many units of the parent the child does not have."""
     remarks = [
-        f"layer {layer.name} is dropped"
+        f"layer {layer.name} is "
+        + (f"folded into {into[layer.name]}" if layer.name in into else "dropped")
         for layer in before.layers
         if layer.name not in matches.values()
     ]
@@ -200,6 +212,20 @@ def _dropped(before: Anatomy, matches: Mapping[str, str], sources: Sources) -> l
         if lost := size - np.unique(source.units[source.units != NEW]).size:
             remarks.append(f"{lost} of {size} units of {source.group} are dropped")
     return [*dict.fromkeys(remarks)]
+
+
+def _rerouted(
+    after: Anatomy, counterparts: Mapping[str, str], origins: Mapping[str, str]
+) -> dict[str, str]:
+    """Parent's array -> the parent's group whose units the child's counterpart reads."""
+    parts = parts_of(after.layers)
+    return {
+        old: origins[segment.group]
+        for name, old in counterparts.items()
+        for number in parts[name].consumed
+        for segment in after.spec.axes[name][number][:1]
+        if segment.group is not None and segment.group in origins
+    }
 
 
 def _counterparts(before: Anatomy, after: Anatomy, matches: Mapping[str, str]) -> dict[str, str]:
@@ -242,7 +268,7 @@ def _starts(
     for layer in after.layers:
         if layer.name in matches or not layer.passes:
             continue
-        read, made = _through(after, layer)
+        read, made = passage(after, layer)
         if not layer.makes:
             starts[layer.name] = "identity"
         elif (made is None or made in sources) and ends_in_sum(after, layer.name):
@@ -255,19 +281,6 @@ def _starts(
             sources[made] = Source(source.group, units)
             starts[layer.name] = "identity"
     return starts
-
-
-def _through(anatomy: Anatomy, layer: Layer) -> tuple[str, str | None]:
-    """Name the group that a layer reads and the one that it makes.
-
-    '' stands for what is not one whole group, None for an axis of fixed units.
-    """
-    for part in layer.parts.values():
-        if part.consumed and part.neutral:
-            axes = anatomy.spec.axes[part.array]
-            made = axes[part.neutral.axis]
-            return _only_group(axes[part.consumed[0]]), _only_group(made) if made else None
-    return "", None
 
 
 def _chosen(
@@ -285,8 +298,3 @@ def _chosen(
 
 def _form(segment: Segment) -> tuple[bool, int, int]:
     return segment.group is not None, segment.outer, segment.inner
-
-
-def _only_group(axis: Axis) -> str:
-    whole = len(axis) == 1 and axis[0].outer == axis[0].inner == 1
-    return (axis[0].group or "") if whole else ""

@@ -210,13 +210,63 @@ def test_shrinking_drops_the_least_important_units_and_says_so():
     assert np.array_equal(made.weights["dense_1/kernel"][:, :4], weights["dense_1/kernel"][kept])
 
 
-def test_a_dropped_layer_leaves_what_fits():
+def test_a_dropped_layer_is_folded_into_the_one_that_reads_it():
     parent, child = built(mlp, 5, 4), built(mlp, 6)
     made, weights = born(parent, child), read(named_weights(parent[0]))
     assert not made.preserved
-    assert made.remarks == ("layer dense_1 is dropped", "dense_1/kernel starts anew")
+    assert made.remarks == ("layer dense_1 is folded into dense_2",)
     assert np.array_equal(made.weights["dense/kernel"][:, :5], weights["dense/kernel"])
-    assert np.array_equal(made.weights["dense_1/bias"], weights["dense_2/bias"])
+    last = made.weights["dense_1/kernel"]
+    kernel = weights["dense_2/kernel"].astype(np.float64)
+    np.testing.assert_allclose(last[:5], weights["dense_1/kernel"] @ kernel, rtol=1e-5)
+    assert not last[5:].any()
+    np.testing.assert_allclose(
+        made.weights["dense_1/bias"],
+        weights["dense_1/bias"] @ kernel + weights["dense_2/bias"],
+        rtol=1e-5,
+    )
+
+
+def linear(layers: Any, keras: Any, *widths: int, window: int = 1, read: str = "mean") -> Any:
+    """Convolutions without an activation, read by a dense layer or a recurrent one."""
+    shape = [layers.Input((4, 4, 2))]
+    shape += [layers.Conv2D(width, window, padding="same") for width in widths]
+    if read == "mean":
+        shape += [layers.GlobalAveragePooling2D(), layers.Dense(3)]
+    elif read == "positions":
+        shape += [layers.Flatten(), layers.Dense(3)]
+    elif read == "normalized":
+        shape += [layers.BatchNormalization(), layers.GlobalAveragePooling2D(), layers.Dense(3)]
+    else:
+        shape += [layers.Reshape((16, widths[-1])), layers.LSTM(3)]
+    return keras.Sequential(shape)
+
+
+@HOWS
+@pytest.mark.parametrize("read", ["mean", "positions", "sequence"])
+@pytest.mark.parametrize("widths", [(5,), (3,), (4, 6)])
+def test_layers_without_an_activation_are_dropped_without_loss(read, widths, how):
+    parent, child = built(linear, 3, 5, 4, 3, read=read), built(linear, *widths, read=read)
+    made = born(parent, child, how)
+    assert f"layer conv2d_{len(widths)} is folded into" in made.remarks[0]
+    assert not any("anew" in remark for remark in made.remarks)
+    assert difference(parent, child, made) < 2e-6
+
+
+def test_a_window_is_folded_as_if_its_input_were_the_same_all_over():
+    parent, child = built(linear, 3, 4, window=3), built(linear, 3, window=3)
+    made, weights = born(parent, child), read(named_weights(parent[0]))
+    summed = weights["conv2d_1/kernel"].astype(np.float64).sum(axis=(0, 1))
+    np.testing.assert_allclose(
+        made.weights["dense/kernel"], summed @ weights["dense/kernel"], rtol=1e-5, atol=1e-6
+    )
+
+
+def test_a_layer_that_is_normalised_is_not_folded():
+    parent, child = built(linear, 3, 4, read="normalized"), built(linear, 3, read="normalized")
+    made = born(parent, child)
+    assert "layer conv2d_1 is dropped" in made.remarks
+    assert "dense/kernel starts anew" in made.remarks
 
 
 @HOWS

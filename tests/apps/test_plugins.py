@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from apps.errors import UserError
-from apps.plugins import call_plugin, is_plugin, load_plugin, plugin_digest
+from apps.plugins import call_plugin, forget_plugins, is_plugin, load_plugin, plugin_digest
 
 Write = Callable[[str], str]
 
@@ -130,6 +133,32 @@ def test_function_that_raises_is_told_with_the_users_line(write: Write, search_p
     with pytest.raises(UserError, match="raised JSONDecodeError: Expecting property") as caught:
         call_plugin(f"{name}:load", {}, search_path)
     assert f"{name}.py, line 3" in str(caught.value)
+
+
+def test_threads_find_a_module_that_another_folder_has_too(tmp_path: Path) -> None:
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        folder.mkdir()
+        # Slow to import, so that the threads meet.
+        source = "import time\ntime.sleep(0.01)\n"
+        (folder / "shared_by_two.py").write_text(f"{source}def where(): return {folder.name!r}\n")
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(20):
+            for folder in folders:
+                start = threading.Barrier(4)
+
+                def found(start: threading.Barrier, folder: str) -> Any:
+                    start.wait()
+                    return load_plugin("shared_by_two:where", folder)()
+
+                with ThreadPoolExecutor(4) as pool:
+                    made = [pool.submit(found, start, str(folder)) for _ in range(4)]
+                assert [each.result() for each in made] == [folder.name] * 4
+    finally:
+        sys.setswitchinterval(interval)
+        forget_plugins()
 
 
 def test_digest_follows_the_source_and_only_that(write: Write, search_path: str) -> None:

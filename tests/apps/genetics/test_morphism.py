@@ -78,6 +78,24 @@ def test_growth_in_width_and_depth_keeps_the_function(widths, data, seed, how, n
     np.testing.assert_allclose(computed(made.weights, x), computed(parent, x), atol=1e-9)
 
 
+@given(WIDTHS, WIDTHS, st.data(), SEEDS, st.sampled_from(get_args(How)))
+def test_layers_that_are_linear_are_dropped_without_loss(widths, dropped, data, seed, how):
+    more = data.draw(st.lists(st.integers(0, 4), min_size=len(widths), max_size=len(widths)))
+    wider = [width + added for width, added in zip(widths, more, strict=True)]
+    large, small = (3, *widths, *dropped, 2), (3, *wider, 2)
+    generator = rng(seed)
+    parent, child = (dense(generator, sizes, np.float64) for sizes in (large, small))
+    shapes = [stack(*sizes, activation="linear") for sizes in (large, small)]
+    made = morph(generator, parent, child, *shapes, how)
+    last = len(large) - 2
+    assert made.remarks == tuple(
+        f"layer l{number} is folded into l{last}" for number in range(len(widths), last)
+    )
+    x = generator.normal(size=(11, 3))
+    old, new = (computed(network, x, lambda z: z) for network in (parent, made.weights))
+    np.testing.assert_allclose(new, old, atol=1e-9 * max(1, abs(old).max()))
+
+
 @given(WIDTHS, WIDTHS, SEEDS, st.sampled_from(get_args(How)))
 def test_any_two_shapes_make_a_child(old, new, seed, how):
     small, large = (3, *old, 2), (3, *new, 2)
