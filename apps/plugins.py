@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import importlib
 import inspect
 import sys
@@ -110,6 +111,41 @@ def call_plugin(reference: str, params: Mapping[str, Any], search_path: str | No
         ) from error
 
 
+def check_read(what: str, function: Callable[..., Any], settings: Iterable[str]) -> None:
+    """Check that a function does not take settings only to leave them alone.
+
+    Args:
+        what: whose settings they are, for the message.
+        function: takes the settings. Of one that is not plain Python, that is wrapped, or that
+            looks at its variables as a whole, nothing is said.
+        settings: names.
+
+    Raises:
+        UserError: the function's code never reads one of them.
+    """
+    code = getattr(function, "__code__", None)
+    if code is None or hasattr(function, "__wrapped__"):
+        return
+    read: set[Any] = {*code.co_cellvars}
+    for instruction in dis.get_instructions(code):
+        if instruction.opname.startswith(("LOAD_FAST", "LOAD_DEREF", "LOAD_GLOBAL")):
+            both = isinstance(instruction.argval, tuple)
+            read.update(instruction.argval if both else (instruction.argval,))
+    if read & {"locals", "vars", "eval", "exec"}:
+        return
+    parameters = inspect.signature(function).parameters
+    rest = [name for name, each in parameters.items() if each.kind is each.VAR_KEYWORD]
+    for setting in settings:
+        name = setting if setting in parameters else next(iter(rest), None)
+        if name is not None and name not in read:
+            told = setting if name == setting else f"{setting} (it goes into **{name})"
+            raise UserError(
+                f"{what} takes {told} and never reads it: use it in {code.co_filename}, line "
+                f"{code.co_firstlineno}, or set it no more",
+                code="plugin-setting",
+            )
+
+
 def plugin_digest(reference: str, search_path: str | None = None) -> str:
     """Return the SHA-256 of the source file of the plug-in's module.
 
@@ -194,6 +230,7 @@ def _check_params(reference: str, function: Callable[..., Any], params: Mapping[
             f'the params of plug-in "{reference}" do not fit its arguments {signature}: {error}',
             code="plugin-setting",
         ) from error
+    check_read(f'plug-in "{reference}"', function, params)
 
 
 def _file(module: ModuleType) -> str:

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import Any, Final, TypeVar, cast
 
 from apps.errors import UserError
-from apps.plugins import is_plugin, load_plugin, unknown
+from apps.plugins import check_read, is_plugin, load_plugin, unknown
 
 _GIVEN: Final = ("keep", "earlier", "others")
 """What operators get from the project although it has a default."""
@@ -56,8 +56,9 @@ def check_settings(
             settings have defaults.
 
     Raises:
-        UserError: it does not know one; the message shows those it knows.
+        UserError: it does not know one, then the message shows those it knows; or never reads it.
     """
+    check_read(what, function, settings)
     parameters = inspect.signature(function).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return

@@ -128,6 +128,51 @@ def test_params_that_do_not_fit_show_the_arguments(write: Write, search_path: st
         call_plugin(f"{name}:load", {"path": "p", "sise": 4}, search_path)
 
 
+@pytest.mark.parametrize(
+    ("source", "setting"),
+    [
+        ("def load(size=3): ...", "size"),
+        ("def load(path, **rest):\n    return path", r"size \(it goes into \*\*rest\)"),
+        ("def load(size=3):\n    size = 4\n    return [0 for _ in 'size']", "size"),
+    ],
+)
+def test_params_that_are_never_read_are_refused(
+    write: Write, search_path: str, source: str, setting: str
+) -> None:
+    name = write(source)
+    params = {"path": "p", "size": 4} if "path" in source else {"size": 4}
+    with pytest.raises(UserError, match=f"takes {setting} and never reads it: .*{name}.py, line 1"):
+        call_plugin(f"{name}:load", params, search_path)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def load(size=3): return size",
+        "def load(size=3): return (lambda: size)()",
+        "def load(size=3): return [size for _ in range(1)][0]",
+        "def load(**rest): return rest['size']",
+        "def load(size=3): return locals()['size']",
+        "def load(size=3):\n    size += 0\n    return size",
+        "import functools\n"
+        "def load_size(size, other): return size\n"
+        "load = functools.partial(load_size, other=1)",
+        "class load(int):\n    def __new__(cls, size): return size",
+        "import functools\n"
+        "def given(f):\n"
+        "    @functools.wraps(f)\n"
+        "    def made(size): return size\n"
+        "    return made\n"
+        "@given\n"
+        "def load(size): ...",
+    ],
+)
+def test_params_that_are_read_somehow_are_taken(
+    write: Write, search_path: str, source: str
+) -> None:
+    assert call_plugin(f"{write(source)}:load", {"size": 4}, search_path) == 4
+
+
 def test_function_that_raises_is_told_with_the_users_line(write: Write, search_path: str) -> None:
     name = write("import json\ndef load():\n    return json.loads('{')\n")
     with pytest.raises(UserError, match="raised JSONDecodeError: Expecting property") as caught:

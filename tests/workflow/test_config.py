@@ -235,7 +235,8 @@ def test_a_plugin_operator_is_asked_for_its_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
-    (tmp_path / "asked.py").write_text("def mix(rng, parents, share=0.5):\n    return parents\n")
+    source = "def mix(rng, parents, share=0.5):\n    return parents[: int(share)]\n"
+    (tmp_path / "asked.py").write_text(source)
     arm = {"name": "own", "halts": [2], "crossover": {"name": "asked:mix", "share": 0.1}}
     assert load(tmp_path, arms=[{"name": "control"}, arm]).arms[1].halts[0].crossover.params == {
         "share": 0.1

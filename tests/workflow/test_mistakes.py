@@ -139,8 +139,13 @@ MISTAKES: dict[str, tuple[Mistake, str, str]] = {
         "must be smaller than the training set of data:load, which has 2,400 samples; got 4,000",
     ),
     "a builder that ignores its parameters": (
+        edit("network.py", ("Dense(width,", "Dense(16,")),
+        "plugin-setting",
+        r"'network:build' takes width and never reads it: use it in .*network.py, line \d+, or set",
+    ),
+    "a builder that makes nothing of its parameters": (
         both(
-            edit("network.py", ("Dense(width,", "Dense(16,")),
+            edit("network.py", ("Dense(width,", "Dense(16 + 0 * width,")),
             edit("experiment.toml", SPACE, ("params = { width = 16 }\n", "")),
         ),
         "network-builder",
