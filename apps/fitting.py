@@ -39,14 +39,22 @@ def facts(data: Dataset, training: TrainingSpec) -> Params:
 def two_samples(data: Dataset, loop: Loop, training: TrainingSpec) -> tuple[Any, ...]:
     """Return two training samples, one of which has the largest label: it needs an output too."""
     x, y, *weights = loop.samples("probe", slice(2)).fields
-    if not isinstance(y, Mapping) and _are_labels(y):
-        y = np.array(y)
-        y[-1] = _classes(data, training) - 1
-    return (x, y, *weights)
+    classes = _classes(data, training)
+    if isinstance(y, Mapping):
+        return (x, {name: _reaching(each, classes[name]) for name, each in y.items()}, *weights)
+    return (x, _reaching(y, classes), *weights)
+
+
+def _reaching(y: Array, classes: int) -> Array:
+    if not _are_labels(y):
+        return y
+    reaching = np.array(y)
+    reaching[-1] = classes - 1
+    return reaching
 
 
 def check_shapes(
-    model: Any, network: NetworkSpec, samples: tuple[Any, ...], labels: Callable[[], int]
+    model: Any, network: NetworkSpec, samples: tuple[Any, ...], lowest: Callable[[str], int]
 ) -> None:
     """Check that a step of evaluation works; it makes the metrics' variables too.
 
@@ -54,27 +62,13 @@ def check_shapes(
         model: built and compiled.
         network: what it was built of.
         samples: a few, as a step takes them.
-        labels: returns the smallest label of the data.
+        lowest: returns the smallest label of the data for an output's name, '' if it has none.
 
     Raises:
         UserError: it fails, or labels do not count from 0.
     """
     x, y = samples[:2]
-    if _SPARSE in _name(model.loss) and not isinstance(y, Mapping) and (np.mod(y, 1) != 0).any():
-        raise UserError(
-            f"the loss {_name(model.loss)} is for classes, whole numbers from 0, and the targets "
-            f'are not whole: for a regression say training.loss = "mse"',
-            code="data-labels",
-        )
-    if _SPARSE in _name(model.loss) and not isinstance(y, Mapping) and (lowest := labels()) != 0:
-        raise UserError(
-            f"labels must count from 0 for the loss {_name(model.loss)}: the smallest one is "
-            f"{lowest}; subtract {lowest} from the targets where the data are made"
-            if lowest > 0
-            else f"labels must not be negative for the loss {_name(model.loss)}: the smallest one "
-            f"is {lowest}; number the classes from 0 where the data are made",
-            code="data-labels",
-        )
+    _check_labels(model.loss, y, lowest)
     _check_inputs(model, network, x)
     try:
         # Metrics' variables must not be made inside a compiled program.
@@ -86,6 +80,35 @@ def check_shapes(
             f"{_by_output(model, y) or first_line(error)}",
             code="network-fit",
         ) from error
+
+
+def _check_labels(loss: Any, y: Any, lowest: Callable[[str], int]) -> None:
+    for name, targets in (y if isinstance(y, Mapping) else {"": y}).items():
+        own = _name(loss.get(name, "") if isinstance(loss, Mapping) else loss)
+        if _SPARSE not in own:
+            continue
+        of = f" of {name!r}" if name else ""
+        if (np.mod(targets, 1) != 0).any():
+            raise UserError(
+                f"the loss {own}{of} is for classes, whole numbers from 0, and the targets are not "
+                f"whole: for a regression say training.loss = {_setting('mse', name)}",
+                code="data-labels",
+            )
+        if (label := lowest(name)) != 0:
+            rule, cure = (
+                ("count from 0", f"subtract {label} from the targets")
+                if label > 0
+                else ("not be negative", "number the classes from 0")
+            )
+            raise UserError(
+                f"labels{of} must {rule} for the loss {own}: the smallest one is {label}; {cure} "
+                "where the data are made",
+                code="data-labels",
+            )
+
+
+def _setting(value: str, name: str) -> str:
+    return f'{{ {name} = "{value}" }}' if name else f'"{value}"'
 
 
 def _check_inputs(model: Any, network: NetworkSpec, x: Any) -> None:
@@ -105,9 +128,14 @@ def _check_inputs(model: Any, network: NetworkSpec, x: Any) -> None:
         )
 
 
-def lowest_label(data: Dataset) -> int:
-    """Return the smallest target of the parts that are held in memory, and of the probe."""
-    return min(int(np.min(y)) for y in _targets(data))
+def lowest_label(data: Dataset, name: str) -> int:
+    """Return the smallest target of the parts that are held in memory, and of the probe.
+
+    Args:
+        data: all parts.
+        name: of the output, '' if there is one without a name.
+    """
+    return min(int(np.min(y[name] if name else y)) for y in _targets(data))
 
 
 def _classes(data: Dataset, training: TrainingSpec) -> Any:

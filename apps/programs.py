@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final
 
 import numpy as np
@@ -72,7 +72,7 @@ class Program:
         key = to_json(data) + f"{seed} {place.search_path}".encode()
         self._loop = Loop(self.model, self._data, key, training.batch_size, self._snapshot)
         self._two = two_samples(self._data, self._loop, training)
-        check_shapes(self.model, network, self._two, lambda: lowest_label(self._data))
+        check_shapes(self.model, network, self._two, partial(lowest_label, self._data))
         self._try_repeat()
 
     # --------------------------------------------------------------------------------- state

@@ -17,9 +17,10 @@ def numbers(samples: int = 96, seed: int = 0) -> tuple[Any, Any, Any]:
     return left, right, ((left[:, 0] > 0).astype(int) + (right[:, 0] > 0)).astype(np.int32)
 
 
-def two_inputs(two_outputs: bool = False) -> Any:
+def two_inputs(two_outputs: bool = False, lowest: int = 0) -> Any:
     """Arrays by name."""
     left, right, label = numbers()
+    label += lowest
     y: Any = {"label": label, "sum": left.sum(1) + right.sum(1)} if two_outputs else label
     part = {"left": left, "right": right}, y
     return {"train": part, "validation": part, "test": part}

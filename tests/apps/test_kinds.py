@@ -25,6 +25,13 @@ HERE = "tests.apps.kinds"
 KINDS = ("dataset", "indexed", "seeded")
 
 
+BY_NAME = TrainingSpec(
+    32,
+    loss={"label": "sparse_categorical_crossentropy", "sum": "mse"},
+    metrics={"label": ("accuracy",), "sum": ()},
+)
+
+
 def data(name: str, **params: Any) -> DataSpec:
     return DataSpec(f"{HERE}:{name}", params, validation=20)
 
@@ -44,12 +51,9 @@ def member(given: TrainTask, place: Workplace) -> Program:
 
 # --------------------------------------------------------------------------- arrays by name
 def test_several_inputs_and_outputs_are_fused_and_learn(place: Workplace) -> None:
-    losses = TrainingSpec(
-        32,
-        loss={"label": "sparse_categorical_crossentropy", "sum": "mse"},
-        metrics={"label": ("accuracy",), "sum": ()},
+    given = task(
+        data("two_inputs", two_outputs=True), "functional", training=BY_NAME, last_epoch=12
     )
-    given = task(data("two_inputs", two_outputs=True), "functional", training=losses, last_epoch=12)
     result = train_member(given, place)
     assert result.log == ()
     assert result.epochs[-1].metrics["loss"] < 0.95 * result.epochs[0].metrics["loss"]
@@ -186,6 +190,21 @@ def test_labels_that_do_not_count_from_0_are_refused(
 ) -> None:
     with pytest.raises(UserError, match=message):
         member(task(data("labels_from", lowest=lowest)), place)
+    named = data("two_inputs", two_outputs=True, lowest=lowest)
+    with pytest.raises(UserError, match=f"labels of 'label' .*{message}"):
+        member(task(named, "functional", training=BY_NAME), place)
+
+
+def test_numbers_are_no_classes_of_a_named_output_either(place: Workplace) -> None:
+    losses = dict.fromkeys(("label", "sum"), "sparse_categorical_crossentropy")
+    given = task(
+        data("two_inputs", two_outputs=True),
+        "functional",
+        training=TrainingSpec(32, loss=losses, metrics={"label": (), "sum": ()}),
+    )
+    told = "of 'sum' is for classes, .* not whole: .* say training.loss = { sum = \"mse\" }"
+    with pytest.raises(UserError, match=told):
+        member(given, place)
 
 
 def test_loss_optimizer_and_metrics_may_be_the_users_own(place: Workplace) -> None:
