@@ -6,6 +6,7 @@ Nothing is imported from Keras at the top; layers are told by the name of their 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 from uuid import uuid4
@@ -132,12 +133,14 @@ def function_step(function: Any, shape: Any, inputs: tuple[int, ...], output: in
     """
     identity: Identity = "never"
     sign: Sign = "unknown"
+    slope = 1.0
     if is_unitwise(function):
         made, right = _values(function, _LINE[None])[0], _LINE >= 0
         does, same = f"function {made.tobytes().hex()}", made == _LINE
         identity = "always" if same.all() else "not_negative" if same[right].all() else "never"
         kept = bool((made[right] >= 0).all())
         sign = "not_negative" if (made >= 0).all() else "kept" if kept else "unknown"
+        slope = 1.0 if identity == "always" else _slope(function)
     else:
         lengths = [length or 2 for length in shape]
         sample = np.random.default_rng(0).normal(size=(3, *lengths)).astype(np.float32)
@@ -145,7 +148,15 @@ def function_step(function: Any, shape: Any, inputs: tuple[int, ...], output: in
         # One that cannot be tried is like no other.
         told = uuid4().hex if values is None else values.tobytes().hex()
         does = f"function of {lengths}: {told}"
-    return Step(inputs, (output,), does, "", identity, sign)
+    return Step(inputs, (output,), does, "", identity, sign, slope=slope)
+
+
+def _slope(function: Any) -> float:
+    """Return the slope of the line through 0 nearest to a function of standard normal numbers."""
+    points, shares = np.polynomial.hermite_e.hermegauss(64)
+    made = _values(function, points.astype(np.float32)[None])
+    slope = math.nan if made is None else float(np.average(made[0] * points, weights=shares))
+    return slope if math.isfinite(slope) else 1.0
 
 
 def is_unitwise(function: Any) -> bool:

@@ -86,6 +86,7 @@ class Step:
       identity: on which inputs it returns its input.
       sign: whether its outputs are never negative, always or if its inputs are.
       adds: whether it is the sum of its inputs.
+      slope: of the straight line through 0 that is nearest to it, see `fold`.
     """
 
     inputs: tuple[int, ...]
@@ -95,6 +96,7 @@ class Step:
     identity: Identity = "never"
     sign: Sign = "unknown"
     adds: bool = False
+    slope: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -204,6 +206,29 @@ def passage(anatomy: Anatomy, layer: Layer) -> tuple[str, str | None]:
 def _only_group(axis: Axis) -> str:
     whole = len(axis) == 1 and axis[0].outer == axis[0].inner == 1
     return (axis[0].group or "") if whole else ""
+
+
+def slope_after(anatomy: Anatomy, layer: str) -> float:
+    """Multiply the slopes of the steps between a layer and the one that reads it.
+
+    Args:
+      anatomy: the architecture.
+      layer: one of it.
+
+    Returns:
+      1 if there are none.
+
+    >>> steps = (Step((0,), (1,), "", "a"), Step((1,), (2,), "relu", slope=0.5))
+    >>> slope_after(Anatomy(PermutationSpec({}), (Layer("a", "", {}),), steps, (0,), (2,)), "a")
+    0.5
+    """
+    slope, reached = 1.0, set[int]()
+    for step in anatomy.steps:
+        if step.layer == layer:
+            reached = {*step.outputs}
+        elif not step.layer and reached & {*step.inputs}:
+            slope, reached = slope * step.slope, {*step.outputs}
+    return slope
 
 
 def ends_in_sum(anatomy: Anatomy, layer: str) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from apps.genetics.anatomy import Anatomy, Layer, Part, passage
+from apps.genetics.anatomy import Anatomy, Layer, Part, passage, slope_after
 from apps.genetics.permutation import Segment
 from apps.genetics.weights import Array, Weights
 
@@ -30,13 +30,14 @@ def fold(
 ) -> Folded:
     r"""Fold layers that are to be dropped into the layers that read them, as if they were linear.
 
-    A layer with kernel V and bias b behind one with kernel U and bias a, both dense, become
+    One with kernel U, bias a and activation f, read by one with kernel V and bias b, become
 
-    .. math:: W = U V, \quad c = a V + b
+    .. math:: W = s U V, \quad c = s a V + b, \quad
+        s = E[z f(z)], \; z \sim N(0, 1)
 
-    which is exact if no activation lies between them and the best that can be told without data
-    if one does. Of a convolution that is folded the taps are summed, as if its input were the same
-    all over the window.
+    where s is the slope of the line nearest to f, 1/2 for relu: exact if there is no activation,
+    and else what can be told without data. Of a convolution that is folded the taps are summed, as
+    if its input were the same all over the window.
 
     Args:
       weights: the network.
@@ -74,7 +75,7 @@ def fold(
             way = group and _way(anatomy, group, wanted[part.array], dropped)
             if not way:
                 continue
-            matrix, offset = _composed(weights, way)
+            matrix, offset = _composed(weights, anatomy, way)
             segment = replace(axis[0], size=len(matrix), group=wanted[part.array])
             apart = _apart(weights[part.array], number, axis[0])
             read = np.einsum("rm,omi...->ori...", matrix, apart)
@@ -138,18 +139,18 @@ def _is_affine(layer: Layer) -> bool:
     )
 
 
-def _composed(weights: Weights, way: list[Layer]) -> tuple[Array, Array]:
+def _composed(weights: Weights, anatomy: Anatomy, way: list[Layer]) -> tuple[Array, Array]:
     """Give what layers compute, linearly: matrix [read, made] and offset [made]."""
-    both = [_affine(weights, layer) for layer in reversed(way)]
+    both = [_affine(weights, layer, slope_after(anatomy, layer.name)) for layer in reversed(way)]
     matrix, offset = both[0]
     for kernel, bias in both[1:]:
         matrix, offset = matrix @ kernel, offset @ kernel + bias
     return matrix, offset
 
 
-def _affine(weights: Weights, layer: Layer) -> tuple[Array, Array]:
+def _affine(weights: Weights, layer: Layer, slope: float) -> tuple[Array, Array]:
     """Give the kernel [read, made] and bias [made] of a layer that has no more than these."""
-    arrays = {part: weights[part.array].astype(np.float64) for part in layer.parts.values()}
+    arrays = {part: slope * weights[part.array].astype(np.float64) for part in layer.parts.values()}
     (kernel,) = (part for part in arrays if part.consumed)
     assert kernel.neutral is not None
     moved = np.moveaxis(arrays[kernel], (kernel.consumed[0], kernel.neutral.axis), (-2, -1))

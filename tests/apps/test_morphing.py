@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from apps.genetics.morphism import Morph
+from apps.layer_roles import function_step
 from apps.morphing import UnknownAnatomy, anatomy, morphed
 from apps.networks import assign, named_weights, read
 from tests.apps.genetics.support import same
@@ -217,7 +218,7 @@ def test_a_dropped_layer_is_folded_into_the_one_that_reads_it():
     assert made.remarks == ("layer dense_1 is folded into dense_2",)
     assert np.array_equal(made.weights["dense/kernel"][:, :5], weights["dense/kernel"])
     last = made.weights["dense_1/kernel"]
-    kernel = weights["dense_2/kernel"].astype(np.float64)
+    kernel = weights["dense_2/kernel"].astype(np.float64) / 2  # behind a relu
     np.testing.assert_allclose(last[:5], weights["dense_1/kernel"] @ kernel, rtol=1e-5)
     assert not last[5:].any()
     np.testing.assert_allclose(
@@ -225,6 +226,16 @@ def test_a_dropped_layer_is_folded_into_the_one_that_reads_it():
         weights["dense_1/bias"] @ kernel + weights["dense_2/bias"],
         rtol=1e-5,
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "slope"), [("linear", 1.0), ("relu", 0.5), ("tanh", 0.6057), ("sigmoid", 0.2066)]
+)
+def test_a_function_has_the_slope_of_the_line_nearest_to_it(name, slope):
+    import keras
+
+    step = function_step(keras.activations.get(name), (3,), (0,), 1)
+    assert step.slope == pytest.approx(slope, abs=1e-4)
 
 
 def linear(layers: Any, keras: Any, *widths: int, window: int = 1, read: str = "mean") -> Any:
