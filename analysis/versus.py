@@ -1,6 +1,7 @@
 """A run's arms against yardsticks other than the control.
 
-`python -m analysis.versus RUN ARM...` prints the paired statistics against each named arm as CSV.
+`python -m analysis.versus RUN ARM...` prints the paired statistics of all arms against each named
+one as CSV, `python -m analysis.versus RUN ARM... --of ARM` those of one arm alone.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import pandas as pd
 
@@ -16,29 +18,41 @@ from analysis.statistics import pair_trials, summarize
 from analysis.tables import ReportError, read_tables
 from workflow.run_dir import RunDir
 
+USAGE: Final = "python -m analysis.versus RUN ARM... [--of ARM]"
 
-def versus(trials: pd.DataFrame, yardsticks: Sequence[str]) -> pd.DataFrame:
-    """Return the statistics of every arm against each yardstick.
+
+def versus(trials: pd.DataFrame, yardsticks: Sequence[str], of: str | None = None) -> pd.DataFrame:
+    """Return the statistics of every arm, or of one, against each yardstick.
 
     Args:
         trials: the table of that name.
         yardsticks: names of arms that take the control's place, one after the other.
+        of: the arm that is asked about; None for each.
 
     Returns:
-        `analysis.statistics.summarize` of each, with `against` as the first column.
+        `analysis.statistics.summarize` with `against` as the first column. Holm's correction is
+        over the arms that are compared with one yardstick, or over the yardsticks of the one arm.
 
     Raises:
-        ReportError: a yardstick is no arm of the run.
+        ReportError: one of the names is no arm of the run, or an arm is compared with itself.
     """
     arms = list(dict.fromkeys(trials["arm"]))
-    for name in yardsticks:
+    if of in yardsticks:
+        raise ReportError(f"arm {of!r} cannot be compared with itself; name others")
+    for name in (*yardsticks, *([] if of is None else [of])):
         if name not in arms:
             raise ReportError(
                 f"there is no arm {name!r} in the run; its arms are {', '.join(arms)}"
             )
+    pairs = {name: pair_trials(trials, control=name) for name in yardsticks}
+    if of is not None:
+        own = [paired[paired["arm"].eq(of)].assign(arm=name) for name, paired in pairs.items()]
+        table = summarize(pd.concat(own)).rename(columns={"arm": "against"})
+        table.insert(1, "arm", of)
+        return table
     tables = []
-    for name in yardsticks:
-        table = summarize(pair_trials(trials, control=name))
+    for name, paired in pairs.items():
+        table = summarize(paired)
         table.insert(0, "against", name)
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
@@ -47,9 +61,15 @@ def versus(trials: pd.DataFrame, yardsticks: Sequence[str]) -> pd.DataFrame:
 def answer_with_csv(arguments: Sequence[str]) -> str:
     """Return the statistics of a run, the first argument, against the arms that follow, as CSV."""
     run, *yardsticks = arguments
-    table = versus(read_tables(RunDir(Path(run)))["trials"], yardsticks)
+    of = None
+    if "--of" in yardsticks:
+        if yardsticks[-2:-1] != ["--of"] or len(yardsticks) < 3:
+            raise ReportError(f"usage: {USAGE}")
+        of = yardsticks[-1]
+        del yardsticks[-2:]
+    table = versus(read_tables(RunDir(Path(run)))["trials"], yardsticks, of)
     return table.round(6).to_csv(index=False)
 
 
 if __name__ == "__main__":
-    sys.exit(answer(answer_with_csv, "python -m analysis.versus RUN ARM...", 2, sys.argv[1:]))
+    sys.exit(answer(answer_with_csv, USAGE, 2, sys.argv[1:]))
