@@ -128,7 +128,8 @@ def check_read(what: str, function: Callable[..., Any], settings: Iterable[str])
         return
     read: set[Any] = {*code.co_cellvars}
     for instruction in dis.get_instructions(code):
-        if instruction.opname.startswith(("LOAD_FAST", "LOAD_DEREF", "LOAD_GLOBAL")):
+        # Since Python 3.13 one instruction may store a name and load another.
+        if any(each in instruction.opname for each in ("LOAD_FAST", "LOAD_DEREF", "LOAD_GLOBAL")):
             both = isinstance(instruction.argval, tuple)
             read.update(instruction.argval if both else (instruction.argval,))
     if read & {"locals", "vars", "eval", "exec"}:
