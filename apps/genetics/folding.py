@@ -117,7 +117,9 @@ def _way(anatomy: Anatomy, group: str, wanted: str, dropped: Collection[str]) ->
                 for segment in axis
             )
         ]
-        if len(holders) != 1 or holders[0].name not in dropped or not _is_affine(holders[0]):
+        if len(holders) != 1 or holders[0] in way:
+            return []
+        if holders[0].name not in dropped or not _is_affine(holders[0]):
             return []
         group, made = passage(anatomy, holders[0])
         if not group or not made:
