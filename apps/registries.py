@@ -58,10 +58,18 @@ def check_settings(
     Raises:
         UserError: it does not know one, then the message shows those it knows; or never reads it.
     """
-    check_read(what, function, settings)
     parameters = inspect.signature(function).parameters
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        _check_known(what, parameters, settings, given)
+    check_read(what, function, settings)
+
+
+def _check_known(
+    what: str,
+    parameters: Mapping[str, inspect.Parameter],
+    settings: Mapping[str, Any],
+    given: Collection[str] | None,
+) -> None:
     if given is None:
         given = [name for name, each in parameters.items() if each.default is each.empty]
         given += _GIVEN

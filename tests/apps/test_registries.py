@@ -22,7 +22,8 @@ def test_an_unknown_name_is_refused_naming_the_nearest() -> None:
 
 
 def test_an_unknown_setting_is_refused_naming_the_nearest() -> None:
-    def gaussian(rng: object, weights: object, scale: float = 0.1) -> None: ...
+    def gaussian(rng: object, weights: object, scale: float = 0.1) -> float:
+        return scale
 
     check_settings("mutation", gaussian, {"scale": 0.2})
     with pytest.raises(UserError, match="no setting 'scal'; did you mean 'scale'"):
@@ -37,7 +38,9 @@ def test_what_an_operator_is_given_by_the_project_is_no_setting() -> None:
 
 
 def test_a_setting_of_an_operator_has_a_default() -> None:
-    def count(distances: object, earlier: object = None, count: int = 2) -> None: ...
+    def count(distances: object, earlier: object = None, count: int = 2) -> int:
+        return count
+
     def mutate(rng: object, weights: object, keep: object = ()) -> None: ...
 
     check_settings("species.method", count, {"count": 3})
@@ -47,8 +50,18 @@ def test_a_setting_of_an_operator_has_a_default() -> None:
 
 
 def test_who_gives_nothing_reserves_no_name() -> None:
-    def network(weights: object, count: int = 3) -> None: ...
+    def network(weights: object, count: int = 3) -> object:
+        return weights, count
 
     check_settings("network", network, {"weights": None, "count": 2}, given=())
     with pytest.raises(UserError, match="no setting 'counts'; did you mean 'count'"):
         check_settings("network", network, {"counts": 2}, given=())
+
+
+def test_a_setting_that_is_never_read_is_refused() -> None:
+    def network(count: int = 3, **rest: object) -> int:
+        return count
+
+    check_settings("network", network, {"count": 2}, given=())
+    with pytest.raises(UserError, match=r"network takes width \(it goes into \*\*rest\) and never"):
+        check_settings("network", network, {"width": 2}, given=())
