@@ -1,4 +1,4 @@
-"""What `python -m analysis.merging` and its like do with their arguments and mistakes."""
+"""What `python -m analysis.report.storing` and its like do with arguments and mistakes."""
 
 from __future__ import annotations
 

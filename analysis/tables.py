@@ -6,8 +6,8 @@ from typing import Final
 
 import pandas as pd
 
-from workflow.run_dir import RunDir
-from workflow.schema import TABLES, completed, frame
+from apps.records.run_dir import RunDir
+from apps.records.tables_schema import TABLES, completed, frame
 
 CONTROL: Final = "control"
 """Name of the arm that every other arm is compared with."""
@@ -21,7 +21,7 @@ class ReportError(Exception):
 
 
 def read_tables(run: RunDir) -> dict[str, pd.DataFrame]:
-    """Read every table of `workflow.schema.TABLES` from a run directory.
+    """Read every table of `apps.records.tables_schema.TABLES` from a run directory.
 
     Args:
         run: the run directory; `tables/*.parquet` is all that is read.
@@ -65,7 +65,8 @@ def _read_table(run: RunDir, name: str) -> pd.DataFrame:
     absent = [column for column in TABLES[name] if column not in data.columns]
     if absent:
         raise ReportError(
-            f"{path}: table {name!r} must have the columns of workflow.schema, and lacks "
-            f"{', '.join(absent)}. It was written by another version: start the run again."
+            f"{path}: table {name!r} must have the columns of "
+            f"apps.records.tables_schema, and lacks {', '.join(absent)}. It was "
+            "written by another version: start the run again."
         )
     return data[list(TABLES[name])].astype(TABLES[name])

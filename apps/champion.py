@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import ArrayLike
 
-from apps.batches import Batches
-from apps.compiling import open_network
-from apps.datasets import Dataset, load_dataset
+from apps.datasets.arrays import Array, Named, concatenated
+from apps.datasets.batches import Batches
+from apps.datasets.load import Dataset, load_dataset
 from apps.errors import UserError, first_line
 from apps.files import DamagedFile, sha256_file
-from apps.loops import EVALUATION_BATCH
-from apps.messages import Workplace
+from apps.messages.specs import DataSpec, NetworkSpec, TrainingSpec
+from apps.messages.tasks import Workplace
+from apps.networks.keras_compile import open_network
 from apps.plugins import is_plugin, load_plugin
 from apps.runtime import load_keras
-from apps.samples import Array, Named, concatenated
-from apps.specs import DataSpec, NetworkSpec, TrainingSpec
+from apps.training.epoch_loop import EVALUATION_BATCH
 
 if TYPE_CHECKING:
     import keras

@@ -21,11 +21,19 @@ from griffe import Docstring, DocstringSectionKind
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from apps.sources.readers import READERS
-from workflow.arms import Arm, Average, Halt, Harvest, Schedule, SearchSettings, SpeciesSettings
+from apps.datasets.sources.readers import READERS
 from workflow.cli import app
-from workflow.config import Data, Experiment, Network, Training
-from workflow.space import GeneSettings
+from workflow.experiment.arms import (
+    Arm,
+    Average,
+    Halt,
+    Harvest,
+    Schedule,
+    SearchSettings,
+    SpeciesSettings,
+)
+from workflow.experiment.config import Data, Experiment, Network, Training
+from workflow.experiment.space import GeneSettings
 
 ROOT: Final = Path(__file__).parents[1]
 ROOMS: Final = ("workflow", "apps", "site_configs", "analysis")

@@ -14,7 +14,7 @@ from parsl.config import Config
 from parsl.executors import HighThroughputExecutor
 from parsl.providers import LocalProvider, PBSProProvider, SlurmProvider
 
-from apps.checkup import Check
+from apps.tasks.checkup import Check
 
 _TAIL_BYTES: Final = 4000
 _TAIL_LINES: Final = 5

@@ -16,7 +16,7 @@ from typing import get_args
 import pytest
 
 from apps.errors import Code
-from workflow.experiment_file import READY, find_experiment, load_experiment
+from workflow.experiment.file import READY, find_experiment, load_experiment
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("workflow", "apps", "site_configs", "analysis")
@@ -28,28 +28,28 @@ BREACHES = {
         ("apps/genetics/mutation.py", "import apps.files"),
         ("apps/genetics/mutation.py", "import tensorflow"),
     ],
-    "apps know nothing above them": [("apps/files.py", "import workflow.run_dir")],
-    "sites know no experiment": [("site_configs/options.py", "import workflow.config")],
+    "apps know nothing above them": [("apps/files.py", "import apps.records.run_dir")],
+    "sites know no experiment": [("site_configs/options.py", "import workflow.experiment.config")],
     "analysis reads run directories only": [
-        ("analysis/tables.py", "import workflow.config"),
-        ("analysis/tables.py", "import apps.messages"),
+        ("analysis/tables.py", "import workflow.experiment.config"),
+        ("analysis/tables.py", "import apps.messages.tasks"),
     ],
     "the command and its Python interface bring sites and analysis together": [
-        ("workflow/experiment.py", "import site_configs.options"),
-        ("workflow/experiment.py", "import analysis.report"),
+        ("workflow/driver/run.py", "import site_configs.options"),
+        ("workflow/driver/run.py", "import analysis.report.write"),
     ],
     "few places know Parsl": [
-        ("workflow/experiment.py", "import parsl"),
-        ("apps/training.py", "from parsl.config import Config"),
+        ("workflow/driver/run.py", "import parsl"),
+        ("apps/tasks/train.py", "from parsl.config import Config"),
         ("analysis/tables.py", "import parsl"),
     ],
     "only workers know TensorFlow and Keras": [
-        ("workflow/experiment.py", "import keras"),
+        ("workflow/driver/run.py", "import keras"),
         ("site_configs/options.py", "import tensorflow"),
     ],
     "no circles": [
-        ("workflow/run_dir.py", "import workflow.cli"),
-        ("apps/messages.py", "import apps.training"),
+        ("apps/records/run_dir.py", "import workflow.cli"),
+        ("apps/messages/tasks.py", "import apps.tasks.train"),
     ],
 }
 """For every contract of pyproject.toml: imports that it must refuse."""
@@ -203,14 +203,16 @@ def test_every_package_is_listed_and_every_data_file_ships() -> None:
         for path in (ROOT / room).glob(pattern)
         if path.is_file()
     }
-    needed = {*READY.glob("*.toml"), *(ROOT / "analysis" / "templates").iterdir()}
-    needed |= {path for path in (ROOT / "apps" / "data").rglob("*") if path.suffix == ".gz"}
+    needed = {*READY.glob("*.toml"), *(ROOT / "analysis" / "report" / "templates").iterdir()}
+    needed |= {
+        path for path in (ROOT / "apps" / "datasets" / "data").rglob("*") if path.suffix == ".gz"
+    }
     assert needed <= shipped
 
 
 def test_every_module_is_in_a_listed_package() -> None:
     listed = {package.replace(".", "/") for package in PROJECT["tool"]["setuptools"]["packages"]}
-    scripts = {ROOT / "apps" / "data" / "make_sample.py"}  # run by hand, once
+    scripts = {ROOT / "apps" / "datasets" / "data" / "make_sample.py"}  # run by hand, once
     for room in ROOMS:
         for source in set((ROOT / room).rglob("*.py")) - scripts:
             assert str(source.parent.relative_to(ROOT)) in listed, source

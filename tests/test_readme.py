@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from apps.sources.readers import READERS
-from workflow.arms import Arm, Halt
+from apps.datasets.sources.readers import READERS
 from workflow.cli import app
-from workflow.experiment_file import load_experiment
+from workflow.experiment.arms import Arm, Halt
+from workflow.experiment.file import load_experiment
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = (

@@ -7,23 +7,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from workflow.config import Experiment
-    from workflow.experiment_file import load_experiment
-    from workflow.finished import Run
-    from workflow.study import run
+    from workflow.experiment.config import Experiment
+    from workflow.experiment.file import load_experiment
+    from workflow.launch import run
+    from workflow.runs.run import Run
 
 __all__ = ["Experiment", "Run", "load_experiment", "run"]
 
 _HOMES: Final = {
-    "Experiment": "workflow.config",
-    "Run": "workflow.finished",
-    "load_experiment": "workflow.experiment_file",
-    "run": "workflow.study",
+    "Experiment": "workflow.experiment.config",
+    "Run": "workflow.runs.run",
+    "load_experiment": "workflow.experiment.file",
+    "run": "workflow.launch",
 }
 
 
 def __getattr__(name: str) -> Any:
-    # Late: who reads a run's tables imports `workflow.schema`, and nothing that runs experiments.
+    # Late: whoever imports one of the rooms does not load all that runs experiments.
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'workflow' has no attribute {name!r}")

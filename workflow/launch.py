@@ -10,33 +10,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from analysis.report import write_report
+from analysis.report.write import write_report
 from analysis.tables import ReportError
-from apps.datasets import prepare
+from apps.datasets.load import prepare
 from apps.errors import UserError
 from apps.files import write_atomic
-from apps.messages import Workplace
-from apps.outcomes import ExportResult, Failure
-from apps.stopping import Stopped
-from apps.tasks import Outcome
-from apps.tensorboard import check_installed
+from apps.messages.results import ExportResult, Failure
+from apps.messages.tasks import Workplace
+from apps.records.run_dir import RunDir
+from apps.tasks.perform import Outcome
+from apps.training.tensorboard import check_installed
+from apps.worker.stopping import Stopped
 from site_configs.monitoring import monitor as monitored
 from site_configs.options import find_site
 from site_configs.scheduler import blocks as describe_blocks
-from workflow.champion import write_papers
-from workflow.config import Experiment
-from workflow.engine import ParslEngine
-from workflow.environment import describe as describe_environment
-from workflow.experiment import Outcomes, export_champion, run_experiment
-from workflow.experiment_file import find_experiment, load_experiment, with_plugins
-from workflow.finished import FailedArm, Run
-from workflow.opening import check_directory, opened, run_directory
-from workflow.plan import longest_segment_s
-from workflow.progress import Display, Journal, Tally
-from workflow.rehearsing import rehearse_experiment
-from workflow.run_dir import RunDir
-from workflow.stall import StallWatch
-from workflow.tables import write_tables
+from workflow.driver.engine import ParslEngine
+from workflow.driver.progress import Display, Journal, Tally
+from workflow.driver.run import Outcomes, export_champion, run_experiment
+from workflow.driver.stall import StallWatch
+from workflow.experiment.config import Experiment
+from workflow.experiment.file import find_experiment, load_experiment, with_plugins
+from workflow.preflight.plan import longest_segment_s
+from workflow.preflight.rehearse import rehearse_experiment
+from workflow.runs.champion_card import write_papers
+from workflow.runs.environment import describe as describe_environment
+from workflow.runs.opening import check_directory, opened, run_directory
+from workflow.runs.run import FailedArm, Run
+from workflow.runs.tables import write_tables
 
 _LOGGERS: Final = ("workflow", "apps", "parsl", "concurrent.futures")
 

@@ -9,9 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis import drawing, wording
-from analysis.curves import carried_on
-from analysis.figures import results
+from analysis.figures import drawing, results
 from analysis.figures.lineage import lineage_figure
 from analysis.figures.merging import EXAMPLE, merging
 from analysis.figures.numbers import (
@@ -32,10 +30,12 @@ from analysis.figures.scheme import workflows
 from analysis.figures.search import search_pictures
 from analysis.figures.tasks import tasks, utilisation
 from analysis.figures.workers import workers_over_time
-from analysis.lineage import lineage
 from analysis.numerals import count, number, percent
-from analysis.overview import Overview
-from analysis.search import Search
+from analysis.statistics import wording
+from analysis.statistics.curves import carried_on
+from analysis.statistics.lineage import lineage
+from analysis.statistics.overview import Overview
+from analysis.statistics.search import Search
 from analysis.tables import CONTROL
 
 Tables = dict[str, pd.DataFrame]

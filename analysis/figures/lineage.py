@@ -8,8 +8,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.drawing import COLOURS, FRAME, INK, MARKERS, PAPER, panels, settled, shorten, styled
-from analysis.lineage import Lineage
+from analysis.figures.drawing import (
+    COLOURS,
+    FRAME,
+    INK,
+    MARKERS,
+    PAPER,
+    panels,
+    settled,
+    shorten,
+    styled,
+)
+from analysis.statistics.lineage import Lineage
 
 WIDEST: Final = 14.0
 """Inches: with many halts the columns move closer."""
@@ -22,7 +32,7 @@ def lineage_figure(lineage: Lineage, *, width: float = WIDEST) -> Figure:
     champion's ancestry is drawn in ink.
 
     Args:
-        lineage: as `analysis.lineage.lineage` returns it.
+        lineage: as `analysis.statistics.lineage.lineage` returns it.
         width: widest figure allowed, in inches.
     """
     nodes, edges = lineage.nodes, lineage.edges

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.drawing import COLOURS, INK, PAPER, panels, settled, styled
+from analysis.figures.drawing import COLOURS, INK, PAPER, panels, settled, styled
 from analysis.figures.numbers import Matrix
 
 EXAMPLE: Final = (

@@ -23,7 +23,7 @@ def member_losses(
 
     Args:
         members: the table of that name.
-        halts: as `analysis.curves.halt_epochs` returns them.
+        halts: as `analysis.statistics.curves.halt_epochs` returns them.
         kind: a loss of `members`.
 
     Returns:
@@ -67,8 +67,8 @@ def kinship(
 
     Args:
         matings: the table of that name; children of a single parent are left out.
-        epochs: the table of that name, as `analysis.curves.carried_on` returns it.
-        halts: as `analysis.curves.halt_epochs` returns them.
+        epochs: the table of that name, as `analysis.statistics.curves.carried_on` returns it.
+        halts: as `analysis.statistics.curves.halt_epochs` returns them.
 
     Returns:
         One row a merge (a trial, arm, halt and set of parents): `distance` (aligned), `barrier`

@@ -8,7 +8,7 @@ from typing import Final
 
 from matplotlib.figure import Figure
 
-from analysis import drawing
+from analysis.figures import drawing
 
 NARROW: Final = 4.4
 """Inches: a column of a page."""

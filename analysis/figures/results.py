@@ -11,8 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from analysis.curves import CURVE_KINDS
-from analysis.drawing import (
+from analysis.figures.drawing import (
     FRAME,
     INK,
     PAPER,
@@ -25,6 +24,7 @@ from analysis.drawing import (
     styled,
 )
 from analysis.numerals import MINUS, percent
+from analysis.statistics.curves import CURVE_KINDS
 from analysis.tables import CONTROL
 
 TITLES: Final = {
@@ -60,7 +60,7 @@ def loss_curves(
     """Draw the best member's loss over the epochs: mean and band over trials (poster, figure 4).
 
     Args:
-        bands: as `analysis.curves.band` returns them.
+        bands: as `analysis.statistics.curves.band` returns them.
         arms: the arms in their order; those without a curve are left out.
         halts: epochs after which each arm was halted: a dashed line each.
         departures: the epoch from which each arm has a curve of its own; before, it is the
@@ -106,8 +106,8 @@ def improvements(
     A trial stands at the same height within every arm and panel.
 
     Args:
-        paired: as `analysis.statistics.pair_trials` returns it.
-        summary: as `analysis.statistics.summarize` returns it.
+        paired: as `analysis.statistics.paired.pair_trials` returns it.
+        summary: as `analysis.statistics.paired.summarize` returns it.
         arms: the arms in their order; the control is the zero line.
         kinds: a panel each.
         columns: panels side by side; 1 for a narrow page.

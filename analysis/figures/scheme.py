@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator
 
-from analysis.drawing import COLOURS, FRAME, INK, PAPER, panels, settled, shorten, styled
+from analysis.figures.drawing import COLOURS, FRAME, INK, PAPER, panels, settled, shorten, styled
 from analysis.figures.numbers import Scheme
 
 GAP: Final = 0.13

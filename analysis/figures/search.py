@@ -11,11 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from analysis.drawing import FRAME, INK, looks, panels, settled, shorten, styled
+from analysis.figures.drawing import FRAME, INK, looks, panels, settled, shorten, styled
 from analysis.figures.picture import NARROW, Picture
 from analysis.figures.results import bottom_legend
 from analysis.numerals import number
-from analysis.search import Search
+from analysis.statistics.search import Search
 
 SPENT: Final = {"network_epochs": "network-epochs", "wall_s": "worker time (s)"}
 
@@ -68,7 +68,7 @@ def anytime_curves(bands: pd.DataFrame, arms: Sequence[str], *, columns: int = 2
     """Draw the best validation loss seen so far, against network-epochs and against time.
 
     Args:
-        bands: as `analysis.search.anytime_bands` returns them.
+        bands: as `analysis.statistics.search.anytime_bands` returns them.
         arms: the arms in their order.
         columns: panels side by side; 1 for a narrow page.
     """
@@ -109,7 +109,7 @@ def loss_against_size(networks: pd.DataFrame, arms: Sequence[str], *, width: flo
     """Draw every network's held-out loss against its size, with a line along the front.
 
     Args:
-        networks: as `analysis.search.pareto` returns them.
+        networks: as `analysis.statistics.search.pareto` returns them.
         arms: the arms in their order.
         width: of the figure in inches.
     """

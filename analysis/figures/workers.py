@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
-from analysis.drawing import (
+from analysis.figures.drawing import (
     COLOURS,
     FRAME,
     INK,

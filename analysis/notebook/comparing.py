@@ -7,13 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import power, versus, wording
 from analysis.figures import results as figures
 from analysis.notebook.opening import Run, no_pairs
 from analysis.notebook.shown import Picture, Shown, Table, Text
 from analysis.numerals import number, p_value, percent, span
-from analysis.overview import Overview
-from analysis.statistics import SMALLEST_SAMPLE
+from analysis.statistics import power, versus, wording
+from analysis.statistics.overview import Overview
+from analysis.statistics.paired import SMALLEST_SAMPLE
 from analysis.tables import CONTROL
 
 

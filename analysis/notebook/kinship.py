@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis import drawing, merging, wording
-from analysis.curves import carried_on
+from analysis.figures import drawing
 from analysis.figures.lineage import lineage_figure
 from analysis.figures.numbers import kinship
 from analysis.figures.population import kinship_and_gain
-from analysis.lineage import lineage
 from analysis.notebook.opening import Run, missing
 from analysis.notebook.shown import Picture, Shown, Table, Text
+from analysis.statistics import merging, wording
+from analysis.statistics.curves import carried_on
+from analysis.statistics.lineage import lineage
 from analysis.tables import CONTROL
 
 

@@ -9,16 +9,17 @@ from typing import Any, Final
 
 import pandas as pd
 
-from analysis import merging, page
-from analysis.curves import CURVE_BESIDE
 from analysis.notebook.shown import Text
-from analysis.overview import Overview, overview
+from analysis.report import page
+from analysis.statistics import merging
+from analysis.statistics.curves import CURVE_BESIDE
+from analysis.statistics.overview import Overview, overview
 from analysis.tables import ReportError, read_tables
-from workflow.run_dir import RunDir
-from workflow.schema import ADDED, TABLES, completed, frame
+from apps.records.run_dir import RunDir
+from apps.records.tables_schema import ADDED, TABLES, completed, frame
 
 DAMAGE: Final = ("run", *merging.damage(frame("matings", []), frame("members", [])).columns)
-"""Columns of a stored `damage.csv`, as `python -m analysis.merging` prints it."""
+"""Columns of a stored `damage.csv`, as `python -m analysis.statistics.merging` prints it."""
 
 
 class NotebookError(ReportError):
@@ -35,7 +36,7 @@ class Run:
 
     Attributes:
         folder: where it is.
-        tables: every table of `workflow.schema`; those that are not there are empty.
+        tables: every table of `apps.records.tables_schema`; those that are not there are empty.
         stored: the other tables of a folder of stored results, by name.
         numbers: the statistics of `tables`; of a folder that stores no champions, they are empty.
     """

@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis import versus, wording
-from analysis.curves import CURVE_BESIDE
-from analysis.hypotheses import holm
 from analysis.notebook.comparing import both_kinds, mean_text
 from analysis.notebook.opening import Run, with_parity
 from analysis.notebook.shown import Shown, Table, Text
 from analysis.numerals import MINUS, count, p_value, percent
-from analysis.overview import Overview, overview
-from analysis.statistics import SMALLEST_SAMPLE
+from analysis.statistics import versus, wording
+from analysis.statistics.curves import CURVE_BESIDE
+from analysis.statistics.hypotheses import holm
+from analysis.statistics.overview import Overview, overview
+from analysis.statistics.paired import SMALLEST_SAMPLE
 from analysis.tables import CONTROL
 
 POSTER_ARMS: Final = ("mean", "random")

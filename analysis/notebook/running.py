@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis import page
 from analysis.figures.results import loss_curves
 from analysis.notebook.opening import Run, missing, no_pairs
 from analysis.notebook.shown import Picture, Shown, Table, Text
 from analysis.numerals import MINUS
+from analysis.report import page
 
 
 def arms(run: Run) -> Shown:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis import drawing
+from analysis.figures import drawing
 from analysis.numerals import unbroken
 
 

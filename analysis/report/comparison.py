@@ -10,11 +10,11 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.findings import MARGIN, full_statistics, spent_to_control
-from analysis.overview import Overview, overview
-from analysis.page import settings
+from analysis.report.findings import MARGIN, full_statistics, spent_to_control
+from analysis.report.page import settings
+from analysis.statistics.overview import Overview, overview
 from analysis.tables import ReportError, read_tables
-from workflow.run_dir import RunDir
+from apps.records.run_dir import RunDir
 
 
 @dataclass(frozen=True)

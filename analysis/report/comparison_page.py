@@ -8,10 +8,6 @@ from typing import Any, Final
 
 import pandas as pd
 
-from analysis.comparison import Entrant, differing, enter
-from analysis.costs import EVERYTHING
-from analysis.findings import EFFECT, MARGIN
-from analysis.intervals import RESAMPLES, SMALLEST_BOOTSTRAP
 from analysis.numerals import (
     NOTHING,
     count,
@@ -22,11 +18,15 @@ from analysis.numerals import (
     unbroken,
     whole,
 )
-from analysis.page import improved_cell, spent_cell
-from analysis.rendering import render, write_whole
+from analysis.report.comparison import Entrant, differing, enter
+from analysis.report.findings import EFFECT, MARGIN
+from analysis.report.page import improved_cell, spent_cell
+from analysis.report.rendering import render, write_whole
+from analysis.statistics.costs import EVERYTHING
+from analysis.statistics.intervals import RESAMPLES, SMALLEST_BOOTSTRAP
+from analysis.statistics.wording import NAMES, held_out_kind, verdict
 from analysis.tables import CONTROL, ReportError
-from analysis.wording import NAMES, held_out_kind, verdict
-from workflow.run_dir import RunDir
+from apps.records.run_dir import RunDir
 
 SHOWN: Final = ("train_loss", "val_loss", "test_loss")
 """Loss kinds with a column of the page."""

@@ -9,11 +9,11 @@ from typing import Final
 
 import pandas as pd
 
-from analysis.convergence import cost_to_control, pair_areas, summarize_cost
-from analysis.overview import Overview
-from analysis.power import sensitivity
-from analysis.statistics import non_inferiority, summarize
-from analysis.wording import held_out_kind
+from analysis.statistics.convergence import cost_to_control, pair_areas, summarize_cost
+from analysis.statistics.overview import Overview
+from analysis.statistics.paired import non_inferiority, summarize
+from analysis.statistics.power import sensitivity
+from analysis.statistics.wording import held_out_kind
 
 MARGIN: Final = 0.02
 """How much higher a loss may be and still count as none the worse, a fraction."""

@@ -8,14 +8,14 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.costs import EVERYTHING, network_epochs_unshared
-from analysis.curves import CURVE_BESIDE, CURVE_KINDS
 from analysis.numerals import NOTHING, count, duration, number, p_value, percent, plain, span, whole
-from analysis.overview import Overview
-from analysis.statistics import KINDS
+from analysis.statistics.costs import EVERYTHING, network_epochs_unshared
+from analysis.statistics.curves import CURVE_BESIDE, CURVE_KINDS
+from analysis.statistics.overview import Overview
+from analysis.statistics.paired import KINDS
+from analysis.statistics.wording import NAMES, held_out_kind, is_clear
 from analysis.tables import CONTROL
-from analysis.wording import NAMES, held_out_kind, is_clear
-from workflow.run_dir import RunDir
+from apps.records.run_dir import RunDir
 
 
 def arm_rows(overview: Overview, kind: str) -> list[dict[str, Any]]:
@@ -48,8 +48,8 @@ def pace_rows(statistics: pd.DataFrame, spent: pd.DataFrame, kind: str) -> list[
     """Return the cells of the table of pace and sensitivity, the control first.
 
     Args:
-        statistics: as `analysis.findings.full_statistics` returns them.
-        spent: as `analysis.findings.spent_to_control` returns it.
+        statistics: as `analysis.report.findings.full_statistics` returns them.
+        spent: as `analysis.report.findings.spent_to_control` returns it.
         kind: the loss kind of which it is told what could be seen.
     """
     by_place: dict[tuple[Any, Any], Any] = {

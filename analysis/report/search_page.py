@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.lineage import lineage
 from analysis.numerals import NOTHING, number, percent, whole
-from analysis.search import YARDSTICK, Search, architecture_in_words
+from analysis.statistics.lineage import lineage
+from analysis.statistics.search import YARDSTICK, Search, architecture_in_words
 
 HALF = 0.5
 

@@ -1,7 +1,7 @@
 """A finished run -> a folder small enough to be published, that the report can be made of again.
 
-`python -m analysis.storing RUN FOLDER` copies settings, environment and tables, and writes the
-report beside them. Names of machines and paths stay behind.
+`python -m analysis.report.storing RUN FOLDER` copies settings, environment and tables, and
+writes the report beside them. Names of machines and paths stay behind.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any, Final
 import pandas as pd
 
 from analysis.commands import answer
-from analysis.report import write_report
+from analysis.report.write import write_report
 from analysis.tables import read_tables
-from workflow.run_dir import RunDir
+from apps.records.run_dir import RunDir
 
 PRIVATE: Final = ("interpreter", "host", "system", "folder")
 """Keys of `environment.json` that say nothing about the result."""
@@ -78,4 +78,6 @@ def answer_with_page(arguments: Sequence[str]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(answer(answer_with_page, "python -m analysis.storing RUN FOLDER", 2, sys.argv[1:]))
+    sys.exit(
+        answer(answer_with_page, "python -m analysis.report.storing RUN FOLDER", 2, sys.argv[1:])
+    )

@@ -8,19 +8,20 @@ from typing import Any, Final
 import pandas as pd
 from markupsafe import Markup
 
-from analysis import drawing, page, search_page, wording
-from analysis.curves import CURVE_BESIDE
-from analysis.figures import chosen
+from analysis.figures import chosen, drawing
 from analysis.figures.chosen import Secondary
 from analysis.figures.picture import Picture
-from analysis.findings import EFFECT, MARGIN, full_statistics, spent_to_control
 from analysis.numerals import percent, unbroken
-from analysis.overview import Overview, overview
-from analysis.rendering import render, write_whole
-from analysis.search import YARDSTICK, Search, searched
-from analysis.statistics import KINDS, RESAMPLES, SMALLEST_BOOTSTRAP
+from analysis.report import page, search_page
+from analysis.report.findings import EFFECT, MARGIN, full_statistics, spent_to_control
+from analysis.report.rendering import render, write_whole
+from analysis.statistics import wording
+from analysis.statistics.curves import CURVE_BESIDE
+from analysis.statistics.overview import Overview, overview
+from analysis.statistics.paired import KINDS, RESAMPLES, SMALLEST_BOOTSTRAP
+from analysis.statistics.search import YARDSTICK, Search, searched
 from analysis.tables import CONTROL, ReportError, read_tables
-from workflow.run_dir import RunDir
+from apps.records.run_dir import RunDir
 
 __all__ = ["ReportError", "arms_table", "write_report"]
 
@@ -84,7 +85,7 @@ def arms_table(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
         tables: data frames by name; `members`, `epochs` and `trials` are used.
 
     Returns:
-        As `analysis.page.arms_table` says: one row an arm, the control first, all cells text.
+        As `report.page.arms_table` says: one row an arm, the control first, all cells text.
     """
     return page.arms_table(overview(tables))
 

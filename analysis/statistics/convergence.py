@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.curves import cost_to_loss
-from analysis.statistics import improvement
+from analysis.statistics.curves import cost_to_loss
+from analysis.statistics.paired import improvement
 from analysis.tables import CONTROL, arms_of
 
 SPENT = ("epoch", "network_epochs", "wall_s")
@@ -20,11 +20,11 @@ def pair_areas(area: pd.DataFrame, control: str = CONTROL) -> pd.DataFrame:
     both end alike. Segments shared with the control count in both.
 
     Args:
-        area: as `analysis.curves.area_under_curve` returns it.
+        area: as `analysis.statistics.curves.area_under_curve` returns it.
         control: name of the control arm.
 
     Returns:
-        The rows that `analysis.statistics.summarize` takes: `arm`, `kind` ("area_loss",
+        The rows that `analysis.statistics.paired.summarize` takes: `arm`, `kind` ("area_loss",
         "area_val_loss"), `trial`, `control_loss` and `arm_loss` (areas, loss x epochs),
         `improvement` (NaN where either has no area).
     """
@@ -43,11 +43,11 @@ def cost_to_control(epochs: pd.DataFrame, parity: pd.DataFrame, kind: str) -> pd
 
     Args:
         epochs: the table `epochs`.
-        parity: as `analysis.curves.epochs_to_parity` returns it; its targets are used.
+        parity: as `analysis.statistics.curves.epochs_to_parity` returns it; its targets are used.
         kind: "loss" or "val_loss".
 
     Returns:
-        As `analysis.curves.cost_to_loss`, for the trials that have a finite target.
+        As `analysis.statistics.curves.cost_to_loss`, for the trials that have a finite target.
     """
     targets = parity.loc[parity["kind"].eq(kind)].groupby("trial")["target"].first().dropna()
     parts = [
@@ -66,7 +66,7 @@ def summarize_cost(spent: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     would praise an arm for its failures.
 
     Args:
-        spent: as `analysis.curves.cost_to_loss` returns it.
+        spent: as `analysis.statistics.curves.cost_to_loss` returns it.
         trials: the table `trials`; an arm's trial that failed is left out.
 
     Returns:

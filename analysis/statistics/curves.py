@@ -173,8 +173,8 @@ def lowest_losses(curves: pd.DataFrame) -> pd.DataFrame:
     """Return the lowest loss that any member had at any epoch.
 
     Returns:
-        One row a trial and arm: `best_loss`, `best_val_loss`; columns that
-        `analysis.statistics.pair_trials` takes as kinds once they stand beside the table `trials`.
+        One row a trial and arm: `best_loss`, `best_val_loss`; columns that `pair_trials` takes as
+        kinds once they stand beside the table `trials`.
     """
     lowest = curves.pivot_table(
         index=["trial", "arm"], columns="kind", values="value", aggfunc="min", dropna=False

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from analysis.intervals import SMALLEST_SAMPLE, Floats, all_equal
+from analysis.statistics.intervals import SMALLEST_SAMPLE, Floats, all_equal
 
 SMALLEST_SIGNED_RANK: Final = 6
 """Trials below which the signed-rank test cannot give a two-sided p below 0.05: `2 / 2**n`."""

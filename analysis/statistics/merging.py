@@ -1,6 +1,6 @@
 """What merging does to networks: the damage of a crossover, and how much alignment mends of it.
 
-`python -m analysis.merging RUN...` prints the table of one or several runs as CSV.
+`python -m analysis.statistics.merging RUN...` prints the table of one or several runs as CSV.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pandas as pd
 
 from analysis.commands import answer
 from analysis.tables import read_tables
-from workflow.run_dir import RunDir
+from apps.records.run_dir import RunDir
 
 _KEYS = ["crossover", "align", "epoch"]
 
@@ -93,4 +93,6 @@ def answer_with_csv(runs: Sequence[str]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(answer(answer_with_csv, "python -m analysis.merging RUN...", 1, sys.argv[1:]))
+    sys.exit(
+        answer(answer_with_csv, "python -m analysis.statistics.merging RUN...", 1, sys.argv[1:])
+    )

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import costs, curves, statistics
-from analysis.statistics import KINDS, SEED
+from analysis.statistics import costs, curves
+from analysis.statistics.paired import KINDS, SEED, pair_trials, summarize
 from analysis.tables import CONTROL, arms_of
 
 
@@ -25,8 +25,8 @@ class Overview:
             or "" when they don't.
         champions: one row an arm: means over its finished trials, of the champions' losses and
             of `curves.lowest_losses`.
-        paired: `statistics.pair_trials` of the champions and of `curves.lowest_losses`.
-        summary: `statistics.summarize` of `paired`, with `curves.parity_summary` beside it, of
+        paired: `paired.pair_trials` of the champions and of `curves.lowest_losses`.
+        summary: `paired.summarize` of `paired`, with `curves.parity_summary` beside it, of
             the curve that `curves.CURVE_BESIDE` says.
         bands: `curves.band`.
         departures: `curves.departures`.
@@ -68,7 +68,7 @@ def overview(tables: dict[str, pd.DataFrame], *, seed: int = SEED) -> Overview:
     """Compute the statistics of one run.
 
     Args:
-        tables: data frames by name, as `analysis.tables.read_tables` or `workflow.tables` give
+        tables: data frames by name, as `analysis.tables.read_tables` or `workflow.runs.tables` give
             them; `members`, `epochs` and `trials` are used.
         seed: of the bootstrap.
     """
@@ -76,11 +76,11 @@ def overview(tables: dict[str, pd.DataFrame], *, seed: int = SEED) -> Overview:
     carried = curves.carried_on(epochs, members)
     lines = curves.best_member_curves(carried, trials)
     outcomes = trials.merge(curves.lowest_losses(lines), on=["trial", "arm"], how="left")
-    paired = statistics.pair_trials(outcomes, (*KINDS, *curves.BEST_KINDS))
+    paired = pair_trials(outcomes, (*KINDS, *curves.BEST_KINDS))
     parity = curves.epochs_to_parity(lines)
     beside = {curve: kind for kind, curve in curves.CURVE_BESIDE.items()}
     reached = curves.parity_summary(parity).replace({"kind": beside})
-    summary = statistics.summarize(paired, seed=seed).merge(reached, on=["arm", "kind"], how="left")
+    summary = summarize(paired, seed=seed).merge(reached, on=["arm", "kind"], how="left")
     first = members.loc[members["segment"].eq(0)]
     return Overview(
         arms=arms_of(trials),

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from analysis.hypotheses import (
+from analysis.statistics.hypotheses import (
     SMALLEST_SIGNED_RANK,
     cohens_d,
     holm,
@@ -23,7 +23,7 @@ from analysis.hypotheses import (
     paired_t_p,
     signed_rank_p,
 )
-from analysis.intervals import (
+from analysis.statistics.intervals import (
     LEVEL,
     RESAMPLES,
     SEED,

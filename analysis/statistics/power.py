@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, stats
 
-from analysis.intervals import SMALLEST_SAMPLE
 from analysis.numerals import count, percent
+from analysis.statistics.intervals import SMALLEST_SAMPLE
 
 MOST_TRIALS: Final = 100_000
 """Beyond this an experiment is not planned but abandoned."""
@@ -123,7 +123,7 @@ def sensitivity(summary: pd.DataFrame, effect: float, *, chance: float = CHANCE)
     Holm's correction.
 
     Args:
-        summary: as `analysis.statistics.summarize` returns it; `arm`, `kind`, `n`, `sd` are used.
+        summary: as `paired.summarize` returns it; `arm`, `kind`, `n`, `sd` are used.
         effect: mean improvement for which the trials are counted, a fraction above 0.
         chance: the power asked for.
 

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from analysis.curves import carried_on, cost_to_loss
+from analysis.statistics.curves import carried_on, cost_to_loss
 from analysis.tables import arms_of
 
 YARDSTICK = "evolution"
@@ -64,7 +64,7 @@ def anytime(epochs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     an arm counts its champion too, which may be a merge.
 
     Args:
-        epochs: as `analysis.curves.carried_on` returns them.
+        epochs: as `analysis.statistics.curves.carried_on` returns them.
         trials: the table of that name; an arm's trial that failed is left out.
 
     Returns:

@@ -1,7 +1,7 @@
 """A run's arms against yardsticks other than the control.
 
-`python -m analysis.versus RUN ARM...` prints the paired statistics of all arms against each named
-one as CSV, `python -m analysis.versus RUN ARM... --of ARM` those of one arm alone.
+`python -m analysis.statistics.versus RUN ARM...` prints the paired statistics of all arms against
+each named one as CSV; with `--of ARM` those of one arm alone.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Final
 import pandas as pd
 
 from analysis.commands import answer
-from analysis.statistics import pair_trials, summarize
+from analysis.statistics.paired import pair_trials, summarize
 from analysis.tables import ReportError, read_tables
-from workflow.run_dir import RunDir
+from apps.records.run_dir import RunDir
 
-USAGE: Final = "python -m analysis.versus RUN ARM... [--of ARM]"
+USAGE: Final = "python -m analysis.statistics.versus RUN ARM... [--of ARM]"
 
 
 def versus(trials: pd.DataFrame, yardsticks: Sequence[str], of: str | None = None) -> pd.DataFrame:
@@ -30,8 +30,8 @@ def versus(trials: pd.DataFrame, yardsticks: Sequence[str], of: str | None = Non
         of: the arm that is asked about; None for each.
 
     Returns:
-        `analysis.statistics.summarize` with `against` as the first column. Holm's correction is
-        over the arms that are compared with one yardstick, or over the yardsticks of the one arm.
+        `paired.summarize` with `against` as the first column. Holm's correction is over the arms
+        that are compared with one yardstick, or over the yardsticks of the one arm.
 
     Raises:
         ReportError: one of the names is no arm of the run, or an arm is compared with itself.

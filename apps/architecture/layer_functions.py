@@ -1,4 +1,4 @@
-"""What each Keras layer does with its arrays and computes: the rules of `apps.morphing`.
+"""What each Keras layer does with its arrays and computes: the rules of `morphable`.
 
 Nothing is imported from Keras at the top; layers are told by the name of their class.
 """

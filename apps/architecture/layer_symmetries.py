@@ -1,4 +1,4 @@
-"""What each Keras layer does to the units that pass through it: the rules of `apps.symmetries`.
+"""What each Keras layer does to the units that pass through it: the rules of `symmetries`.
 
 A rule is `f(trace, layer, *arguments, **keywords)`: it gets *layouts* where Keras gets tensors,
 tells the trace along which axes of its arrays which units lie, and returns the layouts of its
@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from apps.architecture.unit_trace import Layout, OpenLength, Trace, layouts_in, unknown
 from apps.genetics.atoms import AtomAxis
-from apps.tracing import Layout, OpenLength, Trace, layouts_in, unknown
 
 Rule = Callable[..., Any]
 

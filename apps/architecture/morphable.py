@@ -1,7 +1,7 @@
 """What a Keras model tells of its architecture, so that weights survive when it changes.
 
-The model's graph is walked as `apps.symmetries` does; the rules of the layers are in
-`apps.layer_roles`, and `apps.genetics.morphism` makes the child's weights from the parent's.
+The model's graph is walked as `apps.architecture.symmetries` does; the rules of the layers are in
+`layer_functions`, and `apps.genetics.morphism` makes the child's weights from the parent's.
 """
 
 from __future__ import annotations
@@ -12,14 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from apps.architecture.layer_functions import (
+    FUNCTIONS,
+    activation_of,
+    function_step,
+    layer_of,
+    masks,
+    step_of,
+)
+from apps.architecture.symmetries import UnknownSymmetry, graph_of, nodes_of, permutation_spec
 from apps.errors import UserError
 from apps.genetics.anatomy import Anatomy, Layer, Step
 from apps.genetics.errors import GeneticsError
 from apps.genetics.morphism import How, Morph, morph
 from apps.genetics.weights import Weights, cast_like, check_alike
-from apps.layer_roles import FUNCTIONS, activation_of, function_step, layer_of, masks, step_of
-from apps.networks import named_weights
-from apps.symmetries import UnknownSymmetry, graph_of, nodes_of, permutation_spec
+from apps.networks.build import named_weights
 
 if TYPE_CHECKING:
     import keras

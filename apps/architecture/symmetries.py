@@ -1,7 +1,7 @@
 """A Keras model's symmetries as data: which of its units may be permuted, and how.
 
 The model's graph is walked from its inputs to its outputs, whose units stay in place; the rules of
-the layers are in `apps.layer_rules`. The arrays have the canonical names of `apps.networks`.
+the layers are in `layer_symmetries`. The arrays have the canonical names of `apps.networks.build`.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from apps.architecture.layer_symmetries import apply, elementwise
+from apps.architecture.unit_trace import Layout, Trace, UnknownSymmetry, layouts_in, unknown
+from apps.datasets.arrays import Named, listed, mapped
 from apps.genetics.permutation import PermutationSpec
 from apps.genetics.repair import UnitLayer
 from apps.genetics.weights import Array
-from apps.layer_rules import apply, elementwise
-from apps.networks import named_weights
-from apps.samples import Named, listed, mapped
-from apps.tracing import Layout, Trace, UnknownSymmetry, layouts_in, unknown
+from apps.networks.build import named_weights
 
 if TYPE_CHECKING:
     import keras

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from apps.outcomes import Failure, TrainResult
+from apps.messages.results import Failure, TrainResult
 
 # The running mean over the last epoch's batches, while the network changed.
 _RUNNING: Final = "loss"

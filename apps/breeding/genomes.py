@@ -12,8 +12,8 @@ from apps.genetics import compatibility
 from apps.genetics import space as spaces
 from apps.genetics.genes import Genome as Flat
 from apps.genetics.genes import Space
-from apps.specs import Genome, SearchSpec
-from apps.streams import Purpose, stream
+from apps.messages.specs import Genome, SearchSpec
+from apps.seeds import Purpose, stream
 
 
 def first_genome(space: Space, seed: int, trial: int, member: int) -> Genome:

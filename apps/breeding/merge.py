@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from apps.datasets.arrays import Array
 from apps.genetics import repair as repairing
 from apps.genetics.alignment import align, match_activations
 from apps.genetics.crossover import CROSSOVERS, Parents
 from apps.genetics.permutation import identity, permute
 from apps.genetics.weights import Weights
-from apps.messages import Workplace
-from apps.programs import Program
-from apps.registries import lookup
-from apps.samples import Array
-from apps.specs import CrossoverSpec
-from apps.streams import Purpose, stream
+from apps.lookup import lookup
+from apps.messages.specs import CrossoverSpec
+from apps.messages.tasks import Workplace
+from apps.seeds import Purpose, stream
+from apps.training.trainer import Program
 
 
 @dataclass(frozen=True)

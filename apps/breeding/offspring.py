@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from apps.checkpoints import Checkpoint, load_checkpoint
+from apps.breeding.merge import Address, merge
+from apps.datasets.arrays import Array
 from apps.errors import HeterosisError
 from apps.genetics.averaging import running_mean
 from apps.genetics.mutation import MUTATIONS
 from apps.genetics.weights import Weights, cast_like
-from apps.merging import Address, merge
-from apps.messages import Offspring, TrainTask, Workplace
-from apps.outcomes import CheckpointRef, ChildPlan
-from apps.programs import Program
-from apps.registries import lookup
-from apps.samples import Array
-from apps.specs import phenotype
-from apps.streams import Purpose, seed_integer, stream
+from apps.lookup import lookup
+from apps.messages.results import CheckpointRef, ChildPlan
+from apps.messages.specs import phenotype
+from apps.messages.tasks import Offspring, TrainTask, Workplace
+from apps.records.checkpoints import Checkpoint, load_checkpoint
+from apps.seeds import Purpose, seed_integer, stream
+from apps.training.trainer import Program
 
 
 def breed(task: TrainTask, start: Offspring, place: Workplace, holder: Program) -> Checkpoint:

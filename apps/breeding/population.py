@@ -8,21 +8,21 @@ from pathlib import Path
 
 import numpy as np
 
-from apps import searching
-from apps.checkpoints import load_checkpoint
+from apps.breeding import genomes
+from apps.breeding.fitness import fitness_of
+from apps.breeding.loss_barrier import Kinship
+from apps.breeding.merge import Address
 from apps.errors import Code, HeterosisError
-from apps.fitness import fitness_of
 from apps.genetics.distance import DISTANCES, Population
 from apps.genetics.speciation import SPECIATIONS, Earlier, Species
 from apps.genetics.weights import Array, Weights
-from apps.measuring import Kinship
-from apps.merging import Address
-from apps.messages import MateTask, Workplace
-from apps.outcomes import CheckpointRef, Failure, MatingPlan, Representative, TrainResult
-from apps.programs import Program, program
-from apps.registries import lookup
-from apps.specs import Genome, SearchSpec, SpeciesSpec, phenotype
-from apps.streams import Purpose, stream
+from apps.lookup import lookup
+from apps.messages.results import CheckpointRef, Failure, MatingPlan, Representative, TrainResult
+from apps.messages.specs import Genome, SearchSpec, SpeciesSpec, phenotype
+from apps.messages.tasks import MateTask, Workplace
+from apps.records.checkpoints import load_checkpoint
+from apps.seeds import Purpose, stream
+from apps.training.trainer import Program, program
 
 
 class TooFewSurvivors(HeterosisError):
@@ -156,7 +156,7 @@ class Halted:
         if not task.measure or len(parents) < 2:
             return Kinship.unknown
         one, two = (self.genome(member) for member in parents[:2])
-        if task.search is not None and not searching.alike(task.search.space, one, two):
+        if task.search is not None and not genomes.alike(task.search.space, one, two):
             return Kinship.unknown
         pair = [self._network(self.checkpoint(member)) for member in parents[:2]]
         address = Address(task.seed, task.trial, task.epoch, merge)
@@ -170,8 +170,8 @@ class Halted:
         if search is None:
             return self._apart(spec, members, others)
         columns = members if others is None else others
-        genomes = [[genome for _, genome in each] for each in (members, columns)]
-        found = searching.distances(search.space, *genomes)
+        pair = [[genome for _, genome in each] for each in (members, columns)]
+        found = genomes.distances(search.space, *pair)
         if spec.basins:
             self._add_basins(found, spec, search, members, columns)
         return found
@@ -185,8 +185,8 @@ class Halted:
         columns: Sequence[_Member],
     ) -> None:
         """Add the distance between the weights where two networks are of one architecture."""
-        rows = searching.kinds(search.space, [genome for _, genome in members])
-        across = searching.kinds(search.space, [genome for _, genome in columns])
+        rows = genomes.kinds(search.space, [genome for _, genome in members])
+        across = genomes.kinds(search.space, [genome for _, genome in columns])
         for kind, left in rows.items():
             right = across.get(kind, [])
             if right:

@@ -14,10 +14,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from apps.datasets.arrays import Samples, concatenated, listed, mapped
 from apps.errors import HeterosisError, UserError
 from apps.plugins import told
-from apps.samples import Samples, concatenated, listed, mapped
-from apps.streams import seed_integer
+from apps.seeds import seed_integer
 
 PROBE: Final = 5_000
 """Samples at the beginning that stand for the rest where arrays are needed."""

@@ -12,9 +12,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike
 
-from apps.batches import Batches, is_batches
+from apps.datasets.arrays import Array, Named, Samples
+from apps.datasets.batches import Batches, is_batches
 from apps.errors import UserError
-from apps.samples import Array, Named, Samples
 
 Part = Samples | Batches
 
@@ -47,8 +47,7 @@ def checked(returned: Any) -> Source:
     Args:
         returned: `((x_train, y_train), (x_test, y_test))`, or a mapping with the keys `train`,
             `test` and perhaps `validation`, each `(x, y)`, `(x, y, weights)` or what
-            `apps.batches` takes, and perhaps `input_scale`. Inputs and targets are arrays, or
-            mappings of the network's names to arrays. Without a scale, a single array of inputs of
+            `batches` takes, and perhaps `input_scale`. Inputs and targets are arrays, or mappings of the network's names to arrays. Without a scale, a single array of inputs of
             type uint8 is taken for pixels and scaled by 1/255.
 
     Returns:

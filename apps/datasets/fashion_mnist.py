@@ -23,10 +23,10 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-from apps import idx
+from apps.datasets import idx
+from apps.datasets.idx import Arrays, IdxFile
 from apps.errors import UserError
 from apps.files import write_atomic
-from apps.idx import Arrays, IdxFile
 
 Fetch = Callable[[str, int], bytes]
 """Returns what a URL answers, at most so many bytes of it; OSError when it cannot."""

@@ -12,11 +12,11 @@ from typing import Final
 
 import numpy as np
 
-from apps import idx
-from apps.batches import PROBE, Batches
-from apps.data_checks import PIXEL, Part, Source, checked
-from apps.errors import UserError
-from apps.fashion_mnist import (
+from apps.datasets import idx
+from apps.datasets.arrays import Array, Samples, listed, mapped
+from apps.datasets.batches import PROBE, Batches
+from apps.datasets.checks import PIXEL, Part, Source, checked
+from apps.datasets.fashion_mnist import (
     FASHION_MNIST,
     SAMPLE,
     Collection,
@@ -27,12 +27,12 @@ from apps.fashion_mnist import (
     survey,
     what_to_do,
 )
+from apps.datasets.sources.reader import Split
+from apps.datasets.sources.readers import READERS, content_digest, make_reader
+from apps.errors import UserError
+from apps.messages.specs import DataSpec
 from apps.plugins import call_plugin, is_plugin, plugin_digest, unknown
-from apps.samples import Array, Samples, listed, mapped
-from apps.sources.reader import Split
-from apps.sources.readers import READERS, content_digest, make_reader
-from apps.specs import DataSpec
-from apps.streams import Purpose, stream
+from apps.seeds import Purpose, stream
 
 COLLECTIONS: Final = {"fashion_mnist": FASHION_MNIST, "fashion_mnist_sample": SAMPLE}
 """The built-in data sets."""

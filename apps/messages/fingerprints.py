@@ -12,9 +12,9 @@ from typing import Any, Final, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError
 
 from apps.files import DamagedFile, sha256
-from apps.messages import Task
-from apps.outcomes import Failure, HarvestResult, Result, TrainResult, Upstream
-from apps.specs import Json
+from apps.messages.results import Failure, HarvestResult, Result, TrainResult, Upstream
+from apps.messages.specs import Json
+from apps.messages.tasks import Task
 
 NUMERICS: Final = 5
 """Version of the code that computes results: raised when the same message gives other numbers."""

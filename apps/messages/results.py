@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from apps.errors import HeterosisError
-from apps.specs import (
+from apps.messages.specs import (
     ADDED,
     NO_GENOME,
     PLACE,

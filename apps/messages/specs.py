@@ -72,7 +72,7 @@ class TrainingSpec:
         loss: a Keras loss or a plug-in, for a model that its builder did not compile; or one for
             each output by name.
         metrics: Keras metrics or plug-ins, likewise.
-        callbacks: what is told of a member's epochs; see `apps.callbacks`.
+        callbacks: what is told of a member's epochs; see `apps.training.callbacks`.
         digest: SHA-256 of the plug-ins' sources, so that a changed one is noticed.
     """
 

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from apps.errors import HeterosisError
-from apps.outcomes import (
+from apps.messages.results import (
     CheckpointRef,
     ChildPlan,
     MatingPlan,
     Result,
     TrainResult,
 )
-from apps.specs import (
+from apps.messages.specs import (
     ADDED,
     NO_GENOME,
     PLACE,

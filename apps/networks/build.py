@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from apps.builders import BUILDERS
-from apps.compiling import compile_network
+from apps.datasets.arrays import Array
 from apps.errors import HeterosisError, UserError
+from apps.lookup import check_settings, lookup
+from apps.messages.specs import NetworkSpec, Params, TrainingSpec
+from apps.networks.builders import BUILDERS
+from apps.networks.keras_compile import compile_network
 from apps.plugins import told
-from apps.registries import check_settings, lookup
 from apps.runtime import load_keras
-from apps.samples import Array
-from apps.specs import NetworkSpec, Params, TrainingSpec
 
 if TYPE_CHECKING:
     import keras

@@ -8,11 +8,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from apps.datasets.arrays import listed, mapped
 from apps.errors import UserError, first_line
+from apps.messages.specs import TrainingSpec
 from apps.plugins import call_plugin, is_plugin, load_plugin
 from apps.runtime import load_keras
-from apps.samples import listed, mapped
-from apps.specs import TrainingSpec
 
 if TYPE_CHECKING:
     import keras

@@ -15,19 +15,19 @@ from typing import Final
 
 import numpy as np
 
-from apps.breeding import breed
-from apps.callbacks import Callbacks, check_monitors
-from apps.checkpoints import Checkpoint, save_checkpoint
-from apps.choices import check_choices, check_extremes
+from apps.breeding.offspring import breed
 from apps.errors import HeterosisError, UserError
 from apps.genetics.genes import Space
-from apps.mating import plan_mating
-from apps.messages import HarvestTask, MateTask, Offspring, TrainTask, Workplace
-from apps.outcomes import CheckpointRef, Cost, TrainResult
+from apps.messages.results import CheckpointRef, Cost, TrainResult
+from apps.messages.specs import Genome, phenotype
+from apps.messages.tasks import HarvestTask, MateTask, Offspring, TrainTask, Workplace
 from apps.plugins import is_plugin, told
-from apps.programs import Program, program
-from apps.specs import Genome, phenotype
-from apps.streams import Purpose, seed_integer, stream
+from apps.preflight.search_space import check_choices, check_extremes
+from apps.records.checkpoints import Checkpoint, save_checkpoint
+from apps.seeds import Purpose, seed_integer, stream
+from apps.tasks.mate import plan_mating
+from apps.training.callbacks import Callbacks, check_monitors
+from apps.training.trainer import Program, program
 
 NETWORKS: Final = 3
 """Different networks of the population; further members are copies of these."""

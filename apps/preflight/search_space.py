@@ -9,17 +9,17 @@ from typing import Any, Final
 
 import numpy as np
 
-from apps.datasets import load_dataset
+from apps.breeding.genomes import as_genome
+from apps.datasets.arrays import Array
+from apps.datasets.load import load_dataset
 from apps.errors import HeterosisError, UserError
-from apps.fitting import facts
 from apps.genetics import domains, genes
 from apps.genetics import space as spaces
 from apps.genetics.genes import Gene, Genome, Space
-from apps.messages import TrainTask, Workplace
-from apps.networks import build, named_weights, read
-from apps.samples import Array
-from apps.searching import as_genome
-from apps.specs import phenotype
+from apps.messages.specs import phenotype
+from apps.messages.tasks import TrainTask, Workplace
+from apps.networks.build import build, named_weights, read
+from apps.training.input_checks import facts
 
 _PAIRS: Final = 3
 _DRAWS: Final = 200

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from apps.checkpoints import load_checkpoint
+from apps.records.checkpoints import load_checkpoint
 
 
 def largest_difference(one: Path, other: Path) -> tuple[str, float]:

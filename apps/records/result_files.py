@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
-from apps.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
-from apps.encoding import from_json, to_json
 from apps.files import DamagedFile, read_limited, sha256_file, write_atomic
-from apps.outcomes import EpochRecord, Result
+from apps.messages.fingerprints import from_json, to_json
+from apps.messages.results import EpochRecord, Result
+from apps.records.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 
 CHECKPOINT: Final = "checkpoint.safetensors"
 RESULT: Final = "result.json"

@@ -63,7 +63,7 @@ class RunDir:
         return self.root / "tables"
 
     def table(self, name: str) -> Path:
-        """One result table, named as in `workflow.schema.TABLES`."""
+        """One result table, named as in `apps.records.tables_schema.TABLES`."""
         return self.tables / f"{name}.parquet"
 
     @property

@@ -11,10 +11,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
-from apps.datasets import prepare
+from apps.datasets.load import prepare
 from apps.errors import HeterosisError
 from apps.files import write_atomic
-from apps.specs import DataSpec
+from apps.messages.specs import DataSpec
 
 PACKAGES: Final = (
     "heterosis",

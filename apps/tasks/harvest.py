@@ -11,20 +11,16 @@ from typing import Final
 
 import numpy as np
 
-from apps.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
-from apps.compiling import open_network
-from apps.costs import Stopwatch
-from apps.encoding import fingerprint
+from apps.breeding.fitness import fitness_of, harvest_key
+from apps.breeding.merge import Address, align_parents, restored
+from apps.breeding.population import need_survivors
 from apps.errors import HeterosisError
 from apps.files import sha256_file
-from apps.fitness import fitness_of, harvest_key
 from apps.genetics.harvest import greedy_soup, uniform_soup
 from apps.genetics.selection import rank
 from apps.genetics.weights import Weights
-from apps.halted import need_survivors
-from apps.merging import Address, align_parents, restored
-from apps.messages import ExportTask, HarvestTask, Workplace
-from apps.outcomes import (
+from apps.messages.fingerprints import fingerprint
+from apps.messages.results import (
     CheckpointRef,
     ExportResult,
     Failure,
@@ -32,10 +28,14 @@ from apps.outcomes import (
     MatingPlan,
     TrainResult,
 )
-from apps.programs import program
-from apps.results import CHECKPOINT, save_result
-from apps.specs import Genome, phenotype
-from apps.training import final_metrics
+from apps.messages.specs import Genome, phenotype
+from apps.messages.tasks import ExportTask, HarvestTask, Workplace
+from apps.networks.keras_compile import open_network
+from apps.records.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from apps.records.result_files import CHECKPOINT, save_result
+from apps.tasks.train import final_metrics
+from apps.training.trainer import program
+from apps.worker.stopwatch import Stopwatch
 
 CHAMPION: Final = "champion.keras"
 

@@ -10,19 +10,19 @@ from pathlib import Path
 
 import numpy as np
 
-from apps import searching
-from apps.costs import Stopwatch
-from apps.encoding import fingerprint
+from apps.breeding import genomes
+from apps.breeding.population import Halted
 from apps.genetics import reproduction
 from apps.genetics.selection import SELECTIONS, rank
 from apps.genetics.speciation import Species
-from apps.halted import Halted
-from apps.messages import MateTask, Workplace
-from apps.outcomes import ChildPlan, Failure, MatingPlan, Representative, TrainResult
-from apps.registries import lookup
-from apps.results import save_result
-from apps.specs import Genome
-from apps.streams import Purpose, stream
+from apps.lookup import lookup
+from apps.messages.fingerprints import fingerprint
+from apps.messages.results import ChildPlan, Failure, MatingPlan, Representative, TrainResult
+from apps.messages.specs import Genome
+from apps.messages.tasks import MateTask, Workplace
+from apps.records.result_files import save_result
+from apps.seeds import Purpose, stream
+from apps.worker.stopwatch import Stopwatch
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def _children(task: MateTask, halted: Halted, broods: list[_Brood]) -> list[Chil
                 "own": halted.donor(child),
             }
             spared = brood.champion or (task.spare_first and child == brood.children[0])
-            genomes = tuple(halted.genome(member) for member in brood.parents)
+            inherited = tuple(halted.genome(member) for member in brood.parents)
             plans.append(
                 ChildPlan(
                     child=child,
@@ -162,9 +162,9 @@ def _children(task: MateTask, halted: Halted, broods: list[_Brood]) -> list[Chil
                     optimizer=donors[task.optimizer],
                     mutate=not spared,
                     species=brood.species,
-                    genome=_genome(task, child, genomes, not spared),
-                    genomes=genomes,
-                    strange=_strange(task, brood.parents, genomes),
+                    genome=_genome(task, child, inherited, not spared),
+                    genomes=inherited,
+                    strange=_strange(task, brood.parents, inherited),
                 )
             )
     return sorted(plans, key=lambda plan: plan.child)
@@ -174,17 +174,17 @@ def _genome(task: MateTask, child: int, parents: Sequence[Genome], mutate: bool)
     if task.search is None:
         return parents[0]
     rng = stream(task.seed, Purpose.ARCHITECTURE, trial=task.trial, member=child, epoch=task.epoch)
-    return searching.child_genome(task.search, parents, rng, mutate)
+    return genomes.child_genome(task.search, parents, rng, mutate)
 
 
-def _strange(task: MateTask, parents: Sequence[int], genomes: Sequence[Genome]) -> tuple[int, ...]:
+def _strange(task: MateTask, parents: Sequence[int], own: Sequence[Genome]) -> tuple[int, ...]:
     if task.search is None:
         return ()
     space = task.search.space
     return tuple(
         member
-        for member, genome in zip(parents, genomes, strict=True)
-        if not searching.alike(space, genomes[0], genome)
+        for member, genome in zip(parents, own, strict=True)
+        if not genomes.alike(space, own[0], genome)
     )
 
 

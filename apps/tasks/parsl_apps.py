@@ -2,7 +2,7 @@
 
 Parsl knows an app by its module and name alone, so each kind of task has one function of its own,
 and what varies (an operator, say) travels in the message. The functions stay undecorated in
-`apps.tasks`, where a worker finds them by name.
+`apps.tasks.perform`, where a worker finds them by name.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import Any, Final
 
 import parsl
 
-from apps import checkup, tasks
-from apps.messages import ExportTask, HarvestTask, MateTask, Task, TrainTask
+from apps.messages.tasks import ExportTask, HarvestTask, MateTask, Task, TrainTask
+from apps.tasks import checkup, perform
 
 APPS: Final[dict[type[Task], Any]] = {
-    TrainTask: parsl.python_app(tasks.train, cache=True),
-    MateTask: parsl.python_app(tasks.mate, cache=True),
-    HarvestTask: parsl.python_app(tasks.harvest, cache=True),
-    ExportTask: parsl.python_app(tasks.export, cache=True),
+    TrainTask: parsl.python_app(perform.train, cache=True),
+    MateTask: parsl.python_app(perform.mate, cache=True),
+    HarvestTask: parsl.python_app(perform.harvest, cache=True),
+    ExportTask: parsl.python_app(perform.export, cache=True),
 }
 """The app of each kind of task: called with the task, its workplace and the upstream futures."""
 

@@ -9,10 +9,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from apps.encoding import fingerprint
 from apps.errors import HeterosisError
 from apps.files import write_atomic
-from apps.messages import (
+from apps.messages.fingerprints import fingerprint
+from apps.messages.results import (
+    ExportResult,
+    Failure,
+    HarvestResult,
+    MatingPlan,
+    Result,
+    TrainResult,
+    population,
+)
+from apps.messages.tasks import (
     ExportTask,
     Fresh,
     HarvestTask,
@@ -22,19 +31,10 @@ from apps.messages import (
     Workplace,
     resolve,
 )
-from apps.outcomes import (
-    ExportResult,
-    Failure,
-    HarvestResult,
-    MatingPlan,
-    Result,
-    TrainResult,
-    population,
-)
 from apps.plugins import told
-from apps.results import checkpoint_is_whole, load_result
-from apps.stopping import Stopped, stopping
-from apps.watchdog import ERROR_LOG, watched
+from apps.records.result_files import checkpoint_is_whole, load_result
+from apps.worker.stopping import Stopped, stopping
+from apps.worker.watchdog import ERROR_LOG, watched
 
 Outcome = Result | Failure
 
@@ -147,18 +147,18 @@ def _compute(task: Task, place: Workplace, upstream: Sequence[Outcome]) -> Resul
     # Imported late: the driver looks results up without loading what computes them.
     match task:
         case TrainTask():
-            from apps import training
+            from apps.tasks import train
 
-            return training.train_member(task, place)
+            return train.train_member(task, place)
         case MateTask():
-            from apps import mating
+            from apps.tasks import mate
 
-            return mating.plan_mating(task, *population(upstream, task.members), place)
+            return mate.plan_mating(task, *population(upstream, task.members), place)
         case HarvestTask():
-            from apps import harvesting
+            from apps.tasks import harvest
 
-            return harvesting.harvest(task, *population(upstream, task.members), place)
+            return harvest.harvest(task, *population(upstream, task.members), place)
         case ExportTask():
-            from apps import harvesting
+            from apps.tasks import harvest
 
-            return harvesting.export(task, place)
+            return harvest.export(task, place)

@@ -12,25 +12,31 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from apps.breeding import breed
-from apps.callbacks import Callbacks
-from apps.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
-from apps.costs import Stopwatch
-from apps.encoding import fingerprint
+from apps.breeding.offspring import breed
+from apps.datasets.arrays import Array
 from apps.errors import HeterosisError
 from apps.genetics import averaging
 from apps.genetics.weights import cast_like
-from apps.messages import Continue, Fresh, Offspring, Restart, Survive, TrainTask, Workplace
-from apps.outcomes import CheckpointRef, EpochRecord, TrainResult
-from apps.programs import Program, program
-from apps.results import CHECKPOINT, forget_partial, load_partial, save_partial, save_result
-from apps.samples import Array
-from apps.specs import AverageSpec, phenotype
-from apps.stopping import Stopped, TimedOut, stopping
-from apps.streams import Purpose, seed_integer, stream
-from apps.tensorboard import FOLDER as EVENTS
-from apps.tensorboard import EventLog
-from apps.watchdog import is_late
+from apps.messages.fingerprints import fingerprint
+from apps.messages.results import CheckpointRef, EpochRecord, TrainResult
+from apps.messages.specs import AverageSpec, phenotype
+from apps.messages.tasks import Continue, Fresh, Offspring, Restart, Survive, TrainTask, Workplace
+from apps.records.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from apps.records.result_files import (
+    CHECKPOINT,
+    forget_partial,
+    load_partial,
+    save_partial,
+    save_result,
+)
+from apps.seeds import Purpose, seed_integer, stream
+from apps.training.callbacks import Callbacks
+from apps.training.tensorboard import FOLDER as EVENTS
+from apps.training.tensorboard import EventLog
+from apps.training.trainer import Program, program
+from apps.worker.stopping import Stopped, TimedOut, stopping
+from apps.worker.stopwatch import Stopwatch
+from apps.worker.watchdog import is_late
 
 _UNRESOLVED: Final = "a start is resolved before a member is trained"
 

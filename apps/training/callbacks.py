@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from apps.errors import HeterosisError, UserError
+from apps.messages.specs import OperatorSpec
 from apps.plugins import is_plugin, load_plugin, told, unknown
 from apps.runtime import load_keras
-from apps.specs import OperatorSpec
 
 CALLBACKS: Final = {
     "early_stopping": "EarlyStopping",

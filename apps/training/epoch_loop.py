@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from apps.batches import Batches
-from apps.datasets import Dataset
+from apps.datasets.arrays import Samples, listed, mapped
+from apps.datasets.batches import Batches
+from apps.datasets.load import Dataset
 from apps.errors import first_line
-from apps.random_numbers import threefry
-from apps.refreshing import RunningMeans
-from apps.samples import Samples, listed, mapped
+from apps.training.batch_norm import RunningMeans
+from apps.training.threefry import threefry
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -7,12 +7,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from apps.datasets import Dataset
+from apps.datasets.arrays import Array, Samples, mapped
+from apps.datasets.load import Dataset
 from apps.errors import UserError, first_line
-from apps.loops import Loop
+from apps.messages.specs import NetworkSpec, Params, TrainingSpec
 from apps.plugins import is_plugin
-from apps.samples import Array, Samples, mapped
-from apps.specs import NetworkSpec, Params, TrainingSpec
+from apps.training.epoch_loop import Loop
 
 _CLASSES: Final = "crossentropy"  # in the name of a loss of classes
 _SPARSE: Final = "sparse"  # where targets are their numbers

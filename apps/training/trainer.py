@@ -12,18 +12,18 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from apps import morphing
-from apps.checkpoints import Checkpoint
-from apps.datasets import load_dataset
-from apps.encoding import to_json
+from apps.architecture import morphable
+from apps.architecture.symmetries import Symmetries, symmetries
+from apps.datasets.arrays import Array, listed
+from apps.datasets.load import load_dataset
 from apps.errors import HeterosisError, UserError, first_line
-from apps.fitting import check_shapes, facts, lowest_label, two_samples
 from apps.genetics.anatomy import Anatomy
 from apps.genetics.permutation import PermutationSpec
 from apps.genetics.repair import UnitLayer
-from apps.loops import EVALUATION_BATCH, Loop, PartName
-from apps.messages import Workplace
-from apps.networks import (
+from apps.messages.fingerprints import to_json
+from apps.messages.specs import DataSpec, NetworkSpec, TrainingSpec
+from apps.messages.tasks import Workplace
+from apps.networks.build import (
     assign,
     build,
     named_optimizer_states,
@@ -31,11 +31,11 @@ from apps.networks import (
     named_weights,
     read,
 )
+from apps.records.checkpoints import Checkpoint
 from apps.runtime import load_keras
-from apps.samples import Array, listed
-from apps.specs import DataSpec, NetworkSpec, TrainingSpec
-from apps.streams import seed_integer
-from apps.symmetries import Symmetries, symmetries
+from apps.seeds import seed_integer
+from apps.training.epoch_loop import EVALUATION_BATCH, Loop, PartName
+from apps.training.input_checks import check_shapes, facts, lowest_label, two_samples
 
 _PROGRAMS_A_THREAD: Final = 4
 
@@ -154,13 +154,13 @@ class Program:
         if _shapes(weights) == _shapes(self.weights()):
             return dict(weights)
         parent = self._build(0, specs)
-        before, after = morphing.anatomy(parent), self._anatomy
+        before, after = morphable.anatomy(parent), self._anatomy
         fresh = self.initial_weights(seed)
-        return dict(morphing.morphed(rng, weights, fresh, before, after).weights)
+        return dict(morphable.morphed(rng, weights, fresh, before, after).weights)
 
     @cached_property
     def _anatomy(self) -> Anatomy:
-        return morphing.anatomy(self.model)
+        return morphable.anatomy(self.model)
 
     @cached_property
     def _symmetries(self) -> Symmetries:
@@ -193,7 +193,7 @@ class Program:
 
         The statistics of an averaged or merged network are not the average of its parents': one
         pass over the training data in the mode of training measures them anew, those of batch
-        normalisation from nothing (see `apps.refreshing`). Nothing but the statistics changes.
+        normalisation from nothing (see `batch_norm`). Nothing but the statistics changes.
         Without any the weights are returned as given.
         """
         if not self.statistics:

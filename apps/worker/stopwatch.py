@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 
-from apps.outcomes import Cost
+from apps.messages.results import Cost
 
 
 class Stopwatch:

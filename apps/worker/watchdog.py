@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from apps.files import DamagedFile, read_limited, write_atomic
-from apps.stopping import TimedOut
+from apps.worker.stopping import TimedOut
 
 ERROR_LOG: Final = "error.txt"
 MEMORY_NOTE: Final = "memory.json"

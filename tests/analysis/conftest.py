@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workflow.run_dir import RunDir
-from workflow.schema import FINAL_METRICS, TABLES, frame
+from apps.records.run_dir import RunDir
+from apps.records.tables_schema import FINAL_METRICS, TABLES, frame
 
 Tables = dict[str, pd.DataFrame]
 

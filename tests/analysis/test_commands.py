@@ -1,4 +1,4 @@
-"""`python -m analysis.merging` and `analysis.versus`: a mistake is one line and exit code 2."""
+"""`python -m analysis.statistics.merging` and its like: a mistake is one line and exit code 2."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from analysis.commands import answer
-from analysis.merging import answer_with_csv as merging
-from analysis.versus import answer_with_csv as versus
-from workflow.schema import frame
+from analysis.statistics.merging import answer_with_csv as merging
+from analysis.statistics.versus import answer_with_csv as versus
+from apps.records.tables_schema import frame
 
 COMMANDS = {"merging": (merging, 1), "versus": (versus, 2)}
 
@@ -25,7 +25,7 @@ def _answer(name, *arguments):
 @pytest.mark.parametrize(
     ("name", "arguments", "said"),
     [
-        ("merging", (), "usage: python -m analysis.merging RUN..."),
+        ("merging", (), "usage: python -m analysis.statistics.merging RUN..."),
         ("merging", ("nowhere",), "nowhere: a report needs the tables"),
         ("merging", ("x" * 300,), "File name too long"),
         ("versus", (), "usage: "),

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from apps import programs
+from apps.training import trainer
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _keep_programs() -> Iterator[None]:
     # Compiling takes seconds, and all tests together use more networks than a run does.
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(programs, "_PROGRAMS_A_THREAD", 12)
+        patch.setattr(trainer, "_PROGRAMS_A_THREAD", 12)
         yield

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from apps.errors import UserError
-from apps.registries import check_settings, lookup
+from apps.lookup import check_settings, lookup
 
 REGISTRY = {"mean": max, "random": min}
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from apps import runtime
-from apps.encoding import from_json, to_json
-from apps.outcomes import TrainResult
+from apps.messages.fingerprints import from_json, to_json
+from apps.messages.results import TrainResult
 from apps.runtime import load_keras
-from tests.apps.small import ADAM, net, training
+from tests.support.small import ADAM, net, training
 
 ROOT = Path(__file__).parents[2]
 
@@ -104,7 +104,7 @@ def eager(tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
     """A member trained step by step, in a process without plug-ins that import Keras."""
     root = tmp_path_factory.mktemp("run")
     given = to_json(training(network=net("eager"), training=ADAM))
-    found = fresh_process("-m", "tests.apps.elsewhere", str(root), given=given)
+    found = fresh_process("-m", "tests.support.elsewhere", str(root), given=given)
     return from_json(TrainResult, found.stdout.split(b"\n", 1)[1])
 
 
@@ -114,7 +114,7 @@ def test_a_plugin_that_imports_keras_changes_no_number(
 ) -> None:
     given = to_json(training(network=net("eager"), training=ADAM))
     early = plugin(tmp_path, source)
-    found = fresh_process("-m", "tests.apps.elsewhere", str(tmp_path), *early, given=given)
+    found = fresh_process("-m", "tests.support.elsewhere", str(tmp_path), *early, given=given)
     result = from_json(TrainResult, found.stdout.split(b"\n", 1)[1])
     assert result.final == eager.final
     assert result.checkpoint.sha256 == eager.checkpoint.sha256

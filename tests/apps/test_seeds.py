@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from apps.errors import UserError
-from apps.streams import Purpose, seed_integer, stream
+from apps.seeds import Purpose, seed_integer, stream
 
 
 def draw(*address: int) -> tuple[float, ...]:

@@ -59,7 +59,7 @@ def _measures(part: str, run: Path | None) -> Iterator[Measure]:
     else:
         import efficiency
 
-        from workflow.run_dir import RunDir
+        from apps.records.run_dir import RunDir
 
         yield from efficiency.of_run(RunDir(run)) if run else efficiency.of_a_new_run()
 

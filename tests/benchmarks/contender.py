@@ -12,9 +12,9 @@ import sys
 import time
 from collections.abc import Callable
 
-from apps.datasets import load_dataset
-from apps.messages import Workplace
-from apps.specs import DataSpec, NetworkSpec, TrainingSpec
+from apps.datasets.load import load_dataset
+from apps.messages.specs import DataSpec, NetworkSpec, TrainingSpec
+from apps.messages.tasks import Workplace
 
 DATA = DataSpec("fashion_mnist")
 NETWORK = NetworkSpec("two_layer_dense", {"units": 128})
@@ -58,8 +58,8 @@ def fused(batch_size: int) -> Epoch:
     """Train as a worker does: one compiled program an epoch."""
     import numpy as np
 
-    from apps.checkpoints import Checkpoint
-    from apps.programs import Program
+    from apps.records.checkpoints import Checkpoint
+    from apps.training.trainer import Program
 
     program = Program(DATA, NETWORK, training(batch_size), SEED, Workplace(root=""))
     rng = np.random.default_rng(SEED)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 from measures import Measure
 
-from workflow.run_dir import RunDir
+from apps.records.run_dir import RunDir
 
 
 def of_a_new_run(experiment: str = "quick") -> Iterator[Measure]:

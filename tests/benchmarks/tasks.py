@@ -139,12 +139,12 @@ def bare(site: str, folder: Path, count: int) -> dict[str, float]:
     """Measure Parsl alone: the same tasks on the same configuration, without the engine."""
     import parsl
 
-    from apps import tasks
+    from apps.tasks import perform
     from site_configs.options import find_site
 
     message, place = _mating(folder)
     with parsl.load(find_site(site).config(folder / "parsl", 2)):
-        app = parsl.python_app(tasks.mate, cache=False)
+        app = parsl.python_app(perform.mate, cache=False)
         return _measured(
             lambda number: app(replace(message, folder=f"matings/{number}"), place, *_members()),
             count,
@@ -154,7 +154,7 @@ def bare(site: str, folder: Path, count: int) -> dict[str, float]:
 def own(site: str, folder: Path, count: int) -> dict[str, float]:
     """Measure the engine."""
     from site_configs.options import find_site
-    from workflow.engine import ParslEngine
+    from workflow.driver.engine import ParslEngine
 
     message, place = _mating(folder)
     with ParslEngine(find_site(site).config(folder / "parsl", 2), place) as engine:
@@ -166,8 +166,8 @@ def own(site: str, folder: Path, count: int) -> dict[str, float]:
 
 def _mating(folder: Path) -> tuple[Any, Any]:
     """Return a mating that chooses among three members, and stores its plan."""
-    from apps.messages import Workplace
-    from tests.workflow.support import mating_task, mishaps_beside
+    from apps.messages.tasks import Workplace
+    from tests.support.experiments import mating_task, mishaps_beside
 
     mishaps_beside(folder)
     place = Workplace(root=str(folder / "run"), search_path=str(folder))
@@ -176,7 +176,7 @@ def _mating(folder: Path) -> tuple[Any, Any]:
 
 @cache
 def _members() -> list[Future[Any]]:
-    from tests.workflow.support import done, trained
+    from tests.support.experiments import done, trained
 
     return [done(trained(member, 0.1 * (1 + member))) for member in range(3)]
 
@@ -185,11 +185,11 @@ def search(site: str, folder: Path, members: int) -> dict[str, float]:
     """Measure a whole search of members that learn nothing: architectures, species, plans."""
     import resource
 
-    from apps.messages import Workplace
+    from apps.messages.tasks import Workplace
     from site_configs.options import find_site
-    from tests.workflow.support import load
-    from workflow.engine import ParslEngine
-    from workflow.experiment import run_experiment
+    from tests.support.experiments import load
+    from workflow.driver.engine import ParslEngine
+    from workflow.driver.run import run_experiment
 
     _train_nothing()
     experiment = load(
@@ -231,12 +231,12 @@ def search(site: str, folder: Path, members: int) -> dict[str, float]:
 
 def _train_nothing() -> None:
     """Replace training by a result that is made up; all other tasks stay as they are."""
-    from apps import tasks
+    from apps.tasks import perform
 
-    compute = tasks._compute
-    tasks._compute = lambda task, place, upstream: (  # type: ignore[assignment]
+    compute = perform._compute
+    perform._compute = lambda task, place, upstream: (  # type: ignore[assignment]
         _learnt_nothing(task, place)
-        if isinstance(task, tasks.TrainTask)
+        if isinstance(task, perform.TrainTask)
         else compute(task, place, upstream)
     )
 
@@ -247,13 +247,13 @@ def resume(_: str, folder: Path, __: int) -> dict[str, float]:
 
     from rich.console import Console
 
-    from apps.messages import Workplace
+    from apps.messages.tasks import Workplace
     from site_configs.options import find_site
-    from tests.workflow.support import load
-    from workflow.displays import PlainDisplay
-    from workflow.engine import ParslEngine
-    from workflow.experiment import run_experiment
-    from workflow.progress import Journal, read_tally
+    from tests.support.experiments import load
+    from workflow.driver.displays import PlainDisplay
+    from workflow.driver.engine import ParslEngine
+    from workflow.driver.progress import Journal, read_tally
+    from workflow.driver.run import run_experiment
 
     _train_nothing()
     arms = [
@@ -292,10 +292,10 @@ def resume(_: str, folder: Path, __: int) -> dict[str, float]:
 def _learnt_nothing(task: Any, place: Any) -> Any:
     import numpy as np
 
-    from apps.checkpoints import Checkpoint, save_checkpoint
-    from apps.encoding import fingerprint
-    from apps.outcomes import CheckpointRef, Cost, EpochRecord, TrainResult
-    from apps.results import CHECKPOINT, save_result
+    from apps.messages.fingerprints import fingerprint
+    from apps.messages.results import CheckpointRef, Cost, EpochRecord, TrainResult
+    from apps.records.checkpoints import Checkpoint, save_checkpoint
+    from apps.records.result_files import CHECKPOINT, save_result
 
     folder = Path(place.root) / task.folder
     digest = save_checkpoint(folder / CHECKPOINT, Checkpoint({"w": np.zeros(1, np.float32)}))

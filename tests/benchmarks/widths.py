@@ -15,14 +15,14 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from apps.builders import mlp
-from apps.datasets import load_dataset
+from apps.architecture.morphable import anatomy
+from apps.datasets.load import load_dataset
 from apps.genetics.alignment import align
 from apps.genetics.morphism import morph
 from apps.genetics.weights import Weights
-from apps.morphing import anatomy
-from apps.networks import assign, named_weights, read
-from apps.specs import DataSpec
+from apps.messages.specs import DataSpec
+from apps.networks.build import assign, named_weights, read
+from apps.networks.builders import mlp
 
 PAIRS: Final = (((64,), (128,)), ((32,), (128,)), ((64, 64), (128, 128)))
 EPOCHS: Final = 3

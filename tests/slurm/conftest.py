@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.slurm.cluster import Cluster, missing, running_cluster
-from tests.slurm.support import GATED, PAUSES, Bench
-from tests.workflow.support import read_tables, start, write
+from tests.support.experiments import read_tables, start, write
+from tests.support.gated import GATED, PAUSES, Bench
+from tests.support.slurm_cluster import Cluster, missing, running_cluster
 
 
 @pytest.fixture(scope="session")

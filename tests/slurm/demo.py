@@ -7,9 +7,9 @@ import sys
 import tempfile
 import time
 
-from tests.slurm.cluster import NoSlurm, running_cluster
-from tests.slurm.support import SITE
-from tests.workflow.support import HETEROSIS
+from tests.support.experiments import HETEROSIS
+from tests.support.gated import SITE
+from tests.support.slurm_cluster import NoSlurm, running_cluster
 
 EVERY_S = 3.0
 

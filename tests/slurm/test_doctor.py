@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.slurm.support import PATIENCE_S, Bench
+from tests.support.gated import PATIENCE_S, Bench
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.slurm.support import Bench
-from tests.workflow.support import HETEROSIS, assert_same, read_tables
+from tests.support.experiments import HETEROSIS, assert_same, read_tables
+from tests.support.gated import Bench
 
 DOCS = Path(__file__).parents[2] / "docs" / "clusters.md"
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.slurm.support import Bench
-from tests.workflow.searches import SEARCH
-from tests.workflow.support import assert_same, read_tables, start, write
+from tests.support.experiments import assert_same, read_tables, start, write
+from tests.support.gated import Bench
+from tests.support.searches import SEARCH
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -1,17 +1,17 @@
 """A worker of the tests in a process of its own.
 
-`python -m tests.apps.elsewhere ROOT [PLUGIN SEARCH_PATH] < task` loads a plug-in before, prints the
-intra-op threads it computed with, and the result.
+`python -m tests.support.elsewhere ROOT [PLUGIN SEARCH_PATH] < task` loads a plug-in before,
+prints the intra-op threads it computed with, and the result.
 """
 
 from __future__ import annotations
 
 import sys
 
-from apps.encoding import from_json, to_json
-from apps.messages import TrainTask, Workplace
+from apps.messages.fingerprints import from_json, to_json
+from apps.messages.tasks import TrainTask, Workplace
 from apps.plugins import load_plugin
-from apps.training import train_member
+from apps.tasks.train import train_member
 
 if __name__ == "__main__":
     if len(sys.argv) > 2:

@@ -8,17 +8,17 @@ from dataclasses import fields, is_dataclass, replace
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from apps import messages, outcomes, specs
-from apps.encoding import fingerprint
 from apps.genetics.domains import Choice, Float, Integer
 from apps.genetics.genes import Gene, Space
-from apps.messages import ExportTask, HarvestTask, MateTask, TrainTask
+from apps.messages import results, specs, tasks
+from apps.messages.fingerprints import fingerprint
+from apps.messages.tasks import ExportTask, HarvestTask, MateTask, TrainTask
 
 TASKS = (TrainTask, MateTask, HarvestTask, ExportTask)
 
 MESSAGES = tuple(
     value
-    for module in (specs, outcomes, messages)
+    for module in (specs, results, tasks)
     for value in vars(module).values()
     if is_dataclass(value) and isinstance(value, type) and value.__module__ == module.__name__
 )
@@ -106,4 +106,4 @@ def _other(value: Any) -> Any:
 
 if __name__ == "__main__":  # run by a test, in a process of its own
     for task in TASKS:
-        print(fingerprint(example(task), [example(result) for result in (outcomes.TrainResult,)]))
+        print(fingerprint(example(task), [example(result) for result in (results.TrainResult,)]))

@@ -21,18 +21,18 @@ import pandas as pd
 import tomli_w
 from pandas.testing import assert_frame_equal
 
-from apps.messages import MateTask, Task, Workplace
-from apps.outcomes import CheckpointRef, Cost, EpochRecord, Failure, TrainResult
-from apps.specs import OperatorSpec
-from apps.tasks import Outcome, find, perform
-from workflow.config import Experiment
-from workflow.engine import failure
-from workflow.experiment import Outcomes, Watcher, run_experiment
-from workflow.experiment_file import load_experiment
-from workflow.run_dir import RunDir
-from workflow.schema import TABLES, reproducible
-from workflow.tables import make_tables
-from workflow.trial import build_trial
+from apps.messages.results import CheckpointRef, Cost, EpochRecord, Failure, TrainResult
+from apps.messages.specs import OperatorSpec
+from apps.messages.tasks import MateTask, Task, Workplace
+from apps.records.run_dir import RunDir
+from apps.records.tables_schema import TABLES, reproducible
+from apps.tasks.perform import Outcome, find, perform
+from workflow.driver.engine import failure
+from workflow.driver.run import Outcomes, Watcher, run_experiment
+from workflow.driver.trial import build_trial
+from workflow.experiment.config import Experiment
+from workflow.experiment.file import load_experiment
+from workflow.runs.tables import make_tables
 
 HETEROSIS: Final = Path(sys.executable).with_name("heterosis")
 

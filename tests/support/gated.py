@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tests.slurm.cluster import Cluster
-from tests.workflow.support import (
+from tests.support.experiments import (
     HETEROSIS,
     Tables,
     arms,
@@ -19,6 +18,7 @@ from tests.workflow.support import (
     read_tables,
     unactivated_path,
 )
+from tests.support.slurm_cluster import Cluster
 
 PATIENCE_S: Final = 180.0
 

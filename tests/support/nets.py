@@ -1,4 +1,4 @@
-"""Networks as users bring them, good and bad: plug-ins of the tests, `"tests.apps.nets:NAME"`."""
+"""Networks as users bring them, good and bad: plug-ins `"tests.support.nets:NAME"`."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from tests.workflow.support import changed
+from tests.support.experiments import changed
 
 ONE_SPECIES: Final = {"mating": "species", "species": {"method": "none"}, "measure": False}
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from apps.messages import Fresh, TrainTask
-from apps.specs import DataSpec, NetworkSpec, TrainingSpec
+from apps.messages.specs import DataSpec, NetworkSpec, TrainingSpec
+from apps.messages.tasks import Fresh, TrainTask
 
 SEED = 11
 
@@ -22,7 +22,7 @@ MOMENTUM = TrainingSpec(32, "sgd", {"learning_rate": 0.05, "momentum": 0.9})
 
 def net(name: str, **params: Any) -> NetworkSpec:
     """A plug-in network of the tests."""
-    return NetworkSpec(f"tests.apps.nets:{name}", params)
+    return NetworkSpec(f"tests.support.nets:{name}", params)
 
 
 def training(**changes: Any) -> TrainTask:

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-import workflow.study
-from tests.workflow.support import (
+import workflow.launch
+from tests.support.experiments import (
     FOLDER,
     TINY,
     ImmediateEngine,
@@ -64,7 +64,7 @@ def _as_it_was() -> Iterator[None]:
 def call(patch: pytest.MonkeyPatch, arguments: tuple[Any, ...]) -> int:
     """Call the command in this process, on the serial executor; return its exit code."""
     patch.setattr(sys, "argv", ["heterosis", *map(str, arguments)])
-    patch.setattr(workflow.study, "ParslEngine", lambda config, place: ImmediateEngine(place))
+    patch.setattr(workflow.launch, "ParslEngine", lambda config, place: ImmediateEngine(place))
     with _as_it_was():
         try:
             main()
@@ -135,7 +135,7 @@ def mishap(tmp_path_factory: pytest.TempPathFactory, tiny_file: Path) -> Mishap:
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         # Else it is told before the run begins.
-        patch.setattr(workflow.study, "rehearse_experiment", lambda *_: None)
+        patch.setattr(workflow.launch, "rehearse_experiment", lambda *_: None)
         code = call(patch, ("run", file, "--runs", folder / "runs"))
     return Mishap(
         folder / "runs" / "tiny", file, Ended(code, out.getvalue(), err.getvalue()), marker

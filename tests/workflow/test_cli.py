@@ -16,14 +16,14 @@ from typing import Any
 
 import pytest
 
-import workflow.study
+import workflow.launch
 from analysis.tables import ReportError
-from apps import fashion_mnist
+from apps.datasets import fashion_mnist
 from apps.errors import UserError
 from apps.files import sha256_file
-from apps.outcomes import Failure
-from tests.workflow.conftest import Heterosis
-from tests.workflow.support import (
+from apps.messages.results import Failure
+from apps.records.run_dir import RunDir
+from tests.support.experiments import (
     HETEROSIS,
     TINY,
     assert_same,
@@ -35,9 +35,9 @@ from tests.workflow.support import (
     unactivated_path,
     write,
 )
-from workflow.experiment_file import load_experiment, read_experiment
-from workflow.lock import only_driver
-from workflow.run_dir import RunDir
+from tests.workflow.conftest import Heterosis
+from workflow.experiment.file import load_experiment, read_experiment
+from workflow.runs.lock import only_driver
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = Path(fashion_mnist.__file__).parent / "data" / "fashion-mnist-sample"
@@ -302,7 +302,7 @@ def test_what_a_killed_start_left_is_no_obstacle(
     def press(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(workflow.study, "run_experiment", press)
+    monkeypatch.setattr(workflow.launch, "run_experiment", press)
     run_dir = RunDir(tmp_path / "tiny")
     run_dir.root.mkdir()
     run_dir.lock.touch()
@@ -326,7 +326,7 @@ def test_a_run_that_goes_on_is_not_rehearsed(
     def refuse(*_: Any) -> None:
         raise UserError("something is wrong", code="data-form")
 
-    monkeypatch.setattr(workflow.study, "rehearse_experiment", refuse)
+    monkeypatch.setattr(workflow.launch, "rehearse_experiment", refuse)
     root = copied(finished, tmp_path)
     before = contents(root)
     ended = heterosis("run", tiny_file, "--runs", tmp_path, *(["--fresh"] if begins else []))
@@ -495,7 +495,7 @@ def test_a_champion_that_cannot_be_exported_ends_with_code_1(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     root = copied(finished, tmp_path)
-    monkeypatch.setattr(workflow.study, "export_champion", lambda *_: Failure("no space left"))
+    monkeypatch.setattr(workflow.launch, "export_champion", lambda *_: Failure("no space left"))
     ended = heterosis("run", tiny_file, "--runs", tmp_path)
     assert ended.code == 1
     assert "no champion: it could not be exported: no space left" in ended.err
@@ -514,7 +514,7 @@ def test_without_a_report_all_is_computed_and_the_code_is_1(
     def refuse(*_: Any) -> None:
         raise ReportError("too little to compare")
 
-    monkeypatch.setattr(workflow.study, "write_report", refuse)
+    monkeypatch.setattr(workflow.launch, "write_report", refuse)
     ended = heterosis("run", tiny_file, "--runs", tmp_path)
     assert ended.code == 1
     (line,) = ended.err.splitlines()
@@ -538,7 +538,7 @@ def test_ctrl_c_at_any_moment_says_how_to_continue(
     def press(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(workflow.study, moment, press)
+    monkeypatch.setattr(workflow.launch, moment, press)
     ended = heterosis("run", tiny_file, "--runs", tmp_path, "--quiet")
     assert ended.code == 130
     assert ended.err == ""
@@ -556,7 +556,7 @@ def test_continuing_after_a_fresh_start_does_not_start_over(
     def press(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(workflow.study, "run_experiment", press)
+    monkeypatch.setattr(workflow.launch, "run_experiment", press)
     ended = heterosis("run", tiny_file, "--runs", tmp_path, "--fresh")
     assert ended.code == 130
     assert "--fresh" not in ended.out

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 import workflow
-import workflow.study
+import workflow.launch
 from apps.errors import HeterosisError, UserError
-from apps.outcomes import Failure
-from tests.workflow.conftest import Heterosis, Mishap
-from tests.workflow.support import (
+from apps.messages.results import Failure
+from apps.records.run_dir import RunDir
+from apps.records.tables_schema import TABLES
+from tests.support.experiments import (
     FOLDER,
     TINY,
     ImmediateEngine,
@@ -27,9 +28,8 @@ from tests.workflow.support import (
     read_tables,
     write,
 )
+from tests.workflow.conftest import Heterosis, Mishap
 from workflow import Experiment, Run, load_experiment, run
-from workflow.run_dir import RunDir
-from workflow.schema import TABLES
 
 CONTROL_ALONE = changed(trials=1, arms=[{"name": "control"}])
 
@@ -45,7 +45,9 @@ def build():
 
 @pytest.fixture(autouse=True)
 def _serial(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workflow.study, "ParslEngine", lambda config, place: ImmediateEngine(place))
+    monkeypatch.setattr(
+        workflow.launch, "ParslEngine", lambda config, place: ImmediateEngine(place)
+    )
 
 
 def test_run_computes_what_the_command_computes_and_prints_nothing(
@@ -122,7 +124,7 @@ def test_ctrl_c_stays_ctrl_c_and_the_logs_are_given_back(
     def press(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(workflow.study, "run_experiment", press)
+    monkeypatch.setattr(workflow.launch, "run_experiment", press)
     logger = logging.getLogger("workflow")
     before = (logger.handlers[:], logger.level, logger.propagate)
     with pytest.raises(KeyboardInterrupt):
@@ -152,7 +154,7 @@ def test_what_is_missing_is_told_when_it_is_asked_for(
     finished: Path, tiny_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copied(finished, tmp_path)
-    monkeypatch.setattr(workflow.study, "export_champion", lambda *_: Failure("no space left"))
+    monkeypatch.setattr(workflow.launch, "export_champion", lambda *_: Failure("no space left"))
     done = run(tiny_file, runs=tmp_path)
     assert done.report.is_file()
     with pytest.raises(HeterosisError, match="no space left"):

@@ -13,7 +13,7 @@ _RUN_FOLDERS: Final = ("*", "*/*")
 
 def experiments(incomplete: str) -> list[str]:
     """Return the experiments whose name or path begins as typed."""
-    from workflow.experiment_file import READY
+    from workflow.experiment.file import READY
 
     ready = sorted(file.stem for file in READY.glob("*.toml"))
     return [*_begun(ready, incomplete), *_files(incomplete, ".toml")]
@@ -38,7 +38,7 @@ def runs(incomplete: str) -> list[str]:
 
 def samples(incomplete: str) -> list[str]:
     """Return the files of samples whose path begins as typed, and `test`."""
-    from workflow.predictions import ENDINGS, TEST
+    from workflow.runs.predictions import ENDINGS, TEST
 
     return [*_begun([TEST], incomplete), *_files(incomplete, *ENDINGS)]
 

@@ -24,7 +24,7 @@ def export(
     exactly.
     """
     from apps.files import write_atomic
-    from workflow.finished import Run
+    from workflow.runs.run import Run
 
     opened = Run.open(run)
     folder = out or opened.folder / "csv"
@@ -57,8 +57,8 @@ def predict(
     `model.predict(x * scale)`, with the scale that this command prints (pixels: 1/255)
     """
     from apps.files import write_atomic
-    from workflow.finished import Run
-    from workflow.predictions import TEST, tabled
+    from workflow.runs.predictions import TEST, tabled
+    from workflow.runs.run import Run
 
     opened = Run.open(run)
     champion = opened.trained_champion
@@ -78,9 +78,9 @@ def replay(run: RunFolder) -> None:
 
     Trains in RUN/replay and changes nothing else. Exit code 1 when the weights differ.
     """
-    from workflow.finished import Run
-    from workflow.lock import only_driver
-    from workflow.replaying import replay as train_again
+    from workflow.runs.lock import only_driver
+    from workflow.runs.replay import replay as train_again
+    from workflow.runs.run import Run
 
     opened = Run.open(run)
     card = opened.card
@@ -112,10 +112,10 @@ def clean(
     """
     from rich.filesize import decimal
 
-    from workflow.cleaning import find_waste, remove
-    from workflow.experiment_file import read_experiment
-    from workflow.lock import only_driver
-    from workflow.opening import existing_run
+    from workflow.experiment.file import read_experiment
+    from workflow.runs.cleaning import find_waste, remove
+    from workflow.runs.lock import only_driver
+    from workflow.runs.opening import existing_run
 
     directory = existing_run(run.absolute())
     experiment = read_experiment(directory.experiment_toml)

@@ -15,17 +15,17 @@ def status(run: RunFolder) -> None:
     """Show where a run stands: running, stopped or finished."""
     from rich.console import Console
 
-    from workflow.opening import existing_run
-    from workflow.status import show_status
+    from workflow.runs.opening import existing_run
+    from workflow.runs.status import show_status
 
     show_status(existing_run(run), Console())
 
 
 def report(run: RunFolder) -> None:
     """Write the report of a run again from its tables."""
-    from analysis.report import ReportError, write_report
+    from analysis.report.write import ReportError, write_report
     from apps.errors import UserError
-    from workflow.opening import existing_run
+    from workflow.runs.opening import existing_run
 
     try:
         print(write_report(existing_run(run)))
@@ -54,11 +54,11 @@ def compare(
     ] = None,
 ) -> None:
     """Put several runs side by side on one page: arms, cost, and the settings that differ."""
-    from analysis.comparison_page import write_comparison
-    from analysis.findings import MARGIN
+    from analysis.report.comparison_page import write_comparison
+    from analysis.report.findings import MARGIN
     from analysis.tables import ReportError
     from apps.errors import UserError
-    from workflow.opening import existing_run
+    from workflow.runs.opening import existing_run
 
     allowed = MARGIN if margin is None else margin / 100
     try:
@@ -92,10 +92,10 @@ def doctor(
     """Try a site with one tiny task, and say what a run would trip over."""
     import shutil
 
-    from apps.specs import DataSpec
+    from apps.messages.specs import DataSpec
     from site_configs.options import find_site
     from site_configs.scheduler import blocks, check_scheduler
-    from workflow.doctor import Patient, diagnose, tell
+    from workflow.preflight.doctor import Patient, diagnose, tell
 
     place = find_site(site, options or [])
     folder = (runs / ".doctor").absolute()
@@ -124,9 +124,9 @@ def data(
     folder: Annotated[str | None, typer.Option(help="look here and nowhere else")] = None,
 ) -> None:
     """Say where the data are, or fetch them."""
-    from apps.datasets import describe, prepare
-    from apps.specs import DataSpec
-    from workflow.experiment_file import load_experiment
+    from apps.datasets.load import describe, prepare
+    from apps.messages.specs import DataSpec
+    from workflow.experiment.file import load_experiment
 
     path = Path(name)
     if path.suffix == ".toml":

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
 
-    from workflow.finished import Run
+    from workflow.runs.run import Run
 
 
 def new(
@@ -26,7 +26,7 @@ def new(
 ) -> None:
     """Write a small project to change: an experiment, a network, data, a site to fill in."""
     from site_configs.options import READY
-    from workflow.starting import SITE_TOML, write_project
+    from workflow.experiment.new_project import SITE_TOML, write_project
 
     site = (READY / "slurm-cpu.toml").read_text(encoding="utf-8")
     for path in write_project(folder, site.replace("my-cluster.toml", SITE_TOML)):
@@ -87,9 +87,9 @@ def run(
     """
     from rich.console import Console
 
-    from workflow import study
-    from workflow.displays import LiveDisplay, PlainDisplay
-    from workflow.progress import Display
+    from workflow import launch
+    from workflow.driver.displays import LiveDisplay, PlainDisplay
+    from workflow.driver.progress import Display
 
     console = Console()
     display: Display
@@ -98,7 +98,7 @@ def run(
     else:
         display = PlainDisplay(console, float("inf") if quiet else 10.0)
     try:
-        done = study.run(
+        done = launch.run(
             experiment,
             site=site,
             options=options or (),
@@ -133,13 +133,13 @@ def plan(
     ] = True,
 ) -> None:
     """Say what an experiment would compute, store and take, without running it."""
-    from analysis.power import visible_in_words
-    from apps.datasets import prepare
-    from apps.messages import Workplace
+    from analysis.statistics.power import visible_in_words
+    from apps.datasets.load import prepare
+    from apps.messages.tasks import Workplace
     from site_configs.options import SiteOptions
-    from workflow.experiment_file import find_experiment, load_experiment
-    from workflow.plan import describe_plan
-    from workflow.rehearsing import rehearse_experiment
+    from workflow.experiment.file import find_experiment, load_experiment
+    from workflow.preflight.plan import describe_plan
+    from workflow.preflight.rehearse import rehearse_experiment
 
     path = find_experiment(experiment)
     loaded = load_experiment(path, settings or [])

@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from workflow.progress import Tally, duration, summary
+from workflow.driver.progress import Tally, duration, summary
 
 
 class _Remarks:

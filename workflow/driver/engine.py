@@ -28,15 +28,15 @@ from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
 from parsl.jobs.errors import TooManyJobFailuresError
 from parsl.jobs.states import JobState
 
+from apps.breeding.population import TooFewSurvivors
 from apps.errors import Code, HeterosisError, with_code
-from apps.halted import TooFewSurvivors
-from apps.messages import Task, TrainTask, Workplace
-from apps.outcomes import Failure
-from apps.parsl_apps import APPS, checkup_app
-from apps.results import partial_epochs
-from apps.stopping import TimedOut, stopping
-from apps.tasks import Outcome, error_log, find
-from apps.watchdog import last_words
+from apps.messages.results import Failure
+from apps.messages.tasks import Task, TrainTask, Workplace
+from apps.records.result_files import partial_epochs
+from apps.tasks.parsl_apps import APPS, checkup_app
+from apps.tasks.perform import Outcome, error_log, find
+from apps.worker.stopping import TimedOut, stopping
+from apps.worker.watchdog import last_words
 
 logger = logging.getLogger(__name__)
 
@@ -238,7 +238,7 @@ def probed(config: Config, question: tuple[Any, ...]) -> Iterator[list[tuple[Any
 
     Args:
         config: of the site.
-        question: arguments of `apps.checkup.checkup`.
+        question: arguments of `apps.tasks.checkup.checkup`.
 
     Returns:
         Each executor with the answer to come.

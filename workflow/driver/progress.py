@@ -19,11 +19,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from apps.fitness import fitness_of
-from apps.messages import TrainTask
-from apps.outcomes import Failure, TrainResult
-from apps.tasks import Outcome
-from workflow.trial import Node, TrialGraph
+from apps.breeding.fitness import fitness_of
+from apps.messages.results import Failure, TrainResult
+from apps.messages.tasks import TrainTask
+from apps.tasks.perform import Outcome
+from workflow.driver.trial import Node, TrialGraph
 
 logger = logging.getLogger(__name__)
 

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeGuard
 
-from apps.messages import HarvestTask, MateTask, Offspring, Survive, TrainTask, Workplace
-from apps.outcomes import CheckpointRef, Failure, HarvestResult, TrainResult
-from apps.results import CHECKPOINT, RESULT, checkpoint_is_whole
-from apps.tasks import Outcome, find
-from workflow.trial import Node, TrialGraph
+from apps.messages.results import CheckpointRef, Failure, HarvestResult, TrainResult
+from apps.messages.tasks import HarvestTask, MateTask, Offspring, Survive, TrainTask, Workplace
+from apps.records.result_files import CHECKPOINT, RESULT, checkpoint_is_whole
+from apps.tasks.perform import Outcome, find
+from workflow.driver.trial import Node, TrialGraph
 
 
 class Retention:

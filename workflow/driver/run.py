@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from apps.messages import ExportTask, TrainTask, Workplace
-from apps.outcomes import Failure, HarvestResult, TrainResult
-from apps.specs import phenotype
-from apps.stopping import Stopped
-from apps.tasks import Outcome
-from workflow.config import Experiment
-from workflow.engine import Engine
-from workflow.retention import Retention
-from workflow.trial import Node, TrialGraph, build_trial
+from apps.messages.results import Failure, HarvestResult, TrainResult
+from apps.messages.specs import phenotype
+from apps.messages.tasks import ExportTask, TrainTask, Workplace
+from apps.tasks.perform import Outcome
+from apps.worker.stopping import Stopped
+from workflow.driver.engine import Engine
+from workflow.driver.retention import Retention
+from workflow.driver.trial import Node, TrialGraph, build_trial
+from workflow.experiment.config import Experiment
 
 
 class Watcher(Protocol):

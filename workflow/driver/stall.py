@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
-from apps.tasks import Outcome
-from workflow.trial import Node, TrialGraph
+from apps.tasks.perform import Outcome
+from workflow.driver.trial import Node, TrialGraph
 
 logger = logging.getLogger(__name__)
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from apps.encoding import content_key
-from apps.messages import (
+from apps.breeding.genomes import first_genome
+from apps.messages.fingerprints import content_key
+from apps.messages.specs import Genome
+from apps.messages.tasks import (
     Continue,
     Fresh,
     HarvestTask,
@@ -22,11 +24,9 @@ from apps.messages import (
     Task,
     TrainTask,
 )
-from apps.searching import first_genome
-from apps.specs import Genome
-from workflow.arms import Arm, Halt
-from workflow.config import Experiment
-from workflow.space import as_space
+from workflow.experiment.arms import Arm, Halt
+from workflow.experiment.config import Experiment
+from workflow.experiment.space import as_space
 
 
 @dataclass(frozen=True)

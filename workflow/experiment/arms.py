@@ -15,9 +15,16 @@ from apps.genetics.genes import Space
 from apps.genetics.mutation import MUTATIONS, decayed
 from apps.genetics.selection import SELECTIONS
 from apps.genetics.speciation import SPECIATIONS
-from apps.specs import AverageSpec, CrossoverSpec, OperatorSpec, SearchSpec, SpeciesSpec
+from apps.messages.specs import AverageSpec, CrossoverSpec, OperatorSpec, SearchSpec, SpeciesSpec
 from apps.strict import Strict, check_keys
-from workflow.settings import Epochs, Name, Operator, OperatorField, check_operator, named_table
+from workflow.experiment.options import (
+    Epochs,
+    Name,
+    Operator,
+    OperatorField,
+    check_operator,
+    named_table,
+)
 
 Align = Literal["none", "weights", "activations"]
 

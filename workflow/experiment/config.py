@@ -13,12 +13,12 @@ from pydantic import (
     model_validator,
 )
 
+from apps.messages.specs import DataSpec, NetworkSpec, TrainingSpec
 from apps.plugins import is_plugin
-from apps.specs import DataSpec, NetworkSpec, TrainingSpec
 from apps.strict import Strict
-from workflow.arms import Arm
-from workflow.settings import Name, OperatorField, Params
-from workflow.space import GeneSettings, as_space
+from workflow.experiment.arms import Arm
+from workflow.experiment.options import Name, OperatorField, Params
+from workflow.experiment.space import GeneSettings, as_space
 
 CONTROL: Final = "control"
 

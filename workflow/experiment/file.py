@@ -13,16 +13,16 @@ from pydantic import (
     ValidationError,
 )
 
-from apps.builders import BUILDERS
-from apps.datasets import COLLECTIONS
+from apps.datasets.load import COLLECTIONS
+from apps.datasets.sources.readers import READERS, content_digest, make_reader
 from apps.errors import UserError
 from apps.files import sha256
+from apps.lookup import check_settings, lookup
+from apps.networks.builders import BUILDERS
 from apps.plugins import forget_plugins, is_plugin, load_plugin, plugin_digest
-from apps.registries import check_settings, lookup
-from apps.sources.readers import READERS, content_digest, make_reader
-from workflow.config import Experiment
+from workflow.experiment.config import Experiment
 
-READY: Final = Path(__file__).parent / "experiments"
+READY: Final = Path(__file__).parents[1] / "experiments"
 """Folder of the ready experiments."""
 
 EXPERIMENT_TOML: Final = "experiment.toml"

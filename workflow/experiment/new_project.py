@@ -8,10 +8,10 @@ from string import Template
 from typing import Final
 
 from apps.errors import UserError
-from workflow.experiment_file import EXPERIMENT_TOML
-from workflow.settings import checked_name
+from workflow.experiment.file import EXPERIMENT_TOML
+from workflow.experiment.options import checked_name
 
-_TEMPLATES: Final = Path(__file__).parent / "templates"
+_TEMPLATES: Final = Path(__file__).parents[1] / "templates"
 
 SITE_TOML: Final = "site.toml"
 

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue
 
 from apps.errors import UserError
+from apps.lookup import check_settings, lookup
+from apps.messages.specs import OperatorSpec
 from apps.plugins import is_plugin
-from apps.registries import check_settings, lookup
-from apps.specs import OperatorSpec
 from apps.strict import Strict
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+.\-]{0,59}")

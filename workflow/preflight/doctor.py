@@ -11,16 +11,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from apps.checkup import ANSWERED, ASKED, Check, versions
 from apps.errors import UserError
 from apps.files import write_atomic
-from apps.specs import DataSpec
-from workflow.engine import probed
+from apps.messages.specs import DataSpec
+from apps.tasks.checkup import ANSWERED, ASKED, Check, versions
+from workflow.driver.engine import probed
 
 _SHOWN: Final = 8
 
 Findings = Mapping[str, Any]
-"""What `apps.checkup.checkup` returns."""
+"""What `apps.tasks.checkup.checkup` returns."""
 
 Blocks = Callable[[Any], Iterable[object]]
 """Tells of an executor's blocks, a line each."""

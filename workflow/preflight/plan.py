@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from apps.fitness import harvest_key
-from apps.messages import TrainTask, Workplace
-from apps.outcomes import TrainResult
-from apps.results import stored_result
-from apps.training import Sample, sample_training
-from workflow.arms import Arm, Halt
-from workflow.config import Experiment
-from workflow.experiment import network_epochs
-from workflow.progress import duration
-from workflow.settings import Operator
-from workflow.trial import build_trial
+from apps.breeding.fitness import harvest_key
+from apps.messages.results import TrainResult
+from apps.messages.tasks import TrainTask, Workplace
+from apps.records.result_files import stored_result
+from apps.tasks.train import Sample, sample_training
+from workflow.driver.progress import duration
+from workflow.driver.run import network_epochs
+from workflow.driver.trial import build_trial
+from workflow.experiment.arms import Arm, Halt
+from workflow.experiment.config import Experiment
+from workflow.experiment.options import Operator
 
 _MEGABYTE = 2**20
 _MARGIN = 1.5

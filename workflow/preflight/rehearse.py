@@ -7,14 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from apps.datasets import load_dataset
+from apps.datasets.arrays import Samples
+from apps.datasets.load import load_dataset
 from apps.errors import UserError
-from apps.messages import HarvestTask, MateTask, TrainTask, Workplace
-from apps.rehearsal import NETWORKS, HaltRehearsal, HarvestRehearsal, rehearse
-from apps.samples import Samples
-from workflow.config import Experiment
-from workflow.space import as_space
-from workflow.trial import TrialGraph, build_trial
+from apps.messages.tasks import HarvestTask, MateTask, TrainTask, Workplace
+from apps.preflight.rehearsal import NETWORKS, HaltRehearsal, HarvestRehearsal, rehearse
+from workflow.driver.trial import TrialGraph, build_trial
+from workflow.experiment.config import Experiment
+from workflow.experiment.space import as_space
 
 LEAST_HELD_OUT: Final = 10
 """Samples for validation, where it chooses; with fewer a choice is a lottery."""

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from apps.files import write_atomic
-from apps.fitness import harvest_key
-from apps.messages import HarvestTask, MateTask, Offspring, Survive, TrainTask
-from apps.outcomes import ExportResult, MatingPlan, TrainResult
-from apps.specs import Genome
-from workflow.experiment import Champion, Outcomes
-from workflow.run_dir import RunDir
-from workflow.trial import TrialGraph
+from apps.breeding.fitness import harvest_key
+from apps.messages.tasks import HarvestTask, MateTask, Offspring, Survive, TrainTask
+from apps.messages.results import ExportResult, MatingPlan, TrainResult
+from apps.messages.specs import Genome
+from workflow.driver.run import Champion, Outcomes
+from apps.records.run_dir import RunDir
+from workflow.driver.trial import TrialGraph
 
 
 def write_papers(outcomes: Outcomes, champion: Champion, export: ExportResult, run: RunDir) -> None:

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from apps.messages import Workplace
-from apps.results import CHECKPOINT, PARTIAL, RESULT
-from apps.watchdog import ERROR_LOG, MEMORY_NOTE
-from workflow.config import Experiment
-from workflow.progress import read_tally
-from workflow.retention import Retention
-from workflow.run_dir import RunDir
-from workflow.trial import TrialGraph, build_trial
+from apps.messages.tasks import Workplace
+from apps.records.result_files import CHECKPOINT, PARTIAL, RESULT
+from apps.worker.watchdog import ERROR_LOG, MEMORY_NOTE
+from workflow.experiment.config import Experiment
+from workflow.driver.progress import read_tally
+from workflow.driver.retention import Retention
+from apps.records.run_dir import RunDir
+from workflow.driver.trial import TrialGraph, build_trial
 
 _BESIDE: Final = re.compile(r"\..+\.[0-9a-f]{32}")
 """Files that were being written when a process was killed; see `apps.files.write_atomic`."""

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from apps.errors import UserError
-from apps.predicting import Champion
-from apps.samples import Array, Named
+from apps.champion import Champion
+from apps.datasets.arrays import Array, Named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

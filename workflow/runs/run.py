@@ -10,20 +10,20 @@ from typing import Any, Final, Self
 
 import pandas as pd
 
-from analysis.report import arms_table
+from analysis.report.write import arms_table
 from analysis.tables import ReportError, read_tables
 from apps.errors import HeterosisError, UserError
-from apps.messages import Workplace
-from apps.predicting import Asked, Champion, load_champion
-from apps.samples import Named
-from apps.sources.reader import Split
-from apps.sources.readers import READERS, make_reader
-from apps.sources.table import TABLES, Table
-from workflow.config import Experiment
-from workflow.experiment_file import read_experiment
-from workflow.opening import existing_run
-from workflow.predictions import read_samples
-from workflow.run_dir import RunDir
+from apps.messages.tasks import Workplace
+from apps.champion import Asked, Champion, load_champion
+from apps.datasets.arrays import Named
+from apps.datasets.sources.reader import Split
+from apps.datasets.sources.readers import READERS, make_reader
+from apps.datasets.sources.table import TABLES, Table
+from workflow.experiment.config import Experiment
+from workflow.experiment.file import read_experiment
+from workflow.runs.opening import existing_run
+from workflow.runs.predictions import read_samples
+from apps.records.run_dir import RunDir
 
 _AGAIN: Final = "start the same `heterosis run` again to have it written"
 
@@ -88,7 +88,7 @@ class Run:
 
     @cached_property
     def tables(self) -> dict[str, pd.DataFrame]:
-        """The result tables by name, with the columns and units of `workflow.schema`.
+        """The result tables by name, with the columns and units of `apps.records.tables_schema`.
 
         Raises:
             UserError: one is missing or cannot be read.

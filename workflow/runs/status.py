@@ -8,11 +8,11 @@ from typing import Final
 
 from rich.console import Console
 
-from workflow.displays import draw
-from workflow.lock import driver_at_work
-from workflow.progress import Tally, read_tally, told_remark
-from workflow.run_dir import RunDir
-from workflow.schema import TABLES
+from workflow.driver.displays import draw
+from workflow.runs.lock import driver_at_work
+from workflow.driver.progress import Tally, read_tally, told_remark
+from apps.records.run_dir import RunDir
+from apps.records.tables_schema import TABLES
 
 _FAILURES_TOLD: Final = 20
 

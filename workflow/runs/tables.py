@@ -1,4 +1,4 @@
-"""Outcomes -> the result tables of `workflow.schema`."""
+"""Outcomes -> the result tables of `apps.records.tables_schema`."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any, Final
 import pandas as pd
 
 from apps.files import write_atomic
-from apps.fitness import fitness_of
+from apps.breeding.fitness import fitness_of
 from apps.genetics.selection import rank
-from apps.messages import Offspring, Start, TrainTask
-from apps.outcomes import ChildPlan, Cost, Failure, HarvestResult, MatingPlan, TrainResult
-from apps.specs import NO_GENOME, Genome
-from workflow.arms import Halt
-from workflow.config import Experiment
-from workflow.experiment import Outcomes
-from workflow.run_dir import RunDir
-from workflow.schema import FINAL_METRICS, KINSHIP, METRICS, TABLES, frame
-from workflow.trial import TrialGraph
+from apps.messages.tasks import Offspring, Start, TrainTask
+from apps.messages.results import ChildPlan, Cost, Failure, HarvestResult, MatingPlan, TrainResult
+from apps.messages.specs import NO_GENOME, Genome
+from workflow.experiment.arms import Halt
+from workflow.experiment.config import Experiment
+from workflow.driver.run import Outcomes
+from apps.records.run_dir import RunDir
+from apps.records.tables_schema import FINAL_METRICS, KINSHIP, METRICS, TABLES, frame
+from workflow.driver.trial import TrialGraph
 
 Row = dict[str, Any]
 

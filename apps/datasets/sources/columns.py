@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from apps.datasets.arrays import Array
 from apps.errors import UserError
-from apps.samples import Array
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,8 +8,8 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from apps.sources.reader import Parts, Reader, Seed, Share, Split, number_of
-from apps.streams import Purpose, stream
+from apps.datasets.sources.reader import Parts, Reader, Seed, Share, Split, number_of
+from apps.seeds import Purpose, stream
 
 
 class Friedman(Reader):

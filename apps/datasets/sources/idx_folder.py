@@ -11,10 +11,10 @@ from typing import Final
 
 import numpy as np
 
+from apps.datasets.arrays import Array
+from apps.datasets.idx import parsed
+from apps.datasets.sources.reader import Parts, Reader, Split, existing_folder
 from apps.errors import UserError
-from apps.idx import parsed
-from apps.samples import Array
-from apps.sources.reader import Parts, Reader, Split, existing_folder
 
 _NAME: Final = re.compile(r"(?:.*[-_.])?(train|t10k|test)-(images|labels)[-.]idx\d-ubyte(?:\.gz)?")
 _KEYS: Final = {"images": "x", "labels": "y", "train": "train", "t10k": "test", "test": "test"}

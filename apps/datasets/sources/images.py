@@ -10,8 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from apps.datasets.sources.reader import (
+    Parts,
+    Reader,
+    Seed,
+    Share,
+    Split,
+    drawn,
+    existing_folder,
+    place,
+)
 from apps.errors import UserError
-from apps.sources.reader import Parts, Reader, Seed, Share, Split, drawn, existing_folder, place
 
 _ENDINGS: Final = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 _PARTS: Final = ("train", "validation", "test")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from apps.sources.reader import Parts, Reader, Share, Split, number_of
+from apps.datasets.sources.reader import Parts, Reader, Share, Split, number_of
 
 _Count = Annotated[int, Field(ge=1)]
 

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from apps.datasets.arrays import Array
+from apps.datasets.sources.reader import Parts, Reader, Seed, Share, Split, drawn, existing_file
 from apps.errors import UserError
-from apps.samples import Array
-from apps.sources.reader import Parts, Reader, Seed, Share, Split, drawn, existing_file
 
 _PARTS: Final = ("train", "validation", "test")
 _WHOLE: Final = ("x", "y", "w")

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field
 
 from apps.errors import UserError
-from apps.streams import Purpose, stream
+from apps.seeds import Purpose, stream
 from apps.strict import Strict
 
 Rows = NDArray[np.int64]
 
 Parts = dict[str, Any]
 """`train`, `test` and perhaps `validation` -> `(x, y)` or `(x, y, weights)`; see
-`apps.data_checks.checked`."""
+`apps.datasets.checks.checked`."""
 
 TEST_SHARE: Final = 0.2
 """Share of the samples that are for testing, where neither the files nor the user say."""
@@ -88,7 +88,7 @@ class Reader(Strict):
         Args:
             folder: of the experiment.
             split: how they are split where the files do not say; a reader that does not hold out
-                the validation part itself leaves that to `apps.datasets`.
+                the validation part itself leaves that to `apps.datasets.load`.
 
         Raises:
             UserError: a file or a setting is wrong; the message names it.

@@ -8,15 +8,15 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from apps.datasets.sources.friedman import Friedman
+from apps.datasets.sources.idx_folder import IdxFolder
+from apps.datasets.sources.images import Images
+from apps.datasets.sources.mackey_glass import MackeyGlass
+from apps.datasets.sources.npz import Npz
+from apps.datasets.sources.reader import Reader
+from apps.datasets.sources.table import Table
 from apps.errors import UserError
 from apps.files import sha256, sha256_file
-from apps.sources.friedman import Friedman
-from apps.sources.idx_folder import IdxFolder
-from apps.sources.images import Images
-from apps.sources.mackey_glass import MackeyGlass
-from apps.sources.npz import Npz
-from apps.sources.reader import Reader
-from apps.sources.table import Table
 
 READERS: Final[dict[str, type[Reader]]] = {
     "friedman": Friedman,

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import numpy as np
 from pydantic import BeforeValidator, Field
 
+from apps.datasets.arrays import Array
+from apps.datasets.sources.columns import Features, check_complete, classes_of, numbers_of
+from apps.datasets.sources.reader import Parts, Reader, Seed, Share, Split, drawn, existing_file
 from apps.errors import UserError, first_line
-from apps.samples import Array
-from apps.sources.columns import Features, check_complete, classes_of, numbers_of
-from apps.sources.reader import Parts, Reader, Seed, Share, Split, drawn, existing_file
-from apps.streams import Purpose, stream
+from apps.seeds import Purpose, stream
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,13 +5,12 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from analysis import drawing
-from analysis.figures import chosen
+from analysis.figures import chosen, drawing
 from analysis.figures.population import kinship_and_gain, members_at_halts, shown_epochs
 from analysis.figures.tasks import SHARED
 from analysis.figures.workers import joined
-from analysis.overview import overview
-from workflow.schema import frame
+from analysis.statistics.overview import overview
+from apps.records.tables_schema import frame
 
 NAN = float("nan")
 

@@ -7,11 +7,10 @@ import re
 import matplotlib
 import pytest
 
-from analysis import drawing
-from analysis.figures import results
+from analysis.figures import drawing, results
 from analysis.figures.lineage import lineage_figure
-from analysis.lineage import lineage
-from analysis.overview import overview
+from analysis.statistics.lineage import lineage
+from analysis.statistics.overview import overview
 from analysis.tables import CONTROL
 
 

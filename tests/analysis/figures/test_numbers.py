@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from analysis.figures.numbers import kinship, matched_units, member_losses, scheme, species_counts
-from workflow.schema import TABLES, frame
+from apps.records.tables_schema import TABLES, frame
 
 NAN = float("nan")
 

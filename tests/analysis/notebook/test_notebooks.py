@@ -18,11 +18,11 @@ from nbclient.exceptions import CellExecutionError
 
 from analysis import notebook
 from analysis.notebook import Picture, Table, Text
-from analysis.overview import overview
-from tests.workflow.support import drive, load
-from workflow.run_dir import RunDir
+from analysis.statistics.overview import overview
+from apps.records.run_dir import RunDir
+from tests.support.experiments import drive, load
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "analysis" / "notebooks"
 STORED = sorted(path.name for path in (ROOT / "analysis" / "results").iterdir() if path.is_dir())
 

@@ -10,8 +10,8 @@ import subprocess
 
 import pytest
 
-from analysis.comparison_page import write_comparison
-from analysis.report import write_report
+from analysis.report.comparison_page import write_comparison
+from analysis.report.write import write_report
 
 BROWSER = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -7,12 +7,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis.comparison import differing, enter, told_apart
-from analysis.comparison_page import write_comparison
-from analysis.overview import overview
-from analysis.power import detectable_improvement
+from analysis.report.comparison import differing, enter, told_apart
+from analysis.report.comparison_page import write_comparison
+from analysis.statistics.overview import overview
+from analysis.statistics.power import detectable_improvement
 from analysis.tables import ReportError
-from workflow.run_dir import RunDir
+from apps.records.run_dir import RunDir
 
 SETTINGS = """name = "%s"
 trials = 8

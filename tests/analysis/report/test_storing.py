@@ -9,11 +9,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis.report import write_report
-from analysis.storing import store
-from workflow.run_dir import RunDir
+from analysis.report.storing import store
+from analysis.report.write import write_report
+from apps.records.run_dir import RunDir
 
-RESULTS = Path(__file__).parents[2] / "analysis" / "results"
+RESULTS = Path(__file__).parents[3] / "analysis" / "results"
 RUNS = sorted(path.parent for path in RESULTS.glob("*/tables"))
 
 

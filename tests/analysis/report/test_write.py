@@ -12,12 +12,12 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from analysis import drawing
-from analysis.overview import overview
-from analysis.page import arm_rows, facts, shown_kinds
-from analysis.report import ReportError, arms_table, write_report
-from workflow.run_dir import RunDir
-from workflow.schema import TABLES, frame
+from analysis.figures import drawing
+from analysis.report.page import arm_rows, facts, shown_kinds
+from analysis.report.write import ReportError, arms_table, write_report
+from analysis.statistics.overview import overview
+from apps.records.run_dir import RunDir
+from apps.records.tables_schema import TABLES, frame
 
 ENVIRONMENT = {"python": "3.11.2", "host": {"name": "n<1>", "cores": 2}, "command": ["a", "b"]}
 

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import convergence as v
-from analysis import curves as c
-from analysis.statistics import summarize
+from analysis.statistics import convergence as v
+from analysis.statistics import curves as c
+from analysis.statistics.paired import summarize
 
 
 def _run(losses: dict[tuple[int, str], list[float]], failed=()):

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import curves as c
+from analysis.statistics import curves as c
 
 NAN = math.nan
 

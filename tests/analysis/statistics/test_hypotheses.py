@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis import hypotheses as h
+from analysis.statistics import hypotheses as h
 
 RNG = np.random.default_rng(5)
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis import hypotheses as h
-from analysis import intervals as i
+from analysis.statistics import hypotheses as h
+from analysis.statistics import intervals as i
 
 RNG = np.random.default_rng(5)
 

@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from analysis.merging import damage, mended
+from analysis.statistics.merging import damage, mended
 
 
 def mating(

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from pandas.testing import assert_frame_equal
 
-from analysis.costs import costs, elapsed_s, failures, network_epochs_unshared
-from analysis.curves import parity_summary
-from analysis.lineage import lineage
-from analysis.overview import overview
-from workflow.schema import TABLES, frame
+from analysis.statistics.costs import costs, elapsed_s, failures, network_epochs_unshared
+from analysis.statistics.curves import parity_summary
+from analysis.statistics.lineage import lineage
+from analysis.statistics.overview import overview
+from apps.records.tables_schema import TABLES, frame
 
 
 def test_every_world_has_an_overview(odd_tables):

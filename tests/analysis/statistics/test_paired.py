@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis import hypotheses as h
-from analysis import statistics as s
+from analysis.statistics import hypotheses as h
+from analysis.statistics import paired as s
 
 RNG = np.random.default_rng(5)
 

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from scipy import integrate, stats
 
-from analysis.hypotheses import holm
-from analysis.power import (
+from analysis.statistics.hypotheses import holm
+from analysis.statistics.power import (
     ALPHA,
     OWN_SPREAD,
     detectable_improvement,
@@ -23,7 +23,7 @@ from analysis.power import (
     visible_in_words,
 )
 
-RESULTS = Path(__file__).parents[2] / "analysis" / "results"
+RESULTS = Path(__file__).parents[3] / "analysis" / "results"
 
 
 @pytest.mark.parametrize(("effect", "trials"), [(0.05, 10), (0.02, 20), (-0.08, 5)])
@@ -99,7 +99,9 @@ def test_the_spread_is_that_of_the_published_runs():
     assert files
     seen = pd.concat([pd.read_csv(file) for file in files])
     median = seen.loc[seen["kind"].eq("val_loss"), "sd"].median()
-    assert pytest.approx(median, abs=0.0005) == OWN_SPREAD, "renew analysis.power.OWN_SPREAD"
+    assert pytest.approx(median, abs=0.0005) == OWN_SPREAD, (
+        "renew analysis.statistics.power.OWN_SPREAD"
+    )
 
 
 @pytest.mark.parametrize("trials", [3, 10])

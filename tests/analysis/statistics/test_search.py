@@ -7,7 +7,7 @@ import math
 import pandas as pd
 import pytest
 
-from analysis import search
+from analysis.statistics import search
 
 
 def epochs(*rows):

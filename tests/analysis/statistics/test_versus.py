@@ -3,10 +3,10 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from analysis.hypotheses import holm
-from analysis.statistics import KINDS
+from analysis.statistics.hypotheses import holm
+from analysis.statistics.paired import KINDS
+from analysis.statistics.versus import versus
 from analysis.tables import ReportError
-from analysis.versus import versus
 
 
 def trials() -> pd.DataFrame:

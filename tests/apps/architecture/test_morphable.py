@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from apps.architecture.layer_functions import function_step
+from apps.architecture.morphable import UnknownAnatomy, anatomy, morphed
 from apps.genetics.morphism import Morph
-from apps.layer_roles import function_step
-from apps.morphing import UnknownAnatomy, anatomy, morphed
-from apps.networks import assign, named_weights, read
-from tests.apps.genetics.support import same
-from tests.apps.growing import (
+from apps.networks.build import assign, named_weights, read
+from tests.support.genetics import same
+from tests.support.growing import (
     GROWTHS,
     activated,
     attention,

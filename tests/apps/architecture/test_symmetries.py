@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from apps.architecture.symmetries import UnknownSymmetry, permutation_spec, symmetries
 from apps.errors import HeterosisError
 from apps.genetics.alignment import align, match_activations
 from apps.genetics.crossover import CROSSOVERS, NEEDS_SPEC, Parents
 from apps.genetics.permutation import identity, inverse, permute, random_permutations
 from apps.genetics.repair import average_moments, moments, repair
-from apps.networks import assign, named_weights, read
-from apps.symmetries import UnknownSymmetry, permutation_spec, symmetries
-from tests.apps.genetics.support import same
+from apps.networks.build import assign, named_weights, read
+from tests.support.genetics import same
 
 
 def rng(seed: int = 0) -> np.random.Generator:

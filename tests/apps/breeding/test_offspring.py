@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from apps.breeding import breed
-from apps.checkpoints import Checkpoint, save_checkpoint
+from apps.breeding.offspring import breed
 from apps.errors import HeterosisError, UserError
 from apps.files import DamagedFile
-from apps.messages import Offspring, Workplace
-from apps.outcomes import CheckpointRef, ChildPlan
-from apps.programs import Program, program
-from apps.specs import CrossoverSpec, NetworkSpec, OperatorSpec
-from apps.training import train_member
-from tests.apps.small import ADAM, DATA, PLAIN, RICH, SEED, net, training
+from apps.messages.results import CheckpointRef, ChildPlan
+from apps.messages.specs import CrossoverSpec, NetworkSpec, OperatorSpec
+from apps.messages.tasks import Offspring, Workplace
+from apps.records.checkpoints import Checkpoint, save_checkpoint
+from apps.tasks.train import train_member
+from apps.training.trainer import Program, program
+from tests.support.small import ADAM, DATA, PLAIN, RICH, SEED, net, training
 
 NONE = OperatorSpec("none")
 GAUSSIAN = OperatorSpec("gaussian", {"scale": 0.1})

@@ -19,9 +19,16 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from apps import fashion_mnist, idx
+from apps.datasets import fashion_mnist, idx
+from apps.datasets.fashion_mnist import (
+    FASHION_MNIST,
+    SAMPLE,
+    Collection,
+    cache_folder,
+    load_arrays,
+    survey,
+)
 from apps.errors import UserError
-from apps.fashion_mnist import FASHION_MNIST, SAMPLE, Collection, cache_folder, load_arrays, survey
 
 SHIPPED = SAMPLE.folders[0]
 DATA = Path(fashion_mnist.__file__).parent / "data"

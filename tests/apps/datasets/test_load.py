@@ -16,21 +16,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps import datasets, idx
-from apps.data_checks import checked
-from apps.datasets import (
+from apps.datasets.arrays import Samples
+from apps.datasets.checks import checked
+from apps.datasets.fashion_mnist import FASHION_MNIST, SAMPLE
+from apps.datasets.load import (
     COLLECTIONS,
     Dataset,
     describe,
     forget_datasets,
+    idx,
+    load,
     load_dataset,
     prepare,
 )
 from apps.errors import UserError
-from apps.fashion_mnist import FASHION_MNIST, SAMPLE
+from apps.messages.specs import DataSpec
 from apps.plugins import plugin_digest
-from apps.samples import Samples
-from apps.specs import DataSpec
 
 SPEC = DataSpec("fashion_mnist_sample", validation=500)
 FULL = FASHION_MNIST.folders[0]
@@ -174,7 +175,7 @@ def test_split_is_the_seeds_and_only_the_seeds() -> None:
 
 
 def test_split_of_a_seed_never_changes() -> None:
-    # Every result depends on it: a change needs a new `apps.encoding.NUMERICS`.
+    # Every result depends on it: a change needs a new `apps.messages.fingerprints.NUMERICS`.
     data = load_dataset(SPEC, seed=1)
     assert data.validation.y[:8].tolist() == [4, 0, 4, 5, 6, 0, 8, 5]
     assert data.train.y[:8].tolist() == [6, 2, 9, 9, 3, 9, 9, 8]
@@ -188,8 +189,8 @@ def test_train_limit_keeps_the_first_of_the_rest(n: int, data: st.DataObject) ->
     x, y = np.arange(n, dtype=np.float32)[:, None], np.arange(n)
     source = checked(((x, y), (x, y)))
     spec = DataSpec("m:f", validation=validation)
-    whole = datasets._split(spec, source, seed)
-    limited = datasets._split(replace(spec, train_limit=limit), source, seed)
+    whole = load._split(spec, source, seed)
+    limited = load._split(replace(spec, train_limit=limit), source, seed)
     assert len(whole.validation.y) == validation
     assert sorted([*whole.train.y, *whole.validation.y]) == list(range(n))
     np.testing.assert_array_equal(limited.train.y, whole.train.y[:limit])
@@ -202,9 +203,9 @@ def test_train_limit_keeps_the_first_of_the_rest(n: int, data: st.DataObject) ->
 @pytest.mark.parametrize("validation", [2000, 2001])
 def test_validation_as_large_as_the_training_set_is_refused(validation: int) -> None:
     spec = replace(SPEC, validation=validation)
-    for load in (prepare, lambda spec: load_dataset(spec, 0)):
+    for read in (prepare, lambda spec: load_dataset(spec, 0)):
         with pytest.raises(UserError, match=rf"which has 2,000 samples; got {validation:,}"):
-            load(spec)
+            read(spec)
 
 
 @pytest.mark.parametrize(
@@ -425,9 +426,9 @@ def test_bad_data_of_a_plugin_are_refused(
     plugin: Callable[..., DataSpec], value: Any, expected: str
 ) -> None:
     spec = plugin(value)
-    for load in (prepare, lambda spec: load_dataset(spec, 0)):
+    for read in (prepare, lambda spec: load_dataset(spec, 0)):
         with pytest.raises(UserError, match=expected) as caught:
-            load(spec)
+            read(spec)
         assert str(caught.value).startswith('data plug-in "plugin_of_the_tests:returned": ')
         assert "\n" not in str(caught.value)
 

@@ -19,7 +19,7 @@ from apps.genetics.permutation import (
     random_permutations,
 )
 from apps.genetics.weights import flatten
-from tests.apps.genetics.support import SEEDS, dense, same
+from tests.support.genetics import SEEDS, dense, same
 
 
 def rng(seed: int = 0) -> np.random.Generator:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from apps.genetics.averaging import ema, running_mean, start
 from apps.genetics.errors import GeneticsError
 from apps.genetics.weights import cast_like, copy
-from tests.apps.genetics.support import dense, families, same
+from tests.support.genetics import dense, families, same
 
 
 @given(families())

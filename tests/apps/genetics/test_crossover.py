@@ -12,7 +12,7 @@ from apps.genetics.errors import GeneticsError
 from apps.genetics.permutation import PermutationSpec, Segment, dense_spec
 from apps.genetics.selection import merit
 from apps.genetics.weights import copy
-from tests.apps.genetics.support import SEEDS, dense, families, same
+from tests.support.genetics import SEEDS, dense, families, same
 
 PARENTS_VALUES = ["random", "unit", "layer"]
 BETWEEN = ["mean", "weighted_mean"]

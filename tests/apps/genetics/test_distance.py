@@ -24,7 +24,7 @@ from apps.genetics.permutation import (
     random_permutations,
 )
 from apps.genetics.weights import flatten
-from tests.apps.genetics.support import SEEDS, dense
+from tests.support.genetics import SEEDS, dense
 
 SHALLOW, DEEP = (7, 11, 3), (7, 5, 11, 3)
 

@@ -9,7 +9,7 @@ from apps.genetics.crossover import CROSSOVERS, Parents
 from apps.genetics.errors import GeneticsError
 from apps.genetics.harvest import greedy_soup, uniform_soup
 from apps.genetics.weights import copy
-from tests.apps.genetics.support import dense, families, same
+from tests.support.genetics import dense, families, same
 
 NAN = float("nan")
 

@@ -22,7 +22,7 @@ from apps.genetics.carrying import NEW, Source, carry, share_out
 from apps.genetics.errors import GeneticsError
 from apps.genetics.morphism import How, importance, morph
 from apps.genetics.permutation import PermutationSpec, Segment, dense_spec
-from tests.apps.genetics.support import SEEDS, dense, same
+from tests.support.genetics import SEEDS, dense, same
 
 HOWS = pytest.mark.parametrize("how", get_args(How))
 WIDTHS = st.lists(st.integers(1, 7), min_size=1, max_size=3)

@@ -7,7 +7,7 @@ from hypothesis import given
 from apps.genetics.errors import GeneticsError
 from apps.genetics.mutation import MUTATIONS, decayed, gaussian, reset
 from apps.genetics.weights import copy
-from tests.apps.genetics.support import SEEDS, dense, families, same
+from tests.support.genetics import SEEDS, dense, families, same
 
 
 def rng(seed: int = 0) -> np.random.Generator:

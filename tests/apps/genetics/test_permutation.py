@@ -22,7 +22,7 @@ from apps.genetics.permutation import (
     unit_axes,
     validate,
 )
-from tests.apps.genetics.support import SEEDS, dense, same
+from tests.support.genetics import SEEDS, dense, same
 
 GROUPS = {"a": 1, "b": 3, "c": 5}
 

@@ -6,7 +6,7 @@ import pytest
 from apps.genetics.errors import GeneticsError
 from apps.genetics.repair import Moments, UnitLayer, average_moments, moments, repair
 from apps.genetics.weights import copy
-from tests.apps.genetics.support import dense, same
+from tests.support.genetics import dense, same
 
 LAYER = UnitLayer("l0/kernel", 1, "l0/bias")
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from apps.genetics.errors import GeneticsError
 from apps.genetics.reproduction import allot, champions, mate, shared_fitness
 from apps.genetics.selection import SELECTIONS, merit
-from tests.apps.genetics.support import SEEDS
+from tests.support.genetics import SEEDS
 
 NAN = float("nan")
 

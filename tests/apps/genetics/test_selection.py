@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from apps.genetics.errors import GeneticsError
 from apps.genetics.selection import SELECTIONS, log_merit, merit, proportional, rank, tournament
-from tests.apps.genetics.support import SEEDS
+from tests.support.genetics import SEEDS
 
 LOSSES = st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=12)
 FAILED = [float("nan"), float("inf"), float("-inf")]

@@ -22,7 +22,7 @@ from apps.genetics.space import (
     sample,
     size,
 )
-from tests.apps.genetics.support import SEEDS
+from tests.support.genetics import SEEDS
 
 BOTH = ("network", "optimizer")
 SPACE = Space(

@@ -7,7 +7,7 @@ from hypothesis import given
 from apps.errors import HeterosisError
 from apps.genetics import weights as w
 from apps.genetics.errors import GeneticsError
-from tests.apps.genetics.support import dense, families, same
+from tests.support.genetics import dense, families, same
 
 
 @pytest.fixture

@@ -16,13 +16,18 @@ from typing import Any, NoReturn
 
 import pytest
 
-from apps import encoding, messages
-from apps.encoding import fingerprint, from_json, to_json
 from apps.errors import HeterosisError
 from apps.files import DamagedFile
-from apps.messages import Continue, Fresh, MateTask, Offspring, Restart, Survive, TrainTask, resolve
-from apps.outcomes import CheckpointRef, ChildPlan, Failure, MatingPlan, TrainResult, population
-from apps.specs import (
+from apps.messages.fingerprints import fingerprint, from_json, to_json
+from apps.messages.results import (
+    CheckpointRef,
+    ChildPlan,
+    Failure,
+    MatingPlan,
+    TrainResult,
+    population,
+)
+from apps.messages.specs import (
     CrossoverSpec,
     DataSpec,
     Genome,
@@ -31,9 +36,21 @@ from apps.specs import (
     SpeciesSpec,
     TrainingSpec,
 )
-from tests.apps.examples import MESSAGES, TASKS, changes, example, variants
+from apps.messages.tasks import (
+    Continue,
+    Fresh,
+    MateTask,
+    Offspring,
+    Restart,
+    Survive,
+    TrainTask,
+    fingerprints,
+    resolve,
+    tasks,
+)
+from tests.support.examples import MESSAGES, TASKS, changes, example, variants
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 STARTS = (Fresh(), example(Continue), example(Restart), example(Offspring), Survive())
 
 
@@ -46,7 +63,7 @@ def test_every_message_comes_back_from_its_json(kind: type[Any]) -> None:
 
 
 @pytest.mark.parametrize("start", STARTS)
-def test_every_start_comes_back_as_its_own_kind(start: messages.Start) -> None:
+def test_every_start_comes_back_as_its_own_kind(start: tasks.Start) -> None:
     task = replace(example(TrainTask), start=start)
     assert from_json(TrainTask, to_json(task)) == task
 
@@ -105,7 +122,7 @@ def test_the_places_in_messages_are_these() -> None:
 
 @pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("kind", TASKS)
-def test_a_fingerprint_covers_everything_but_places(kind: type[Any], start: messages.Start) -> None:
+def test_a_fingerprint_covers_everything_but_places(kind: type[Any], start: tasks.Start) -> None:
     task = replace(example(kind), start=start) if kind is TrainTask else example(kind)
     mark = fingerprint(task)
     tried = list(changes(task))
@@ -149,12 +166,12 @@ def test_a_new_version_of_the_numerics_makes_every_result_new(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     before = {kind: fingerprint(example(kind)) for kind in TASKS}
-    monkeypatch.setattr(encoding, "NUMERICS", encoding.NUMERICS + 1)
+    monkeypatch.setattr(fingerprints, "NUMERICS", fingerprints.NUMERICS + 1)
     assert all(fingerprint(example(kind)) != before[kind] for kind in TASKS)
 
 
 def test_a_fingerprint_covers_what_comes_from_upstream() -> None:
-    task, member = example(messages.MateTask), example(TrainResult)
+    task, member = example(tasks.MateTask), example(TrainResult)
     mark = fingerprint(task, [member, member])
     other_bytes = replace(member, checkpoint=replace(member.checkpoint, sha256="other"))
     for upstream in (
@@ -179,7 +196,7 @@ def test_a_fingerprint_covers_what_comes_from_upstream() -> None:
 @pytest.mark.parametrize("hash_seed", ["1", "2"])
 def test_fingerprints_are_the_same_in_another_process(hash_seed: str) -> None:
     found = subprocess.run(
-        [sys.executable, "-m", "tests.apps.examples"],
+        [sys.executable, "-m", "tests.support.examples"],
         cwd=ROOT,
         env=os.environ | {"PYTHONHASHSEED": hash_seed},
         capture_output=True,
@@ -212,9 +229,7 @@ def test_a_start_is_filled_in_from_what_it_waited_for() -> None:
         (example(Offspring), example(TrainResult)),
     ],
 )
-def test_a_start_that_does_not_fit_is_refused(
-    start: messages.Start, upstream: messages.Result
-) -> None:
+def test_a_start_that_does_not_fit_is_refused(start: tasks.Start, upstream: tasks.Result) -> None:
     with pytest.raises(HeterosisError, match="cannot follow"):
         resolve(replace(example(TrainTask), start=start), upstream)
 

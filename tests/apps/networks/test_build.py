@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from apps.builders import BUILDERS
 from apps.errors import HeterosisError, UserError
-from apps.networks import (
+from apps.messages.specs import NetworkSpec, TrainingSpec
+from apps.networks.build import (
     assign,
     build,
     named_optimizer_states,
@@ -22,8 +22,8 @@ from apps.networks import (
     named_weights,
     read,
 )
+from apps.networks.builders import BUILDERS
 from apps.runtime import load_keras
-from apps.specs import NetworkSpec, TrainingSpec
 
 FACTS = {"input_shape": (28, 28), "classes": 10}
 RICH = NetworkSpec("two_layer_dense", {"units": 5, "dropout": 0.2, "batch_normalization": True})
@@ -33,7 +33,7 @@ def made(
     spec: NetworkSpec | str, seed: int = 3, training: TrainingSpec | None = None, **params: Any
 ) -> Any:
     if isinstance(spec, str):
-        spec = NetworkSpec(f"tests.apps.nets:{spec}", params)
+        spec = NetworkSpec(f"tests.support.nets:{spec}", params)
     return build(spec, training or TrainingSpec(32), seed, FACTS)
 
 
@@ -262,15 +262,15 @@ def test_an_optimiser_that_keras_does_not_know_is_named(training: TrainingSpec) 
     ("spec", "message"),
     [
         (NetworkSpec("two_layer_dens"), "unknown.*did you mean two_layer_dense"),
-        (NetworkSpec("tests.apps.nets:missing"), "has no missing"),
+        (NetworkSpec("tests.support.nets:missing"), "has no missing"),
         (NetworkSpec("tests.apps.missing:net"), "there is no module 'tests.apps.missing'"),
-        (NetworkSpec("tests.apps.nets:raises"), "raised ValueError: no such luck"),
-        (NetworkSpec("tests.apps.nets:returns_a_number"), "must return a keras.Model.*'int'"),
-        (NetworkSpec("tests.apps.nets:unbuilt"), "without weights: give it an Input layer"),
+        (NetworkSpec("tests.support.nets:raises"), "raised ValueError: no such luck"),
+        (NetworkSpec("tests.support.nets:returns_a_number"), "must return a keras.Model.*'int'"),
+        (NetworkSpec("tests.support.nets:unbuilt"), "without weights: give it an Input layer"),
         (NetworkSpec("two_layer_dense", {"unit": 3}), "no setting 'unit'; did you mean 'units'"),
-        (NetworkSpec("tests.apps.nets:outputs"), "raised TypeError: .*'shape'"),
+        (NetworkSpec("tests.support.nets:outputs"), "raised TypeError: .*'shape'"),
         (NetworkSpec("two_layer_dense", {"units": -1}), "two_layer_dense' raised ValueError"),
-        (NetworkSpec("tests.apps.nets:bfloat16"), "weights of dtype bfloat16.*use float32"),
+        (NetworkSpec("tests.support.nets:bfloat16"), "weights of dtype bfloat16.*use float32"),
     ],
 )
 def test_a_bad_builder_is_a_plain_error(spec: NetworkSpec, message: str) -> None:

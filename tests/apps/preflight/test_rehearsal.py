@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from apps import rehearsal
 from apps.errors import UserError
-from apps.messages import Fresh, HarvestTask, MateTask, Offspring, TrainTask, Workplace
-from apps.programs import program
-from apps.rehearsal import HaltRehearsal, HarvestRehearsal, rehearse
-from apps.specs import CrossoverSpec, NetworkSpec, OperatorSpec, SpeciesSpec, TrainingSpec
-from tests.apps.small import ADAM, DATA, PLAIN, RICH, SEED, net, training
+from apps.messages.specs import CrossoverSpec, NetworkSpec, OperatorSpec, SpeciesSpec, TrainingSpec
+from apps.messages.tasks import Fresh, HarvestTask, MateTask, Offspring, TrainTask, Workplace
+from apps.preflight import rehearsal
+from apps.preflight.rehearsal import HaltRehearsal, HarvestRehearsal, rehearse
+from apps.training.trainer import program
+from tests.support.small import ADAM, DATA, PLAIN, RICH, SEED, net, training
 
-HERE = "tests.apps.test_rehearsal"
+HERE = "tests.apps.preflight.test_rehearsal"
 NONE = OperatorSpec("none")
 MEAN = CrossoverSpec("mean")
 

@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from apps.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from apps.files import DamagedFile, sha256_file
+from apps.records.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 
 GROUPS = [item.name for item in fields(Checkpoint) if item.name != "averaged"]
 

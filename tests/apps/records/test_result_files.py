@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from apps import results
-from apps.checkpoints import Checkpoint
-from apps.outcomes import EpochRecord, ExportResult, HarvestResult, MatingPlan, TrainResult
-from apps.results import (
+from apps.messages.results import EpochRecord, ExportResult, HarvestResult, MatingPlan, TrainResult
+from apps.records import result_files
+from apps.records.checkpoints import Checkpoint
+from apps.records.result_files import (
     RESULT,
     checkpoint_is_whole,
     forget_partial,
@@ -22,7 +22,7 @@ from apps.results import (
     save_partial,
     save_result,
 )
-from tests.apps.examples import example
+from tests.support.examples import example
 
 STATE = Checkpoint({"w": np.arange(3.0)}, {"000": np.array(2)}, {"000": np.array([1, 2])})
 RECORDS = [EpochRecord(1, {"loss": 0.5, "val_loss": float("inf")}, 0.1)]
@@ -55,7 +55,7 @@ def test_a_record_beyond_the_limit_does_not_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save_result(tmp_path, replace(example(TrainResult), fingerprint="mine"))
-    monkeypatch.setattr(results, "LARGEST", 10)
+    monkeypatch.setattr(result_files, "LARGEST", 10)
     assert load_result(tmp_path, TrainResult, "mine") is None
 
 

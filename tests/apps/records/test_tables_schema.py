@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.workflow.support import TINY, read_tables
-from workflow.schema import ADDED, MEASURED, TABLES, completed, frame, reproducible
+from apps.records.tables_schema import ADDED, MEASURED, TABLES, completed, frame, reproducible
+from tests.support.experiments import TINY, read_tables
 
 _EXAMPLES: dict[str, Any] = {"int64": 1, "float64": 1.5, "str": "text"}
 

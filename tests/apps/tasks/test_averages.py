@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from apps.fitness import fitness_of
-from apps.messages import Workplace
-from apps.outcomes import TrainResult
-from apps.specs import AverageSpec
-from apps.training import train_member
-from tests.apps.small import training
+from apps.breeding.fitness import fitness_of
+from apps.messages.results import TrainResult
+from apps.messages.specs import AverageSpec
+from apps.messages.tasks import Workplace
+from apps.tasks.train import train_member
+from tests.support.small import training
 
 TASK = training(last_epoch=3)
 

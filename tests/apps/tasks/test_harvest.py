@@ -13,24 +13,24 @@ from typing import Any
 import numpy as np
 import pytest
 
-from apps.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
-from apps.datasets import load_dataset
-from apps.encoding import fingerprint
+from apps.breeding.population import TooFewSurvivors
+from apps.datasets.load import load_dataset
 from apps.errors import HeterosisError
 from apps.files import DamagedFile, sha256_file
-from apps.halted import TooFewSurvivors
-from apps.harvesting import export
-from apps.messages import ExportTask, HarvestTask, Workplace
-from apps.networks import named_optimizer_states, named_weights, read
-from apps.outcomes import CheckpointRef, ExportResult, Failure, HarvestResult, TrainResult
-from apps.programs import program
-from apps.results import load_result
+from apps.messages.fingerprints import fingerprint
+from apps.messages.results import CheckpointRef, ExportResult, Failure, HarvestResult, TrainResult
+from apps.messages.specs import NO_GENOME, NetworkSpec, TrainingSpec
+from apps.messages.tasks import ExportTask, HarvestTask, Workplace
+from apps.networks.build import named_optimizer_states, named_weights, read
+from apps.records.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from apps.records.result_files import load_result
 from apps.runtime import load_keras
-from apps.specs import NO_GENOME, NetworkSpec, TrainingSpec
 from apps.tasks import perform
-from apps.training import train_member
-from tests.apps.examples import example
-from tests.apps.small import ADAM, DATA, MOMENTUM, PLAIN, RICH, SEED, net, training
+from apps.tasks.harvest import export
+from apps.tasks.train import train_member
+from apps.training.trainer import program
+from tests.support.examples import example
+from tests.support.small import ADAM, DATA, MOMENTUM, PLAIN, RICH, SEED, net, training
 
 
 # ------------------------------------------------------------------------------- the best member

@@ -12,17 +12,17 @@ from typing import Any
 
 import pytest
 
-from apps.encoding import fingerprint
+from apps.breeding.fitness import fitness_of
+from apps.breeding.population import TooFewSurvivors
 from apps.errors import UserError
-from apps.fitness import fitness_of
-from apps.halted import TooFewSurvivors
-from apps.messages import MateTask, Workplace
-from apps.outcomes import CheckpointRef, Failure, MatingPlan, TrainResult
-from apps.results import load_result
-from apps.specs import CrossoverSpec, OperatorSpec
+from apps.messages.fingerprints import fingerprint
+from apps.messages.results import CheckpointRef, Failure, MatingPlan, TrainResult
+from apps.messages.specs import CrossoverSpec, OperatorSpec
+from apps.messages.tasks import MateTask, Workplace
+from apps.records.result_files import load_result
 from apps.tasks import perform
-from tests.apps.examples import example
-from tests.apps.small import ADAM, DATA, PLAIN, SEED
+from tests.support.examples import example
+from tests.support.small import ADAM, DATA, PLAIN, SEED
 
 NAN = math.nan
 

@@ -16,10 +16,18 @@ import pytest
 from parsl.config import Config
 from parsl.executors import ThreadPoolExecutor
 
-from apps import tasks
-from apps.encoding import fingerprint
 from apps.errors import HeterosisError, UserError
-from apps.messages import (
+from apps.messages.fingerprints import fingerprint
+from apps.messages.results import (
+    CheckpointRef,
+    ExportResult,
+    Failure,
+    HarvestResult,
+    MatingPlan,
+    TrainResult,
+)
+from apps.messages.specs import OperatorSpec
+from apps.messages.tasks import (
     Continue,
     ExportTask,
     Fresh,
@@ -30,20 +38,11 @@ from apps.messages import (
     TrainTask,
     Workplace,
 )
-from apps.outcomes import (
-    CheckpointRef,
-    ExportResult,
-    Failure,
-    HarvestResult,
-    MatingPlan,
-    TrainResult,
-)
-from apps.results import save_result
-from apps.specs import OperatorSpec
-from apps.stopping import Stopped, stopping
-from apps.tasks import error_log, find, perform, settle
-from tests.apps.examples import example
-from tests.apps.small import PLAIN, net, training
+from apps.records.result_files import save_result
+from apps.tasks.perform import error_log, find, perform, settle
+from apps.worker.stopping import Stopped, stopping
+from tests.support.examples import example
+from tests.support.small import PLAIN, net, training
 
 KINDS = [
     (TrainTask, TrainResult),
@@ -70,7 +69,7 @@ def compute(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
             raise outcome
         return outcome
 
-    monkeypatch.setattr(tasks, "_compute", take)
+    monkeypatch.setattr(perform, "_compute", take)
     yield outcomes
     assert outcomes == [], "not everything was computed"
 
@@ -132,7 +131,7 @@ def presses(*_: object) -> Any:
     raise KeyboardInterrupt("no more")
 
 
-HERE = "tests.apps.test_tasks"
+HERE = "tests.apps.tasks.test_perform"
 MEMBERS = tuple(
     replace(
         example(TrainResult),
@@ -281,8 +280,10 @@ def test_a_stored_result_is_found_for_a_task_that_waited(place: Workplace) -> No
 
 
 def test_results_are_looked_up_without_loading_what_computes_them() -> None:
-    code = "import sys, apps.tasks; print({'tensorflow', 'keras', 'parsl'} & set(sys.modules))"
-    root = Path(__file__).parents[2]
+    code = (
+        "import sys, apps.tasks.perform; print({'tensorflow', 'keras', 'parsl'} & set(sys.modules))"
+    )
+    root = Path(__file__).parents[3]
     found = subprocess.run(
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
     )

@@ -14,21 +14,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from apps import training as training_module
-from apps.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
-from apps.encoding import fingerprint, from_json, to_json
+from apps.datasets.arrays import Samples
 from apps.errors import HeterosisError
-from apps.messages import Continue, Restart, Workplace
-from apps.outcomes import CheckpointRef, TrainResult
-from apps.programs import Program
-from apps.results import checkpoint_is_whole, load_result
-from apps.samples import Samples
-from apps.specs import NetworkSpec, TrainingSpec
-from apps.stopping import Stopped, stopping
-from apps.training import epoch_order, sample_training, train_member
-from tests.apps.small import MOMENTUM, PLAIN, net, training
+from apps.messages.fingerprints import fingerprint, from_json, to_json
+from apps.messages.results import CheckpointRef, TrainResult
+from apps.messages.specs import NetworkSpec, TrainingSpec
+from apps.messages.tasks import Continue, Restart, Workplace
+from apps.records.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from apps.records.result_files import checkpoint_is_whole, load_result
+from apps.tasks import train as training_module
+from apps.tasks.train import epoch_order, sample_training, train_member
+from apps.training.trainer import Program
+from apps.worker.stopping import Stopped, stopping
+from tests.support.small import MOMENTUM, PLAIN, net, training
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TASK = training()
 
 
@@ -131,7 +131,7 @@ def elsewhere(first: TrainResult, place: Workplace) -> subprocess.CompletedProce
     """The other two, in another process."""
     task = replace(TASK, first_epoch=2, start=Continue(first.checkpoint), folder="second")
     return subprocess.run(
-        [sys.executable, "-m", "tests.apps.elsewhere", place.root],
+        [sys.executable, "-m", "tests.support.elsewhere", place.root],
         input=to_json(task),
         cwd=ROOT,
         capture_output=True,

@@ -9,19 +9,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from apps.batches import Batches
-from apps.checkpoints import load_checkpoint
-from apps.datasets import load_dataset, prepare
+from apps.breeding.merge import Address, align_parents
+from apps.datasets.batches import Batches
+from apps.datasets.load import load_dataset, prepare
 from apps.errors import UserError
-from apps.merging import Address, align_parents
-from apps.messages import Continue, TrainTask, Workplace
-from apps.outcomes import TrainResult
-from apps.programs import Program, program
-from apps.specs import DataSpec, NetworkSpec, OperatorSpec, TrainingSpec
-from apps.training import train_member
-from tests.apps.small import SEED, training
+from apps.messages.results import TrainResult
+from apps.messages.specs import DataSpec, NetworkSpec, OperatorSpec, TrainingSpec
+from apps.messages.tasks import Continue, TrainTask, Workplace
+from apps.records.checkpoints import load_checkpoint
+from apps.tasks.train import train_member
+from apps.training.trainer import Program, program
+from tests.support.small import SEED, training
 
-HERE = "tests.apps.kinds"
+HERE = "tests.support.kinds"
 KINDS = ("dataset", "indexed", "seeded")
 
 
@@ -84,11 +84,11 @@ def test_samples_of_weight_0_teach_nothing(place: Workplace) -> None:
 
 
 def test_weights_that_are_none_are_refused() -> None:
-    from tests.apps.kinds import weighted
+    from tests.support.kinds import weighted
 
     parts = weighted()
     x, y, w = parts["train"]
-    from apps.data_checks import checked
+    from apps.datasets.checks import checked
 
     for bad in (-w, w[:5], 0 * w):
         with pytest.raises(UserError, match="the weights of train must be one number from 0"):

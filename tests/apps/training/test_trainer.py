@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from apps import programs
-from apps.checkpoints import Checkpoint
-from apps.datasets import load_dataset
+from apps.datasets.load import load_dataset
 from apps.errors import UserError
-from apps.messages import Workplace
-from apps.networks import (
+from apps.messages.specs import DataSpec, NetworkSpec, TrainingSpec
+from apps.messages.tasks import Workplace
+from apps.networks.build import (
     assign,
     build,
     named_optimizer_states,
@@ -23,10 +22,11 @@ from apps.networks import (
     named_weights,
     read,
 )
-from apps.programs import Program, program
-from apps.random_numbers import threefry
-from apps.specs import DataSpec, NetworkSpec, TrainingSpec
-from tests.apps.small import ADAM, DATA, MOMENTUM, PLAIN, RICH, SEED, WHOLE_BATCHES, net
+from apps.records.checkpoints import Checkpoint
+from apps.training import trainer
+from apps.training.threefry import threefry
+from apps.training.trainer import Program, program
+from tests.support.small import ADAM, DATA, MOMENTUM, PLAIN, RICH, SEED, WHOLE_BATCHES, net
 
 CASES = {
     "plain, whole batches": (PLAIN, WHOLE_BATCHES),
@@ -203,9 +203,9 @@ def test_a_thread_keeps_few_programs_and_finds_them_again(
         def __init__(self, *specs: Any) -> None:
             self.specs = specs
 
-    monkeypatch.setattr(programs, "Program", Stub)
+    monkeypatch.setattr(trainer, "Program", Stub)
     assert program(DATA, RICH, ADAM, SEED, place) is rich
-    monkeypatch.setattr(programs, "_local", programs.threading.local())
+    monkeypatch.setattr(trainer, "_local", trainer.threading.local())
     made = [program(DATA, RICH, TrainingSpec(size), SEED, place) for size in range(1, 31)]
     assert program(DATA, RICH, TrainingSpec(30), SEED, place) is made[-1]
     assert program(DATA, RICH, TrainingSpec(1), SEED, place) is not made[0]

@@ -5,8 +5,8 @@ import socket
 import threading
 import time
 
-from apps.costs import Stopwatch
-from apps.outcomes import Cost
+from apps.messages.results import Cost
+from apps.worker.stopwatch import Stopwatch
 
 
 def _work(cpu_s: float) -> None:

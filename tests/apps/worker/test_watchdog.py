@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from apps import watchdog
-from apps.watchdog import ERROR_LOG, MEMORY_NOTE, is_late, last_words, watched
+from apps.worker import watchdog
+from apps.worker.watchdog import ERROR_LOG, MEMORY_NOTE, is_late, last_words, watched
 
 HANGS = """
 import sys, time
 from pathlib import Path
-from apps.watchdog import watched
+from apps.worker.watchdog import watched
 with watched(Path(sys.argv[1]), 0.5):
     time.sleep(60)
 """

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflow.support import TINY, write
+from apps.records.run_dir import RunDir
+from tests.support.experiments import TINY, write
 from workflow.commands import arguments
-from workflow.run_dir import RunDir
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +69,7 @@ def test_a_shell_is_answered_without_tensorflow(typed: str, found: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", program],
         env=os.environ
-        | {"_HETEROSIS_COMPLETE": "complete_bash", "PYTHONPATH": str(Path(__file__).parents[2])}
+        | {"_HETEROSIS_COMPLETE": "complete_bash", "PYTHONPATH": str(Path(__file__).parents[3])}
         | words,
         capture_output=True,
         text=True,

@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 from pandas.testing import assert_frame_equal
 
+from apps.records.tables_schema import TABLES
+from tests.support.experiments import copied, read_tables
 from tests.workflow.conftest import Heterosis
-from tests.workflow.support import copied, read_tables
-from workflow.schema import TABLES
 
 
 def test_pandas_reads_every_number_back(

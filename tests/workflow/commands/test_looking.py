@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from analysis.power import visible_in_words
+from analysis.statistics.power import visible_in_words
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def _heterosis(*arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:

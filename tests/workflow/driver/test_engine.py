@@ -18,17 +18,17 @@ from parsl.executors.errors import BadStateException
 from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
 from parsl.jobs.errors import TooManyJobFailuresError
 
-from apps.checkpoints import Checkpoint
-from apps.encoding import to_json
-from apps.messages import MateTask, Workplace
-from apps.outcomes import EpochRecord, Failure, MatingPlan
-from apps.results import save_partial
-from apps.stopping import Stopped, TimedOut, stopping
-from apps.tasks import Outcome
+from apps.messages.fingerprints import to_json
+from apps.messages.results import EpochRecord, Failure, MatingPlan
+from apps.messages.tasks import MateTask, Workplace
+from apps.records.checkpoints import Checkpoint
+from apps.records.result_files import save_partial
+from apps.tasks.perform import Outcome
+from apps.worker.stopping import Stopped, TimedOut, stopping
 from site_configs.local_threads import make_config
 from site_configs.options import SiteOptions
-from tests.workflow.support import done, mating_task, mishaps_beside, trained
-from workflow.engine import ParslEngine, SiteError, _Retries, failure
+from tests.support.experiments import done, mating_task, mishaps_beside, trained
+from workflow.driver.engine import ParslEngine, SiteError, _Retries, failure
 
 MEMBERS = [done(trained(0, 0.3)), done(trained(1, 0.1)), done(trained(2, 0.2))]
 

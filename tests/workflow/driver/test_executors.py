@@ -11,12 +11,12 @@ from pathlib import Path
 import parsl
 import pytest
 
-from apps import watchdog
-from apps.messages import Workplace
-from apps.outcomes import Failure, MatingPlan
+from apps.messages.results import Failure, MatingPlan
+from apps.messages.tasks import Workplace
+from apps.worker import watchdog
 from site_configs import local_processes, local_threads
 from site_configs.options import SiteOptions
-from tests.workflow.support import (
+from tests.support.experiments import (
     assert_same,
     done,
     load,
@@ -25,9 +25,9 @@ from tests.workflow.support import (
     read_tables,
     trained,
 )
-from workflow.engine import ParslEngine
-from workflow.experiment import run_experiment
-from workflow.tables import make_tables
+from workflow.driver.engine import ParslEngine
+from workflow.driver.run import run_experiment
+from workflow.runs.tables import make_tables
 
 MEMBERS = [done(trained(0, 0.3)), done(trained(1, 0.1)), done(trained(2, 0.2))]
 

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
+from apps.records.run_dir import RunDir
+from apps.records.tables_schema import FINAL_METRICS
+from tests.support.experiments import assert_same, copied, drive, events, read_tables
 from tests.workflow.conftest import Heterosis, Mishap
-from tests.workflow.support import assert_same, copied, drive, events, read_tables
-from workflow.experiment_file import load_experiment
-from workflow.run_dir import RunDir
-from workflow.schema import FINAL_METRICS
+from workflow.experiment.file import load_experiment
 
 
 def rows(data: pd.DataFrame, **values: object) -> pd.DataFrame:

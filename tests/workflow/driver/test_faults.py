@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflow.conftest import Heterosis
-from tests.workflow.support import (
+from apps.records.run_dir import RunDir
+from tests.support.experiments import (
     TINY,
     assert_same,
     copied,
@@ -25,8 +25,8 @@ from tests.workflow.support import (
     start,
     write,
 )
-from workflow.progress import Journal
-from workflow.run_dir import RunDir
+from tests.workflow.conftest import Heterosis
+from workflow.driver.progress import Journal
 
 PATIENCE_S = 240.0
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.workflow.support import (
+from tests.support.experiments import (
     TINY,
     assert_same,
     changed,

@@ -15,21 +15,21 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from apps.messages import TrainTask
-from apps.outcomes import Failure
-from apps.tasks import Outcome
+from apps.messages.results import Failure
+from apps.messages.tasks import TrainTask
+from apps.records.run_dir import RunDir
+from apps.tasks.perform import Outcome
+from tests.support.experiments import copied, drive, load, trained
 from tests.workflow.conftest import Heterosis, Mishap
-from tests.workflow.support import copied, drive, load, trained
-from workflow.displays import LiveDisplay, PlainDisplay, draw
-from workflow.progress import (
+from workflow.driver.displays import LiveDisplay, PlainDisplay, draw
+from workflow.driver.progress import (
     Journal,
     Tally,
     duration,
     read_tally,
     summary,
 )
-from workflow.run_dir import RunDir
-from workflow.trial import Node, build_trial
+from workflow.driver.trial import Node, build_trial
 
 
 class Kept:

@@ -8,8 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflow.support import TINY, assert_same, checkpoints, copied, drive, load, read_tables
-from workflow.config import Experiment
+from tests.support.experiments import (
+    TINY,
+    assert_same,
+    checkpoints,
+    copied,
+    drive,
+    load,
+    read_tables,
+)
+from workflow.experiment.config import Experiment
 
 Damage = Callable[[Path], None]
 

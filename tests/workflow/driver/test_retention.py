@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from apps.messages import TrainTask, Workplace
-from apps.outcomes import Failure, HarvestResult
-from tests.workflow.support import (
+from apps.messages.results import Failure, HarvestResult
+from apps.messages.tasks import TrainTask, Workplace
+from tests.support.experiments import (
     ShuffledEngine,
     assert_same,
     checkpoints,

@@ -13,11 +13,10 @@ import pandas as pd
 import pytest
 
 from apps.errors import UserError
-from apps.messages import TrainTask, Workplace
+from apps.messages.tasks import TrainTask, Workplace
 from site_configs import local_processes, local_threads
 from site_configs.options import SiteOptions
-from tests.workflow.searches import SEARCH
-from tests.workflow.support import (
+from tests.support.experiments import (
     FOLDER,
     Ran,
     ShuffledEngine,
@@ -30,10 +29,11 @@ from tests.workflow.support import (
     start,
     write,
 )
-from workflow.engine import ParslEngine
-from workflow.experiment import run_experiment
-from workflow.tables import make_tables
-from workflow.trial import build_trial
+from tests.support.searches import SEARCH
+from workflow.driver.engine import ParslEngine
+from workflow.driver.run import run_experiment
+from workflow.driver.trial import build_trial
+from workflow.runs.tables import make_tables
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from workflow.stall import StallWatch
+from workflow.driver.stall import StallWatch
 
 
 class Workers:

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from apps.messages import HarvestTask, MateTask, Offspring, TrainTask
-from tests.workflow.support import TINY, arms, changed, drive, load, read_tables
-from workflow.config import Experiment
-from workflow.experiment import network_epochs
-from workflow.schema import METRICS
-from workflow.trial import TrialGraph, build_trial
+from apps.messages.tasks import HarvestTask, MateTask, Offspring, TrainTask
+from apps.records.tables_schema import METRICS
+from tests.support.experiments import TINY, arms, changed, drive, load, read_tables
+from workflow.driver.run import network_epochs
+from workflow.driver.trial import TrialGraph, build_trial
+from workflow.experiment.config import Experiment
 
 FIVE: list[dict[str, Any]] = [
     {"name": "control"},

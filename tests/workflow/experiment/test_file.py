@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from apps.errors import UserError
-from tests.workflow.support import TINY, changed, load, write
-from workflow.experiment_file import READY, find_experiment, load_experiment, read_experiment
-from workflow.opening import differing_keys
+from tests.support.experiments import TINY, changed, load, write
+from workflow.experiment.file import READY, find_experiment, load_experiment, read_experiment
+from workflow.runs.opening import differing_keys
 
 Change = Callable[[dict[str, Any]], None]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from apps.datasets import forget_datasets
+from apps.datasets.load import forget_datasets
 from tests.workflow.conftest import Heterosis
 
 Mistake = Callable[[Path], None]

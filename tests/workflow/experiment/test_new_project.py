@@ -13,10 +13,10 @@ import pytest
 from apps.errors import UserError
 from site_configs.options import find_site
 from tests.workflow.conftest import Heterosis
-from workflow.experiment_file import read_experiment
-from workflow.starting import write_project
+from workflow.experiment.file import read_experiment
+from workflow.experiment.new_project import write_project
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def test_a_new_project_runs_without_an_argument(tmp_path: Path, heterosis: Heterosis) -> None:

@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 
 from apps.errors import UserError
-from apps.messages import Workplace
+from apps.messages.tasks import Workplace
+from tests.support.experiments import arms, changed, write
 from tests.workflow.conftest import Heterosis
-from tests.workflow.support import arms, changed, write
-from workflow.experiment_file import READY, load_experiment, read_experiment
-from workflow.opening import differing_keys
-from workflow.rehearsing import rehearse_experiment
-from workflow.trial import build_trial
+from workflow.driver.trial import build_trial
+from workflow.experiment.file import READY, load_experiment, read_experiment
+from workflow.preflight.rehearse import rehearse_experiment
+from workflow.runs.opening import differing_keys
 
 TRAINING = {
     "epochs": 6,

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from apps.checkup import ANSWERED, Check, checkup, versions
 from apps.errors import UserError
-from apps.specs import DataSpec
+from apps.messages.specs import DataSpec
+from apps.tasks.checkup import ANSWERED, Check, checkup, versions
 from tests.workflow.conftest import Heterosis
-from workflow.doctor import Patient, _answers, _wait_for, _write_question, diagnose, tell
+from workflow.preflight.doctor import Patient, _answers, _wait_for, _write_question, diagnose, tell
 
 DATA = DataSpec(name="fashion_mnist_sample", validation=0)
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from apps.messages import TrainTask, Workplace
+from apps.messages.tasks import TrainTask, Workplace
+from tests.support.experiments import load
 from tests.workflow.conftest import Heterosis
-from tests.workflow.support import load
-from workflow.experiment import network_epochs
-from workflow.experiment_file import READY, load_experiment
-from workflow.plan import describe_plan
-from workflow.trial import build_trial
+from workflow.driver.run import network_epochs
+from workflow.driver.trial import build_trial
+from workflow.experiment.file import READY, load_experiment
+from workflow.preflight.plan import describe_plan
 
 NOWHERE = Workplace(root="")
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from apps.errors import UserError
-from apps.messages import Workplace
-from tests.workflow.support import arms, changed, write
-from workflow.experiment_file import load_experiment
-from workflow.rehearsing import rehearse_experiment
+from apps.messages.tasks import Workplace
+from tests.support.experiments import arms, changed, write
+from workflow.experiment.file import load_experiment
+from workflow.preflight.rehearse import rehearse_experiment
 
 PLUGIN = """
 import sys

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from apps.files import sha256_file
-from apps.outcomes import HarvestResult
-from tests.workflow.support import TINY, changed, copied, drive, load, read_tables
-from workflow.champion import pedigree
-from workflow.experiment import Champion, Outcomes
-from workflow.run_dir import RunDir
+from apps.messages.results import HarvestResult
+from tests.support.experiments import TINY, changed, copied, drive, load, read_tables
+from workflow.runs.champion_card import pedigree
+from workflow.driver.run import Champion, Outcomes
+from apps.records.run_dir import RunDir
 
 
 def champion_of(outcomes: Outcomes, arm: str, trial: int = 0) -> Champion:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.workflow.conftest import Heterosis, call
-from tests.workflow.support import (
+from tests.support.experiments import (
     TINY,
     assert_same,
     checkpoints,
@@ -20,9 +20,9 @@ from tests.workflow.support import (
     read_tables,
     write,
 )
-from workflow.cleaning import find_waste, remove
-from workflow.lock import only_driver
-from workflow.run_dir import RunDir
+from workflow.runs.cleaning import find_waste, remove
+from workflow.runs.lock import only_driver
+from apps.records.run_dir import RunDir
 
 HEX = "0123456789abcdef" * 2
 

@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 
 from apps.errors import UserError
-from workflow.lock import driver_at_work, only_driver
+from workflow.runs.lock import driver_at_work, only_driver
 
 HOLD = """
 import sys
 import threading
 from pathlib import Path
-from workflow.lock import only_driver
+from workflow.runs.lock import only_driver
 with only_driver(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

@@ -11,15 +11,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from apps.datasets import Dataset
+from apps.datasets.load import Dataset
 from apps.errors import UserError
-from apps.predicting import Champion
+from apps.champion import Champion
 from apps.runtime import load_keras
-from apps.samples import Samples
+from apps.datasets.arrays import Samples
 from tests.workflow.conftest import Heterosis
-from tests.workflow.support import read_tables
-from workflow.finished import Run
-from workflow.predictions import read_samples, tabled
+from tests.support.experiments import read_tables
+from workflow.runs.run import Run
+from workflow.runs.predictions import read_samples, tabled
 
 PIXELS = np.arange(3 * 28 * 28, dtype=np.uint8).reshape(3, 28, 28)
 

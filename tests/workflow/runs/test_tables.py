@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from tests.workflow.conftest import Mishap
-from tests.workflow.support import TINY, Tables, copied, drive, load, read_tables
-from workflow.run_dir import RunDir
-from workflow.schema import METRICS, TABLES
-from workflow.tables import write_tables
+from tests.support.experiments import TINY, Tables, copied, drive, load, read_tables
+from apps.records.run_dir import RunDir
+from apps.records.tables_schema import METRICS, TABLES
+from workflow.runs.tables import write_tables
 
 
 @pytest.fixture(scope="module")

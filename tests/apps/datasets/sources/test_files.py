@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from apps.datasets import describe, forget_datasets, load_dataset, prepare
+from apps.datasets.fashion_mnist import SAMPLE
+from apps.datasets.idx import parsed
+from apps.datasets.load import describe, forget_datasets, load_dataset, prepare
+from apps.datasets.sources.readers import READERS, content_digest, make_reader
 from apps.errors import UserError
-from apps.fashion_mnist import SAMPLE
-from apps.idx import parsed
-from apps.sources.readers import READERS, content_digest, make_reader
-from apps.specs import DataSpec
+from apps.messages.specs import DataSpec
 
 X = np.arange(60, dtype=np.float32).reshape(20, 3)
 Y = np.arange(20) % 4

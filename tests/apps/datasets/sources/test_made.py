@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from apps.datasets import load_dataset
+from apps.datasets.load import load_dataset
+from apps.datasets.sources.mackey_glass import series
 from apps.errors import UserError
-from apps.sources.mackey_glass import series
-from apps.specs import DataSpec
+from apps.messages.specs import DataSpec
 
 
 def test_the_series_solves_the_mackey_glass_equation() -> None:

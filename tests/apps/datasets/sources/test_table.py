@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from apps.datasets import Dataset, forget_datasets, load_dataset, prepare
+from apps.datasets.load import Dataset, forget_datasets, load_dataset, prepare
+from apps.datasets.sources.reader import Split
+from apps.datasets.sources.table import Table
 from apps.errors import UserError
-from apps.sources.reader import Split
-from apps.sources.table import Table
-from apps.specs import DataSpec
+from apps.messages.specs import DataSpec
 
 ROWS = 30
 

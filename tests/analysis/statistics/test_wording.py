@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from analysis.numerals import MINUS, NOTHING, count, number, p_value, percent, plain, span, whole
-from analysis.overview import overview
-from analysis.wording import cautions, headline_arm, verdict
+from analysis.statistics.overview import overview
+from analysis.statistics.wording import cautions, headline_arm, verdict
 
 NOISE = {"mean": (0.0, 0.0)}
 TWO = ("control", "mean")

@@ -10,8 +10,8 @@ from typing import Any, Final
 import pandas as pd
 
 from analysis.numerals import count, number, p_value, percent, span
-from analysis.overview import Overview
-from analysis.statistics import SMALLEST_BOOTSTRAP, SMALLEST_SAMPLE, SMALLEST_SIGNED_RANK
+from analysis.statistics.overview import Overview
+from analysis.statistics.paired import SMALLEST_BOOTSTRAP, SMALLEST_SAMPLE, SMALLEST_SIGNED_RANK
 from analysis.tables import CONTROL
 
 ALPHA: Final = 0.05
@@ -26,7 +26,7 @@ NAMES: Final = {
     "best_loss": "lowest running training loss of any epoch",
     "best_val_loss": "lowest held-out loss of any epoch",
 }
-"""What the loss kinds of `analysis.statistics.summarize` are called in a report."""
+"""What the loss kinds of `analysis.statistics.paired.summarize` are called in a report."""
 
 
 def held_out_kind(overview: Overview) -> str:

@@ -1,8 +1,8 @@
 """Make the shipped sample from the full Fashion-MNIST files; nothing at run time needs this.
 
 The first 200 training and the first 50 test images of every class, in file order, in the same
-format. Run as `python apps/data/make_sample.py SOURCE_FOLDER DESTINATION_FOLDER`; it prints the
-SHA-256 of each unpacked file, to be pinned in `apps/fashion_mnist.py`.
+format. Run as `python make_sample.py SOURCE_FOLDER DESTINATION_FOLDER`; it prints the
+SHA-256 of each unpacked file, to be pinned in `apps/datasets/fashion_mnist.py`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Tables -> statistics: curves, paired comparison of arms, intervals, power, searches."""

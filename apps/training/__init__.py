@@ -1,0 +1,1 @@
+"""One network: its epochs, its evaluation, its state in and out."""

@@ -1,0 +1,1 @@
+"""The experiment file: read, checked once, completed with every default, then passed on."""
