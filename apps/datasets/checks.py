@@ -47,8 +47,9 @@ def checked(returned: Any) -> Source:
     Args:
         returned: `((x_train, y_train), (x_test, y_test))`, or a mapping with the keys `train`,
             `test` and perhaps `validation`, each `(x, y)`, `(x, y, weights)` or what
-            `batches` takes, and perhaps `input_scale`. Inputs and targets are arrays, or mappings of the network's names to arrays. Without a scale, a single array of inputs of
-            type uint8 is taken for pixels and scaled by 1/255.
+            `batches` takes, and perhaps `input_scale`. Inputs and targets are arrays, or mappings
+            of the network's names to arrays. Without a scale, a single array of inputs of type
+            uint8 is taken for pixels and scaled by 1/255.
 
     Returns:
         Whole-number inputs as they are, others as float32; whole-number targets as int32, a

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apps.datasets import idx, load
 from apps.datasets.arrays import Samples
 from apps.datasets.checks import checked
 from apps.datasets.fashion_mnist import FASHION_MNIST, SAMPLE
@@ -24,8 +25,6 @@ from apps.datasets.load import (
     Dataset,
     describe,
     forget_datasets,
-    idx,
-    load,
     load_dataset,
     prepare,
 )

@@ -18,6 +18,7 @@ import pytest
 
 from apps.errors import HeterosisError
 from apps.files import DamagedFile
+from apps.messages import fingerprints, tasks
 from apps.messages.fingerprints import fingerprint, from_json, to_json
 from apps.messages.results import (
     CheckpointRef,
@@ -44,9 +45,7 @@ from apps.messages.tasks import (
     Restart,
     Survive,
     TrainTask,
-    fingerprints,
     resolve,
-    tasks,
 )
 from tests.support.examples import MESSAGES, TASKS, changes, example, variants
 
