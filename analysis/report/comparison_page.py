@@ -25,7 +25,8 @@ from analysis.report.rendering import render, write_whole
 from analysis.statistics.costs import EVERYTHING
 from analysis.statistics.intervals import RESAMPLES, SMALLEST_BOOTSTRAP
 from analysis.statistics.wording import NAMES, held_out_kind, verdict
-from analysis.tables import CONTROL, ReportError
+from analysis.tables import CONTROL
+from apps.errors import ReportError
 from apps.records.run_dir import RunDir
 
 SHOWN: Final = ("train_loss", "val_loss", "test_loss")

@@ -20,10 +20,9 @@ from analysis.statistics.curves import CURVE_BESIDE
 from analysis.statistics.overview import Overview, overview
 from analysis.statistics.paired import KINDS, RESAMPLES, SMALLEST_BOOTSTRAP
 from analysis.statistics.search import YARDSTICK, Search, searched
-from analysis.tables import CONTROL, ReportError, read_tables
+from analysis.tables import CONTROL, read_tables
+from apps.errors import ReportError
 from apps.records.run_dir import RunDir
-
-__all__ = ["ReportError", "arms_table", "write_report"]
 
 CHAPTERS: Final = ("result", "search", "population", "workflow", "cost")
 """Where figures stand in the page."""
