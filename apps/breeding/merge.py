@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from apps.datasets.arrays import Array
 from apps.genetics import repair as repairing
@@ -14,18 +13,8 @@ from apps.genetics.weights import Weights
 from apps.lookup import lookup
 from apps.messages.specs import CrossoverSpec
 from apps.messages.tasks import Workplace
-from apps.seeds import Purpose, stream
+from apps.seeds import Address, Purpose
 from apps.training.trainer import Program
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where the random numbers of one merge come from."""
-
-    seed: int
-    trial: int
-    epoch: int
-    merge: int
 
 
 def merge(
@@ -43,7 +32,7 @@ def merge(
         networks: the parents, best first.
         fitness: theirs, lower is better.
         crossover: the operator, and whether to align before and to repair after.
-        address: seeds alignment and crossover.
+        address: of the merge: seeds alignment and crossover.
         place: where plug-ins are looked for.
 
     Raises:
@@ -52,17 +41,10 @@ def merge(
     """
     operator = lookup(CROSSOVERS, crossover.name, "crossover", place.search_path)
     aligned = align_parents(holder, networks, crossover.align, address)
-    rng = stream(
-        address.seed,
-        Purpose.CROSSOVER,
-        trial=address.trial,
-        member=address.merge,
-        epoch=address.epoch,
-    )
     # Only an operator on whole units asks for the symmetries of a network that is not aligned.
     spec = holder.spec if crossover.align != "none" or crossover.name == "unit" else None
     parents = Parents(tuple(aligned), tuple(fitness), spec=spec, statistics=holder.statistics)
-    merged = operator(rng, parents, **crossover.params)
+    merged = operator(address.stream(Purpose.CROSSOVER), parents, **crossover.params)
     return restored(holder, merged, aligned, crossover.repair)
 
 
@@ -114,14 +96,7 @@ def align_parents(
 def _match_weights(
     holder: Program, first: Weights, other: Weights, address: Address
 ) -> Mapping[str, Array]:
-    rng = stream(
-        address.seed,
-        Purpose.ALIGNMENT,
-        trial=address.trial,
-        member=address.merge,
-        epoch=address.epoch,
-    )
-    return align(rng, first, other, holder.spec)
+    return align(address.stream(Purpose.ALIGNMENT), first, other, holder.spec)
 
 
 def _repaired(holder: Program, merged: Weights, parents: Sequence[Weights]) -> Weights:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-from apps.breeding.merge import Address, merge
+from apps.breeding.merge import merge
 from apps.datasets.arrays import Array
 from apps.errors import HeterosisError
 from apps.genetics.averaging import running_mean
@@ -15,8 +14,8 @@ from apps.lookup import lookup
 from apps.messages.results import CheckpointRef, ChildPlan
 from apps.messages.specs import phenotype
 from apps.messages.tasks import Offspring, TrainTask, Workplace
-from apps.records.checkpoints import Checkpoint, load_checkpoint
-from apps.seeds import Purpose, seed_integer, stream
+from apps.records.checkpoints import Checkpoint, open_checkpoint
+from apps.seeds import Address, Purpose
 from apps.training.trainer import Program
 
 
@@ -46,18 +45,13 @@ def breed(task: TrainTask, start: Offspring, place: Workplace, holder: Program) 
         raise HeterosisError("an offspring's plan is filled in before it is bred")
     if not start.inherit and plan.mutate:
         return Checkpoint(holder.initial_weights(_fresh_seed(task)))
-    address = Address(task.seed, task.trial, task.first_epoch, plan.merge)
+    address = Address(task.seed, task.trial, plan.merge, task.first_epoch)
     networks, fitness = _parents(task, start, plan, place, holder)
     weights = merge(holder, networks, fitness, start.crossover, address, place)
     if plan.mutate:
         mutation = lookup(MUTATIONS, start.mutation.name, "mutation", place.search_path)
-        rng = stream(
-            task.seed,
-            Purpose.MUTATION,
-            trial=task.trial,
-            member=plan.child,
-            epoch=task.first_epoch,
-        )
+        own = Address(task.seed, task.trial, plan.child, task.first_epoch)
+        rng = own.stream(Purpose.MUTATION)
         weights = mutation(rng, weights, keep=holder.statistics, **start.mutation.params)
     return Checkpoint(weights, optimizer=_inherited(plan.optimizer, _shapes(weights), place))
 
@@ -66,11 +60,10 @@ def _parents(
     task: TrainTask, start: Offspring, plan: ChildPlan, place: Workplace, holder: Program
 ) -> tuple[list[Weights], list[float]]:
     """Return the networks to merge, all in the child's architecture, and their fitness."""
-    stored: list[Weights] = [
-        load_checkpoint(Path(place.root) / r.path, r.sha256).network for r in plan.parents
-    ]
+    stored: list[Weights] = [open_checkpoint(ref, place).network for ref in plan.parents]
     if all(genome.network == plan.genome.network for genome in plan.genomes):
         return stored, list(plan.fitness)
+    address = Address(task.seed, task.trial, plan.merge, task.first_epoch)
     seed = _fresh_seed(task)
     networks: list[Weights] = []
     fitness = []
@@ -78,13 +71,7 @@ def _parents(
         if not start.strangers and plan.members[number] in plan.strange:
             continue
         network, training = phenotype(task.network, task.training, genome)
-        rng = stream(
-            task.seed,
-            Purpose.MORPHISM,
-            trial=task.trial,
-            member=plan.merge,
-            epoch=task.first_epoch,
-        )
+        rng = address.stream(Purpose.MORPHISM)
         networks.append(holder.morphed(rng, weights, (network, training), seed))
         fitness.append(plan.fitness[number])
     return networks, fitness
@@ -92,14 +79,8 @@ def _parents(
 
 def _fresh_seed(task: TrainTask) -> int:
     """Return the seed of what a child has that no parent had."""
-    rng = stream(
-        task.seed,
-        Purpose.INITIAL_WEIGHTS,
-        trial=task.trial,
-        member=task.member,
-        epoch=task.first_epoch,
-    )
-    return seed_integer(rng)
+    address = Address(task.seed, task.trial, task.member, task.first_epoch)
+    return address.seed_integer(Purpose.INITIAL_WEIGHTS)
 
 
 def _inherited(
@@ -109,7 +90,7 @@ def _inherited(
 
     An optimiser's state is of the shapes of its own network: of others than `shapes` none is kept.
     """
-    stored = [load_checkpoint(Path(place.root) / ref.path, ref.sha256) for ref in donors]
+    stored = [open_checkpoint(ref, place) for ref in donors]
     if not stored or any(_shapes(each.network) != shapes for each in stored):
         return {}
     states = [dict(each.optimizer) for each in stored]

@@ -32,7 +32,7 @@ from apps.datasets.sources.readers import READERS, content_digest, make_reader
 from apps.errors import UserError
 from apps.messages.specs import DataSpec
 from apps.plugins import call_plugin, is_plugin, plugin_digest, unknown
-from apps.seeds import Purpose, stream
+from apps.seeds import Address, Purpose
 
 COLLECTIONS: Final = {"fashion_mnist": FASHION_MNIST, "fashion_mnist_sample": SAMPLE}
 """The built-in data sets."""
@@ -307,7 +307,7 @@ def _split(spec: DataSpec, source: Source, seed: int) -> Dataset:
     """Return the data set: permute the training set, hold out its first, limit the rest."""
     train, validation = source.train, source.validation
     if isinstance(train, Samples):
-        order = stream(seed, Purpose.DATA_SPLIT).permutation(len(train))
+        order = Address(seed).stream(Purpose.DATA_SPLIT).permutation(len(train))
         if validation is None:
             validation, order = train[order[: spec.validation]], order[spec.validation :]
         train = train[order[: spec.train_limit]]

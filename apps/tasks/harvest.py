@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from apps.breeding.fitness import fitness_of, harvest_key
-from apps.breeding.merge import Address, align_parents, restored
+from apps.breeding.merge import align_parents, restored
 from apps.breeding.population import need_survivors
 from apps.errors import HeterosisError
 from apps.files import sha256_file
@@ -31,8 +31,9 @@ from apps.messages.results import (
 from apps.messages.specs import Genome, phenotype
 from apps.messages.tasks import ExportTask, HarvestTask, Workplace
 from apps.networks.keras_compile import open_network
-from apps.records.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from apps.records.checkpoints import Checkpoint, open_checkpoint, save_checkpoint
 from apps.records.result_files import CHECKPOINT, save_result
+from apps.seeds import Address
 from apps.tasks.train import final_metrics
 from apps.training.trainer import program
 from apps.worker.stopwatch import Stopwatch
@@ -160,9 +161,9 @@ def _merge(
     network, training = phenotype(task.network, task.training, genome)
     holder = program(task.data, network, training, task.seed, place)
     refs = [member.checkpoint for member in trained]
-    networks = [load_checkpoint(Path(place.root) / ref.path, ref.sha256).network for ref in refs]
+    networks = [open_checkpoint(ref, place).network for ref in refs]
     # The harvest comes after the last epoch, which nothing else is addressed by.
-    address = Address(task.seed, task.trial, task.epochs, 0)
+    address = Address(task.seed, task.trial, epoch=task.epochs)
     aligned = align_parents(holder, networks, task.align, address)
     losses = [fitness[member] for member in members]
     if task.method == "greedy":
@@ -199,7 +200,7 @@ def export(task: ExportTask, place: Workplace) -> ExportResult:
     watch = Stopwatch()
     root = Path(place.root)
     holder = program(task.data, task.network, task.training, task.seed, place)
-    stored = load_checkpoint(root / task.checkpoint.path, task.checkpoint.sha256)
+    stored = open_checkpoint(task.checkpoint, place)
     # With the optimiser's own state: whoever trains the champion on goes on from it.
     holder.load(replace(stored, weights=stored.network), np.random.default_rng(0))
     path = root / task.folder / CHAMPION

@@ -21,7 +21,7 @@ from apps.messages.fingerprints import fingerprint
 from apps.messages.results import CheckpointRef, EpochRecord, TrainResult
 from apps.messages.specs import AverageSpec, phenotype
 from apps.messages.tasks import Continue, Fresh, Offspring, Restart, Survive, TrainTask, Workplace
-from apps.records.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from apps.records.checkpoints import Checkpoint, open_checkpoint, save_checkpoint
 from apps.records.result_files import (
     CHECKPOINT,
     forget_partial,
@@ -29,7 +29,7 @@ from apps.records.result_files import (
     save_partial,
     save_result,
 )
-from apps.seeds import Purpose, seed_integer, stream
+from apps.seeds import Address, Purpose
 from apps.training.callbacks import Callbacks
 from apps.training.tensorboard import FOLDER as EVENTS
 from apps.training.tensorboard import EventLog
@@ -173,8 +173,8 @@ def sample_training(task: TrainTask, place: Workplace) -> Sample:
 
 def epoch_order(task: TrainTask, epoch: int, data: Ordered) -> NDArray[np.int64]:
     """Return the order of the training data in an epoch; `epoch` counts from 0."""
-    rng = stream(task.seed, Purpose.DATA_ORDER, trial=task.trial, member=task.member, epoch=epoch)
-    return data.order(rng)
+    address = Address(task.seed, task.trial, task.member, epoch)
+    return data.order(address.stream(Purpose.DATA_ORDER))
 
 
 class Ordered(Protocol):
@@ -221,13 +221,8 @@ class _Average:
 def _put_in(
     member: Program, task: TrainTask, place: Workplace, folder: Path, mark: str
 ) -> tuple[list[EpochRecord], dict[str, float], _Average]:
-    random_layers = stream(
-        task.seed,
-        Purpose.RANDOM_LAYERS,
-        trial=task.trial,
-        member=task.member,
-        epoch=task.first_epoch,
-    )
+    address = Address(task.seed, task.trial, task.member, task.first_epoch)
+    random_layers = address.stream(Purpose.RANDOM_LAYERS)
     partial = load_partial(folder, mark)
     if partial is not None:
         member.load(partial.state, random_layers)
@@ -247,14 +242,14 @@ def _put_in(
 def _initial_state(member: Program, task: TrainTask, place: Workplace) -> Checkpoint:
     match task.start:
         case Fresh():
-            rng = stream(task.seed, Purpose.INITIAL_WEIGHTS, trial=task.trial, member=task.member)
-            return Checkpoint(member.initial_weights(seed_integer(rng)))
+            address = Address(task.seed, task.trial, task.member)
+            return Checkpoint(member.initial_weights(address.seed_integer(Purpose.INITIAL_WEIGHTS)))
         case Offspring() as start:
             return breed(task, start, place, member)
         case Continue(checkpoint=ref) | Restart(checkpoint=ref):
             if ref is None:
                 raise HeterosisError(_UNRESOLVED)
-            stored = load_checkpoint(Path(place.root) / ref.path, ref.sha256)
+            stored = open_checkpoint(ref, place)
             return stored if isinstance(task.start, Continue) else Checkpoint(stored.network)
         case Survive():
             raise HeterosisError(_UNRESOLVED)

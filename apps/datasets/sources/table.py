@@ -14,7 +14,7 @@ from apps.datasets.arrays import Array
 from apps.datasets.sources.columns import Features, check_complete, classes_of, numbers_of
 from apps.datasets.sources.reader import Parts, Reader, Seed, Share, Split, drawn, existing_file
 from apps.errors import UserError, first_line
-from apps.seeds import Purpose, stream
+from apps.seeds import Address, Purpose
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,7 +125,7 @@ class Table(Reader):
             seed = split.seed if self.seed is None else self.seed
             train, rows["test"] = drawn(len(table), self.test, seed)
         if held := split.held_out(len(train)):
-            order = stream(split.seed, Purpose.DATA_SPLIT).permutation(len(train))
+            order = Address(split.seed).stream(Purpose.DATA_SPLIT).permutation(len(train))
             rows["validation"], train = train[order[:held]], np.sort(train[order[held:]])
         rows["train"] = train
         path = paths["path"]
