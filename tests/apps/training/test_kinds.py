@@ -268,7 +268,7 @@ def test_a_callback_of_ones_own_acts_and_leaves_no_trace_in_the_next_member(
 @pytest.mark.parametrize(
     ("name", "params", "message"),
     [
-        ("early_stoping", {}, '"early_stoping" is unknown.*did you mean early_stopping'),
+        ("early_stoping", {}, '"early_stoping" is unknown.*did you mean .early_stopping'),
         ("early_stopping", {"patient": 3}, "'early_stopping' with .*patient"),
         (f"{HERE}:by_batch", {}, "on_train_batch_end, which is never called"),
         (f"{HERE}:own_optimizer", {}, "must return a keras.callbacks.Callback, got SGD"),
