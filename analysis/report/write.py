@@ -65,9 +65,9 @@ def write_report(run: RunDir) -> Path:
         }
     try:
         for name, table in files.items():
-            write_atomic(run.report / f"{name}.csv", table.to_csv(index=False).encode())
+            write_atomic(run.report_csv(name), table.to_csv(index=False).encode())
         for picture in pictures:
-            _write_picture(run.report / "figures", picture)
+            _write_picture(run, picture)
         text = _html(run, numbers, pictures, statistics, spent, _search(found, tables))
         write_atomic(run.report_html, text.encode())
     except OSError as error:
@@ -166,11 +166,11 @@ def _html(
     )
 
 
-def _write_picture(folder: Path, picture: Picture) -> None:
+def _write_picture(run: RunDir, picture: Picture) -> None:
     """Write both forms of a figure as SVG and PNG."""
     for form, name in (("wide", picture.name), ("narrow", f"{picture.name}-narrow")):
-        write_atomic(folder / f"{name}.svg", picture.documents[form].encode())
-        write_atomic(folder / f"{name}.png", drawing.png(getattr(picture, form)))
+        write_atomic(run.figure(name, "svg"), picture.documents[form].encode())
+        write_atomic(run.figure(name, "png"), drawing.png(getattr(picture, form)))
 
 
 def _element(picture: Picture) -> dict[str, object]:

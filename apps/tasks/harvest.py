@@ -7,7 +7,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
@@ -32,13 +31,12 @@ from apps.messages.specs import Genome, phenotype
 from apps.messages.tasks import ExportTask, HarvestTask, Workplace
 from apps.networks.keras_compile import open_network
 from apps.records.checkpoints import Checkpoint, open_checkpoint, save_checkpoint
-from apps.records.result_files import CHECKPOINT, save_result
+from apps.records.result_files import save_result
+from apps.records.run_dir import CHAMPION, CHECKPOINT
 from apps.seeds import Address
 from apps.tasks.train import final_metrics
 from apps.training.trainer import program
 from apps.worker.stopwatch import Stopwatch
-
-CHAMPION: Final = "champion.keras"
 
 
 def harvest(

@@ -23,15 +23,14 @@ from apps.messages.specs import AverageSpec, phenotype
 from apps.messages.tasks import Continue, Fresh, Offspring, Restart, Survive, TrainTask, Workplace
 from apps.records.checkpoints import Checkpoint, open_checkpoint, save_checkpoint
 from apps.records.result_files import (
-    CHECKPOINT,
     forget_partial,
     load_partial,
     save_partial,
     save_result,
 )
+from apps.records.run_dir import CHECKPOINT, RunDir
 from apps.seeds import Address, Purpose
 from apps.training.callbacks import Callbacks
-from apps.training.tensorboard import FOLDER as EVENTS
 from apps.training.tensorboard import EventLog
 from apps.training.trainer import Program, program
 from apps.worker.stopping import Stopped, TimedOut, stopping
@@ -70,7 +69,7 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
     member = _program(task, place)
     records, start, average = _put_in(member, task, place, folder, mark)
     member.set_rate(1.0)
-    log = Path(place.root) / EVENTS / task.folder if place.tensorboard else None
+    log = RunDir(Path(place.root)).tensorboard / task.folder if place.tensorboard else None
     with EventLog(log) as events:
         for record in records:
             events.add(record.epoch, record.metrics)

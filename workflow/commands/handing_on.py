@@ -27,7 +27,7 @@ def export(
     from workflow.runs.run import Run
 
     opened = Run.open(run)
-    folder = out or opened.folder / "csv"
+    folder = out or opened.directory.csv
     for name, table in opened.tables.items():
         path = folder / f"{name}.csv"
         write_atomic(path, table.to_csv(index=False).encode())

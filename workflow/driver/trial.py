@@ -24,6 +24,7 @@ from apps.messages.tasks import (
     Task,
     TrainTask,
 )
+from apps.records.run_dir import RunDir
 from workflow.experiment.arms import Arm, Halt
 from workflow.experiment.config import Experiment
 from workflow.experiment.space import as_space
@@ -91,7 +92,7 @@ def _add_arm(graph: TrialGraph, experiment: Experiment, arm: Arm) -> None:
             last_mating = (mating,)
         start = _start(arm, halt, first)
         # Arms that have not yet halted are one and the same, whatever they are called.
-        folder = f"{_folder(graph.trial, '' if plain else arm.name)}/segment-{index}"
+        owner = None if plain else arm.name
         training = replace(
             _train_task(experiment, graph.trial, first, last, start),
             average=average,
@@ -102,7 +103,7 @@ def _add_arm(graph: TrialGraph, experiment: Experiment, arm: Arm) -> None:
                 replace(
                     training,
                     member=member,
-                    folder=f"{folder}/member-{member:02d}",
+                    folder=RunDir.member_folder(graph.trial, owner, index, member),
                     genome=_genome(experiment, graph.trial, first, member),
                 ),
                 _upstream(member, population, mating),
@@ -125,7 +126,7 @@ def _add_arm(graph: TrialGraph, experiment: Experiment, arm: Arm) -> None:
         data=experiment.data.spec,
         network=experiment.network.spec,
         training=experiment.training.spec,
-        folder=f"{_folder(graph.trial, arm.name)}/harvest",
+        folder=RunDir.harvest_folder(graph.trial, arm.name),
     )
     graph.harvests[arm.name] = graph.add(harvest, (*population, *last_mating))
 
@@ -199,11 +200,7 @@ def _mate_task(experiment: Experiment, trial: int, arm: Arm, halt: Halt, members
         data=experiment.data.spec,
         network=experiment.network.spec,
         training=experiment.training.spec,
-        folder=f"{_folder(trial, arm.name)}/halt-{arm.halts.index(halt)}",
+        folder=RunDir.halt_folder(trial, arm.name, arm.halts.index(halt)),
         search=halt.search.spec(as_space(experiment.space or {})) if halt.search else None,
         offspring=0 if (after := arm.size(int(halt.at))) == members else after,
     )
-
-
-def _folder(trial: int, arm: str) -> str:
-    return f"trial-{trial:03d}/{arm}" if arm else f"trial-{trial:03d}"

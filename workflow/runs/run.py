@@ -186,7 +186,7 @@ class Run:
         Raises:
             UserError: it is missing or damaged.
         """
-        return _json(self.directory.champion / "card.json")
+        return _json(self.directory.card_json)
 
     @property
     def place(self) -> Workplace:
