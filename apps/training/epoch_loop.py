@@ -7,8 +7,6 @@ held in memory and calls the model's own `train_step`.
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
@@ -20,6 +18,7 @@ from apps.datasets.arrays import Samples, listed, mapped
 from apps.datasets.batches import Batches
 from apps.datasets.load import Dataset
 from apps.errors import first_line
+from apps.recent import Recent
 from apps.training.batch_norm import RunningMeans
 from apps.training.threefry import threefry
 
@@ -41,8 +40,7 @@ _Result = TypeVar("_Result")
 EVALUATION_BATCH: Final = 500
 _BLOCK: Final = 10 * EVALUATION_BATCH
 
-_tensor_lock = threading.Lock()
-_tensor_cache: OrderedDict[bytes, dict[str, tuple[Any, ...]]] = OrderedDict()
+_tensors_kept: Final[Recent[dict[str, tuple[Any, ...]]]] = Recent(most=2)
 
 
 class Loop:
@@ -334,13 +332,11 @@ def _tensors(data: Dataset, key: bytes) -> dict[str, tuple[Any, ...]]:
     parts = {"train": data.train, "validation": data.validation, "test": data.test}
     if isinstance(data.train, Batches):
         parts["probe"] = data.probe
-    with _tensor_lock:
-        if key not in _tensor_cache:
-            _tensor_cache[key] = {
-                name: _each(tf.constant, part.fields)
-                for name, part in parts.items()
-                if isinstance(part, Samples)
-            }
-            while len(_tensor_cache) > 2:
-                _tensor_cache.popitem(last=False)
-        return _tensor_cache[key]
+    return _tensors_kept.get(
+        key,
+        lambda: {
+            name: _each(tf.constant, part.fields)
+            for name, part in parts.items()
+            if isinstance(part, Samples)
+        },
+    )

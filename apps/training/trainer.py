@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property, partial
@@ -31,6 +30,7 @@ from apps.networks.build import (
     named_weights,
     read,
 )
+from apps.recent import Recent
 from apps.records.checkpoints import Checkpoint
 from apps.runtime import load_keras
 from apps.seeds import seed_integer
@@ -334,8 +334,8 @@ def program(
     of the same kind costs no compilation.
     """
     if not hasattr(_local, "programs"):
-        _local.programs = OrderedDict()
-    programs: OrderedDict[tuple[Any, ...], Program] = _local.programs
+        _local.programs = Recent(_PROGRAMS_A_THREAD)
+    programs: Recent[Program] = _local.programs
     # Members of a search differ in their rates: it is set, and one program serves them all.
     others = dict(training.optimizer_params)
     rate = others.pop("learning_rate", None)
@@ -343,14 +343,10 @@ def program(
         others = training.optimizer_params
     kind = replace(training, optimizer_params=others)
     key = (to_json(data), to_json(network), to_json(kind), seed, place.search_path)
-    if key not in programs:
-        programs[key] = Program(data, network, training, seed, place)
-        while len(programs) > _PROGRAMS_A_THREAD:
-            programs.popitem(last=False)
-    programs.move_to_end(key)
+    found = programs.get(key, lambda: Program(data, network, training, seed, place))
     if isinstance(rate, float):
-        programs[key].set_base_rate(rate)
-    return programs[key]
+        found.set_base_rate(rate)
+    return found
 
 
 def _shapes(weights: Mapping[str, Array]) -> dict[str, tuple[int, ...]]:
