@@ -18,7 +18,7 @@ import numpy as np
 from apps.breeding.offspring import breed
 from apps.errors import HeterosisError, UserError
 from apps.genetics.genes import Space
-from apps.messages.results import CheckpointRef, Cost, TrainResult
+from apps.messages.results import CheckpointRef, TrainResult
 from apps.messages.specs import Genome, phenotype
 from apps.messages.tasks import HarvestTask, MateTask, Offspring, TrainTask, Workplace
 from apps.plugins import is_plugin, told
@@ -163,7 +163,6 @@ def _member(
 ) -> TrainResult:
     checkpoint, genome = networks[member % len(networks)]
     return TrainResult(
-        fingerprint=f"rehearsal {member}",
         member=member,
         status="done",
         reason="",
@@ -172,5 +171,4 @@ def _member(
         start={},
         checkpoint=checkpoint,
         genome=genome,
-        cost=Cost(0.0, 0.0, 0.0, 0.0, "", ""),
     )

@@ -33,7 +33,7 @@ from apps.errors import Code, HeterosisError, with_code
 from apps.messages.results import Failure
 from apps.messages.tasks import Task, TrainTask, Workplace
 from apps.records.result_files import partial_epochs
-from apps.tasks.parsl_apps import APPS, checkup_app
+from apps.tasks.parsl_apps import checkup_app, task_app
 from apps.tasks.perform import Outcome, error_log, find
 from apps.worker.stopping import TimedOut, stopping
 from apps.worker.watchdog import last_words
@@ -144,7 +144,7 @@ class ParslEngine:
 
     def submit(self, task: Task, upstream: Sequence[Future[Outcome]]) -> Future[Outcome]:
         """Start a task when all of `upstream` is done; failed ones reach it as values."""
-        future: Future[Outcome] = APPS[type(task)](task, self._place, *upstream)
+        future: Future[Outcome] = task_app(type(task))(task, self._place, *upstream)
         self._tasks[future] = (task, tuple(upstream))
         return future
 

@@ -115,6 +115,7 @@ def test_the_places_in_messages_are_these() -> None:
     assert places == {
         "DataSpec.folder",
         "CheckpointRef.path",
+        "Task.folder",
         *(f"{task.__name__}.folder" for task in TASKS),
     }
 

@@ -20,7 +20,7 @@ from apps.messages.results import CheckpointRef, Failure, MatingPlan, TrainResul
 from apps.messages.specs import CrossoverSpec, OperatorSpec
 from apps.messages.tasks import MateTask, Workplace
 from apps.records.result_files import load_result
-from apps.tasks import perform
+from apps.tasks.perform import perform
 from tests.support.examples import example
 from tests.support.small import ADAM, DATA, PLAIN, SEED
 
