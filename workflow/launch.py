@@ -122,7 +122,7 @@ def run(
     if tensorboard:
         check_installed()
     begins = check_directory(directory, asked.experiment, fresh)
-    prepare(asked.experiment.data.spec, place.search_path)
+    prepare(asked.experiment.data, place.search_path)
     config = where.config(directory.parsl, workers, longest_segment_s(asked.experiment, place))
     if monitor:
         monitored(config, directory.monitoring_db, asked.experiment.name)

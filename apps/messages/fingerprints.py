@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from apps.files import DamagedFile, sha256
 from apps.messages.results import Failure, Upstream
-from apps.messages.specs import Json
+from apps.messages.specs import FINGERPRINT_NAME, Json
 from apps.messages.tasks import Task
 
 NUMERICS: Final = 5
@@ -71,10 +71,14 @@ def _unsaid(item: Field[Any], value: Json) -> bool:
     return bool(item.metadata.get("place"))
 
 
+def _name(item: Field[Any], places: bool) -> str:
+    return item.name if places else str(item.metadata.get(FINGERPRINT_NAME, item.name))
+
+
 def _plain(value: Json, places: bool = False) -> Json:
     if is_dataclass(value):
         return {
-            item.name: _plain(getattr(value, item.name), places)
+            _name(item, places): _plain(getattr(value, item.name), places)
             for item in fields(value)
             if places or not _unsaid(item, getattr(value, item.name))
         }

@@ -26,10 +26,11 @@ from apps.messages.specs import (
     CrossoverSpec,
     DataSpec,
     Genome,
+    HarvestSpec,
+    MatingSpec,
     NetworkSpec,
     OperatorSpec,
     SearchSpec,
-    SpeciesSpec,
     TrainingSpec,
 )
 
@@ -130,7 +131,7 @@ class TrainTask(Task):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MateTask(Task):
+class MateTask(MatingSpec, Task):
     """Rank a population, choose parents, plan the children.
 
     Attributes:
@@ -141,13 +142,7 @@ class MateTask(Task):
         mating: `all` survivors are merged into one network, or `pairs` of them into as many as
             there are pairs, or parents are chosen within `species`; or the best go on by
             themselves (`survivors`).
-        parents: number of survivors, T; with species, parents of one child.
-        optimizer: a child's state is `fresh`, the first parent's (`inherit`), that of the member
-            whose number it takes (`own`), or the parents' `average`.
-        spare_first: whether the first child of a merge stays unmutated.
-        species: how to find species; only for that kind of mating.
         crossover: with which the children are made: it is measured as it will be aligned.
-        measure: whether distances and loss barriers between parents are measured.
         search: how the children's architectures are made; None where all have the same.
         offspring: population size after the halt; 0 for N again.
     """
@@ -159,13 +154,7 @@ class MateTask(Task):
     members: int
     fitness: str
     mating: Literal["all", "pairs", "species", "survivors"]
-    parents: int
-    selection: OperatorSpec
-    optimizer: Literal["fresh", "inherit", "own", "average"]
-    spare_first: bool
-    species: SpeciesSpec | None
     crossover: CrossoverSpec
-    measure: bool
     search: SearchSpec | None = field(default=None, metadata=ADDED)
     offspring: int = field(default=0, metadata=ADDED)
 
@@ -176,16 +165,12 @@ class MateTask(Task):
 
 
 @dataclass(frozen=True, kw_only=True)
-class HarvestTask(Task):
+class HarvestTask(HarvestSpec, Task):
     """Make one network of a finished population: the arm's champion.
 
     Attributes:
         members: population size N. Upstream come the members in their order and, if there was
             one, the last mating plan, which says who is of one species.
-        method: the `best` member, or the `mean` or `greedy` mean of a species where that is
-            better yet.
-        align: whether the members are permuted onto the best one before, and by what.
-        repair: whether the merge's units get back the spread that the members' units had.
         epochs: completed epochs, all of them.
     """
 
@@ -194,9 +179,6 @@ class HarvestTask(Task):
     trial: int
     members: int
     fitness: str
-    method: Literal["best", "mean", "greedy"]
-    align: Literal["none", "weights", "activations"]
-    repair: bool
     epochs: int
 
 

@@ -150,7 +150,7 @@ def _children(task: MateTask, halted: Halted, broods: list[_Brood]) -> list[Chil
                 "average": refs,
                 "own": halted.donor(child),
             }
-            spared = brood.champion or (task.spare_first and child == brood.children[0])
+            spared = brood.champion or (task.first_unmutated and child == brood.children[0])
             inherited = tuple(halted.genome(member) for member in brood.parents)
             plans.append(
                 ChildPlan(

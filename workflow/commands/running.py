@@ -145,7 +145,7 @@ def plan(
     loaded = load_experiment(path, settings or [])
     place = Workplace(root="", search_path=str(path.resolve().parent))
     if measure:
-        prepare(loaded.data.spec, place.search_path)
+        prepare(loaded.data, place.search_path)
         rehearse_experiment(path, loaded, place)
     count = workers or SiteOptions(run_dir="").workers_here
     print(describe_plan(loaded, place, count, measure))

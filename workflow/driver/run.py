@@ -154,11 +154,11 @@ def export_champion(outcomes: Outcomes, engine: Engine, folder: str) -> Outcome 
         return None
     experiment = outcomes.experiment
     network, training = phenotype(
-        experiment.network.spec, experiment.training.spec, champion.result.genome
+        experiment.network, experiment.training.spec, champion.result.genome
     )
     task = ExportTask(
         seed=experiment.seed,
-        data=experiment.data.spec,
+        data=experiment.data,
         network=network,
         training=training,
         checkpoint=champion.result.checkpoint,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from apps.breeding.genomes import first_genome
 from apps.messages.fingerprints import content_key
-from apps.messages.specs import Genome
+from apps.messages.specs import Genome, HarvestSpec, MatingSpec
 from apps.messages.tasks import (
     Continue,
     Fresh,
@@ -114,17 +114,12 @@ def _add_arm(graph: TrialGraph, experiment: Experiment, arm: Arm) -> None:
     graph.segments[arm.name] = segments
     graph.matings[arm.name] = matings
     harvest = HarvestTask(
-        seed=experiment.seed,
+        **experiment.asked,
+        **arm.harvest.part(HarvestSpec),
         trial=graph.trial,
         members=len(population),
         fitness=experiment.training.fitness,
-        method=arm.harvest.method,
-        align=arm.harvest.align,
-        repair=arm.harvest.repair,
         epochs=epochs,
-        data=experiment.data.spec,
-        network=experiment.network.spec,
-        training=experiment.training.spec,
         folder=f"{_folder(graph.trial, arm.name)}/harvest",
     )
     graph.harvests[arm.name] = graph.add(harvest, (*population, *last_mating))
@@ -165,14 +160,11 @@ def _train_task(
     experiment: Experiment, trial: int, first: int, last: int, start: Start
 ) -> TrainTask:
     return TrainTask(
-        seed=experiment.seed,
+        **experiment.asked,
         trial=trial,
         member=0,
         first_epoch=first,
         last_epoch=last,
-        data=experiment.data.spec,
-        network=experiment.network.spec,
-        training=experiment.training.spec,
         start=start,
         folder="",
     )
@@ -181,24 +173,17 @@ def _train_task(
 def _mate_task(experiment: Experiment, trial: int, arm: Arm, halt: Halt, members: int) -> MateTask:
     if halt.mating == "self":
         raise ValueError("members that go on alone are not mated")
+    # Of parents that go on by themselves there is no merge to measure.
+    measure = halt.measure and halt.mating != "survivors"
     return MateTask(
-        seed=experiment.seed,
+        **experiment.asked,
+        **halt.part(MatingSpec) | {"measure": measure},
         trial=trial,
         epoch=int(halt.at),
         members=members,
         fitness=experiment.training.fitness,
         mating=halt.mating,
-        parents=halt.parents,
-        selection=halt.selection.spec,
-        optimizer=halt.optimizer,
-        spare_first=halt.first_unmutated,
-        species=halt.species.spec if halt.species else None,
         crossover=halt.crossover_spec,
-        # Of parents that go on by themselves there is no merge to measure.
-        measure=halt.measure and halt.mating != "survivors",
-        data=experiment.data.spec,
-        network=experiment.network.spec,
-        training=experiment.training.spec,
         folder=f"{_folder(trial, arm.name)}/halt-{arm.halts.index(halt)}",
         search=halt.search.spec(as_space(experiment.space or {})) if halt.search else None,
         offspring=0 if (after := arm.size(int(halt.at))) == members else after,

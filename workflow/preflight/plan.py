@@ -7,6 +7,7 @@ from pathlib import Path
 
 from apps.breeding.fitness import harvest_key
 from apps.messages.results import TrainResult
+from apps.messages.specs import OperatorSpec
 from apps.messages.tasks import TrainTask, Workplace
 from apps.records.result_files import stored_result
 from apps.tasks.train import Sample, sample_training
@@ -15,7 +16,6 @@ from workflow.driver.run import network_epochs
 from workflow.driver.trial import build_trial
 from workflow.experiment.arms import Arm, Halt
 from workflow.experiment.config import Experiment
-from workflow.experiment.options import Operator
 
 _MEGABYTE = 2**20
 _MARGIN = 1.5
@@ -147,6 +147,6 @@ def _search_in_words(halt: Halt) -> str:
     )
 
 
-def _operator(operator: Operator) -> str:
+def _operator(operator: OperatorSpec) -> str:
     settings = ", ".join(f"{key} = {value}" for key, value in operator.params.items())
     return f"{operator.name} ({settings})" if settings else operator.name

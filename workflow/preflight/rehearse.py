@@ -44,7 +44,7 @@ def rehearse_experiment(source: Path | str, experiment: Experiment, place: Workp
 
 
 def _check_validation(experiment: Experiment, place: Workplace) -> None:
-    held_out = load_dataset(experiment.data.spec, experiment.seed, place.search_path).validation
+    held_out = load_dataset(experiment.data, experiment.seed, place.search_path).validation
     if experiment.training.fitness != "val_loss" or not isinstance(held_out, Samples):
         return
     if len(held_out) < LEAST_HELD_OUT:

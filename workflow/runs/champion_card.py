@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from apps.files import write_atomic
@@ -34,9 +35,9 @@ def write_papers(outcomes: Outcomes, champion: Champion, export: ExportResult, r
         "sha256": export.sha256,
         "checkpoint_sha256": champion.result.checkpoint.sha256,
         "genome": _flat(champion.result.genome),
-        "network": experiment.network.model_dump(),
-        "data": experiment.data.model_dump(),
-        "training": experiment.training.model_dump(),
+        "network": asdict(experiment.network),
+        "data": asdict(experiment.data),
+        "training": asdict(experiment.training),
     }
     _write(run, "card.json", card)
     _write(run, "pedigree.json", pedigree(outcomes, champion))

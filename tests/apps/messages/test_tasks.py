@@ -255,7 +255,7 @@ def test_results_of_earlier_versions_stay_good() -> None:
     child = TrainTask(seed=1, trial=0, member=2, first_epoch=0, last_epoch=3, start=start, **shared)
     halt = MateTask(
         seed=1, trial=0, epoch=3, members=4, fitness="loss", mating="species", parents=2,
-        selection=OperatorSpec("truncation"), optimizer="fresh", spare_first=False,
+        selection=OperatorSpec("truncation"), optimizer="fresh", first_unmutated=False,
         species=SpeciesSpec(OperatorSpec("raw"), OperatorSpec("none")),
         crossover=CrossoverSpec("mean"), measure=False, **shared,
     )  # fmt: skip
