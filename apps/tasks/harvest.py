@@ -34,7 +34,7 @@ from apps.networks.keras_compile import open_network
 from apps.records.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from apps.records.result_files import CHECKPOINT, save_result
 from apps.tasks.train import final_metrics
-from apps.training.trainer import program
+from apps.training.trainer import trainer_for
 from apps.worker.stopwatch import Stopwatch
 
 CHAMPION: Final = "champion.keras"
@@ -158,28 +158,30 @@ def _merge(
     trained = _trained(population, members)
     genome = trained[0].genome
     network, training = phenotype(task.network, task.training, genome)
-    holder = program(task.data, network, training, task.seed, place)
+    trainer = trainer_for(task.data, network, training, task.seed, place)
     refs = [member.checkpoint for member in trained]
     networks = [load_checkpoint(Path(place.root) / ref.path, ref.sha256).network for ref in refs]
     # The harvest comes after the last epoch, which nothing else is addressed by.
     address = Address(task.seed, task.trial, task.epochs, 0)
-    aligned = align_parents(holder, networks, task.align, address)
+    aligned = align_parents(trainer, networks, task.align, address)
     losses = [fitness[member] for member in members]
     if task.method == "greedy":
         soup = greedy_soup(
             aligned,
             losses,
-            lambda weights: holder.loss_of(holder.refreshed(weights), "validation")["loss"],
+            lambda weights: trainer.measures.loss_of(
+                trainer.measures.refreshed(weights), "validation"
+            )["loss"],
         )
     else:
         soup = uniform_soup(aligned, losses)
     chosen = [aligned[each] for each in soup.members]
-    weights = restored(holder, soup.weights, chosen, task.repair)
-    holder.put(weights)
-    final = final_metrics(holder)
+    weights = restored(trainer, soup.weights, chosen, task.repair)
+    trainer.member.put(weights)
+    final = final_metrics(trainer)
     names = tuple(sorted(members[each] for each in soup.members))
     return _Merge(
-        weights, names, final[harvest_key(task.fitness)], final, genome, holder.parameters
+        weights, names, final[harvest_key(task.fitness)], final, genome, trainer.member.parameters
     )
 
 
@@ -198,14 +200,14 @@ def export(task: ExportTask, place: Workplace) -> ExportResult:
     """
     watch = Stopwatch()
     root = Path(place.root)
-    holder = program(task.data, task.network, task.training, task.seed, place)
+    trainer = trainer_for(task.data, task.network, task.training, task.seed, place)
     stored = load_checkpoint(root / task.checkpoint.path, task.checkpoint.sha256)
     # With the optimiser's own state: whoever trains the champion on goes on from it.
-    holder.load(replace(stored, weights=stored.network), np.random.default_rng(0))
+    trainer.member.load(replace(stored, weights=stored.network), np.random.default_rng(0))
     path = root / task.folder / CHAMPION
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".new-{CHAMPION}")
-    holder.model.save(beside)
+    trainer.model.save(beside)
     try:
         opened = open_network(beside, task.training, place.search_path)
     except Exception as error:
@@ -215,7 +217,7 @@ def export(task: ExportTask, place: Workplace) -> ExportResult:
             "keras.saving.register_keras_serializable; the file is left for inspection",
             code="champion",
         ) from error
-    final = {f"test_{name}": value for name, value in holder.evaluate_other(opened).items()}
+    final = {f"test_{name}": value for name, value in trainer.evaluate_other(opened).items()}
     for name in final.keys() & task.expected.keys():
         # Sums are taken in another order here; an accuracy may move by one sample of a tie.
         if not np.isclose(final[name], task.expected[name], rtol=1e-3, atol=2e-4):

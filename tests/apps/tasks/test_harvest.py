@@ -28,7 +28,7 @@ from apps.runtime import load_keras
 from apps.tasks import perform
 from apps.tasks.harvest import export
 from apps.tasks.train import train_member
-from apps.training.trainer import program
+from apps.training.trainer import trainer_for
 from tests.support.examples import example
 from tests.support.small import ADAM, DATA, MOMENTUM, PLAIN, RICH, SEED, net, training
 
@@ -97,11 +97,11 @@ def test_members_and_merges_are_compared_on_the_whole_training_set(
     place: Workplace, method: Any, loss: float, train_loss: float, merged: bool
 ) -> None:
     """A merge has no running loss."""
-    holder = program(DATA, PLAIN, ADAM, SEED, place)
+    trainer = trainer_for(DATA, PLAIN, ADAM, SEED, place)
     population = []
     for number in range(2):
         name = f"apart-{number}"
-        weights = Checkpoint(holder.initial_weights(number))
+        weights = Checkpoint(trainer.blueprint.initial_weights(number))
         ref = CheckpointRef(name, save_checkpoint(Path(place.root) / name, weights))
         final = {"loss": loss + number, "train_loss": train_loss + number}
         population.append(
@@ -138,9 +138,11 @@ def task_of(
 
 @pytest.fixture(scope="module")
 def exported(champion: TrainResult, place: Workplace) -> ExportResult:
-    holder = program(DATA, RICH, ADAM, SEED, place)
-    holder.load(Checkpoint(holder.initial_weights(99)), np.random.default_rng(0))  # somebody else
-    holder.run_epoch(np.arange(100))
+    trainer = trainer_for(DATA, RICH, ADAM, SEED, place)
+    trainer.member.load(
+        Checkpoint(trainer.blueprint.initial_weights(99)), np.random.default_rng(0)
+    )  # somebody else
+    trainer.run_epoch(np.arange(100))
     found = perform(task_of(champion), place, [])
     assert isinstance(found, ExportResult)
     return found
@@ -228,9 +230,9 @@ def test_a_champion_that_does_not_reach_its_record_is_refused(
 
 def test_a_network_that_keras_cannot_open_again_is_told_plainly(place: Workplace) -> None:
     network = net("python_in_training")
-    holder = program(DATA, network, MOMENTUM, SEED, place)
+    trainer = trainer_for(DATA, network, MOMENTUM, SEED, place)
     digest = save_checkpoint(
-        Path(place.root) / "local", Checkpoint(holder.initial_weights(0), {}, {})
+        Path(place.root) / "local", Checkpoint(trainer.blueprint.initial_weights(0), {}, {})
     )
     task = ExportTask(
         SEED, DATA, network, MOMENTUM, CheckpointRef("local", digest), {}, folder="local-champion"
