@@ -25,8 +25,8 @@ from apps.networks.build import named_optimizer_states, named_weights, read
 from apps.records.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from apps.records.result_files import load_result
 from apps.runtime import load_keras
-from apps.tasks import perform
 from apps.tasks.harvest import export
+from apps.tasks.perform import perform
 from apps.tasks.train import train_member
 from apps.training.trainer import trainer_for
 from tests.support.examples import example
