@@ -16,7 +16,7 @@ from apps.networks.keras_compile import open_network
 from apps.records.checkpoints import load_checkpoint
 from apps.records.result_files import checkpoint_is_whole
 from apps.tasks.kind import Kind
-from apps.training.trainer import program
+from apps.training.trainer import trainer_for
 
 CHAMPION: Final = "champion.keras"
 
@@ -29,14 +29,14 @@ def export(task: ExportTask, place: Workplace) -> ExportResult:
         DamagedFile: the champion's checkpoint is not what its record says.
     """
     root = Path(place.root)
-    holder = program(task.data, task.network, task.training, task.seed, place)
+    trainer = trainer_for(task.data, task.network, task.training, task.seed, place)
     stored = load_checkpoint(root / task.checkpoint.path, task.checkpoint.sha256)
     # With the optimiser's own state: whoever trains the champion on goes on from it.
-    holder.load(replace(stored, weights=stored.network), np.random.default_rng(0))
+    trainer.member.load(replace(stored, weights=stored.network), np.random.default_rng(0))
     path = root / task.folder / CHAMPION
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".new-{CHAMPION}")
-    holder.model.save(beside)
+    trainer.model.save(beside)
     try:
         opened = open_network(beside, task.training, place.search_path)
     except Exception as error:
@@ -46,7 +46,7 @@ def export(task: ExportTask, place: Workplace) -> ExportResult:
             "keras.saving.register_keras_serializable; the file is left for inspection",
             code="champion",
         ) from error
-    final = {f"test_{name}": value for name, value in holder.evaluate_other(opened).items()}
+    final = {f"test_{name}": value for name, value in trainer.evaluate_other(opened).items()}
     for name in final.keys() & task.expected.keys():
         # Sums are taken in another order here; an accuracy may move by one sample of a tie.
         if not np.isclose(final[name], task.expected[name], rtol=1e-3, atol=2e-4):

@@ -30,7 +30,7 @@ from apps.records.checkpoints import Checkpoint, load_checkpoint, save_checkpoin
 from apps.records.result_files import CHECKPOINT
 from apps.tasks.kind import Kind
 from apps.tasks.train import final_metrics
-from apps.training.trainer import program
+from apps.training.trainer import trainer_for
 
 
 def harvest(
@@ -144,28 +144,30 @@ def _merge(
     trained = _trained(population, members)
     genome = trained[0].genome
     network, training = phenotype(task.network, task.training, genome)
-    holder = program(task.data, network, training, task.seed, place)
+    trainer = trainer_for(task.data, network, training, task.seed, place)
     refs = [member.checkpoint for member in trained]
     networks = [load_checkpoint(Path(place.root) / ref.path, ref.sha256).network for ref in refs]
     # The harvest comes after the last epoch, which nothing else is addressed by.
     address = Address(task.seed, task.trial, task.epochs, 0)
-    aligned = align_parents(holder, networks, task.align, address)
+    aligned = align_parents(trainer, networks, task.align, address)
     losses = [fitness[member] for member in members]
     if task.method == "greedy":
         soup = greedy_soup(
             aligned,
             losses,
-            lambda weights: holder.loss_of(holder.refreshed(weights), "validation")["loss"],
+            lambda weights: trainer.measures.loss_of(
+                trainer.measures.refreshed(weights), "validation"
+            )["loss"],
         )
     else:
         soup = uniform_soup(aligned, losses)
     chosen = [aligned[each] for each in soup.members]
-    weights = restored(holder, soup.weights, chosen, task.repair)
-    holder.put(weights)
-    final = final_metrics(holder)
+    weights = restored(trainer, soup.weights, chosen, task.repair)
+    trainer.member.put(weights)
+    final = final_metrics(trainer)
     names = tuple(sorted(members[each] for each in soup.members))
     return _Merge(
-        weights, names, final[harvest_key(task.fitness)], final, genome, holder.parameters
+        weights, names, final[harvest_key(task.fitness)], final, genome, trainer.member.parameters
     )
 
 

@@ -24,7 +24,7 @@ from apps.runtime import load_keras
 from apps.tasks.export import export
 from apps.tasks.perform import perform
 from apps.tasks.train import train_member
-from apps.training.trainer import program
+from apps.training.trainer import trainer_for
 from tests.support.small import ADAM, DATA, MOMENTUM, RICH, SEED, net, training
 
 
@@ -58,9 +58,11 @@ def task_of(
 
 @pytest.fixture(scope="module")
 def exported(champion: TrainResult, place: Workplace) -> ExportResult:
-    holder = program(DATA, RICH, ADAM, SEED, place)
-    holder.load(Checkpoint(holder.initial_weights(99)), np.random.default_rng(0))  # somebody else
-    holder.run_epoch(np.arange(100))
+    trainer = trainer_for(DATA, RICH, ADAM, SEED, place)
+    trainer.member.load(
+        Checkpoint(trainer.blueprint.initial_weights(99)), np.random.default_rng(0)
+    )  # somebody else
+    trainer.run_epoch(np.arange(100))
     found = perform(task_of(champion), place, [])
     assert isinstance(found, ExportResult)
     return found
@@ -148,9 +150,9 @@ def test_a_champion_that_does_not_reach_its_record_is_refused(
 
 def test_a_network_that_keras_cannot_open_again_is_told_plainly(place: Workplace) -> None:
     network = net("python_in_training")
-    holder = program(DATA, network, MOMENTUM, SEED, place)
+    trainer = trainer_for(DATA, network, MOMENTUM, SEED, place)
     digest = save_checkpoint(
-        Path(place.root) / "local", Checkpoint(holder.initial_weights(0), {}, {})
+        Path(place.root) / "local", Checkpoint(trainer.blueprint.initial_weights(0), {}, {})
     )
     task = ExportTask(
         seed=SEED,

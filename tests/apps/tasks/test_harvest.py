@@ -17,7 +17,7 @@ from apps.messages.tasks import HarvestTask, Workplace
 from apps.records.checkpoints import Checkpoint, save_checkpoint
 from apps.records.result_files import load_result
 from apps.tasks.perform import perform
-from apps.training.trainer import program
+from apps.training.trainer import trainer_for
 from tests.support.examples import example
 from tests.support.small import ADAM, DATA, PLAIN, SEED
 
@@ -86,11 +86,11 @@ def test_members_and_merges_are_compared_on_the_whole_training_set(
     place: Workplace, method: Any, loss: float, train_loss: float, merged: bool
 ) -> None:
     """A merge has no running loss."""
-    holder = program(DATA, PLAIN, ADAM, SEED, place)
+    trainer = trainer_for(DATA, PLAIN, ADAM, SEED, place)
     population = []
     for number in range(2):
         name = f"apart-{number}"
-        weights = Checkpoint(holder.initial_weights(number))
+        weights = Checkpoint(trainer.blueprint.initial_weights(number))
         ref = CheckpointRef(name, save_checkpoint(Path(place.root) / name, weights))
         final = {"loss": loss + number, "train_loss": train_loss + number}
         population.append(

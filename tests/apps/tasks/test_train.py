@@ -25,7 +25,7 @@ from apps.records.result_files import checkpoint_is_whole, load_result
 from apps.tasks import train as training_module
 from apps.tasks.perform import perform
 from apps.tasks.train import epoch_order, sample_training, train_member
-from apps.training.trainer import Program
+from apps.training.trainer import Trainer
 from apps.worker.stopping import Stopped, stopping
 from tests.support.small import MOMENTUM, PLAIN, net, training
 
@@ -215,17 +215,17 @@ class Lost(BaseException):
 def lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workplace:
     """A run directory in which `TASK` was lost in its third epoch."""
     here = Workplace(str(tmp_path), checkpoint_every_s=0.0)
-    run_epoch = Program.run_epoch
+    run_epoch = Trainer.run_epoch
     epochs: list[int] = []
 
-    def run_two(self: Program, order: Any) -> dict[str, float]:
+    def run_two(self: Trainer, order: Any) -> dict[str, float]:
         if len(epochs) == 2:
             raise Lost
         epochs.append(1)
         return run_epoch(self, order)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Program, "run_epoch", run_two)
+        patch.setattr(Trainer, "run_epoch", run_two)
         with pytest.raises(Lost):
             train_member(TASK, here)
     return here
@@ -234,14 +234,14 @@ def lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workplace:
 @pytest.fixture
 def epochs_run(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Grows by one for every epoch that is trained."""
-    run_epoch = Program.run_epoch
+    run_epoch = Trainer.run_epoch
     epochs: list[int] = []
 
-    def count(self: Program, order: Any) -> dict[str, float]:
+    def count(self: Trainer, order: Any) -> dict[str, float]:
         epochs.append(1)
         return run_epoch(self, order)
 
-    monkeypatch.setattr(Program, "run_epoch", count)
+    monkeypatch.setattr(Trainer, "run_epoch", count)
     return epochs
 
 
