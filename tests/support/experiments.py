@@ -361,10 +361,10 @@ def trained(
 def mating_task(folder: Path, number: int, **settings: str) -> MateTask:
     """Return a task that needs no TensorFlow: a mating whose selection is `mishaps:select`."""
     graph = build_trial(load(folder), 0)
-    task = graph.nodes[graph.matings["random"][2] or ""].task
-    assert isinstance(task, MateTask)
+    mating = graph.segments["random"][2].mating
+    assert mating is not None
     selection = OperatorSpec("mishaps:select", dict(settings))
-    return replace(task, selection=selection, folder=f"matings/{number}")
+    return replace(mating.task, selection=selection, folder=f"matings/{number}")
 
 
 def done(value: Outcome) -> Future[Outcome]:
