@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Generic, TypeVar, cast
+from typing import Final, Generic, TypeVar, cast
 
 from apps.breeding.genomes import first_genome
 from apps.messages.fingerprints import content_key
@@ -31,6 +31,9 @@ from workflow.experiment.space import as_space
 
 _Kind = TypeVar("_Kind", bound=Task, covariant=True)
 _New = TypeVar("_New", bound=Task)
+
+_PLAIN: Final = (None, None, 1.0)
+"""An epoch of an arm's timeline in which it only trains."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class Segment:
         first: completed epochs before it.
         last: completed epochs after it.
         halt: the halt before it, if there is one.
-        mating: what the halt's mating is planned by; None where members go on by themselves.
+        mating: at the halt, if the members are children of one.
         members: the population, trained.
     """
 
@@ -206,7 +209,7 @@ def _train_task(
     epochs = experiment.training.epochs
     rates = arm.rates(epochs)[first:last]
     # Arms that have not yet departed are one and the same, whatever they are called.
-    shared = all(step == (None, None, 1.0) for step in arm.timeline(epochs)[:last])
+    shared = all(epoch == _PLAIN for epoch in arm.timeline(epochs)[:last])
     return TrainTask(
         seed=experiment.seed,
         trial=trial,

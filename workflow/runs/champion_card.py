@@ -7,13 +7,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from apps.files import write_atomic
 from apps.breeding.fitness import harvest_key
-from apps.messages.tasks import Offspring, TrainTask
+from apps.files import write_atomic
 from apps.messages.results import ExportResult, MatingPlan, TrainResult
 from apps.messages.specs import Genome
-from workflow.driver.run import Champion, Outcomes
+from apps.messages.tasks import Offspring, TrainTask
 from apps.records.run_dir import RunDir
+from workflow.driver.run import Champion, Outcomes
 from workflow.driver.trial import Node
 
 

@@ -9,17 +9,17 @@ from typing import Any, Final
 
 import pandas as pd
 
-from apps.files import write_atomic
 from apps.breeding.fitness import fitness_of
+from apps.files import write_atomic
 from apps.genetics.selection import rank
-from apps.messages.tasks import Offspring, Start, TrainTask
 from apps.messages.results import ChildPlan, Cost, Failure, HarvestResult, MatingPlan, TrainResult
 from apps.messages.specs import NO_GENOME, Genome
-from workflow.experiment.arms import Halt
-from workflow.driver.run import Outcomes
+from apps.messages.tasks import Offspring, Start, TrainTask
 from apps.records.run_dir import RunDir
 from apps.records.tables_schema import FINAL_METRICS, KINSHIP, METRICS, TABLES, frame
+from workflow.driver.run import Outcomes
 from workflow.driver.trial import Node, Segment, TrialGraph
+from workflow.experiment.arms import Halt
 
 Row = dict[str, Any]
 
@@ -70,7 +70,7 @@ class _Cell:
         return plan if isinstance(plan, MatingPlan) else None
 
     def matings(self) -> Iterator[tuple[Row, Halt, Segment, MatingPlan]]:
-        """Yield the place of each halt with a mating, the halt, its children's segment, its plan."""
+        """Yield of each halt with a mating: place, settings, the children's segment, plan."""
         halts = [(each.halt, each) for each in self.segments if each.halt is not None]
         for number, (halt, segment) in enumerate(halts):
             if (plan := self.plan(segment)) is not None:

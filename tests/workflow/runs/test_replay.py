@@ -9,19 +9,19 @@ from typing import Any, Final
 
 import pytest
 
-from apps.records.checkpoints import load_checkpoint, save_checkpoint
-from apps.records.checkpoint_diff import largest_difference
 from apps.errors import UserError
-from apps.messages.tasks import Workplace
 from apps.messages.results import HarvestResult
-from tests.workflow.conftest import Heterosis
+from apps.messages.tasks import Workplace
+from apps.records.checkpoint_diff import largest_difference
+from apps.records.checkpoints import load_checkpoint, save_checkpoint
+from apps.records.run_dir import RunDir
 from tests.support.experiments import FOLDER, Ran, changed, copied, drive, write
+from tests.workflow.conftest import Heterosis
 from tests.workflow.driver.test_search import SEARCH
 from workflow.experiment.config import Experiment
 from workflow.experiment.file import load_experiment
 from workflow.runs.lock import only_driver
 from workflow.runs.replay import Replayed, replay
-from apps.records.run_dir import RunDir
 
 KINDS: Final = changed(
     trials=1,
