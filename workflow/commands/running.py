@@ -35,6 +35,7 @@ def new(
 
 
 def run(
+    context: typer.Context,
     experiment: Experiment = "experiment.toml",
     site: Site = "local_threads",
     options: Options = None,
@@ -98,7 +99,7 @@ def run(
     else:
         display = PlainDisplay(console, float("inf") if quiet else 10.0)
     try:
-        done = launch.run(
+        done = (context.obj or launch.run)(
             experiment,
             site=site,
             options=options or (),
