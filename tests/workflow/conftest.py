@@ -24,6 +24,8 @@ from tests.support.experiments import (
     mishaps_beside,
     write,
 )
+from tests.support.once import made_once
+from tests.support.reports import without_pictures
 from workflow.cli import main
 
 
@@ -61,8 +63,10 @@ def _as_it_was() -> Iterator[None]:
             logger.propagate = True
 
 
-def call(patch: pytest.MonkeyPatch, arguments: tuple[Any, ...]) -> int:
+def call(patch: pytest.MonkeyPatch, arguments: tuple[Any, ...], pictures: bool = False) -> int:
     """Call the command in this process, on the serial executor; return its exit code."""
+    if not pictures:
+        without_pictures(patch)
     patch.setattr(sys, "argv", ["heterosis", *map(str, arguments)])
     patch.setattr(workflow.launch, "ParslEngine", lambda config, place: ImmediateEngine(place))
     with _as_it_was():
@@ -108,10 +112,12 @@ def tiny_file() -> Path:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory, tiny_file: Path) -> Path:
     """The run directory of `TINY`, made on the serial executor; not to be touched."""
-    runs = tmp_path_factory.mktemp("runs")
-    with pytest.MonkeyPatch.context() as patch:
-        assert call(patch, ("run", tiny_file, "--runs", runs)) == 0
-    return runs / "tiny"
+
+    def make(runs: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            assert call(patch, ("run", tiny_file, "--runs", runs), pictures=True) == 0
+
+    return made_once(tmp_path_factory, "finished", make) / "tiny"
 
 
 @dataclass(frozen=True)
