@@ -68,6 +68,7 @@ def dead(folder: Path) -> Iterator[str]:
                 yield f"{path.name}: {link}"
 
 
+@pytest.mark.slow
 def test_no_link_is_dead(site: Path) -> None:
     assert [*dead(site)] == []
 
@@ -80,6 +81,7 @@ def test_a_dead_link_is_found(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["workflow.launch", "apps.genetics.crossover", "analysis.report.write"]
 )
@@ -95,6 +97,7 @@ def test_public_functions_are_in_the_reference(name: str, site: Path) -> None:
     assert set(public) <= ids
 
 
+@pytest.mark.slow
 def test_every_key_of_the_experiment_file_is_explained(site: Path) -> None:
     page = (site / "settings.html").read_text(encoding="utf-8")
     models: list[type[BaseModel]] = [Experiment]
@@ -106,6 +109,7 @@ def test_every_key_of_the_experiment_file_is_explained(site: Path) -> None:
                 models.append(kind)
 
 
+@pytest.mark.slow
 def test_every_ready_experiment_is_shown(site: Path) -> None:
     page = Page(site / "experiments.html")
     names = {path.stem for path in (ROOT / "workflow" / "experiments").glob("*.toml")}

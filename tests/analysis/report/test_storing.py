@@ -24,6 +24,7 @@ def test_there_are_published_runs():
     assert "poster" in [run.name for run in RUNS]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stored", RUNS, ids=lambda run: run.name)
 def test_the_report_of_a_published_run_is_made_again(stored, tmp_path):
     """Numbers to the byte; pictures are there and drawn, whatever the version that draws them."""

@@ -75,6 +75,7 @@ class Dying:
         return self._replace(beside, target)
 
 
+@pytest.mark.slow
 def test_a_driver_that_dies_at_every_write_ends_with_the_same_run(
     tmp_path: Path, heterosis: Heterosis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,6 +141,7 @@ def fill(path: Path) -> None:
             file.flush()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("site", ["local_threads", "local_processes"])
 def test_a_full_disk_costs_no_result(site: str, tmp_path: Path, finished: Path) -> None:
@@ -199,6 +201,7 @@ class Silent:
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(os.name != "posix", reason="umask")
 def test_a_run_directory_is_as_private_as_the_users_umask_says(tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ from tests.support.experiments import (
     write,
 )
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_S = 240.0
 """For a step on a machine that has other things to do."""
 

@@ -17,6 +17,7 @@ BEGUN = Path(__file__).parents[1] / "begun"
 """A folder a version, written by `tests.support.begin`; what is in it is never changed."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", sorted(path.name for path in BEGUN.iterdir()))
 def test_a_run_that_an_earlier_version_began_is_continued(
     version: str, heterosis: Heterosis, tmp_path: Path
