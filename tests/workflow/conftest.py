@@ -63,10 +63,8 @@ def _as_it_was() -> Iterator[None]:
             logger.propagate = True
 
 
-def call(patch: pytest.MonkeyPatch, arguments: tuple[Any, ...], pictures: bool = False) -> int:
+def call(patch: pytest.MonkeyPatch, arguments: tuple[Any, ...]) -> int:
     """Call the command in this process, on the serial executor; return its exit code."""
-    if not pictures:
-        without_pictures(patch)
     patch.setattr(sys, "argv", ["heterosis", *map(str, arguments)])
     patch.setattr(workflow.launch, "ParslEngine", lambda config, place: ImmediateEngine(place))
     with _as_it_was():
@@ -79,7 +77,8 @@ def call(patch: pytest.MonkeyPatch, arguments: tuple[Any, ...], pictures: bool =
 
 @pytest.fixture
 def heterosis(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Heterosis:
-    """Calls the command in this process, on the serial executor."""
+    """Calls the command in this process, on the serial executor; reports have no pictures."""
+    without_pictures(monkeypatch)
 
     def ended(*arguments: Any) -> Ended:
         capfd.readouterr()
@@ -115,7 +114,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_file: Path) -> Path:
 
     def make(runs: Path) -> None:
         with pytest.MonkeyPatch.context() as patch:
-            assert call(patch, ("run", tiny_file, "--runs", runs), pictures=True) == 0
+            assert call(patch, ("run", tiny_file, "--runs", runs)) == 0
 
     return made_once(tmp_path_factory, "finished", make) / "tiny"
 
@@ -142,6 +141,7 @@ def mishap(tmp_path_factory: pytest.TempPathFactory, tiny_file: Path) -> Mishap:
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         # Else it is told before the run begins.
         patch.setattr(workflow.launch, "rehearse_experiment", lambda *_: None)
+        without_pictures(patch)
         code = call(patch, ("run", file, "--runs", folder / "runs"))
     return Mishap(
         folder / "runs" / "tiny", file, Ended(code, out.getvalue(), err.getvalue()), marker
