@@ -67,6 +67,7 @@ def dead(folder: Path) -> Iterator[str]:
                 yield f"{path.name}: {link}"
 
 
+@pytest.mark.slow
 def test_no_link_is_dead(site: Path) -> None:
     assert [*dead(site)] == []
 
@@ -79,6 +80,7 @@ def test_a_dead_link_is_found(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["workflow.launch", "apps.genetics.crossover", "analysis.report.write"]
 )
@@ -94,6 +96,7 @@ def test_public_functions_are_in_the_reference(name: str, site: Path) -> None:
     assert set(public) <= ids
 
 
+@pytest.mark.slow
 def test_every_key_of_the_experiment_file_is_explained(site: Path) -> None:
     page = (site / "settings.html").read_text(encoding="utf-8")
     schema = Experiment.model_json_schema()
@@ -104,6 +107,7 @@ def test_every_key_of_the_experiment_file_is_explained(site: Path) -> None:
     assert missing == []
 
 
+@pytest.mark.slow
 def test_every_ready_experiment_is_shown(site: Path) -> None:
     page = Page(site / "experiments.html")
     names = {path.stem for path in (ROOT / "workflow" / "experiments").glob("*.toml")}

@@ -55,6 +55,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_example_of_an_own_network_and_data_runs(folder: Path) -> None:
     shorter = ["--set", "trials=2", "--set", "training.epochs=4"]
     done = subprocess.run(

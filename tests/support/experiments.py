@@ -64,6 +64,7 @@ FOLDER: Final = Path(tempfile.mkdtemp(prefix="heterosis-"))
 """Where the session's own experiments are: one search path for plug-ins, so one program."""
 
 Tables = dict[str, pd.DataFrame]
+Perform = Callable[[Task, Workplace, Sequence[Outcome]], Outcome]
 
 
 def changed(**tables: Any) -> dict[str, Any]:
@@ -95,12 +96,17 @@ class ImmediateEngine:
 
     Stored results are asked for first and failures are values, as with `ParslEngine`.
 
+    Args:
+        place: the run directory.
+        performed: computes a task, in place of `apps.tasks.perform.perform`.
+
     Attributes:
         computed: folders of the tasks that were performed, in order.
     """
 
-    def __init__(self, place: Workplace) -> None:
+    def __init__(self, place: Workplace, performed: Perform = perform) -> None:
         self.computed: list[str] = []
+        self._performed = performed
         self._place = place
         self._reused: set[str] = set()
         self._tasks: dict[Future[Outcome], tuple[Task, Sequence[Future[Outcome]]]] = {}
@@ -157,7 +163,7 @@ class ImmediateEngine:
             return
         self.computed.append(task.folder)
         try:
-            result = perform(task, self._place, values)
+            result = self._performed(task, self._place, values)
         except Exception as error:
             future.set_exception(error)
         else:

@@ -24,6 +24,8 @@ from tests.support.experiments import (
     serial,
     write,
 )
+from tests.support.once import made_once
+from tests.support.reports import without_pictures
 from workflow.cli import main
 from workflow.launch import run
 
@@ -81,7 +83,8 @@ def call(patch: pytest.MonkeyPatch, arguments: tuple[Any, ...], **parts: Any) ->
 
 @pytest.fixture
 def heterosis(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Heterosis:
-    """Calls the command in this process, on the serial executor."""
+    """Calls the command in this process, on the serial executor; reports have no pictures."""
+    without_pictures(monkeypatch)
 
     def ended(*arguments: Any, **parts: Any) -> Ended:
         capfd.readouterr()
@@ -114,10 +117,12 @@ def tiny_file() -> Path:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory, tiny_file: Path) -> Path:
     """The run directory of `TINY`, made on the serial executor; not to be touched."""
-    runs = tmp_path_factory.mktemp("runs")
-    with pytest.MonkeyPatch.context() as patch:
-        assert call(patch, ("run", tiny_file, "--runs", runs)) == 0
-    return runs / "tiny"
+
+    def make(runs: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            assert call(patch, ("run", tiny_file, "--runs", runs)) == 0
+
+    return made_once(tmp_path_factory, "finished", make) / "tiny"
 
 
 @dataclass(frozen=True)
@@ -141,6 +146,7 @@ def mishap(tmp_path_factory: pytest.TempPathFactory, tiny_file: Path) -> Mishap:
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         # A rehearsal would tell it before the run begins.
+        without_pictures(patch)
         command = ("run", file, "--runs", folder / "runs")
         code = call(patch, command, rehearse=lambda *_: None)
     return Mishap(
