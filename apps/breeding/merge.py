@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -59,10 +60,10 @@ def merge(
         member=address.merge,
         epoch=address.epoch,
     )
-    # Only an operator on whole units asks for the symmetries of a network that is not aligned.
-    spec = holder.spec if crossover.align != "none" or crossover.name == "unit" else None
-    parents = Parents(tuple(aligned), tuple(fitness), spec=spec, statistics=holder.statistics)
-    merged = operator(rng, parents, **crossover.params)
+    # Only an operator that asks for them needs the symmetries of a network that is not aligned.
+    asked = {"spec": holder.spec} if "spec" in inspect.signature(operator).parameters else {}
+    parents = Parents(tuple(aligned), tuple(fitness), holder.statistics)
+    merged = operator(rng, parents, **asked, **crossover.params)
     return restored(holder, merged, aligned, crossover.repair)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from apps.breeding.merge import Address, merge
 from apps.datasets.arrays import Array
 from apps.errors import HeterosisError
+from apps.files import write_atomic
 from apps.genetics.averaging import running_mean
 from apps.genetics.mutation import MUTATIONS
 from apps.genetics.weights import Weights, cast_like
@@ -19,13 +21,16 @@ from apps.records.checkpoints import Checkpoint, load_checkpoint
 from apps.seeds import Purpose, seed_integer, stream
 from apps.training.trainer import Program
 
+LOST: Final = "lost.txt"
+"""In a child's folder: which layers and units of its parents it does not have."""
+
 
 def breed(task: TrainTask, start: Offspring, place: Workplace, holder: Program) -> Checkpoint:
     """Return the state in which an offspring starts.
 
-    A parent of another architecture, in a search, is first grown or cut to the child's. All
-    children of one merge see the same random numbers in the crossover, so each worker makes
-    the same merge again; the mutation is the child's own.
+    A parent of another architecture, in a search, is first grown or cut to the child's; what gets
+    lost is told in the child's folder. All children of one merge see the same random numbers in the
+    crossover, so each worker makes the same merge again; the mutation is the child's own.
 
     Args:
         task: the child's task; `first_epoch` dates the halt.
@@ -73,20 +78,18 @@ def _parents(
         return stored, list(plan.fitness)
     seed = _fresh_seed(task)
     networks: list[Weights] = []
-    fitness = []
+    fitness, lost = [], []
     for number, (weights, genome) in enumerate(zip(stored, plan.genomes, strict=True)):
         if not start.strangers and plan.members[number] in plan.strange:
             continue
         network, training = phenotype(task.network, task.training, genome)
-        rng = stream(
-            task.seed,
-            Purpose.MORPHISM,
-            trial=task.trial,
-            member=plan.merge,
-            epoch=task.first_epoch,
-        )
-        networks.append(holder.morphed(rng, weights, (network, training), seed))
+        made = holder.morphed(weights, (network, training), seed)
+        lost += [f"of parent {plan.members[number]}: {line}" for line in made.lost]
+        networks.append(made.weights)
         fitness.append(plan.fitness[number])
+    if lost:
+        told = "".join(f"{line}\n" for line in lost)
+        write_atomic(Path(place.root) / task.folder / LOST, told.encode())
     return networks, fitness
 
 

@@ -12,12 +12,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from apps.architecture import morphable
+from apps.architecture.morphable import anatomy
 from apps.architecture.symmetries import Symmetries, symmetries
 from apps.datasets.arrays import Array, listed
 from apps.datasets.load import load_dataset
 from apps.errors import HeterosisError, UserError, first_line
 from apps.genetics.anatomy import Anatomy
+from apps.genetics.morphism import Morph, morph
 from apps.genetics.permutation import PermutationSpec
 from apps.genetics.repair import UnitLayer
 from apps.messages.fingerprints import to_json
@@ -134,16 +135,11 @@ class Program:
         return self._symmetries.pre_activations(layer, self._loop.samples("probe").x)
 
     def morphed(
-        self,
-        rng: np.random.Generator,
-        weights: Mapping[str, Array],
-        specs: tuple[NetworkSpec, TrainingSpec],
-        seed: int,
-    ) -> dict[str, Array]:
+        self, weights: Mapping[str, Array], specs: tuple[NetworkSpec, TrainingSpec], seed: int
+    ) -> Morph:
         """Return the weights of a network of another architecture, grown or cut to this one.
 
         Args:
-            rng: draws what the change leaves open.
             weights: the other network's.
             specs: what it was built of.
             seed: of the initial weights, below 2**31, that new units and layers start from.
@@ -152,15 +148,13 @@ class Program:
             UserError: a layer is not known to grow; the message names it.
         """
         if _shapes(weights) == _shapes(self.weights()):
-            return dict(weights)
-        parent = self._build(0, specs)
-        before, after = morphable.anatomy(parent), self._anatomy
-        fresh = self.initial_weights(seed)
-        return dict(morphable.morphed(rng, weights, fresh, before, after).weights)
+            return Morph(dict(weights), ())
+        before, after = anatomy(self._build(0, specs)), self._anatomy
+        return morph(weights, self.initial_weights(seed), before, after)
 
     @cached_property
     def _anatomy(self) -> Anatomy:
-        return morphable.anatomy(self.model)
+        return anatomy(self.model)
 
     @cached_property
     def _symmetries(self) -> Symmetries:
