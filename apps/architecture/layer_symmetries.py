@@ -288,7 +288,7 @@ def _as_described(trace: Trace, layer: Any, *inputs: Any, **_: Any) -> Layout:
     """Follow what a user says of the arrays of a layer."""
     own = own_layer(layer)
     assert own is not None
-    x = elementwise(trace, layer, *inputs)
+    x = elementwise(trace, layer, layouts_in([*inputs]))
     known: dict[str, AtomAxis] = {}
     for variable in layer.weights:
         axes: list[AtomAxis] = []
@@ -311,9 +311,12 @@ def apply(trace: Trace, layer: Any, *arguments: Any, **keywords: Any) -> Any:
 
     Raises:
         UnknownSymmetry: there is none, or the layer has an array that its rule does not know.
+        UserError: what the user says of a layer of their own does not hold.
     """
     rule = rule_of(layer)
     try:
+        if own_layer(layer) is not None:
+            Trial(rule, layer, [*arguments], keywords, trace.moves).check_symmetry()
         made = rule(trace, layer, *arguments, **keywords)
     except OpenLength:
         kind = f"{type(layer).__name__}, whose weights meet an axis of no fixed length"
@@ -321,8 +324,6 @@ def apply(trace: Trace, layer: Any, *arguments: Any, **keywords: Any) -> Any:
     for variable in layer.weights:
         if not trace.atoms.knows(trace.names.get(id(variable), "")):
             raise unknown(layer.name, f"{type(layer).__name__} with an array {variable.name!r}")
-    if own_layer(layer) is not None:
-        Trial(rule, layer, [*arguments], keywords, trace.moves).check_symmetry()
     return made
 
 
