@@ -73,9 +73,7 @@ class Trial:
             given, named = _mapped([arguments, keywords], fresh)
             made = layouts_in(rule(trace, layer, *given, **named))
             if missing := [name for name in self._variables if not trace.atoms.knows(name)]:
-                raise self._wrong(
-                    f"nothing is said of its array {missing[0]!r}"
-                )
+                raise self._wrong(f"nothing is said of its array {missing[0]!r}")
             self._values = self._drawn(layouts)
             outputs = self._outputs(self._values)
             for number, layout in enumerate(made):

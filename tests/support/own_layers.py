@@ -6,8 +6,10 @@ from pathlib import Path
 
 GATED = '''
 import keras
+import numpy as np
 
 from apps.architecture import register_layer
+from apps.genetics.permutation import spread, unit_axes
 
 
 @register_layer(
@@ -86,8 +88,19 @@ def network(units=8, scaled=True, input_shape=(28, 28), classes=10):
     layers += [OwnDense(units, "relu"), Block(2 * units, units)]
     layers.append(keras.layers.Dense(classes, "softmax"))
     return keras.Sequential(layers)
+
+
+def by_turns(rng, parents, spec):
+    """Take the units of each group by turns from the parents; the rest is the first one's."""
+    child = {name: array.copy() for name, array in parents.weights[0].items()}
+    for name, axis in unit_axes(spec).items():
+        taken = spread(spec.axes[name][axis], {g: np.arange(n) for g, n in spec.groups.items()}, 0)
+        for k, weights in enumerate(parents.weights):
+            here = [slice(None)] * axis + [taken % len(parents.weights) == k]
+            child[name][tuple(here)] = weights[name][tuple(here)]
+    return child
 '''
-"""The module: `network` is its builder."""
+"""The module: `network` is its builder, `by_turns` a crossover."""
 
 
 def write_module(folder: Path, name: str = "own_net") -> None:
