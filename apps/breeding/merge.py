@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -59,12 +60,11 @@ def merge(
         member=address.merge,
         epoch=address.epoch,
     )
-    # Only an operator on whole units asks for the symmetries of a network that is not aligned.
-    spec = trainer.measures.spec if crossover.align != "none" or crossover.name == "unit" else None
-    parents = Parents(
-        tuple(aligned), tuple(fitness), spec=spec, statistics=trainer.member.statistics
-    )
-    merged = operator(rng, parents, **crossover.params)
+    # Only an operator that asks for them needs the symmetries of a network that is not aligned.
+    wanted = "spec" in inspect.signature(operator).parameters
+    asked = {"spec": trainer.measures.spec} if wanted else {}
+    parents = Parents(tuple(aligned), tuple(fitness), trainer.member.statistics)
+    merged = operator(rng, parents, **asked, **crossover.params)
     return restored(trainer, merged, aligned, crossover.repair)
 
 

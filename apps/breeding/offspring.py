@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
-import numpy as np
-
-from apps.architecture import morphable
+from apps.architecture.morphable import anatomy
 from apps.breeding.merge import Address, merge
 from apps.datasets.arrays import Array
 from apps.errors import HeterosisError
+from apps.files import write_atomic
 from apps.genetics.averaging import running_mean
+from apps.genetics.morphism import Morph, morph
 from apps.genetics.mutation import MUTATIONS
 from apps.genetics.weights import Weights, cast_like
 from apps.lookup import lookup
@@ -23,13 +24,16 @@ from apps.seeds import Purpose, seed_integer, stream
 from apps.training.blueprint import Blueprint
 from apps.training.trainer import Trainer
 
+LOST: Final = "lost.txt"
+"""In a child's folder: which layers and units of its parents it does not have."""
+
 
 def breed(task: TrainTask, start: Offspring, place: Workplace, trainer: Trainer) -> Checkpoint:
     """Return the state in which an offspring starts.
 
-    A parent of another architecture, in a search, is first grown or cut to the child's. All
-    children of one merge see the same random numbers in the crossover, so each worker makes
-    the same merge again; the mutation is the child's own.
+    A parent of another architecture, in a search, is first grown or cut to the child's; what gets
+    lost is told in the child's folder. All children of one merge see the same random numbers in the
+    crossover, so each worker makes the same merge again; the mutation is the child's own.
 
     Args:
         task: the child's task; `first_epoch` dates the halt.
@@ -77,32 +81,25 @@ def _parents(
         return stored, list(plan.fitness)
     seed = _fresh_seed(task)
     networks: list[Weights] = []
-    fitness = []
+    fitness, lost = [], []
     for number, (weights, genome) in enumerate(zip(stored, plan.genomes, strict=True)):
         if not start.strangers and plan.members[number] in plan.strange:
             continue
         network, training = phenotype(task.network, task.training, genome)
-        rng = stream(
-            task.seed,
-            Purpose.MORPHISM,
-            trial=task.trial,
-            member=plan.merge,
-            epoch=task.first_epoch,
-        )
-        networks.append(
-            _morphed(rng, weights, trainer.blueprint.of(network, training), trainer, seed)
-        )
+        made = _morphed(weights, trainer.blueprint.of(network, training), trainer, seed)
+        lost += [f"of parent {plan.members[number]}: {line}" for line in made.lost]
+        networks.append(made.weights)
         fitness.append(plan.fitness[number])
+    if lost:
+        told = "".join(f"{line}\n" for line in lost)
+        write_atomic(Path(place.root) / task.folder / LOST, told.encode())
     return networks, fitness
 
 
-def _morphed(
-    rng: np.random.Generator, weights: Weights, parent: Blueprint, trainer: Trainer, seed: int
-) -> Weights:
-    """Return a parent's weights, grown or cut to the trainer's architecture.
+def _morphed(weights: Weights, parent: Blueprint, trainer: Trainer, seed: int) -> Morph:
+    """Return the weights of a parent of another architecture, grown or cut to the child's.
 
     Args:
-        rng: draws what the change leaves open.
         weights: the parent's.
         parent: what it was built of.
         trainer: of the child's architecture.
@@ -112,10 +109,9 @@ def _morphed(
         UserError: a layer is not known to grow; the message names it.
     """
     if _shapes(weights) == _shapes(trainer.member.weights()):
-        return dict(weights)
+        return Morph(dict(weights), ())
     fresh = trainer.blueprint.initial_weights(seed)
-    before, after = morphable.anatomy(parent.build(0)), morphable.anatomy(trainer.model)
-    return dict(morphable.morphed(rng, weights, fresh, before, after).weights)
+    return morph(weights, fresh, anatomy(parent.build(0)), anatomy(trainer.model))
 
 
 def _fresh_seed(task: TrainTask) -> int:
