@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar, cast
 from apps.errors import UserError, did_you_mean
 from apps.plugins import check_read, is_plugin, load_plugin, unknown
 
-_GIVEN: Final = ("keep", "earlier", "others")
+_GIVEN: Final = ("keep", "earlier", "others", "spec")
 """What operators get from the project although it has a default."""
 
 _Value = TypeVar("_Value")

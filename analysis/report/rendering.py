@@ -11,7 +11,7 @@ TEMPLATES: Final = Path(__file__).with_name("templates")
 
 
 def render(template: str, **values: object) -> str:
-    """Fill in a template; every value is escaped, and one that is not there is an error."""
+    """Fill in a template; every value is escaped, a missing one is an error."""
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,

@@ -24,6 +24,9 @@ PARTIAL: Final = "partial.safetensors"
 PARTIAL_RECORD: Final = "partial.json"
 """Beside `PARTIAL`: what was recorded until then."""
 
+LOST: Final = "lost.txt"
+"""In a child's folder: which layers and units of its parents it does not have."""
+
 CHAMPION: Final = "champion.keras"
 """In the folder of the champion: the network as a Keras file."""
 
@@ -100,9 +103,9 @@ class RunDir:
         return f"trial-{trial:03d}" if arm is None else f"trial-{trial:03d}/{arm}"
 
     @staticmethod
-    def member_folder(trial: int, arm: str | None, segment: int, member: int) -> str:
-        """Return the folder of a member's task in a segment, which arms may share."""
-        return f"{RunDir.arm_folder(trial, arm)}/{_SEGMENT}{segment}/member-{member:02d}"
+    def member_folder(within: str, segment: int, member: int) -> str:
+        """Return the folder of a member's task in a segment; `within` is as `arm_folder` says."""
+        return f"{within}/{_SEGMENT}{segment}/member-{member:02d}"
 
     @staticmethod
     def halt_folder(trial: int, arm: str, halt: int) -> str:

@@ -107,7 +107,8 @@ def sites() -> None:
     print(f"PATH.toml        a table [site] with a name and options; copy one from {READY}")
     print(
         "PATH.py          a file of your own with make_config(options) -> parsl.Config; "
-        "options has run_dir, workers, threads, longest_task_s, settings"
+        "options has run_dir, workers, threads, longest_task_s, settings; as it likes with "
+        "check(config) for doctor and block_states(jobs)"
     )
 
 
@@ -125,7 +126,6 @@ def doctor(
 
     from apps.messages.specs import DataSpec
     from site_configs.options import find_site
-    from site_configs.scheduler import blocks, check_scheduler
     from workflow.preflight.doctor import Patient, diagnose, tell
 
     place = find_site(site, options or [])
@@ -138,8 +138,8 @@ def doctor(
             cores=place.threads,
             gpus=bool(place.settings.get("gpus_per_node")),
         ),
-        check_scheduler,
-        blocks,
+        place.check,
+        place.blocks,
         patience,
         print,
     )
@@ -162,7 +162,7 @@ def data(
     path = Path(name)
     if path.suffix == ".toml":
         settings = [] if folder is None else [f"data.folder={folder}"]
-        spec, here = load_experiment(path, settings).data.spec, path.resolve().parent
+        spec, here = load_experiment(path, settings).data, path.resolve().parent
     else:
         spec, here = DataSpec(name=name, folder=folder, validation=0), Path.cwd()
     prepare(spec, str(here))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -147,23 +148,23 @@ def _with_digests(experiment: Experiment, folder: str) -> Experiment:
     changes: dict[str, Any] = {}
     if is_plugin(experiment.data.name):
         digest = plugin_digest(experiment.data.name, folder)
-        changes["data"] = experiment.data.model_copy(update={"digest": digest})
+        changes["data"] = replace(experiment.data, digest=digest)
     if experiment.data.name in READERS:
         reader = make_reader(experiment.data.name, experiment.data.params)
         digest = content_digest(reader, Path(folder))
-        changes["data"] = experiment.data.model_copy(update={"digest": digest})
+        changes["data"] = replace(experiment.data, digest=digest)
     if named := experiment.training.plugins:
         sources = "".join(plugin_digest(each, folder) for each in named)
         digest = sha256(sources.encode())
-        changes["training"] = experiment.training.model_copy(update={"digest": digest})
+        changes["training"] = replace(experiment.training, digest=digest)
     if is_plugin(experiment.network.builder):
         digest = plugin_digest(experiment.network.builder, folder)
-        changes["network"] = experiment.network.model_copy(update={"digest": digest})
+        changes["network"] = replace(experiment.network, digest=digest)
     if experiment.data.folder is not None:
         # Workers run in other folders.
         folder = str(Path(experiment.data.folder).expanduser().absolute())
         data = changes.get("data", experiment.data)
-        changes["data"] = data.model_copy(update={"folder": folder})
+        changes["data"] = replace(data, folder=folder)
     return experiment.model_copy(update=changes)
 
 

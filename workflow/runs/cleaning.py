@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from apps.messages.tasks import Workplace
-from apps.records.run_dir import CHECKPOINT, PARTIAL, PARTIAL_RECORD, RESULT, RunDir
+from apps.records.run_dir import CHECKPOINT, LOST, PARTIAL, PARTIAL_RECORD, RESULT, RunDir
 from apps.worker.watchdog import ERROR_LOG, MEMORY_NOTE
 from workflow.driver.progress import read_tally
 from workflow.driver.retention import Retention
@@ -20,7 +20,9 @@ from workflow.experiment.config import Experiment
 _BESIDE: Final = re.compile(r"\..+\.[0-9a-f]{32}")
 """Files that were being written when a process was killed; see `apps.files.write_atomic`."""
 
-_OF_TASKS: Final = frozenset({RESULT, CHECKPOINT, PARTIAL_RECORD, PARTIAL, ERROR_LOG, MEMORY_NOTE})
+_OF_TASKS: Final = frozenset(
+    {RESULT, CHECKPOINT, PARTIAL_RECORD, PARTIAL, LOST, ERROR_LOG, MEMORY_NOTE}
+)
 """What the folder of a task holds: a folder with anything else is somebody's own."""
 
 

@@ -140,7 +140,7 @@ class Run:
         return load_champion(
             self.directory.champion_keras,
             self.card["sha256"],
-            (experiment.data.spec, experiment.network.spec, experiment.training.spec),
+            (experiment.data, experiment.network, experiment.training.spec),
             experiment.seed,
             self.place,
         )

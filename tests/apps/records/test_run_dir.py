@@ -13,8 +13,9 @@ ROOT = Path("runs/mine")
 
 
 def test_folders_of_tasks_keep_their_names() -> None:
-    assert RunDir.member_folder(0, None, 0, 3) == "trial-000/segment-0/member-03"
-    assert RunDir.member_folder(12, "mean", 1, 100) == "trial-012/mean/segment-1/member-100"
+    assert RunDir.member_folder(RunDir.arm_folder(0, None), 0, 3) == "trial-000/segment-0/member-03"
+    own = RunDir.arm_folder(12, "mean")
+    assert RunDir.member_folder(own, 1, 100) == "trial-012/mean/segment-1/member-100"
     assert RunDir.halt_folder(0, "mean", 0) == "trial-000/mean/halt-0"
     assert RunDir.harvest_folder(1, "mean") == "trial-001/mean/harvest"
 
@@ -54,7 +55,7 @@ def test_files_of_a_run_keep_their_names(path: Path, name: str) -> None:
 
 def test_what_is_there_is_found(tmp_path: Path) -> None:
     run = RunDir(tmp_path)
-    for folder in (RunDir.member_folder(0, None, 0, 0), RunDir.harvest_folder(1, "mean")):
+    for folder in ("trial-000/segment-0/member-00", RunDir.harvest_folder(1, "mean")):
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / run_dir.RESULT).touch()
     assert {path.name for path in run.trials()} == {"trial-000", "trial-001"}

@@ -17,8 +17,7 @@ from workflow.runs.champion_card import pedigree
 
 
 def champion_of(outcomes: Outcomes, arm: str, trial: int = 0) -> Champion:
-    result = outcomes.by_key[outcomes.graphs[trial].harvests[arm]]
-    assert isinstance(result, HarvestResult)
+    result = outcomes.result(outcomes.graphs[trial].harvests[arm], HarvestResult)
     return Champion(trial, arm, result)
 
 
