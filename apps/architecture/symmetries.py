@@ -277,17 +277,16 @@ def _tried(trace: Trace, node: Any, layouts: Mapping[int, Layout]) -> list[Layou
     dtypes = [str(tensor.dtype) for tensor in tensors]
     try:
         found = tried(trace, call_of(node), [layouts[id(tensor)] for tensor in tensors], dtypes)
+        return [_opened(trace, *each) for each in zip(found, node.outputs, strict=True)]
     except Exception as error:  # of any operation
         raise failed(node.operation, error) from error
-    made = []
-    for tensor, layout in zip(node.outputs, found, strict=True):
-        lengths = tensor.shape[1:]
-        # Units do not lie along an axis whose length is open.
-        trace.fix(tuple(a for a, length in zip(layout, lengths, strict=True) if length is None))
-        made.append(
-            tuple(None if n is None else axis for axis, n in zip(layout, lengths, strict=True))
-        )
-    return made
+
+
+def _opened(trace: Trace, layout: Layout, tensor: Any) -> Layout:
+    """Leave the axes of a layout open whose lengths are: no units lie along those."""
+    pairs = list(zip(layout, tensor.shape[1:], strict=True))
+    trace.fix(tuple(axis for axis, length in pairs if length is None))
+    return tuple(None if length is None else axis for axis, length in pairs)
 
 
 def _unit_layers(

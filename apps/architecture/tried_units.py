@@ -144,8 +144,7 @@ def _relabelled(
                 trace.atoms.colour(atoms, counts)
         along = _along_one(labels, source)
         if along is None or not _moves_alike(along, source, index, rest, constants):
-            for place in here:
-                trace.atoms.fix(_axis(layouts, place))
+            trace.atoms.fix(np.unique(labels))
             continue
         met = [
             [*np.unique(row[origins >= 0])]

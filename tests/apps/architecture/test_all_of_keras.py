@@ -25,13 +25,10 @@ from apps.networks.build import assign, named_weights, read
 from tests.support.genetics import same
 
 UNITS: Final = 6
-MORE: Final = 9
+MORE: Final = 12
 SIDE: Final = 4
 
 # ------------------------------------------------------------------------------------ the tables
-_ALIKE: Final = "units pass through"
-"""What a layer does to hidden units: `passes` keeps their number and moves them alike."""
-
 LAYERS: Final[dict[str, tuple[int, dict[str, Any]]]] = {
     # Name -> rank of the hidden tensor without the batch, arguments.
     "Activation": (1, {"activation": "mish"}),
@@ -42,7 +39,7 @@ LAYERS: Final[dict[str, tuple[int, dict[str, Any]]]] = {
         for r in (1, 2, 3)
     },
     "AlphaDropout": (1, {"rate": 0.5}),
-    **{f"{n}Pooling{r}D": (r + 1, {}) for n in ("Average", "Max") for r in (1, 2, 3)},
+    **{f"{n}Pooling{r}D": (r + 1, {"pool_size": 2}) for n in ("Average", "Max") for r in (1, 2, 3)},
     **{f"Global{n}Pooling{r}D": (r + 1, {}) for n in ("Average", "Max") for r in (1, 2, 3)},
     "BatchNormalization": (1, {}),
     "CenterCrop": (3, {"height": 2, "width": 2}),
@@ -68,7 +65,6 @@ LAYERS: Final[dict[str, tuple[int, dict[str, Any]]]] = {
     "LSTM": (2, {"units": 5}),
     "LayerNormalization": (1, {}),
     "LeakyReLU": (1, {}),
-    "Masking": (2, {}),
     "PReLU": (1, {}),
     "Permute": (2, {"dims": (2, 1)}),
     "RMSNormalization": (1, {}),
@@ -76,7 +72,6 @@ LAYERS: Final[dict[str, tuple[int, dict[str, Any]]]] = {
     "RepeatVector": (1, {"n": 3}),
     "Rescaling": (1, {"scale": 2.0}),
     "Resizing": (3, {"height": 2, "width": 3}),
-    "STFTSpectrogram": (2, {"frame_length": 2, "frame_step": 1, "fft_length": 4}),
     **{f"SeparableConv{r}D": (r + 1, {"filters": 5, "kernel_size": 2}) for r in (1, 2)},
     "SimpleRNN": (2, {"units": 5}),
     "Softmax": (1, {}),
@@ -99,11 +94,12 @@ APPLIED: Final[dict[str, tuple[int, Callable[[Any], Any]]]] = {
     "Embedding": (1, lambda y: L.Embedding(9, 5)(keras.ops.cast(keras.ops.abs(y), "int32"))),
     "GroupedQueryAttention": (2, lambda y: L.GroupQueryAttention(5, 4, 2, use_gate=True)(y, y)),
     "Lambda": (1, lambda y: L.Lambda(lambda x: x * 2)(y)),
+    "Masking": (2, lambda y: L.GRU(5)(L.Masking()(y))),
     "MultiHeadAttention": (2, lambda y: L.MultiHeadAttention(2, 5, value_dim=3)(y, y)),
     "RNN": (2, lambda y: L.RNN([L.GRUCell(5), L.LSTMCell(7)])(y)),
     "Reshape": (2, lambda y: L.Reshape((-1, 2))(y)),
     "SpectralNormalization": (1, lambda y: L.SpectralNormalization(L.Dense(5))(y)),
-    "TimeDistributed": (2, lambda y: L.TimeDistributed(L.CategoryEncoding(3))(y)),
+    "TimeDistributed": (2, lambda y: L.TimeDistributed(L.Dense(5))(y)),
     **{
         name: (1, lambda y, name=name, count=count: getattr(L, name)(5)(
             y, [L.Dense(5)(y) for _ in range(count)]
@@ -111,14 +107,13 @@ APPLIED: Final[dict[str, tuple[int, Callable[[Any], Any]]]] = {
         for name, count in {"GRUCell": 1, "LSTMCell": 2, "SimpleRNNCell": 1}.items()
     },
 }  # fmt: skip
-APPLIED["TimeDistributed"] = (2, lambda y: L.TimeDistributed(L.Dense(5))(y))
 
 IMAGES: Final = {
     "AugMix": {}, "AutoContrast": {}, "ContrastLimitedAdaptiveHistogramEqualization": {},
-    "CutMix": {}, "Equalization": {}, "MixUp": {}, "RandAugment": {},
+    "CutMix": {}, "MixUp": {}, "RandAugment": {},
     "RandomBrightness": {"factor": 0.1}, "RandomColorDegeneration": {"factor": 0.1},
     "RandomColorJitter": {}, "RandomContrast": {"factor": 0.1},
-    "RandomCrop": {"height": 2, "width": 2}, "RandomElasticTransform": {"factor": 0.1},
+    "RandomCrop": {"height": 4, "width": 4}, "RandomElasticTransform": {"factor": 0.1},
     "RandomErasing": {}, "RandomFlip": {}, "RandomGaussianBlur": {"factor": 0.1},
     "RandomGrayscale": {}, "RandomHue": {"factor": 0.1}, "RandomInvert": {"factor": 0.1},
     "RandomPerspective": {}, "RandomPosterization": {"factor": 4},
@@ -130,6 +125,9 @@ IMAGES: Final = {
 """Layers for pictures of three channels: they read hidden ones here."""
 
 REFUSED: Final[dict[str, Callable[[Any], Any]]] = {
+    "STFTSpectrogram": lambda y: L.STFTSpectrogram(frame_length=2, frame_step=1, fft_length=4)(
+        L.Reshape((UNITS, 1))(y)
+    ),
     "ReversibleEmbedding": lambda y: L.ReversibleEmbedding(9, UNITS)(y, reverse=True),
     "StackedRNNCells": lambda y: L.StackedRNNCells([L.GRUCell(5), L.GRUCell(5)])(
         y, [L.Dense(5)(y), L.Dense(5)(y)]
@@ -137,10 +135,29 @@ REFUSED: Final[dict[str, Callable[[Any], Any]]] = {
 }
 
 NOT_OF_UNITS: Final = frozenset(
-    # Bases, what wraps other libraries, and what reads words, numbers of words and boxes.
-    "CategoryEncoding FlaxLayer HashedCrossing Hashing InputLayer InputSpec IntegerLookup JaxLayer "
-    "Layer MaxNumBoundingBoxes MelSpectrogram Normalization Pipeline StringLookup TFSMLayer "
-    "TextVectorization TorchModuleWrapper Wrapper".split()
+    # Bases, what wraps other libraries, what reads words, numbers of words and boxes, and what
+    # Keras itself does not take into a functional model.
+    [
+        "CategoryEncoding",
+        "Equalization",
+        "FlaxLayer",
+        "HashedCrossing",
+        "Hashing",
+        "InputLayer",
+        "InputSpec",
+        "IntegerLookup",
+        "JaxLayer",
+        "Layer",
+        "MaxNumBoundingBoxes",
+        "MelSpectrogram",
+        "Normalization",
+        "Pipeline",
+        "StringLookup",
+        "TFSMLayer",
+        "TextVectorization",
+        "TorchModuleWrapper",
+        "Wrapper",
+    ]
 )
 
 FUNCTIONS: Final[dict[str, Callable[[Any], Any]]] = {
@@ -180,13 +197,78 @@ FUNCTIONS: Final[dict[str, Callable[[Any], Any]]] = {
 }
 
 NOT_OF_TENSORS: Final = frozenset(
-    # Functions of one argument that is no hidden tensor: shapes, other functions, matrices.
-    """arange associative_scan bartlett blackman cholesky cholesky_inverse custom_gradient det
-    deserialize empty eye get hamming hanning identity is_tensor kaiser lu_factor inv logdet
-    convert_to_numpy eig eigh eigvals serialize shape ndim ones pinv qr rearrange slogdet svd tri
-    unravel_index vectorize zeros array convert_to_tensor dtype size block_diag
-    view_as_complex real_if_complex hypot broadcast_shapes nonzero unique""".split()
+    # Functions of one argument that is no hidden tensor, but a shape, a list, a matrix, another
+    # function; and what Keras itself does not take into a functional model, or gives another shape.
+    [
+        "activations.deserialize",
+        "activations.get",
+        "activations.hard_silu",
+        "activations.hard_swish",
+        "activations.mish",
+        "activations.serialize",
+        "activations.sparsemax",
+        "ops.arange",
+        "ops.array",
+        "ops.associative_scan",
+        "ops.bartlett",
+        "ops.blackman",
+        "ops.cholesky",
+        "ops.cholesky_inverse",
+        "ops.concatenate",
+        "ops.convert_to_numpy",
+        "ops.convert_to_tensor",
+        "ops.corrcoef",
+        "ops.custom_gradient",
+        "ops.det",
+        "ops.dstack",
+        "ops.dtype",
+        "ops.eig",
+        "ops.eigh",
+        "ops.empty",
+        "ops.eye",
+        "ops.fft",
+        "ops.fft2",
+        "ops.hamming",
+        "ops.hanning",
+        "ops.hstack",
+        "ops.identity",
+        "ops.ifft2",
+        "ops.inv",
+        "ops.irfft",
+        "ops.is_tensor",
+        "ops.kaiser",
+        "ops.logdet",
+        "ops.lu_factor",
+        "ops.multi_hot",
+        "ops.ndim",
+        "ops.ones",
+        "ops.pinv",
+        "ops.qr",
+        "ops.shape",
+        "ops.size",
+        "ops.slogdet",
+        "ops.stack",
+        "ops.svd",
+        "ops.tri",
+        "ops.unique",
+        "ops.unravel_index",
+        "ops.unstack",
+        "ops.vander",
+        "ops.vectorize",
+        "ops.view_as_complex",
+        "ops.vstack",
+        "ops.zeros",
+    ]
 )
+
+REFUSED_FUNCTIONS: Final = {
+    "ops.bincount": "Bincount",
+    "ops.bitwise_invert": "BitwiseInvert",
+    "ops.bitwise_not": "BitwiseNot",
+    "ops.histogram": "Histogram",
+    "ops.where": "Where",
+}
+"""Functions that fail for real numbers, or say nothing of how much they give."""
 
 
 # -------------------------------------------------------------------------------------- the walks
@@ -209,7 +291,7 @@ def function_names() -> dict[str, Callable[..., Any]]:
             parameters = inspect.signature(each).parameters.values()
             asked = [p for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
             if len(asked) == 1 and asked[0].kind is not asked[0].VAR_POSITIONAL:
-                found[name] = each
+                found[f"{module.__name__.rpartition('.')[2]}.{name}"] = each
     return found
 
 
@@ -255,17 +337,18 @@ def function_network(function: Callable[[Any], Any], units: int) -> Any:
 
 def drawn(model: Any, seed: int) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
-    return {
-        name: (rng.uniform(0.5, 1.5, a.shape) if "variance" in name else rng.normal(0, 0.5, a.shape))
-        .astype(a.dtype)
-        for name, a in read(named_weights(model)).items()
-    }  # fmt: skip
+
+    def fresh(name: str, array: Any) -> Any:
+        positive = "variance" in name
+        made = rng.uniform(0.5, 1.5, array.shape) if positive else rng.normal(0, 0.5, array.shape)
+        return made.astype(array.dtype)
+
+    return {name: fresh(name, array) for name, array in read(named_weights(model)).items()}
 
 
 def outputs(model: Any, weights: Any) -> Any:
     shape = [5, *model.inputs[0].shape[1:]]
     assign(named_weights(model), weights)
-    # A matrix whose entries are no multiples of each other, so that no two units are alike.
     return np.asarray(model(np.random.default_rng(1).normal(size=shape), training=False))
 
 
@@ -301,19 +384,58 @@ def commutes(function: Callable[..., Any], values: Any) -> bool:
 
 
 def is_unitwise(function: Callable[..., Any], values: Any) -> bool:
-    made, half = (np.asarray(function(each), float) for each in (values, values[:, :3]))
-    return made.shape == values.shape and close(made[:, :3], half)
+    some = [1, 2, 4, 5]
+    made, few = (np.asarray(function(each), float) for each in (values, values[:, some]))
+    alike = made.shape == values.shape and close(made[:, some], few)
+    # What is no number stays none with a weight of 0.
+    return alike and bool(np.isfinite(made).all())
 
 
 # -------------------------------------------------------------------------------------- the tests
 TABLES: Final = (LAYERS, STREAMS, APPLIED, IMAGES, REFUSED, NOT_OF_UNITS)
 
 KEPT: Final = frozenset(
-    """AveragePooling1D BatchNormalization Conv1D Conv2D Conv1DTranspose ConvLSTM1D ConvLSTM2D Dense
-    DepthwiseConv2D Dropout EinsumDense Flatten GRU LSTM LeakyReLU PReLU ReLU SeparableConv2D
-    SimpleRNN Add Concatenate Maximum Multiply Bidirectional GRUCell LSTMCell SimpleRNNCell RNN
-    Lambda MultiHeadAttention GroupedQueryAttention SpectralNormalization TimeDistributed Attention
-    AdditiveAttention Dot AdaptiveMaxPooling2D CenterCrop Activation""".split()
+    [
+        "AveragePooling1D",
+        "BatchNormalization",
+        "Conv1D",
+        "Conv2D",
+        "Conv1DTranspose",
+        "ConvLSTM1D",
+        "ConvLSTM2D",
+        "Dense",
+        "DepthwiseConv2D",
+        "Dropout",
+        "EinsumDense",
+        "Flatten",
+        "GRU",
+        "LSTM",
+        "LeakyReLU",
+        "PReLU",
+        "ReLU",
+        "SeparableConv2D",
+        "SimpleRNN",
+        "Add",
+        "Concatenate",
+        "Maximum",
+        "Multiply",
+        "Bidirectional",
+        "GRUCell",
+        "LSTMCell",
+        "SimpleRNNCell",
+        "RNN",
+        "Lambda",
+        "MultiHeadAttention",
+        "GroupedQueryAttention",
+        "SpectralNormalization",
+        "TimeDistributed",
+        "Attention",
+        "AdditiveAttention",
+        "Dot",
+        "AdaptiveMaxPooling2D",
+        "CenterCrop",
+        "Activation",
+    ]
 )
 """Layers of one kind each, whose new units change nothing; all units are found in them."""
 
@@ -364,12 +486,12 @@ def test_operations_on_units_are_aligned_and_grown(name: str) -> None:
         ("gated", {"before": 3}),
         ("where", {"before": 6}),
         ("exchanged", {"before": 3, "before:2": 3}),
-        ("every second", {"before": 3, "before:2": 3}),
+        ("every second", {}),
         ("first", {"before": 5}),
         ("one by one", {"before": 3}),
         ("matmul", {}),
         ("einsum", {"before": 6}),
-        ("masked", {}),
+        ("masked", {"before": 3, "before:2": 3}),
         ("weighted", {}),
         ("tiled", {"before": 6}),
         ("repeated", {"before": 6}),
@@ -393,15 +515,36 @@ def check_function(name: str) -> None:
     check_growth(model, function_network(function, MORE), exact)
 
 
-SOME: Final = frozenset("relu tanh abs log_softmax mish sort argmax glu negative sum".split())
+SOME: Final = frozenset(
+    [
+        "activations.relu",
+        "activations.tanh",
+        "activations.glu",
+        "ops.abs",
+        "ops.log_softmax",
+        "ops.sort",
+        "ops.argmax",
+        "ops.negative",
+        "ops.sum",
+    ]
+)
+OTHERS: Final = {*function_names()} - SOME - NOT_OF_TENSORS - REFUSED_FUNCTIONS.keys()
 
 
-@pytest.mark.parametrize("name", sorted(SOME & {*function_names()}))
+@pytest.mark.parametrize("name", sorted(SOME))
 def test_functions_of_one_tensor_are_aligned_and_grown(name: str) -> None:
     check_function(name)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted({*function_names()} - SOME - NOT_OF_TENSORS))
+@pytest.mark.parametrize("name", sorted(OTHERS))
 def test_every_other_function_of_one_tensor_is_aligned_and_grown(name: str) -> None:
     check_function(name)
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED_FUNCTIONS.keys() & {*function_names()}))
+def test_a_function_that_cannot_be_tried_is_refused_by_name(name: str) -> None:
+    model = function_network(function_names()[name], UNITS)
+    told = rf"\({REFUSED_FUNCTIONS[name]}.*apps\.architecture\.register_layer"
+    with pytest.raises(UnknownSymmetry, match=told):
+        permutation_spec(model)
