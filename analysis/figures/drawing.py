@@ -51,7 +51,7 @@ class Look:
 
 
 def looks(arms: Sequence[str]) -> dict[str, Look]:
-    """Return the look of each arm: the control in ink, the others by their place."""
+    """Return the look of each arm: the control in the colour of text, the others by their order."""
     others = [arm for arm in arms if arm != CONTROL]
     look = {
         arm: Look(
@@ -79,7 +79,7 @@ def styled() -> Iterator[None]:
 
 
 def panels(count: int, columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
-    """Return an empty figure of `count` axes in `columns`; width and height in inches an axes."""
+    """Return an empty figure of `count` axes in `columns`; width and height of each in inches."""
     rows = -(-count // columns)
     layout = ConstrainedLayoutEngine(hspace=0.05 if rows > 1 else 0.0)
     figure = Figure(figsize=(width * columns, height * rows), layout=layout)
@@ -91,13 +91,13 @@ def panels(count: int, columns: int, width: float, height: float) -> tuple[Figur
 
 
 def stacked(width: float, height: float, ratios: Sequence[float]) -> tuple[Figure, list[Axes]]:
-    """Return an empty figure of axes one above the other, whose heights are as `ratios`; inches."""
+    """Return an empty figure, in inches, of axes one above the other with heights as `ratios`."""
     figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(hspace=0.05))
     return figure, list(figure.subplots(len(ratios), 1, squeeze=False, height_ratios=ratios)[:, 0])
 
 
 def settled(figure: Figure) -> Figure:
-    """Lay a finished figure out once and for all, so that every file of it is laid out alike."""
+    """Fix the layout of a finished figure, so that all files made of it have the same one."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     return figure

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
+from apps.architecture import morphable
 from apps.breeding.merge import Address, merge
 from apps.datasets.arrays import Array
 from apps.errors import HeterosisError
@@ -17,10 +20,11 @@ from apps.messages.specs import phenotype
 from apps.messages.tasks import Offspring, TrainTask, Workplace
 from apps.records.checkpoints import Checkpoint, load_checkpoint
 from apps.seeds import Purpose, seed_integer, stream
-from apps.training.trainer import Program
+from apps.training.blueprint import Blueprint
+from apps.training.trainer import Trainer
 
 
-def breed(task: TrainTask, start: Offspring, place: Workplace, holder: Program) -> Checkpoint:
+def breed(task: TrainTask, start: Offspring, place: Workplace, trainer: Trainer) -> Checkpoint:
     """Return the state in which an offspring starts.
 
     A parent of another architecture, in a search, is first grown or cut to the child's. All
@@ -31,7 +35,7 @@ def breed(task: TrainTask, start: Offspring, place: Workplace, holder: Program) 
         task: the child's task; `first_epoch` dates the halt.
         start: operators and the child's plan.
         place: where the parents' checkpoints are.
-        holder: of the architecture; what was in it is replaced.
+        trainer: of the architecture; what was in it is replaced.
 
     Returns:
         The child's weights, and its optimiser's state when the plan says that it inherits one.
@@ -45,10 +49,10 @@ def breed(task: TrainTask, start: Offspring, place: Workplace, holder: Program) 
     if plan is None:
         raise HeterosisError("an offspring's plan is filled in before it is bred")
     if not start.inherit and plan.mutate:
-        return Checkpoint(holder.initial_weights(_fresh_seed(task)))
+        return Checkpoint(trainer.blueprint.initial_weights(_fresh_seed(task)))
     address = Address(task.seed, task.trial, task.first_epoch, plan.merge)
-    networks, fitness = _parents(task, start, plan, place, holder)
-    weights = merge(holder, networks, fitness, start.crossover, address, place)
+    networks, fitness = _parents(task, start, plan, place, trainer)
+    weights = merge(trainer, networks, fitness, start.crossover, address, place)
     if plan.mutate:
         mutation = lookup(MUTATIONS, start.mutation.name, "mutation", place.search_path)
         rng = stream(
@@ -58,12 +62,12 @@ def breed(task: TrainTask, start: Offspring, place: Workplace, holder: Program) 
             member=plan.child,
             epoch=task.first_epoch,
         )
-        weights = mutation(rng, weights, keep=holder.statistics, **start.mutation.params)
+        weights = mutation(rng, weights, keep=trainer.member.statistics, **start.mutation.params)
     return Checkpoint(weights, optimizer=_inherited(plan.optimizer, _shapes(weights), place))
 
 
 def _parents(
-    task: TrainTask, start: Offspring, plan: ChildPlan, place: Workplace, holder: Program
+    task: TrainTask, start: Offspring, plan: ChildPlan, place: Workplace, trainer: Trainer
 ) -> tuple[list[Weights], list[float]]:
     """Return the networks to merge, all in the child's architecture, and their fitness."""
     stored: list[Weights] = [
@@ -85,9 +89,33 @@ def _parents(
             member=plan.merge,
             epoch=task.first_epoch,
         )
-        networks.append(holder.morphed(rng, weights, (network, training), seed))
+        networks.append(
+            _morphed(rng, weights, trainer.blueprint.of(network, training), trainer, seed)
+        )
         fitness.append(plan.fitness[number])
     return networks, fitness
+
+
+def _morphed(
+    rng: np.random.Generator, weights: Weights, parent: Blueprint, trainer: Trainer, seed: int
+) -> Weights:
+    """Return a parent's weights, grown or cut to the trainer's architecture.
+
+    Args:
+        rng: draws what the change leaves open.
+        weights: the parent's.
+        parent: what it was built of.
+        trainer: of the child's architecture.
+        seed: of the initial weights that new units and layers start from.
+
+    Raises:
+        UserError: a layer is not known to grow; the message names it.
+    """
+    if _shapes(weights) == _shapes(trainer.member.weights()):
+        return dict(weights)
+    fresh = trainer.blueprint.initial_weights(seed)
+    before, after = morphable.anatomy(parent.build(0)), morphable.anatomy(trainer.model)
+    return dict(morphable.morphed(rng, weights, fresh, before, after).weights)
 
 
 def _fresh_seed(task: TrainTask) -> int:

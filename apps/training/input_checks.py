@@ -12,7 +12,7 @@ from apps.datasets.load import Dataset
 from apps.errors import UserError, first_line
 from apps.messages.specs import NetworkSpec, Params, TrainingSpec
 from apps.plugins import is_plugin
-from apps.training.epoch_loop import Loop
+from apps.training.data_parts import Parts
 
 _CLASSES: Final = "crossentropy"  # in the name of a loss of classes
 _SPARSE: Final = "sparse"  # where targets are their numbers
@@ -36,10 +36,10 @@ def facts(data: Dataset, training: TrainingSpec) -> Params:
     }
 
 
-def two_samples(data: Dataset, loop: Loop, training: TrainingSpec) -> tuple[Any, ...]:
+def two_samples(parts: Parts, training: TrainingSpec) -> tuple[Any, ...]:
     """Return two training samples, one of which has the largest label: it needs an output too."""
-    x, y, *weights = loop.samples("probe", slice(2)).fields
-    classes = _classes(data, training)
+    x, y, *weights = parts.samples("probe", slice(2)).fields
+    classes = _classes(parts.data, training)
     if isinstance(y, Mapping):
         return (x, {name: _reaching(each, classes[name]) for name, each in y.items()}, *weights)
     return (x, _reaching(y, classes), *weights)

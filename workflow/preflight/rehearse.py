@@ -10,7 +10,7 @@ from typing import Any, Final
 from apps.datasets.arrays import Samples
 from apps.datasets.load import load_dataset
 from apps.errors import UserError
-from apps.messages.tasks import HarvestTask, MateTask, TrainTask, Workplace
+from apps.messages.tasks import Workplace
 from apps.preflight.rehearsal import NETWORKS, HaltRehearsal, HarvestRehearsal, rehearse
 from workflow.driver.trial import TrialGraph, build_trial
 from workflow.experiment.config import Experiment
@@ -32,19 +32,22 @@ def rehearse_experiment(source: Path | str, experiment: Experiment, place: Workp
         UserError: something in the file is wrong that its own rules do not tell.
     """
     graph = build_trial(experiment, 0)
-    tasks = [node.task for node in graph.nodes.values()]
-    new = [each for each in tasks if isinstance(each, TrainTask) and each.first_epoch == 0]
+    new = [task for task in graph.training if task.first_epoch == 0]
     first = new[: 1 if experiment.space is None else NETWORKS]
+    harvests = [
+        HarvestRehearsal(f"arms.{arm}, harvest", harvest.task)
+        for arm, harvest in graph.harvests.items()
+    ]
     space = None if experiment.space is None else as_space(experiment.space)
     try:
         _check_validation(experiment, place)
-        rehearse(first, list(_halts(graph)), list(_harvests(graph)), place, space)
+        rehearse(first, list(_halts(graph)), harvests, place, space)
     except UserError as error:
         raise UserError(f"{source}: {error}", code=error.code) from error
 
 
 def _check_validation(experiment: Experiment, place: Workplace) -> None:
-    held_out = load_dataset(experiment.data.spec, experiment.seed, place.search_path).validation
+    held_out = load_dataset(experiment.data, experiment.seed, place.search_path).validation
     if experiment.training.fitness != "val_loss" or not isinstance(held_out, Samples):
         return
     if len(held_out) < LEAST_HELD_OUT:
@@ -58,23 +61,13 @@ def _check_validation(experiment: Experiment, place: Workplace) -> None:
 
 def _halts(graph: TrialGraph) -> Iterator[HaltRehearsal]:
     known: set[Any] = set()
-    for arm, matings in graph.matings.items():
-        for segment, key in enumerate(matings):
-            if key is None:
+    for arm, segments in graph.segments.items():
+        for segment in segments:
+            if segment.mating is None:
                 continue
-            mate = graph.nodes[key].task
-            child = graph.nodes[graph.segments[arm][segment][0]].task
-            assert isinstance(mate, MateTask)
-            assert isinstance(child, TrainTask)
+            mate, child = segment.mating.task, segment.members[0].task
             # One of each kind: when and by whom it was asked for changes nothing.
             kind = repr((replace(mate, epoch=0, folder=""), child.start))
             if kind not in known:
                 known.add(kind)
                 yield HaltRehearsal(f"arms.{arm}, halt after epoch {mate.epoch}", mate, child)
-
-
-def _harvests(graph: TrialGraph) -> Iterator[HarvestRehearsal]:
-    for arm, key in graph.harvests.items():
-        task = graph.nodes[key].task
-        assert isinstance(task, HarvestTask)
-        yield HarvestRehearsal(f"arms.{arm}, harvest", task)
