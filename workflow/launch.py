@@ -24,14 +24,14 @@ from apps.worker.stopping import Stopped
 from site_configs.monitoring import monitor as monitored
 from site_configs.options import find_site
 from site_configs.scheduler import blocks as describe_blocks
-from workflow.driver.engine import MakeEngine, ParslEngine, SiteEngine
+from workflow.driver.engine import MakeEngine, ParslEngine, SiteEngine, in_this_process
 from workflow.driver.progress import Display, Journal, Tally
 from workflow.driver.run import Outcomes, export_champion, run_experiment
 from workflow.driver.stall import StallWatch
 from workflow.experiment.config import Experiment
 from workflow.experiment.file import find_experiment, load_experiment, with_plugins
 from workflow.preflight.plan import longest_segment_s
-from workflow.preflight.rehearse import rehearse_experiment
+from workflow.preflight.rehearse import Rehearse, rehearse_apart, rehearse_experiment
 from workflow.runs.champion_card import write_papers
 from workflow.runs.environment import describe as describe_environment
 from workflow.runs.opening import check_directory, opened, run_directory
@@ -74,7 +74,7 @@ def run(
     command: Sequence[str] = ("workflow.run",),
     stuck: Callable[[], None] | None = None,
     engine: MakeEngine = ParslEngine,
-    rehearse: Callable[[Path | str, Experiment, Workplace], None] = rehearse_experiment,
+    rehearse: Rehearse | None = None,
 ) -> Run:
     """Run an experiment, or continue it: only what its directory lacks is computed.
 
@@ -101,7 +101,8 @@ def run(
         stuck: called when the user has stopped the run and a thread of this process goes on
             computing, which ends only with its epoch.
         engine: makes what runs the tasks; Parsl's if left out.
-        rehearse: looks for mistakes in an experiment before it begins, on this machine.
+        rehearse: looks for mistakes in an experiment before it begins, on this machine: if left
+            out in this process where its tasks run too, else in one that ends before they begin.
 
     Returns:
         The run. An arm that failed is told in its `failed`, what else is missing by its properties.
@@ -131,7 +132,8 @@ def run(
     if monitor:
         monitored(config, directory.monitoring_db, asked.experiment.name)
     if begins:
-        rehearse(asked.source, asked.experiment, place)
+        usual = rehearse_experiment if in_this_process(config) else rehearse_apart
+        (rehearse or usual)(asked.source, asked.experiment, place)
     with (
         opened(directory, asked.experiment, fresh, display.say),
         _logged_to(directory.log),

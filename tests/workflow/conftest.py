@@ -145,8 +145,8 @@ def mishap(tmp_path_factory: pytest.TempPathFactory, tiny_file: Path) -> Mishap:
     file = write(tiny_file.parent, mishap_table(marker), "mishap.toml")
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        without_pictures(patch)
         # A rehearsal would tell it before the run begins.
+        without_pictures(patch)
         command = ("run", file, "--runs", folder / "runs")
         code = call(patch, command, rehearse=lambda *_: None)
     return Mishap(

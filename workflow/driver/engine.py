@@ -23,6 +23,7 @@ from parsl.dataflow.dependency_resolvers import SHALLOW_DEPENDENCY_RESOLVER, Dep
 from parsl.dataflow.memoization import Memoizer
 from parsl.dataflow.states import States
 from parsl.dataflow.taskrecord import TaskRecord
+from parsl.executors import ThreadPoolExecutor
 from parsl.executors.errors import BadStateException, ExecutorError
 from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
 from parsl.jobs.errors import TooManyJobFailuresError
@@ -103,6 +104,11 @@ class SiteEngine(Engine, Protocol):
 
 MakeEngine = Callable[[Config, Workplace], SiteEngine]
 """Makes the engine of a run: of its site's configuration and its run directory."""
+
+
+def in_this_process(config: Config) -> bool:
+    """Whether a site's tasks run in threads of this process, which then needs what they need."""
+    return any(isinstance(each, ThreadPoolExecutor) for each in config.executors)
 
 
 class SiteError(HeterosisError):

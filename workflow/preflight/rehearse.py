@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from apps.datasets.arrays import Samples
 from apps.datasets.load import load_dataset
-from apps.errors import UserError
+from apps.errors import HeterosisError, UserError
 from apps.messages.tasks import Workplace
 from apps.preflight.rehearsal import NETWORKS, HaltRehearsal, HarvestRehearsal, rehearse
 from workflow.driver.trial import TrialGraph, build_trial
@@ -18,6 +24,9 @@ from workflow.experiment.space import as_space
 
 LEAST_HELD_OUT: Final = 10
 """Samples for validation, where it chooses; with fewer a choice is a lottery."""
+
+Rehearse = Callable[[Path | str, Experiment, Workplace], None]
+"""Looks for mistakes in an experiment: its source for messages, itself, where plug-ins are."""
 
 
 def rehearse_experiment(source: Path | str, experiment: Experiment, place: Workplace) -> None:
@@ -46,6 +55,63 @@ def rehearse_experiment(source: Path | str, experiment: Experiment, place: Workp
         raise UserError(f"{source}: {error}", code=error.code) from error
 
 
+def rehearse_apart(source: Path | str, experiment: Experiment, place: Workplace) -> None:
+    """Rehearse an experiment in a process of its own, which ends and takes TensorFlow with it.
+
+    For a driver whose workers are other processes: it need not hold what only they compute with.
+
+    Args:
+        source: as `rehearse_experiment` takes it.
+        experiment: likewise.
+        place: likewise; only its search path and its threads are passed on.
+
+    Raises:
+        UserError: something in the file is wrong that its own rules do not tell.
+        HeterosisError: the process ended before it was done.
+    """
+    with TemporaryDirectory(prefix="heterosis-") as folder:
+        asked, answer = Path(folder) / "asked.json", Path(folder) / "answer.json"
+        workplace = Workplace(root=folder, search_path=place.search_path, threads=place.threads)
+        plain = {key: value for key, value in asdict(workplace).items() if value != float("inf")}
+        table = {"source": str(source), "experiment": experiment.completed(), "place": plain}
+        asked.write_text(json.dumps(table), encoding="utf-8")
+        done = subprocess.run(
+            [sys.executable, "-m", "workflow.preflight.rehearse", asked, answer],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            check=False,
+        )
+        if not answer.exists():
+            # Ctrl-C reaches both processes; who asked for the rehearsal ends in its own way.
+            if done.returncode in (-signal.SIGINT, 128 + signal.SIGINT):
+                raise KeyboardInterrupt
+            raise HeterosisError(
+                f"{source}: the trial in small, in a process of its own, ended with "
+                f"{_ending(done.returncode)} and no answer: try `--site local_threads`, where "
+                "what it printed last is seen; a process that was killed may want more memory",
+                code="rehearsal",
+            )
+        found = json.loads(answer.read_text(encoding="utf-8"))
+    if found:
+        kind = UserError if found["users"] else HeterosisError
+        raise kind(found["text"], code=found["code"])
+
+
+def _ending(code: int) -> str:
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+def _answer(asked: Path, answer: Path) -> None:
+    """Rehearse what a file asks for and write what is wrong into another."""
+    table = json.loads(asked.read_text(encoding="utf-8"))
+    found: dict[str, object] = {}
+    try:
+        experiment = Experiment.model_validate(table["experiment"])
+        rehearse_experiment(table["source"], experiment, Workplace(**table["place"]))
+    except HeterosisError as error:
+        found = {"text": str(error), "code": error.code, "users": isinstance(error, UserError)}
+    answer.write_text(json.dumps(found), encoding="utf-8")
+
+
 def _check_validation(experiment: Experiment, place: Workplace) -> None:
     held_out = load_dataset(experiment.data, experiment.seed, place.search_path).validation
     if experiment.training.fitness != "val_loss" or not isinstance(held_out, Samples):
@@ -71,3 +137,10 @@ def _halts(graph: TrialGraph) -> Iterator[HaltRehearsal]:
             if kind not in known:
                 known.add(kind)
                 yield HaltRehearsal(f"arms.{arm}, halt after epoch {mate.epoch}", mate, child)
+
+
+if __name__ == "__main__":
+    try:
+        _answer(Path(sys.argv[1]), Path(sys.argv[2]))
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
