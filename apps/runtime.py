@@ -8,7 +8,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from importlib.abc import Loader, MetaPathFinder
+from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Final
@@ -59,7 +59,12 @@ def load_keras(threads: int = 1) -> ModuleType:
 
 
 class _QuietFinder(MetaPathFinder):
-    """Lets TensorFlow be imported without its remarks, wherever in a plug-in that happens."""
+    """Lets TensorFlow be imported without its remarks, wherever in a plug-in that happens.
+
+    Two lines on missing GPUs come from C++ at every import, before any log level counts; each
+    worker would repeat them, in the middle of the driver's display. Importing TensorFlow ahead of
+    every plug-in would be simpler, and load it into drivers whose plug-ins only make data.
+    """
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -68,31 +73,25 @@ class _QuietFinder(MetaPathFinder):
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is not None and spec.loader is not None:
-            spec.loader = _QuietLoader(spec.loader)
+            execute = spec.loader.exec_module
+
+            def quietly(module: ModuleType) -> None:
+                with _silent_stderr():
+                    execute(module)
+
+            spec.loader.exec_module = quietly  # type: ignore[method-assign]
         return spec
 
 
 _quiet_finder: Final = _QuietFinder()
 
 
-class _QuietLoader(Loader):
-    def __init__(self, loader: Loader) -> None:
-        self._loader = loader
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        return self._loader.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        if module.__spec__ is not None:
-            module.__spec__.loader = self._loader
-        module.__loader__ = self._loader
-        with _silent_stderr():
-            self._loader.exec_module(module)
-
-
 @contextmanager
 def _silent_stderr() -> Iterator[None]:
-    # TensorFlow writes remarks on missing GPUs from C++ before its log level counts.
+    """Keep what is written to file descriptor 2, and tell it only with an error.
+
+    C++ writes there, so replacing `sys.stderr` would not do.
+    """
     sys.stderr.flush()
     with tempfile.TemporaryFile() as kept:
         saved = os.dup(2)

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Final, Literal
 
 from analysis.report.write import write_report
-from analysis.tables import ReportError
 from apps.datasets.load import prepare
-from apps.errors import UserError
+from apps.errors import ReportError, UserError
 from apps.files import write_atomic
 from apps.messages.results import ExportResult, Failure
 from apps.messages.tasks import Workplace
@@ -22,8 +21,7 @@ from apps.tasks.perform import Outcome
 from apps.training.tensorboard import check_installed
 from apps.worker.stopping import Stopped
 from site_configs.monitoring import monitor as monitored
-from site_configs.options import find_site
-from site_configs.scheduler import blocks as describe_blocks
+from site_configs.options import Site, find_site
 from workflow.driver.engine import MakeEngine, ParslEngine, SiteEngine, in_this_process
 from workflow.driver.progress import Display, Journal, Tally
 from workflow.driver.run import Outcomes, export_champion, run_experiment
@@ -142,7 +140,7 @@ def run(
         write_atomic(directory.environment_json, json.dumps(environment, indent=2).encode())
         with engine(config, place) as loaded:
             outcomes, exported = _drive(
-                asked.experiment, loaded, place, directory, display, keep == "all", stuck
+                asked.experiment, loaded, place, directory, display, keep == "all", stuck, where
             )
         return _concluded(outcomes, exported, directory)
 
@@ -184,11 +182,12 @@ def _drive(
     display: Display,
     keep_all: bool,
     stuck: Callable[[], None] | None,
+    site: Site,
 ) -> tuple[Outcomes, Outcome | None]:
     journal = Journal(directory.events_jsonl, experiment.training.fitness, display, engine.running)
     how = "broke off"
     try:
-        stall = StallWatch(engine, lambda: engine.blocks(describe_blocks), display.say)
+        stall = StallWatch(engine, lambda: engine.blocks(site.blocks), display.say)
         outcomes = run_experiment(experiment, engine, place, [journal, stall], keep_all)
         exported = export_champion(outcomes, engine, directory.champion.name)
         how = "finished"

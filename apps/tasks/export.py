@@ -13,12 +13,11 @@ from apps.files import sha256_file
 from apps.messages.results import ExportResult
 from apps.messages.tasks import ExportTask, Workplace
 from apps.networks.keras_compile import open_network
-from apps.records.checkpoints import load_checkpoint
+from apps.records.checkpoints import open_checkpoint
 from apps.records.result_files import checkpoint_is_whole
+from apps.records.run_dir import CHAMPION
 from apps.tasks.kind import Kind
 from apps.training.trainer import trainer_for
-
-CHAMPION: Final = "champion.keras"
 
 
 def export(task: ExportTask, place: Workplace) -> ExportResult:
@@ -30,7 +29,7 @@ def export(task: ExportTask, place: Workplace) -> ExportResult:
     """
     root = Path(place.root)
     trainer = trainer_for(task.data, task.network, task.training, task.seed, place)
-    stored = load_checkpoint(root / task.checkpoint.path, task.checkpoint.sha256)
+    stored = open_checkpoint(task.checkpoint, place)
     # With the optimiser's own state: whoever trains the champion on goes on from it.
     trainer.member.load(replace(stored, weights=stored.network), np.random.default_rng(0))
     path = root / task.folder / CHAMPION

@@ -14,9 +14,8 @@ from typing import Any
 import pytest
 
 import workflow.launch
-from analysis.tables import ReportError
 from apps.datasets import fashion_mnist
-from apps.errors import UserError
+from apps.errors import ReportError, UserError
 from apps.files import sha256_file
 from apps.messages.results import Failure
 from apps.messages.tasks import ExportTask, TrainTask, Workplace
@@ -368,8 +367,8 @@ def test_data_says_where_the_sample_is(heterosis: Heterosis) -> None:
 
 
 COMMANDS = (
-    *("new", "run", "plan", "status", "report", "compare", "export", "predict", "replay", "clean"),
-    *("data", "sites", "doctor"),
+    *("new", "run", "plan", "status", "report", "compare", "versus", "merging", "export", "store"),
+    *("predict", "replay", "clean", "data", "sites", "doctor"),
 )
 
 
