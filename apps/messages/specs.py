@@ -33,6 +33,7 @@ class DataSpec:
         folder: where the files are; None to search the usual places.
         digest: SHA-256 of a plug-in's source, or of what a reader's files hold, so that a change is
             noticed.
+        stratified: whether each part that is drawn gets its share of every class.
     """
 
     name: str
@@ -41,6 +42,7 @@ class DataSpec:
     train_limit: int | None = None
     folder: str | None = field(default=None, metadata=PLACE)
     digest: str = ""
+    stratified: bool = field(default=False, metadata=ADDED)
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ class Data(Strict):
         validation: samples held out of the training data, where there are no others.
         train_limit: use only so many of the remaining training samples.
         folder: where Fashion-MNIST's files are; the usual places are searched without it.
+        stratified: whether each part that is drawn gets its share of every class.
         digest: filled in when the run begins: SHA-256 of what the data are made of.
     """
 
@@ -40,6 +41,7 @@ class Data(Strict):
     validation: int = Field(default=10_000, ge=1)
     train_limit: int | None = Field(default=None, ge=1)
     folder: str | None = None
+    stratified: bool = False
     digest: str = ""
 
     @property

@@ -290,8 +290,9 @@ def test_images_that_cannot_be_read_are_named(pictures: Path) -> None:
     broken = pictures / "data" / "dog" / "3.png"
     broken.write_bytes(broken.read_bytes()[:40])
     refused(spec("images"), pictures, r"dog/3\.png: not a picture that can be read")
-    Image.new("I;16", (6, 4)).save(broken)
-    refused(spec("images"), pictures, "more than 8 bits a pixel")
+    broken.unlink()
+    Image.new("F", (6, 4)).save(broken.with_suffix(".tif"))
+    refused(spec("images"), pictures, "more than 16 bits a pixel")
 
 
 def test_images_without_folders_of_classes_are_refused(tmp_path: Path) -> None:
