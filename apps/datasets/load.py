@@ -81,12 +81,13 @@ class Dataset:
         if not names:
             return self
         if names not in self._scaled:
-            parts = {
-                name: _scaled_targets(getattr(self, name), names, self.input_scale)
-                for name in ("train", "validation", "test")
-            }
-            self._scaled[names] = replace(
-                self, **parts, byte_targets=self.byte_targets - names, _scaled={}
+            train, validation, test = (
+                _scaled_targets(part, names, self.input_scale)
+                for part in (self.train, self.validation, self.test)
+            )
+            left = self.byte_targets - names
+            self._scaled[names] = Dataset(
+                train, validation, test, self.input_scale, left, self.form
             )
         return self._scaled[names]
 
@@ -347,7 +348,10 @@ def _told_classes(data: Dataset, stratified: bool) -> Iterator[str]:
         return
     train = held["training"].y
     for name in train if isinstance(train, Mapping) else ("",):
-        targets = {part: each.y[name] if name else each.y for part, each in held.items()}
+        targets = {
+            part: each.y[name] if isinstance(each.y, Mapping) else each.y
+            for part, each in held.items()
+        }
         if any(y.ndim != 1 or y.dtype.kind not in "iu" for y in targets.values()):
             continue
         labels = {part: set(np.unique(y).tolist()) for part, y in targets.items()}
@@ -409,9 +413,7 @@ def _split(spec: DataSpec, source: Source, seed: int) -> Dataset:
         train = train[order[: spec.train_limit]]
     assert validation is not None  # `checked` asks for it with batches
     train, validation, test = (_read_only(part) for part in (train, validation, source.test))
-    return Dataset(
-        train, validation, test, source.input_scale, source.byte_targets, source.form
-    )
+    return Dataset(train, validation, test, source.input_scale, source.byte_targets, source.form)
 
 
 def _labels(spec: DataSpec, y: Named) -> Array:

@@ -25,7 +25,6 @@ from apps.messages.specs import DataSpec, NetworkSpec, TrainingSpec
 from apps.messages.tasks import Workplace
 from apps.networks.build import (
     assign,
-    build,
     named_optimizer_states,
     named_random_states,
     named_weights,
@@ -35,7 +34,8 @@ from apps.records.checkpoints import Checkpoint
 from apps.runtime import load_keras
 from apps.seeds import seed_integer
 from apps.training.epoch_loop import EVALUATION_BATCH, Loop, PartName
-from apps.training.input_checks import check_shapes, facts, lowest_label, two_samples
+from apps.training.input_checks import build_for, check_shapes, label_span, two_samples
+from apps.training.targets import with_scaled_targets
 
 _PROGRAMS_A_THREAD: Final = 4
 
@@ -66,13 +66,15 @@ class Program:
         self._data = load_dataset(data, seed, place.search_path)
         load_keras(place.threads)
         self.model = self._build(0)
+        self._data = with_scaled_targets(self._data, self.model.loss)
         self.model.optimizer.build(self.model.trainable_variables)
         self._rate = _own_rate(self.model.optimizer)
         self._fresh_optimizer = read(named_optimizer_states(self.model))
-        key = to_json(data) + f"{seed} {place.search_path}".encode()
+        bytes_left = sorted(self._data.byte_targets)
+        key = to_json(data) + f"{seed} {place.search_path} {bytes_left}".encode()
         self._loop = Loop(self.model, self._data, key, training.batch_size, self._snapshot)
         self._two = two_samples(self._data, self._loop, training)
-        check_shapes(self.model, network, self._two, partial(lowest_label, self._data))
+        check_shapes(self.model, network, self._two, partial(label_span, self._data))
         self._try_repeat()
 
     # --------------------------------------------------------------------------------- state
@@ -298,9 +300,7 @@ class Program:
 
     def _build(self, seed: int, specs: tuple[NetworkSpec, TrainingSpec] | None = None) -> Any:
         network, training = specs or self._specs
-        told = facts(self._data, training)
-        place = self._place
-        return build(network, training, seed, told, place.search_path, place.threads)
+        return build_for(self._data, network, training, seed, self._place)
 
     def _try_repeat(self) -> None:
         """Check that one state gives one loss: else a result would depend on what ran before."""

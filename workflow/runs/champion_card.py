@@ -7,18 +7,32 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from apps.files import write_atomic
 from apps.breeding.fitness import harvest_key
-from apps.messages.tasks import HarvestTask, MateTask, Offspring, Survive, TrainTask
+from apps.files import write_atomic
 from apps.messages.results import ExportResult, MatingPlan, TrainResult
 from apps.messages.specs import Genome
-from workflow.driver.run import Champion, Outcomes
+from apps.messages.tasks import HarvestTask, MateTask, Offspring, Survive, TrainTask
 from apps.records.run_dir import RunDir
+from workflow.driver.run import Champion, Outcomes
 from workflow.driver.trial import TrialGraph
 
 
-def write_papers(outcomes: Outcomes, champion: Champion, export: ExportResult, run: RunDir) -> None:
-    """Write the card and the pedigree of the run's champion beside its Keras file."""
+def write_papers(
+    outcomes: Outcomes,
+    champion: Champion,
+    export: ExportResult,
+    run: RunDir,
+    preparation: Mapping[str, Any],
+) -> None:
+    """Write the card and the pedigree of the run's champion beside its Keras file.
+
+    Args:
+        outcomes: of the run.
+        champion: its best network.
+        export: of the champion.
+        run: where they are written.
+        preparation: how samples become inputs: it travels with the champion.
+    """
     experiment = outcomes.experiment
     card = {
         "experiment": experiment.name,
@@ -37,6 +51,7 @@ def write_papers(outcomes: Outcomes, champion: Champion, export: ExportResult, r
         "network": experiment.network.model_dump(),
         "data": experiment.data.model_dump(),
         "training": experiment.training.model_dump(),
+        "preparation": dict(preparation),
     }
     _write(run, "card.json", card)
     _write(run, "pedigree.json", pedigree(outcomes, champion))

@@ -9,17 +9,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from apps.records.checkpoint_diff import largest_difference
 from apps.errors import HeterosisError, UserError
 from apps.files import DamagedFile
+from apps.messages.results import (
+    CheckpointRef,
+    ChildPlan,
+    Failure,
+    HarvestResult,
+    MatingPlan,
+    TrainResult,
+)
 from apps.messages.tasks import HarvestTask, Offspring, Survive, TrainTask, Workplace
-from apps.messages.results import CheckpointRef, ChildPlan, Failure, HarvestResult, MatingPlan, TrainResult
+from apps.records.checkpoint_diff import largest_difference
 from apps.records.result_files import CHECKPOINT, stored_result
-from apps.worker.stopping import stopping
-from apps.tasks.perform import Outcome, perform
-from workflow.experiment.config import Experiment
 from apps.records.run_dir import RunDir
+from apps.tasks.perform import Outcome, perform
+from apps.worker.stopping import stopping
 from workflow.driver.trial import Node, TrialGraph, build_trial
+from workflow.experiment.config import Experiment
 
 _Record = TypeVar("_Record", TrainResult, MatingPlan, HarvestResult)
 

@@ -12,19 +12,19 @@ import pandas as pd
 
 from analysis.report.write import arms_table
 from analysis.tables import ReportError, read_tables
-from apps.errors import HeterosisError, UserError
-from apps.messages.tasks import Workplace
 from apps.champion import Asked, Champion, load_champion
 from apps.datasets.arrays import Named
-from apps.datasets.sources.reader import Split
-from apps.datasets.sources.readers import READERS, make_reader
-from apps.datasets.sources.table import TABLES, Table
-from workflow.experiment.config import Experiment
+from apps.datasets.preparation import Preparation
+from apps.errors import HeterosisError, UserError, first_line
+from apps.messages.tasks import Workplace
+from apps.records.run_dir import RunDir
+from workflow.experiment.config import Data, Experiment, Network, Training
 from workflow.experiment.file import read_experiment
 from workflow.runs.opening import existing_run
-from workflow.runs.predictions import read_samples
-from apps.records.run_dir import RunDir
+from workflow.runs.predictions import read_asked
 
+_CARD: Final = "card.json"
+_KERAS: Final = RunDir(Path()).champion_keras.name
 _AGAIN: Final = "start the same `heterosis run` again to have it written"
 
 
@@ -133,20 +133,13 @@ class Run:
 
     @cached_property
     def trained_champion(self) -> Champion:
-        """The champion with what its inputs are multiplied by; see `champion` for the errors."""
+        """The champion with how samples become its inputs; see `champion` for the errors."""
         if self.no_champion:
             raise HeterosisError(
                 f"{self.folder}: there is no champion: {self.no_champion}; {_AGAIN}",
                 code="champion",
             )
-        experiment = self.experiment
-        return load_champion(
-            self.directory.champion_keras,
-            self.card["sha256"],
-            (experiment.data.spec, experiment.network.spec, experiment.training.spec),
-            experiment.seed,
-            self.place,
-        )
+        return _opened(self.directory.champion, self.place)
 
     def predict(self, inputs: Asked) -> Named:
         """Return the champion's outputs for inputs as the data set has them, not yet scaled.
@@ -163,24 +156,21 @@ class Run:
         """
         return self.trained_champion.predict(inputs)
 
-    def samples(self, path: Path | str) -> Named:
+    def samples(self, path: Path | str, unknown: bool = False) -> Named:
         """Return the samples of a file as `predict` takes them.
 
         Args:
             path: `.npy`; `.npz` with an array `x`, the only one, or one for each input by name;
                 `.csv` or `.parquet`, whose columns are the features in order. Of a run on a table
-                the columns are found by their names, and made to features as in the training.
+                the columns are found by their names, and made to features as in the training; of a
+                run on pictures a picture, or a folder of them.
+            unknown: whether a value of a column of categories that no training row had is taken as
+                none of them; else it is refused.
 
         Raises:
             UserError: there is no such file, it is of another kind, or holds something else.
         """
-        data = self.experiment.data
-        reader = make_reader(data.name, data.params) if data.name in READERS else None
-        if isinstance(reader, Table) and Path(path).suffix in TABLES:
-            folder = Path(self.place.search_path or ".").absolute()
-            split = Split(self.experiment.seed, data.validation)
-            return reader.asked(folder, split, Path(path))
-        return read_samples(Path(path), self.trained_champion.inputs)
+        return read_asked(Path(path), self.trained_champion.preparation, unknown).x
 
     @property
     def card(self) -> dict[str, Any]:
@@ -189,7 +179,7 @@ class Run:
         Raises:
             UserError: it is missing or damaged.
         """
-        return _json(self.directory.champion / "card.json")
+        return _json(self.directory.champion / _CARD)
 
     @property
     def place(self) -> Workplace:
@@ -207,6 +197,38 @@ class Run:
             search_path=folder if there else str(Path.cwd()),
             threads=threads if isinstance(threads, int) else 1,
         )
+
+
+def champion_at(path: Path) -> Champion:
+    """Open the champion of a run, or the folder `champion` of one that was taken elsewhere.
+
+    Raises:
+        UserError: there is none, or Keras does not open it here.
+        HeterosisError: as `Run.champion`.
+    """
+    if (path / _CARD).is_file() and not RunDir(path).experiment_toml.exists():
+        return _opened(path, Workplace(root=str(path.absolute()), search_path=str(Path.cwd())))
+    return Run.open(path).trained_champion
+
+
+def _opened(folder: Path, place: Workplace) -> Champion:
+    """Open a champion by what its card says."""
+    card = _json(folder / _CARD)
+    try:
+        specs = (
+            Data.model_validate(card["data"]).spec,
+            Network.model_validate(card["network"]).spec,
+            Training.model_validate(card["training"]).spec,
+        )
+        stored = card.get("preparation")  # a card that is older has none
+        preparation = None if stored is None else Preparation.from_json(stored)
+        digest, seed = card["sha256"], card["seed"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{folder / _CARD}: is not what a run writes: {first_line(error)}; {_AGAIN}",
+            code="run-damaged",
+        ) from error
+    return load_champion(folder / _KERAS, digest, specs, seed, place, preparation)
 
 
 def _tables(directory: RunDir) -> dict[str, pd.DataFrame]:

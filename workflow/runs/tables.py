@@ -9,18 +9,18 @@ from typing import Any, Final
 
 import pandas as pd
 
-from apps.files import write_atomic
 from apps.breeding.fitness import fitness_of
+from apps.files import write_atomic
 from apps.genetics.selection import rank
-from apps.messages.tasks import Offspring, Start, TrainTask
 from apps.messages.results import ChildPlan, Cost, Failure, HarvestResult, MatingPlan, TrainResult
 from apps.messages.specs import NO_GENOME, Genome
-from workflow.experiment.arms import Halt
-from workflow.experiment.config import Experiment
-from workflow.driver.run import Outcomes
+from apps.messages.tasks import Offspring, Start, TrainTask
 from apps.records.run_dir import RunDir
 from apps.records.tables_schema import FINAL_METRICS, KINSHIP, METRICS, TABLES, frame
+from workflow.driver.run import Outcomes
 from workflow.driver.trial import TrialGraph
+from workflow.experiment.arms import Halt
+from workflow.experiment.config import Experiment
 
 Row = dict[str, Any]
 

@@ -114,17 +114,14 @@ class Features:
     @classmethod
     def from_json(cls, stored: Sequence[Mapping[str, Any]]) -> Self:
         """Return what `to_json` made plain data of."""
-        return cls(
-            tuple(
-                Column(
-                    **{
-                        key: tuple(value) if isinstance(value, list) else value
-                        for key, value in each.items()
-                    }
-                )
-                for each in stored
+        columns = []
+        for each in stored:
+            values = each["categories"]
+            categories = None if values is None else tuple(values)
+            columns.append(
+                Column(each["name"], each["kind"], each["mean"], each["deviation"], categories)
             )
-        )
+        return cls(tuple(columns))
 
     @property
     def kinds(self) -> dict[str, Kind]:
@@ -300,6 +297,7 @@ def _categories(
 
 def written_otherwise(values: Sequence[str]) -> str:
     """Return what to say of words that are numbers or dates in another writing; "" of others."""
+
     def all_match(form: str) -> bool:
         return all(re.fullmatch(form, value.strip()) for value in values)
 

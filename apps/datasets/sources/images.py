@@ -344,5 +344,7 @@ def _lost(image: Any) -> Iterator[str]:
 
 
 def _some(root: Path | None, each: Sequence[Any]) -> str:
-    shown = ", ".join(str(path if root is None else path.relative_to(root)) for path in each[:_TOLD])
+    shown = ", ".join(
+        str(path if root is None else path.relative_to(root)) for path in each[:_TOLD]
+    )
     return f"{shown}, ..." if len(each) > _TOLD else shown

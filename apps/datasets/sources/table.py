@@ -363,7 +363,7 @@ def _column(
     return pd.Series(np.concatenate(words), name=name)
 
 
-def _task(path: Path, column: pd.Series[Any]) -> str:
+def _task(path: Path, column: pd.Series[Any]) -> Literal["classes", "numbers"]:
     from pandas.api import types
 
     if types.is_bool_dtype(column) or not types.is_numeric_dtype(column):

@@ -183,7 +183,7 @@ def _text(path: Path, dialect: Dialect, kinds: Mapping[str, Kind] | None) -> pd.
         "low_memory": False,  # else each piece of a long file is guessed apart
     }
     words = [*dialect.dates, *(name for name, kind in (kinds or {}).items() if kind == "text")]
-    table = pd.read_csv(
+    table: pd.DataFrame = pd.read_csv(
         path, dtype=_by_key(words, str, dialect), na_values=_missing(dialect, ()), **how
     )
     table = table.copy()  # one block a type: with a block a column all that follows is slow
@@ -197,7 +197,8 @@ def _text(path: Path, dialect: Dialect, kinds: Mapping[str, Kind] | None) -> pd.
     again = np.flatnonzero(lost & ~numbers).tolist()
     if again:
         # A line that is longer than the first begins with a name: there all columns are read.
-        some = {"usecols": again} if isinstance(table.index, pd.RangeIndex) else {}
+        if isinstance(table.index, pd.RangeIndex):
+            how["usecols"] = again
         names = [str(table.columns[n]) for n in again]
         as_words = pd.read_csv(
             path,
@@ -205,7 +206,6 @@ def _text(path: Path, dialect: Dialect, kinds: Mapping[str, Kind] | None) -> pd.
             keep_default_na=False,
             na_values=_missing(dialect, [""], names),
             **how,
-            **some,
         )
         for name in table.columns[again]:
             table[name] = pd.array(as_words[name].to_numpy(), dtype="str")
@@ -244,8 +244,8 @@ def _separator_hint(path: Path, dialect: Dialect) -> str:
 
 
 def _encoding(path: Path) -> str:
-    opener = _OPENERS.get(path.suffix.lower())
-    with opener(path) if opener else path.open("rb") as file:
+    opener: Any = _OPENERS.get(path.suffix.lower(), open)
+    with opener(path, "rb") as file:
         return "utf-16" if file.read(2) in _UTF16 else "latin-1"
 
 
@@ -277,9 +277,11 @@ def _is_decimal(column: pd.Series[Any]) -> bool:
 
 
 def _check_once(path: Path, names: Sequence[str]) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1}) if len(
-        set(names)
-    ) < len(names) else []
+    twice = (
+        sorted({name for name in names if names.count(name) > 1})
+        if len(set(names)) < len(names)
+        else []
+    )
     if twice:
         raise UserError(
             f"{path}: {names.count(twice[0])} columns have the name {twice[0]!r}: give each a name "
@@ -296,9 +298,7 @@ def _days(path: Path, column: pd.Series[Any], form: str) -> pd.Series[Any]:
     there = column.notna()
     if pd.api.types.is_numeric_dtype(column):
         column = column.astype("Int64").astype("str")
-    found = pd.to_datetime(
-        column.where(there), format=form or "ISO8601", errors="coerce", utc=True
-    )
+    found = pd.to_datetime(column.where(there), format=form or "ISO8601", errors="coerce", utc=True)
     if (odd := there & found.isna()).any():
         told = ", ".join(map(repr, list(dict.fromkeys(column[odd].astype(str)))[:_TOLD]))
         raise UserError(
