@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 
 from apps.datasets.arrays import Array, Named, concatenated
 from apps.datasets.batches import Batches
 from apps.datasets.load import Dataset, load_dataset
 from apps.datasets.preparation import Example, Preparation
+from apps.datasets.sources.table import asked_frame
 from apps.errors import UserError, first_line
 from apps.files import DamagedFile, sha256_file
 from apps.messages.specs import DataSpec, NetworkSpec, TrainingSpec
@@ -100,10 +102,14 @@ class Champion:
     def fitted(self, inputs: Asked) -> Named:
         """Return inputs as the network takes them: checked, in its shape, scaled.
 
+        A pandas table that a champion of a table is asked is read by its columns' names.
+
         Raises:
             UserError: they are not numbers, or not of the network's shape, or not of its names.
         """
-        examples = self.preparation.arrays
+        examples, form = self.preparation.arrays, self.preparation.form
+        if form.get("kind") == "table" and isinstance(inputs, pd.DataFrame):
+            inputs = asked_frame(form, inputs)
         if not self.inputs:
             if isinstance(inputs, Mapping):
                 raise UserError(

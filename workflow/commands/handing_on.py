@@ -83,7 +83,10 @@ def predict(
         asked = read_asked(Path(data), champion.preparation, unknown)
         table = tabled(champion, champion.predict(asked.x), asked.pictures)
     write_atomic(out, table.to_csv(index=False).encode())
-    print(f"inputs were multiplied by {champion.preparation.scale:.6g}, as in training")
+    if not own and champion.preparation.form.get("kind") == "table" and Path(data).suffix != ".npy":
+        print("columns became inputs as in training")
+    else:
+        print(f"inputs were multiplied by {champion.preparation.scale:.6g}, as in training")
     if own:
         for name, value in champion.tested().items():
             print(f"test {name}: {value:.6g}")

@@ -17,7 +17,6 @@ from apps.datasets.preparation import Preparation
 from apps.datasets.sources.images import ENDINGS as PICTURES
 from apps.datasets.sources.images import asked_pictures
 from apps.datasets.sources.table import asked_rows
-from apps.datasets.sources.table_files import is_table
 from apps.errors import UserError
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ def read_asked(path: Path, preparation: Preparation, unknown: bool = False) -> A
         UserError: there is no such file, it is of another kind, or holds something else.
     """
     kind = preparation.form.get("kind")
-    if kind == "table" and is_table(path):
+    if kind == "table" and path.suffix not in (".npy", ".npz"):
         if not path.is_file():
             raise UserError(f"{path}: No such file", code="predict-input")
         return Asked(asked_rows(preparation.form, path, unknown))

@@ -128,7 +128,7 @@ class Features:
         """What each column holds."""
         return {column.name: column.kind for column in self.columns}
 
-    def of(self, path: Path, table: pd.DataFrame) -> Array:
+    def of(self, path: Path | str, table: pd.DataFrame) -> Array:
         """Return the inputs of rows [rows, inputs], float32.
 
         A value that is none of a column's categories is 0 in all of them: `unknown` finds it.
@@ -211,7 +211,7 @@ def words_of(column: pd.Series[Any], kind: Kind) -> Array:
     return shown
 
 
-def numbers_of(path: Path, table: pd.DataFrame) -> Array:
+def numbers_of(path: Path | str, table: pd.DataFrame) -> Array:
     """Return columns of numbers [rows, columns], float64; true and false are 1 and 0.
 
     Raises:
@@ -261,7 +261,7 @@ def classes_of(
     return numbers.astype(np.int32), [_plain(each) for each in classes.tolist()]
 
 
-def check_complete(path: Path, table: pd.DataFrame) -> None:
+def check_complete(path: Path | str, table: pd.DataFrame) -> None:
     """Check that no value is missing.
 
     Raises:

@@ -131,6 +131,8 @@ class Images(Reader):
         files = self.files(folder)
         counts = Counter("/".join(key.split("/")[:-1]) for key in files)
         lines = [f"{name}: {count:,} pictures" for name, count in counts.items()]
+        if held := _parts(root).get("validation"):
+            lines.append(f"{held.name} is the validation part: data.validation is not needed")
         remarks = [*_left_alone(root, {*files.values()}), *_changed(files)]
         return Told(tuple(lines), tuple(remarks))
 
@@ -329,18 +331,18 @@ def _changed(files: Mapping[str, Path]) -> Iterator[str]:
             for what in _lost(image):
                 found.setdefault(what, []).append(key)
     for what, keys in found.items():
-        yield f"{len(keys):,} of {len(files):,} pictures {what} ({_some(None, keys)})"
+        yield f"{len(keys):,} of {len(files):,} pictures: {what} ({_some(None, keys)})"
 
 
 def _lost(image: Any) -> Iterator[str]:
     if image.mode.startswith("I;16"):
-        yield "have 16 bits a pixel, and are brought to 8: 65535 becomes 255"
+        yield "16 bits a pixel are brought to 8, 65535 to 255"
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        yield "have transparent pixels, which have the colour that is stored for them"
+        yield "what is transparent has the colour that is stored for it"
     if getattr(image, "n_frames", 1) > 1:
-        yield "have several frames, of which the first is read"
+        yield "of several frames the first is read"
     if image.getexif().get(_TURNED, 1) != 1:
-        yield "were taken with a turned camera, and are read as they are stored"
+        yield "taken with a turned camera, they are read as they are stored"
 
 
 def _some(root: Path | None, each: Sequence[Any]) -> str:

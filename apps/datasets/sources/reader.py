@@ -166,7 +166,7 @@ def drawn(
     """
     count = number_of(samples, test)
     order = stream(seed, Purpose.TEST_SPLIT).permutation(samples)
-    held, rest = held_out(order, count, classes)
+    held, rest = held_out(order, count, None if classes is None else classes[order])
     return np.sort(rest), np.sort(held)
 
 

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from apps.datasets.sources.columns import Column, words_of, written_otherwise
+from apps.datasets.sources.fitted import Fitted
 from apps.datasets.sources.reader import Told
-from apps.datasets.sources.table_files import names_given
+from apps.datasets.sources.table_files import Dialect, names_given
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from apps.datasets.sources.table import Fitted, Table
 
 MISSING_WORDS: Final = frozenset(
     {"", "-", "--", ".", "?", "n/a", "na", "nan", "nil", "none", "null", "missing", "unknown"}
@@ -30,12 +29,12 @@ _ALIKE: Final = 1e-9  # of numbers that are one, but for rounding
 _MANY: Final = 0.5  # values a row, with which a column of words names the rows
 
 
-def told_of_table(table: Table, found: Fitted) -> Told:
+def told_of_table(dialect: Dialect, found: Fitted) -> Told:
     """Return which columns became which inputs, and what looks odd."""
     train = found.rows["train"]
     rows = _learnt(found, train)
     remarks = [
-        *_of_file(table, found),
+        *_of_file(dialect, found),
         *_of_columns(found, rows, train),
         *_of_target(found, rows, train),
         *_of_other_rows(found),
@@ -99,7 +98,7 @@ def _categories(column: Column) -> str:
 
 
 # -------------------------------------------------------------------------------------- suspicions
-def _of_file(table: Table, found: Fitted) -> Iterator[str]:
+def _of_file(dialect: Dialect, found: Fitted) -> Iterator[str]:
     import pandas as pd
 
     for path, frame in found.files:
@@ -111,7 +110,7 @@ def _of_file(table: Table, found: Fitted) -> Iterator[str]:
                 else "a column without a name, the first one,"
             )
             yield f"{path.name}: {what} is left out"
-        names = names_given(path, table.dialect)
+        names = names_given(path, dialect)
         if twice := [name for name, count in Counter(names).items() if count > 1 and name]:
             yield (
                 f"{path.name}: several columns have the name {twice[0]!r}: the second one is "

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
@@ -20,6 +18,7 @@ from apps.datasets.sources.columns import (
     numbers_of,
     words_of,
 )
+from apps.datasets.sources.fitted import Fitted
 from apps.datasets.sources.reader import (
     Form,
     Parts,
@@ -32,12 +31,13 @@ from apps.datasets.sources.reader import (
     existing_file,
     held_out,
 )
+from apps.datasets.sources.suspicions import told_of_table
 from apps.datasets.sources.table_files import (
-    TABLES,
     Dialect,
-    is_table,
+    check_table,
     kinds_of,
     one_column_hint,
+    prepared,
     read_table,
 )
 from apps.errors import UserError
@@ -112,11 +112,7 @@ class Table(Reader):
             key: existing_file(folder, path, key) for key, path in paths.items() if path is not None
         }
         for path in found.values():
-            if not is_table(path):
-                raise UserError(
-                    f"{path}: a table is a file {', '.join(TABLES[:-1])} or {TABLES[-1]}",
-                    code="data-setting",
-                )
+            check_table(path, self.dialect)
         return found
 
     @property
@@ -148,9 +144,7 @@ class Table(Reader):
 
     def told(self, folder: Path, split: Split) -> Told:
         """Return which columns became which inputs, and what looks odd."""
-        from apps.datasets.sources.suspicions import told_of_table
-
-        return told_of_table(self, self.fitted(folder, split))
+        return told_of_table(self.dialect, self.fitted(folder, split))
 
     def fitted(self, folder: Path, split: Split) -> Fitted:
         """Return the rows, their parts, and what the training rows say of the columns."""
@@ -273,53 +267,6 @@ class Table(Reader):
         }
 
 
-@dataclass(frozen=True)
-class Fitted:
-    """A table's rows, and what those for training say of its columns.
-
-    Attributes:
-        path: of the file.
-        table: its columns.
-        apart: path and columns of the test rows, where they have a file of their own.
-        used: the columns that are features, targets or weights.
-        rows: numbers of the rows of each part, those of a file apart after the others.
-        features: how columns become inputs.
-        target: names of what is learnt.
-        classes: of each row [n], int32, and what they are; None of numbers.
-    """
-
-    path: Path
-    table: pd.DataFrame
-    apart: tuple[Path, pd.DataFrame] | None
-    used: list[str]
-    rows: dict[str, Array]
-    features: Features
-    target: list[str]
-    classes: tuple[Array, list[Any]] | None
-
-    @cached_property
-    def files(self) -> list[tuple[Path, pd.DataFrame]]:
-        """Path and columns of each file."""
-        return [(self.path, self.table), *([self.apart] if self.apart else [])]
-
-    @property
-    def inputs(self) -> Array:
-        """Features [n, inputs], float32."""
-        return np.concatenate([self.features.of(*each) for each in self.files])
-
-    @property
-    def targets(self) -> Array:
-        """Targets [n] or [n, targets]."""
-        if self.classes is not None:
-            return self.classes[0]
-        found = self.numbers(self.target)
-        return found[:, 0] if len(self.target) == 1 else found
-
-    def numbers(self, names: list[str]) -> Array:
-        """Return columns of numbers [n, columns], float64."""
-        return np.concatenate([numbers_of(path, table[names]) for path, table in self.files])
-
-
 def asked_rows(form: Form, path: Path, unknown: bool = False) -> Array:
     """Return the inputs of a file's rows [n, inputs], float32, made as those of the training.
 
@@ -332,19 +279,30 @@ def asked_rows(form: Form, path: Path, unknown: bool = False) -> Array:
     Raises:
         UserError: the file cannot be read, lacks a column or a value, or has one that is unknown.
     """
-    features = Features.from_json(form["columns"])
     dialect = Dialect.from_json(form["dialect"])
+    check_table(path, dialect)
+    kinds = Features.from_json(form["columns"]).kinds
+    return _asked(form, path, read_table(path, dialect, kinds), unknown)
+
+
+def asked_frame(form: Form, table: pd.DataFrame) -> Array:
+    """Return the inputs of a table's rows as `asked_rows` does; unknown values are refused."""
+    where = "the table"
+    return _asked(form, where, prepared(where, table, Dialect.from_json(form["dialect"])), False)
+
+
+def _asked(form: Form, where: Path | str, table: pd.DataFrame, unknown: bool) -> Array:
+    features = Features.from_json(form["columns"])
     wanted = [column.name for column in features.columns]
-    table = read_table(path, dialect, features.kinds)
-    _check_columns(path, table, wanted, "the columns of the training")
-    check_complete(path, table[wanted])
+    _check_columns(where, table, wanted, "the columns of the training")
+    check_complete(where, table[wanted])
     if not unknown and (odd := features.unknown(table)):
         raise UserError(
-            f"{path}: values that no training row had, {features.told_unknown(odd)}: correct them, "
-            "or say --unknown, and they are taken as none of the known ones",
+            f"{where}: values that no training row had, {features.told_unknown(odd)}: correct "
+            "them, or say --unknown, and they are taken as none of the known ones",
             code="predict-input",
         )
-    return features.of(path, table)
+    return features.of(where, table)
 
 
 def _column(
@@ -377,7 +335,7 @@ def _task(path: Path, column: pd.Series[Any]) -> Literal["classes", "numbers"]:
     return "numbers"
 
 
-def _check_columns(path: Path, table: pd.DataFrame, names: Sequence[str], what: str) -> None:
+def _check_columns(path: Path | str, table: pd.DataFrame, names: Sequence[str], what: str) -> None:
     known = list(table.columns)
     there = set(known)
     for name in names:

@@ -68,6 +68,20 @@ def is_table(path: Path) -> bool:
     return path.name.lower().endswith(TABLES)
 
 
+def check_table(path: Path, dialect: Dialect) -> None:
+    """Check that a file's name ends like a table's, or that its separator was told.
+
+    Raises:
+        UserError: neither.
+    """
+    if not is_table(path) and dialect.separator is None:
+        raise UserError(
+            f"{path}: a table is a file {', '.join(TABLES[:-1])} or {TABLES[-1]}, or any text with "
+            "data.params.separator",
+            code="data-setting",
+        )
+
+
 def read_table(
     path: Path, dialect: Dialect, kinds: Mapping[str, Kind] | None = None
 ) -> pd.DataFrame:
@@ -103,9 +117,36 @@ def read_table(
         ) from error
     if not len(table):
         raise UserError(f"{path}: has no rows", code="data-form")
+    return prepared(path, table, dialect)
+
+
+def prepared(where: Path | str, table: pd.DataFrame, dialect: Dialect) -> pd.DataFrame:
+    """Return a table whose names are text, its numbers numpy's, and its dates days since 1970.
+
+    Args:
+        where: it is from, for messages.
+        table: of any origin; it is left as it is.
+        dialect: names the dates.
+
+    Raises:
+        UserError: two columns have one name, or a date is none.
+    """
+    import pandas as pd
+    from pandas.api import types
+
+    table = table.set_axis([str(name) for name in table.columns], axis=1)
+    _check_once(where, list(table.columns))
+    for name, dtype in zip(table.columns, table.dtypes, strict=True):
+        if isinstance(dtype, pd.CategoricalDtype):
+            continue
+        if types.is_extension_array_dtype(dtype) and _kind(dtype) in ("number", "truth"):
+            if not table[name].isna().any():
+                table[name] = table[name].to_numpy()
+        elif types.is_object_dtype(dtype) and _is_decimal(table[name]):
+            table[name] = table[name].astype(float)
     for name, form in dialect.dates.items():
         if name in table.columns:
-            table[name] = _days(path, table[name], form)
+            table[name] = _days(where, table[name], form)
     return table
 
 
@@ -209,7 +250,6 @@ def _text(path: Path, dialect: Dialect, kinds: Mapping[str, Kind] | None) -> pd.
         )
         for name in table.columns[again]:
             table[name] = pd.array(as_words[name].to_numpy(), dtype="str")
-    table.columns = table.columns.map(str)
     return table
 
 
@@ -254,20 +294,8 @@ def _parquet(path: Path) -> pd.DataFrame:
     import pandas as pd
     import pyarrow.parquet as pq
 
-    names = pq.ParquetFile(path).schema_arrow.names
-    _check_once(path, names)
-    table = pd.read_parquet(path)
-    table.columns = table.columns.map(str)
-    _check_once(path, list(table.columns))
-    for name, dtype in zip(table.columns, table.dtypes, strict=True):
-        if isinstance(dtype, pd.CategoricalDtype) and _kind(dtype) != "text":
-            continue
-        if pd.api.types.is_extension_array_dtype(dtype) and _kind(dtype) in ("number", "truth"):
-            if not table[name].isna().any():
-                table[name] = table[name].to_numpy()
-        elif pd.api.types.is_object_dtype(dtype) and _is_decimal(table[name]):
-            table[name] = table[name].astype(float)
-    return table
+    _check_once(path, pq.ParquetFile(path).schema_arrow.names)
+    return pd.read_parquet(path)
 
 
 def _is_decimal(column: pd.Series[Any]) -> bool:
@@ -276,7 +304,7 @@ def _is_decimal(column: pd.Series[Any]) -> bool:
     return types.infer_dtype(column, skipna=True) == "decimal"
 
 
-def _check_once(path: Path, names: Sequence[str]) -> None:
+def _check_once(path: Path | str, names: Sequence[str]) -> None:
     twice = (
         sorted({name for name in names if names.count(name) > 1})
         if len(set(names)) < len(names)
@@ -291,7 +319,7 @@ def _check_once(path: Path, names: Sequence[str]) -> None:
 
 
 # ----------------------------------------------------------------------------------------- dates
-def _days(path: Path, column: pd.Series[Any], form: str) -> pd.Series[Any]:
+def _days(path: Path | str, column: pd.Series[Any], form: str) -> pd.Series[Any]:
     """Return dates as days since 1970, with fractions; missing ones as NaN."""
     import pandas as pd
 
