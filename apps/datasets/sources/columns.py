@@ -334,6 +334,8 @@ def _odd_numbers(column: pd.Series[Any], kind: Kind) -> str:
     if kind != "text":
         return ""
     odd = column[pd.to_numeric(column.astype(str), errors="coerce").isna()]
+    if hint := written_otherwise(column.astype(str).unique().tolist()):
+        return hint.replace(";", ",", 1)
     if len(odd) == len(column):
         return ""
     return f", such as {_some([repr(each) for each in odd.unique()])}"

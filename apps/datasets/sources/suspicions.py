@@ -18,7 +18,24 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MISSING_WORDS: Final = frozenset(
-    {"", "-", "--", ".", "?", "n/a", "na", "nan", "nil", "none", "null", "missing", "unknown"}
+    {
+        "",
+        "-",
+        "--",
+        ".",
+        "?",
+        "#n/a",
+        "#na",
+        "<na>",
+        "n/a",
+        "na",
+        "nan",
+        "nil",
+        "none",
+        "null",
+        "missing",
+        "unknown",
+    }
 )
 """Words, in small letters, that often stand for a missing value."""
 
