@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from apps.datasets import idx
-from apps.datasets.arrays import Array, Named, Samples, listed, mapped
+from apps.datasets.arrays import Array, Samples, listed, mapped
 from apps.datasets.batches import PROBE, Batches
 from apps.datasets.checks import PIXEL, Part, Source, checked
 from apps.datasets.fashion_mnist import (
@@ -28,7 +28,7 @@ from apps.datasets.fashion_mnist import (
     survey,
     what_to_do,
 )
-from apps.datasets.sources.reader import Form, Split, Told, held_out
+from apps.datasets.sources.reader import Form, Split, Told, held_out, one_class_each
 from apps.datasets.sources.readers import READERS, content_digest, make_reader
 from apps.errors import UserError
 from apps.messages.specs import DataSpec
@@ -407,23 +407,13 @@ def _split(spec: DataSpec, source: Source, seed: int) -> Dataset:
     if isinstance(train, Samples):
         order = stream(seed, Purpose.DATA_SPLIT).permutation(len(train))
         if validation is None:
-            classes = _labels(spec, train.y)[order] if spec.stratified else None
+            classes = one_class_each(spec.name, train.y)[order] if spec.stratified else None
             held, order = held_out(order, spec.validation, classes)
             validation = train[held]
         train = train[order[: spec.train_limit]]
     assert validation is not None  # `checked` asks for it with batches
     train, validation, test = (_read_only(part) for part in (train, validation, source.test))
     return Dataset(train, validation, test, source.input_scale, source.byte_targets, source.form)
-
-
-def _labels(spec: DataSpec, y: Named) -> Array:
-    if isinstance(y, Mapping) or y.ndim != 1 or y.dtype.kind not in "iu":
-        raise UserError(
-            f"data.stratified is for data with one class a sample, and the targets of {spec.name} "
-            "are others: take it out",
-            code="data-split",
-        )
-    return y
 
 
 def _scaled_targets(part: Part, names: frozenset[str], scale: float) -> Part:

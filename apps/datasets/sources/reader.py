@@ -170,6 +170,24 @@ def drawn(
     return np.sort(rest), np.sort(held)
 
 
+def one_class_each(what: str, y: Any) -> NDArray[Any]:
+    """Return targets that are one class a sample [n], for a split of each class.
+
+    Raises:
+        UserError: they are others.
+    """
+    labels = np.asarray(y) if not isinstance(y, Mapping) else np.empty(0)
+    if labels.shape[1:] == (1,):
+        labels = labels[:, 0]
+    if labels.ndim != 1 or labels.dtype.kind not in "biu":
+        raise UserError(
+            f"data.stratified is for data with one class a sample, and the targets of {what} are "
+            "others: take it out",
+            code="data-split",
+        )
+    return labels
+
+
 def held_out(order: Rows, count: int, classes: NDArray[Any] | None = None) -> tuple[Rows, Rows]:
     """Return the first samples of an order, and the rest, in that order.
 
@@ -190,10 +208,9 @@ def held_out(order: Rows, count: int, classes: NDArray[Any] | None = None) -> tu
     least, most = np.minimum(1, sizes - 1), sizes - 1
     shares = np.clip(np.floor(wanted).astype(int), least, most)
     while missing := int(np.sign(count - shares.sum())):
-        bound = most if missing > 0 else least
-        free = shares != bound
+        free = shares < most if missing > 0 else shares > least
         if not free.any():
-            free = shares != (sizes if missing > 0 else 0)
+            free = shares < sizes if missing > 0 else shares > 0
         shares[np.argmax(np.where(free, missing * (wanted - shares), -np.inf))] += missing
     rank = np.empty(len(order), int)
     for number in range(len(sizes)):
