@@ -145,11 +145,14 @@ def _check_labels(loss: Any, y: Any, span: Callable[[str, Any], tuple[int, int]]
                 if label > 0
                 else ("not be negative", "number the classes from 0")
             )
-            if label < 0 and ignored_label(its) is None:
-                cure += ", or compile the loss with ignore_class where it stands for none"
+            own_cure = (
+                "; or compile the loss with ignore_class, if it stands for none"
+                if label < 0 and ignored_label(its) is None
+                else ""
+            )
             raise UserError(
                 f"labels{of} must {rule} for the loss {own}: the smallest one is {label}; {cure} "
-                "where the data are made",
+                f"where the data are made{own_cure}",
                 code="data-labels",
             )
 
