@@ -23,7 +23,7 @@ from apps.messages.tasks import Workplace
 from apps.networks.keras_compile import open_network
 from apps.plugins import is_plugin, load_plugin
 from apps.runtime import load_keras
-from apps.training.epoch_loop import EVALUATION_BATCH
+from apps.training.data_parts import EVALUATION_BATCH
 from apps.training.targets import with_scaled_targets
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar, cast
 from apps.errors import UserError
 from apps.plugins import check_read, is_plugin, load_plugin, unknown
 
-_GIVEN: Final = ("keep", "earlier", "others")
+_GIVEN: Final = ("keep", "earlier", "others", "spec")
 """What operators get from the project although it has a default."""
 
 _Value = TypeVar("_Value")

@@ -14,7 +14,7 @@ from apps.errors import UserError
 
 @unique
 class Purpose(IntEnum):
-    """What a stream is for. The numbers are part of every result: never renumber."""
+    """What a stream is for. The numbers are part of every result: never renumber (12 was used)."""
 
     INITIAL_WEIGHTS = 1
     DATA_ORDER = 2
@@ -27,7 +27,6 @@ class Purpose(IntEnum):
     DATA_SPLIT = 9
     PROBE = 10
     ARCHITECTURE = 11
-    MORPHISM = 12
     TEST_SPLIT = 13
     MADE_DATA = 14
 

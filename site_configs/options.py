@@ -6,7 +6,7 @@ import importlib.util
 import os
 import sys
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, time
 from difflib import get_close_matches
@@ -19,6 +19,8 @@ from pydantic import Field, ValidationError
 
 from apps.errors import UserError
 from apps.strict import Strict
+from apps.tasks.checkup import Check
+from site_configs.scheduler import Block, BlockStates, blocks, check_addresses, told_by_parsl
 
 
 @dataclass(frozen=True)
@@ -26,10 +28,10 @@ class SiteOptions:
     """What every site is told.
 
     Attributes:
-        run_dir: folder for Parsl's own files, one a run.
-        workers: tasks at a time; None for one a core that this process may use.
+        run_dir: folder for Parsl's own files, one per run.
+        workers: tasks at a time; None for one per core that this process may use.
         threads: intra-op threads of a task.
-        longest_task_s: what the longest task will about take, where the driver can tell.
+        longest_task_s: the driver's estimate of the longest task; None if it has none.
         settings: the site's own options, from its TOML file and the command line.
     """
 
@@ -46,6 +48,7 @@ class SiteOptions:
 
 
 MakeConfig = Callable[[SiteOptions], parsl.Config]
+CheckSite = Callable[[parsl.Config], Iterable[Check]]
 
 SITES: Final = {
     "local_threads": "threads of this process (the default): quick to start, one machine",
@@ -53,10 +56,17 @@ SITES: Final = {
     "slurm": "nodes of a cluster with Slurm; needs options, see its file",
     "pbs": "nodes of a cluster with PBS Pro or OpenPBS; needs options, see its file",
 }
-"""The sites that come with the project, with a line on each."""
+"""The sites that come with the project, each with a description."""
 
 READY: Final = Path(__file__).parent / "ready"
 """Folder of TOML files to copy."""
+
+_RETURNS: Final[dict[str, tuple[type, str]]] = {
+    "make_config": (parsl.Config, "a parsl.Config is needed"),
+    "check": (Check, "findings are apps.tasks.checkup.Check"),
+    "block_states": (Mapping, "a mapping of job ids to states is needed"),
+}
+"""The functions that a site may have, and what each one returns."""
 
 _Settings = TypeVar("_Settings", bound=Strict)
 
@@ -77,13 +87,17 @@ class Site:
 
     Attributes:
         name: as the user gave it.
-        make_config: makes the configuration.
         settings: the site's own options.
+        make_config: makes the configuration.
+        check: looks at what is needed on the driver's side before any block is asked for.
+        block_states: asks the scheduler for the state of jobs.
     """
 
     name: str
-    make_config: MakeConfig
     settings: Mapping[str, Any]
+    make_config: MakeConfig
+    check: CheckSite = check_addresses
+    block_states: BlockStates = told_by_parsl
 
     @property
     def threads(self) -> int:
@@ -104,13 +118,18 @@ class Site:
         )
         return self.make_config(options)
 
+    def blocks(self, executor: Any) -> list[Block]:
+        """Return the blocks of one of the site's executors."""
+        return blocks(executor, self.block_states)
+
 
 def find_site(reference: str, options: Sequence[str] = ()) -> Site:
     """Return a site: one of `SITES` by name, a TOML file of options, or a Python file.
 
     Args:
         reference: a name; PATH.toml with a table `[site]`, whose `name` is one of the others; or
-            PATH.py with `make_config(options)`.
+            PATH.py with `make_config(options)` and, as it likes, `check(config)` and
+            `block_states(jobs)`, see `Site`.
         options: `key=value` pairs that are added to the site's options, or replace them.
 
     Raises:
@@ -122,8 +141,8 @@ def find_site(reference: str, options: Sequence[str] = ()) -> Site:
         table = _table(path)
         name = str(table.pop("name"))
         below = path.parent / name if name.endswith(".py") else name
-        return Site(reference, _factory(str(below)), {**table, **given})
-    return Site(reference, _factory(reference), given)
+        return Site(reference, {**table, **given}, **_functions(str(below)))
+    return Site(reference, given, **_functions(reference))
 
 
 def checked_settings(site: str, model: type[_Settings], settings: Mapping[str, Any]) -> _Settings:
@@ -151,11 +170,11 @@ def interpreter_first_on_path() -> str:
     return os.environ["PATH"]
 
 
-def _factory(reference: str) -> MakeConfig:
+def _functions(reference: str) -> dict[str, Any]:
+    """Return the functions of a site by name: make_config, and which others it has."""
     if reference in SITES:
         module = importlib.import_module(f"site_configs.{reference}")
-        found: MakeConfig = module.make_config
-        return found
+        return {name: getattr(module, name) for name in _RETURNS if hasattr(module, name)}
     path = Path(reference)
     if path.suffix != ".py":
         nearest = get_close_matches(reference, SITES, n=1)
@@ -165,7 +184,45 @@ def _factory(reference: str) -> MakeConfig:
             "options, PATH.toml, and a file of your own, PATH.py, with make_config(options)",
             code="unknown-name",
         )
-    return _from_file(path)
+    module = _module(path)
+    if not callable(getattr(module, "make_config", None)):
+        raise UserError(
+            f"site {str(path)!r} has no function make_config(options) that returns a parsl.Config; "
+            "site_configs/local_threads.py is the shortest example",
+            code="site-file",
+        )
+    return {
+        name: _guarded(path, name, getattr(module, name))
+        for name in _RETURNS
+        if hasattr(module, name)
+    }
+
+
+def _guarded(path: Path, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function of a user's file that fails with the file's name."""
+
+    def guarded(*arguments: Any) -> Any:
+        try:
+            made = function(*arguments)
+            # A generator runs when it is asked.
+            made = list(made) if name == "check" else made
+        except UserError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise UserError(
+                f"site {str(path)!r}: {name} raised {type(error).__name__}: {error}",
+                code="site-file",
+            ) from error
+        kind, what = _RETURNS[name]
+        odd = [each for each in (made if name == "check" else [made]) if not isinstance(each, kind)]
+        if odd:
+            raise UserError(
+                f"site {str(path)!r}: {name} returned a {type(odd[0]).__name__}, {what}",
+                code="site-file",
+            )
+        return made
+
+    return guarded
 
 
 def _option(text: str) -> tuple[str, Any]:
@@ -205,37 +262,6 @@ def _breaches(site: str, error: ValidationError) -> Iterator[str]:
         text = item["msg"].removeprefix("Value error, ")
         shown = f" = {item['input']!r}" if where and item["type"] != "missing" else ""
         yield f"site {site}: {where}{shown}: {text}" if where else f"site {site}: {text}"
-
-
-def _from_file(path: Path) -> MakeConfig:
-    module = _module(path)
-    make_config = getattr(module, "make_config", None)
-    if not callable(make_config):
-        raise UserError(
-            f"site {str(path)!r} has no function make_config(options) that returns a parsl.Config; "
-            "site_configs/local_threads.py is the shortest example",
-            code="site-file",
-        )
-
-    def checked(options: SiteOptions) -> parsl.Config:
-        try:
-            config = make_config(options)
-        except UserError:
-            raise
-        except (Exception, SystemExit) as error:
-            raise UserError(
-                f"site {str(path)!r}: make_config raised {type(error).__name__}: {error}",
-                code="site-file",
-            ) from error
-        if not isinstance(config, parsl.Config):
-            raise UserError(
-                f"site {str(path)!r}: make_config returned a {type(config).__name__}, "
-                "a parsl.Config is needed",
-                code="site-file",
-            )
-        return config
-
-    return checked
 
 
 def _module(path: Path) -> ModuleType:

@@ -13,6 +13,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from apps.architecture.own_layers import IN, OUT, array_name, kind_of, own_layer, units_of
+from apps.architecture.own_trial import Trial
 from apps.architecture.unit_trace import Layout, OpenLength, Trace, layouts_in, unknown
 from apps.genetics.atoms import AtomAxis
 
@@ -282,17 +284,39 @@ def _untouched(trace: Trace, layer: Any, x: Layout) -> Layout:
     return trace.fix(x)
 
 
+def _as_described(trace: Trace, layer: Any, *inputs: Any, **_: Any) -> Layout:
+    """Follow what a user says of the arrays of a layer."""
+    own = own_layer(layer)
+    assert own is not None
+    x = elementwise(trace, layer, layouts_in([*inputs]))
+    known: dict[str, AtomAxis] = {}
+    for variable in layer.weights:
+        axes: list[AtomAxis] = []
+        described = own.arrays.get(array_name(layer, variable), ())
+        for axis, length in zip(described, variable.shape, strict=False):
+            name, times = units_of(axis)
+            if name == IN:
+                known[IN] = _known(x[-1])
+            elif name and name not in known:
+                role = "" if name == OUT else name
+                known[name] = trace.units(layer, variable, length // times, role)
+            axes.append(np.tile(known[name], times) if name else trace.atoms.fixed(length))
+        if len(axes) == len(variable.shape):
+            trace.array(variable, *axes)
+    return (*x[:-1], known.get(OUT, x[-1]))
+
+
 def apply(trace: Trace, layer: Any, *arguments: Any, **keywords: Any) -> Any:
     """Apply the rule of a layer.
 
     Raises:
         UnknownSymmetry: there is none, or the layer has an array that its rule does not know.
+        UserError: what the user says of a layer of their own does not hold.
     """
-    own = type(layer).__module__.startswith("keras.")
-    rule = RULES.get(type(layer).__name__) if own else None
-    if rule is None:
-        raise unknown(layer.name, type(layer).__name__)
+    rule = rule_of(layer)
     try:
+        if own_layer(layer) is not None:
+            Trial(rule, layer, [*arguments], keywords, trace.moves).check_symmetry()
         made = rule(trace, layer, *arguments, **keywords)
     except OpenLength:
         kind = f"{type(layer).__name__}, whose weights meet an axis of no fixed length"
@@ -301,6 +325,19 @@ def apply(trace: Trace, layer: Any, *arguments: Any, **keywords: Any) -> Any:
         if not trace.atoms.knows(trace.names.get(id(variable), "")):
             raise unknown(layer.name, f"{type(layer).__name__} with an array {variable.name!r}")
     return made
+
+
+def rule_of(layer: Any) -> Rule:
+    """Return the rule of a layer.
+
+    Raises:
+        UnknownSymmetry: there is none.
+    """
+    own = own_layer(layer)
+    rule = _as_described if own is not None and not own.like else RULES.get(kind_of(layer))
+    if rule is None:
+        raise unknown(layer.name, type(layer).__name__)
+    return rule
 
 
 _SAME = (

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from apps.architecture.layer_symmetries import apply, elementwise
+from apps.architecture.own_layers import kind_of, own_layer
 from apps.architecture.unit_trace import Layout, Trace, UnknownSymmetry, layouts_in, unknown
 from apps.datasets.arrays import Named, listed, mapped
 from apps.genetics.permutation import PermutationSpec
@@ -133,7 +134,7 @@ def symmetries(model: keras.Model) -> Symmetries:
     graph = graph_of(model)
     if graph is None:
         raise unknown(model.name, f"{type(model).__name__}, a model whose call is Python")
-    layouts = {id(tensor): _blank(trace, tensor) for tensor in graph.inputs}
+    layouts = {id(tensor): blank(tensor) for tensor in graph.inputs}
     _walk(trace, graph, layouts)
     for tensor in graph.outputs:
         trace.fix(layouts[id(tensor)])
@@ -174,20 +175,26 @@ def nodes_of(graph: Any) -> list[Any]:
     return [n for depth in sorted(nodes, reverse=True) for n in nodes[depth] if not n.is_input]
 
 
-def _blank(trace: Trace, tensor: Any) -> Layout:
-    return tuple(
-        None if length is None else trace.atoms.fixed(length) for length in tensor.shape[1:]
-    )
+def blank(tensor: Any) -> Layout:
+    """Return the layout of a tensor whose units stay in place."""
+    lengths = tensor.shape[1:]
+    return tuple(None if length is None else np.zeros(length, np.intp) for length in lengths)
 
 
 def _walk(trace: Trace, graph: Any, layouts: dict[int, Layout]) -> None:
     """Find the layouts of all tensors of a graph from those of its inputs."""
     for node in nodes_of(graph):
         if not all(id(tensor) in layouts for tensor in node.outputs):
-            arguments = _in_layouts(list(node.arguments.args), layouts)
-            keywords = _in_layouts(dict(node.arguments.kwargs), layouts)
-            made = _applied(trace, node, arguments, keywords)
+            made = _applied(trace, node, *arguments_of(node, layouts))
             layouts |= {id(t): each for t, each in zip(node.outputs, made, strict=True)}
+
+
+def arguments_of(node: Any, layouts: Mapping[int, Layout]) -> tuple[list[Any], dict[str, Any]]:
+    """Return the arguments of a node with layouts in the place of tensors."""
+    keywords = _in_layouts(dict(node.arguments.kwargs), layouts)
+    return _in_layouts(list(node.arguments.args), layouts), {
+        key: each for key, each in keywords.items() if key not in ("mask", "training")
+    }
 
 
 def _in_layouts(value: Any, layouts: Mapping[int, Layout]) -> Any:
@@ -215,11 +222,10 @@ def _applied(trace: Trace, node: Any, arguments: list[Any], keywords: dict[str, 
         return [inner[id(tensor)] for tensor in nested.outputs]
     if not getattr(operation, "weights", None) and not any(trace.moves(each) for each in inputs):
         # No units to permute go in (scaled or augmented inputs, masks): none come out.
-        return [_blank(trace, tensor) for tensor in node.outputs]
-    keywords = {key: each for key, each in keywords.items() if key not in ("mask", "training")}
+        return [blank(tensor) for tensor in node.outputs]
     if isinstance(operation, keras.Layer):
         made = apply(trace, operation, *arguments, **keywords)
-    elif type(operation).__name__ in _OPERATIONS:
+    elif kind_of(operation) in _OPERATIONS:
         made = elementwise(trace, operation, *arguments)
     else:
         raise unknown(operation.name, f"the operation {type(operation).__name__}")
@@ -230,7 +236,12 @@ def _unit_layers(
     trace: Trace, graph: Any, spec: PermutationSpec
 ) -> list[tuple[UnitLayer, Any, Any]]:
     """List kernel, axis and bias of every layer that can be repaired, the layer and its input."""
-    nodes = [node for node in nodes_of(graph) if type(node.operation).__name__ in _REPAIRABLE]
+    # What a layer of the user's own computes before its activation is not known.
+    nodes = [
+        node
+        for node in nodes_of(graph)
+        if kind_of(node.operation) in _REPAIRABLE and own_layer(node.operation) is None
+    ]
     used = [id(node.operation) for node in nodes]
     layers = []
     for node in nodes:

@@ -106,8 +106,10 @@ def unknown(name: str, kind: str) -> UnknownSymmetry:
     """Return the error for a layer without a rule."""
     return UnknownSymmetry(
         f"the symmetries of layer {name!r} ({kind}) are not known, so networks with it cannot be "
-        "aligned nor crossed by whole units; use align = 'none' with the crossover mean, "
-        "weighted_mean, random, layer, blend or slerp, and the distance raw or disagreement"
+        "aligned nor crossed by whole units; say what a layer of your own does with "
+        "apps.architecture.register_layer in your network's module, or use align = 'none' with the "
+        "crossover mean, weighted_mean, random, layer, blend or slerp, and the distance raw or "
+        "disagreement"
     )
 
 

@@ -11,7 +11,7 @@ from apps.architecture.unit_trace import UnknownSymmetry
 from apps.breeding.merge import Address, align_parents
 from apps.genetics.distance import raw_distance
 from apps.genetics.weights import Weights, is_floating
-from apps.training.trainer import Program
+from apps.training.trainer import Trainer
 
 _STEPS: Final = 5
 
@@ -24,26 +24,26 @@ class Kinship:
     )
     """What is said of a merge without a second parent."""
 
-    def __init__(self, holder: Program, align: str, address: Address) -> None:
-        """Measure with a program.
+    def __init__(self, trainer: Trainer, align: str, address: Address) -> None:
+        """Measure with a trainer.
 
         Args:
-            holder: of the parents' architecture; what was in it is replaced.
+            trainer: of the parents' architecture; what was in it is replaced.
             align: how the parents will be aligned; by weights where they will not be.
             address: seeds the alignment, as in the merge itself.
         """
-        self._holder = holder
+        self._trainer = trainer
         self._align = "weights" if align == "none" else align
         self._address = address
 
     def measure(self, first: Weights, second: Weights) -> dict[str, float]:
         """Return raw and aligned distance and barrier; NaN where symmetries are not known."""
         found = dict(self.unknown)
-        statistics = self._holder.statistics
+        statistics = self._trainer.member.statistics
         found["distance_raw"] = raw_distance(first, second, statistics)
         found["barrier_raw"] = self.barrier(first, second)
         try:
-            _, aligned = align_parents(self._holder, [first, second], self._align, self._address)
+            _, aligned = align_parents(self._trainer, [first, second], self._align, self._address)
         except UnknownSymmetry:
             return found
         found["distance_aligned"] = raw_distance(first, aligned, statistics)
@@ -65,7 +65,8 @@ class Kinship:
         return float(np.max(losses - chord))
 
     def _loss(self, weights: Weights) -> float:
-        return self._holder.loss_of(self._holder.refreshed(weights), "probe")["loss"]
+        measures = self._trainer.measures
+        return measures.loss_of(measures.refreshed(weights), "probe")["loss"]
 
 
 def _between(first: Weights, second: Weights, t: float) -> Weights:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from apps.lookup import lookup
 from apps.messages.specs import CrossoverSpec
 from apps.messages.tasks import Workplace
 from apps.seeds import Purpose, stream
-from apps.training.trainer import Program
+from apps.training.trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Address:
 
 
 def merge(
-    holder: Program,
+    trainer: Trainer,
     networks: Sequence[Weights],
     fitness: Sequence[float],
     crossover: CrossoverSpec,
@@ -39,7 +40,7 @@ def merge(
     """Return the network that a crossover makes of its parents.
 
     Args:
-        holder: of the parents' architecture; what was in it is replaced.
+        trainer: of the parents' architecture; what was in it is replaced.
         networks: the parents, best first.
         fitness: theirs, lower is better.
         crossover: the operator, and whether to align before and to repair after.
@@ -51,7 +52,7 @@ def merge(
         GeneticsError: the operator does not take these parents or settings.
     """
     operator = lookup(CROSSOVERS, crossover.name, "crossover", place.search_path)
-    aligned = align_parents(holder, networks, crossover.align, address)
+    aligned = align_parents(trainer, networks, crossover.align, address)
     rng = stream(
         address.seed,
         Purpose.CROSSOVER,
@@ -59,18 +60,21 @@ def merge(
         member=address.merge,
         epoch=address.epoch,
     )
-    # Only an operator on whole units asks for the symmetries of a network that is not aligned.
-    spec = holder.spec if crossover.align != "none" or crossover.name == "unit" else None
-    parents = Parents(tuple(aligned), tuple(fitness), spec=spec, statistics=holder.statistics)
-    merged = operator(rng, parents, **crossover.params)
-    return restored(holder, merged, aligned, crossover.repair)
+    # Only an operator that asks for them needs the symmetries of a network that is not aligned.
+    wanted = "spec" in inspect.signature(operator).parameters
+    asked = {"spec": trainer.measures.spec} if wanted else {}
+    parents = Parents(tuple(aligned), tuple(fitness), trainer.member.statistics)
+    merged = operator(rng, parents, **asked, **crossover.params)
+    return restored(trainer, merged, aligned, crossover.repair)
 
 
-def restored(holder: Program, merged: Weights, parents: Sequence[Weights], repair: bool) -> Weights:
+def restored(
+    trainer: Trainer, merged: Weights, parents: Sequence[Weights], repair: bool
+) -> Weights:
     """Return a merge with what merging spoils put right.
 
     Args:
-        holder: of the architecture.
+        trainer: of the architecture.
         merged: the merge.
         parents: what it was made of, as aligned; of a single one nothing is spoilt.
         repair: whether units get back their parents' spread (REPAIR); running statistics are
@@ -79,12 +83,12 @@ def restored(holder: Program, merged: Weights, parents: Sequence[Weights], repai
     if len(parents) < 2:
         return merged
     if repair:
-        merged = _repaired(holder, merged, parents)
-    return holder.refreshed(merged)
+        merged = _repaired(trainer, merged, parents)
+    return trainer.measures.refreshed(merged)
 
 
 def align_parents(
-    holder: Program, networks: Sequence[Weights], how: str, address: Address
+    trainer: Trainer, networks: Sequence[Weights], how: str, address: Address
 ) -> list[Weights]:
     """Return the networks, each permuted onto the first: by `weights`, `activations`, or `none`.
 
@@ -95,16 +99,17 @@ def align_parents(
     if how == "none" or not others:
         return list(networks)
     if how == "weights":
-        return [first, *(_match_weights(holder, first, other, address) for other in others)]
-    seen = holder.activations(first)
+        return [first, *(_match_weights(trainer, first, other, address) for other in others)]
+    seen = trainer.measures.activations(first)
     return [
         first,
         *(
             permute(
                 other,
-                holder.spec,
+                trainer.measures.spec,
                 # Groups that cannot be watched stay as they are.
-                identity(holder.spec) | match_activations(seen, holder.activations(other)),
+                identity(trainer.measures.spec)
+                | match_activations(seen, trainer.measures.activations(other)),
             )
             for other in others
         ),
@@ -112,7 +117,7 @@ def align_parents(
 
 
 def _match_weights(
-    holder: Program, first: Weights, other: Weights, address: Address
+    trainer: Trainer, first: Weights, other: Weights, address: Address
 ) -> Mapping[str, Array]:
     rng = stream(
         address.seed,
@@ -121,16 +126,22 @@ def _match_weights(
         member=address.merge,
         epoch=address.epoch,
     )
-    return align(rng, first, other, holder.spec)
+    return align(rng, first, other, trainer.measures.spec)
 
 
-def _repaired(holder: Program, merged: Weights, parents: Sequence[Weights]) -> Weights:
+def _repaired(trainer: Trainer, merged: Weights, parents: Sequence[Weights]) -> Weights:
     # Layer after layer: repairing one changes what the next one sees.
-    for layer in holder.unit_layers:
+    for layer in trainer.measures.unit_layers:
         target = repairing.average_moments(
-            [repairing.moments(holder.pre_activations(parent, layer)) for parent in parents]
+            [
+                repairing.moments(trainer.measures.pre_activations(parent, layer))
+                for parent in parents
+            ]
         )
         merged = repairing.repair(
-            merged, layer, repairing.moments(holder.pre_activations(merged, layer)), target
+            merged,
+            layer,
+            repairing.moments(trainer.measures.pre_activations(merged, layer)),
+            target,
         )
     return merged

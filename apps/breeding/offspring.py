@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
+from apps.architecture.morphable import anatomy
 from apps.breeding.merge import Address, merge
 from apps.datasets.arrays import Array
 from apps.errors import HeterosisError
+from apps.files import write_atomic
 from apps.genetics.averaging import running_mean
+from apps.genetics.morphism import Morph, morph
 from apps.genetics.mutation import MUTATIONS
 from apps.genetics.weights import Weights, cast_like
 from apps.lookup import lookup
@@ -17,21 +21,25 @@ from apps.messages.specs import phenotype
 from apps.messages.tasks import Offspring, TrainTask, Workplace
 from apps.records.checkpoints import Checkpoint, load_checkpoint
 from apps.seeds import Purpose, seed_integer, stream
-from apps.training.trainer import Program
+from apps.training.blueprint import Blueprint
+from apps.training.trainer import Trainer
+
+LOST: Final = "lost.txt"
+"""In a child's folder: which layers and units of its parents it does not have."""
 
 
-def breed(task: TrainTask, start: Offspring, place: Workplace, holder: Program) -> Checkpoint:
+def breed(task: TrainTask, start: Offspring, place: Workplace, trainer: Trainer) -> Checkpoint:
     """Return the state in which an offspring starts.
 
-    A parent of another architecture, in a search, is first grown or cut to the child's. All
-    children of one merge see the same random numbers in the crossover, so each worker makes
-    the same merge again; the mutation is the child's own.
+    A parent of another architecture, in a search, is first grown or cut to the child's; what gets
+    lost is told in the child's folder. All children of one merge see the same random numbers in the
+    crossover, so each worker makes the same merge again; the mutation is the child's own.
 
     Args:
         task: the child's task; `first_epoch` dates the halt.
         start: operators and the child's plan.
         place: where the parents' checkpoints are.
-        holder: of the architecture; what was in it is replaced.
+        trainer: of the architecture; what was in it is replaced.
 
     Returns:
         The child's weights, and its optimiser's state when the plan says that it inherits one.
@@ -45,10 +53,10 @@ def breed(task: TrainTask, start: Offspring, place: Workplace, holder: Program) 
     if plan is None:
         raise HeterosisError("an offspring's plan is filled in before it is bred")
     if not start.inherit and plan.mutate:
-        return Checkpoint(holder.initial_weights(_fresh_seed(task)))
+        return Checkpoint(trainer.blueprint.initial_weights(_fresh_seed(task)))
     address = Address(task.seed, task.trial, task.first_epoch, plan.merge)
-    networks, fitness = _parents(task, start, plan, place, holder)
-    weights = merge(holder, networks, fitness, start.crossover, address, place)
+    networks, fitness = _parents(task, start, plan, place, trainer)
+    weights = merge(trainer, networks, fitness, start.crossover, address, place)
     if plan.mutate:
         mutation = lookup(MUTATIONS, start.mutation.name, "mutation", place.search_path)
         rng = stream(
@@ -58,12 +66,12 @@ def breed(task: TrainTask, start: Offspring, place: Workplace, holder: Program) 
             member=plan.child,
             epoch=task.first_epoch,
         )
-        weights = mutation(rng, weights, keep=holder.statistics, **start.mutation.params)
+        weights = mutation(rng, weights, keep=trainer.member.statistics, **start.mutation.params)
     return Checkpoint(weights, optimizer=_inherited(plan.optimizer, _shapes(weights), place))
 
 
 def _parents(
-    task: TrainTask, start: Offspring, plan: ChildPlan, place: Workplace, holder: Program
+    task: TrainTask, start: Offspring, plan: ChildPlan, place: Workplace, trainer: Trainer
 ) -> tuple[list[Weights], list[float]]:
     """Return the networks to merge, all in the child's architecture, and their fitness."""
     stored: list[Weights] = [
@@ -73,21 +81,37 @@ def _parents(
         return stored, list(plan.fitness)
     seed = _fresh_seed(task)
     networks: list[Weights] = []
-    fitness = []
+    fitness, lost = [], []
     for number, (weights, genome) in enumerate(zip(stored, plan.genomes, strict=True)):
         if not start.strangers and plan.members[number] in plan.strange:
             continue
         network, training = phenotype(task.network, task.training, genome)
-        rng = stream(
-            task.seed,
-            Purpose.MORPHISM,
-            trial=task.trial,
-            member=plan.merge,
-            epoch=task.first_epoch,
-        )
-        networks.append(holder.morphed(rng, weights, (network, training), seed))
+        made = _morphed(weights, trainer.blueprint.of(network, training), trainer, seed)
+        lost += [f"of parent {plan.members[number]}: {line}" for line in made.lost]
+        networks.append(made.weights)
         fitness.append(plan.fitness[number])
+    if lost:
+        told = "".join(f"{line}\n" for line in lost)
+        write_atomic(Path(place.root) / task.folder / LOST, told.encode())
     return networks, fitness
+
+
+def _morphed(weights: Weights, parent: Blueprint, trainer: Trainer, seed: int) -> Morph:
+    """Return the weights of a parent of another architecture, grown or cut to the child's.
+
+    Args:
+        weights: the parent's.
+        parent: what it was built of.
+        trainer: of the child's architecture.
+        seed: of the initial weights that new units and layers start from.
+
+    Raises:
+        UserError: a layer is not known to grow; the message names it.
+    """
+    if _shapes(weights) == _shapes(trainer.member.weights()):
+        return Morph(dict(weights), ())
+    fresh = trainer.blueprint.initial_weights(seed)
+    return morph(weights, fresh, anatomy(parent.build(0)), anatomy(trainer.model))
 
 
 def _fresh_seed(task: TrainTask) -> int:

@@ -22,7 +22,7 @@ from apps.messages.specs import Genome, SearchSpec, SpeciesSpec, phenotype
 from apps.messages.tasks import MateTask, Workplace
 from apps.records.checkpoints import load_checkpoint
 from apps.seeds import Purpose, stream
-from apps.training.trainer import Program, program
+from apps.training.trainer import Trainer, trainer_for
 
 
 class TooFewSurvivors(HeterosisError):
@@ -160,7 +160,7 @@ class Halted:
             return Kinship.unknown
         pair = [self._network(self.checkpoint(member)) for member in parents[:2]]
         address = Address(task.seed, task.trial, task.epoch, merge)
-        return Kinship(self._program(one), task.crossover.align, address).measure(*pair)
+        return Kinship(self._trainer(one), task.crossover.align, address).measure(*pair)
 
     def _distances(
         self, spec: SpeciesSpec, members: Sequence[_Member], others: Sequence[_Member] | None
@@ -200,24 +200,24 @@ class Halted:
         measure = lookup(DISTANCES, spec.distance.name, "species.distance", self._place.search_path)
         task = self._task
         rng = stream(task.seed, Purpose.ALIGNMENT, trial=task.trial, epoch=task.epoch)
-        holder = self._program(members[0][1])
-        left = self._as_population(spec, holder, members)
-        right = None if others is None else self._as_population(spec, holder, others)
+        trainer = self._trainer(members[0][1])
+        left = self._as_population(spec, trainer, members)
+        right = None if others is None else self._as_population(spec, trainer, others)
         return measure(rng, left, right, **spec.distance.params)
 
     def _as_population(
-        self, spec: SpeciesSpec, holder: Program, members: Sequence[_Member]
+        self, spec: SpeciesSpec, trainer: Trainer, members: Sequence[_Member]
     ) -> Population:
         networks = tuple(self._network(ref) for ref, _ in members)
         if spec.distance.name == "disagreement":
-            predictions = tuple(holder.predictions(network) for network in networks)
+            predictions = tuple(trainer.measures.predictions(network) for network in networks)
             return Population(networks, spec=None, predictions=predictions)
-        return Population(networks, spec=holder.spec, predictions=None)
+        return Population(networks, spec=trainer.measures.spec, predictions=None)
 
-    def _program(self, genome: Genome) -> Program:
+    def _trainer(self, genome: Genome) -> Trainer:
         task = self._task
         network, training = phenotype(task.network, task.training, genome)
-        return program(task.data, network, training, task.seed, self._place)
+        return trainer_for(task.data, network, training, task.seed, self._place)
 
     def _network(self, ref: CheckpointRef) -> Weights:
         if ref.sha256 not in self._loaded:

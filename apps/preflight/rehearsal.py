@@ -18,7 +18,7 @@ import numpy as np
 from apps.breeding.offspring import breed
 from apps.errors import HeterosisError, UserError
 from apps.genetics.genes import Space
-from apps.messages.results import CheckpointRef, Cost, TrainResult
+from apps.messages.results import CheckpointRef, TrainResult
 from apps.messages.specs import Genome, phenotype
 from apps.messages.tasks import HarvestTask, MateTask, Offspring, TrainTask, Workplace
 from apps.plugins import is_plugin, told
@@ -27,7 +27,7 @@ from apps.records.checkpoints import Checkpoint, save_checkpoint
 from apps.seeds import Purpose, seed_integer, stream
 from apps.tasks.mate import plan_mating
 from apps.training.callbacks import Callbacks, check_monitors
-from apps.training.trainer import Program, program
+from apps.training.trainer import Trainer, trainer_for
 
 NETWORKS: Final = 3
 """Different networks of the population; further members are copies of these."""
@@ -84,13 +84,13 @@ def rehearse(
         check_extremes(first[0], space, place)
         if is_plugin(first[0].network.builder):
             check_choices(first[0], space, place)
-    holder = _holder(first[0], place)
+    trainer = _trainer(first[0], place)
     for task in first:
-        _holder(task, place).try_step()
-        model = _holder(task, place).model
+        _trainer(task, place).checks.takes_a_step()
+        model = _trainer(task, place).model
         Callbacks(task.training.callbacks, model, 1, Path(), place.search_path)
         check_monitors(task.training.callbacks, model.get_metrics_result())
-        _set_rates(_holder(task, place), task)
+        _set_rates(_trainer(task, place), task)
     with TemporaryDirectory(prefix="heterosis-") as root:
         here = replace(place, root=root)
         networks = _networks(first, place, Path(root)) if halts else []
@@ -100,14 +100,14 @@ def rehearse(
     for each in harvests:
         with _named(each.where):
             if each.harvest.align != "none":
-                _ = holder.spec
+                _ = trainer.measures.spec
             if each.harvest.repair:
-                _ = holder.unit_layers
+                _ = trainer.measures.unit_layers
 
 
-def _holder(task: TrainTask, place: Workplace) -> Program:
+def _trainer(task: TrainTask, place: Workplace) -> Trainer:
     network, training = phenotype(task.network, task.training, task.genome)
-    return program(task.data, network, training, task.seed, place)
+    return trainer_for(task.data, network, training, task.seed, place)
 
 
 @contextmanager
@@ -126,12 +126,12 @@ def _networks(
     stored = []
     for member in range(NETWORKS):
         task = first[member % len(first)]
-        holder = _holder(task, place)
+        trainer = _trainer(task, place)
         rng = stream(task.seed, Purpose.INITIAL_WEIGHTS, trial=0, member=member)
-        weights = holder.initial_weights(seed_integer(rng))
-        holder.load(Checkpoint(weights), np.random.default_rng(0))
+        weights = trainer.blueprint.initial_weights(seed_integer(rng))
+        trainer.member.load(Checkpoint(weights), np.random.default_rng(0))
         path = f"member-{member}.safetensors"
-        ref = CheckpointRef(path, save_checkpoint(root / path, holder.state()))
+        ref = CheckpointRef(path, save_checkpoint(root / path, trainer.member.state()))
         stored.append((ref, task.genome))
     return stored
 
@@ -147,15 +147,15 @@ def _go_through(
     # All children are made in one way, but some stay as they are and some have one parent only.
     child = max(plan.children, key=lambda each: (each.mutate, len(each.parents)))
     task = replace(halt.child, genome=child.genome)
-    holder = _holder(task, place)
+    trainer = _trainer(task, place)
     if isinstance(start, Offspring):
-        breed(task, replace(start, plan=child), place, holder)
-    _set_rates(holder, task)
+        breed(task, replace(start, plan=child), place, trainer)
+    _set_rates(trainer, task)
 
 
-def _set_rates(holder: Program, task: TrainTask) -> None:
+def _set_rates(trainer: Trainer, task: TrainTask) -> None:
     for rate in task.rates:
-        holder.set_rate(rate)
+        trainer.rate.multiply(rate)
 
 
 def _member(
@@ -163,7 +163,6 @@ def _member(
 ) -> TrainResult:
     checkpoint, genome = networks[member % len(networks)]
     return TrainResult(
-        fingerprint=f"rehearsal {member}",
         member=member,
         status="done",
         reason="",
@@ -172,5 +171,4 @@ def _member(
         start={},
         checkpoint=checkpoint,
         genome=genome,
-        cost=Cost(0.0, 0.0, 0.0, 0.0, "", ""),
     )

@@ -18,24 +18,27 @@ from apps.errors import HeterosisError
 from apps.genetics import averaging
 from apps.genetics.weights import cast_like
 from apps.messages.fingerprints import fingerprint
-from apps.messages.results import CheckpointRef, EpochRecord, TrainResult
+from apps.messages.results import CheckpointRef, EpochRecord, Failure, TrainResult, Upstream
 from apps.messages.specs import AverageSpec, phenotype
-from apps.messages.tasks import Continue, Fresh, Offspring, Restart, Survive, TrainTask, Workplace
-from apps.records.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
-from apps.records.result_files import (
-    CHECKPOINT,
-    forget_partial,
-    load_partial,
-    save_partial,
-    save_result,
+from apps.messages.tasks import (
+    Continue,
+    Fresh,
+    Offspring,
+    Restart,
+    Survive,
+    TrainTask,
+    Workplace,
+    resolve,
 )
+from apps.records.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from apps.records.result_files import CHECKPOINT, load_partial, save_partial
 from apps.seeds import Purpose, seed_integer, stream
+from apps.tasks.kind import Kind
 from apps.training.callbacks import Callbacks
 from apps.training.tensorboard import FOLDER as EVENTS
 from apps.training.tensorboard import EventLog
-from apps.training.trainer import Program, program
+from apps.training.trainer import Trainer, trainer_for
 from apps.worker.stopping import Stopped, TimedOut, stopping
-from apps.worker.stopwatch import Stopwatch
 from apps.worker.watchdog import is_late
 
 _UNRESOLVED: Final = "a start is resolved before a member is trained"
@@ -44,7 +47,7 @@ _ACCURACIES: Final = ("accuracy", "acc", "sparse_categorical_accuracy", "categor
 
 
 def train_member(task: TrainTask, place: Workplace) -> TrainResult:
-    """Train one member over one segment and store it.
+    """Train one member over one segment and store its checkpoint.
 
     The result depends on `task` and on nothing else: not on the worker, nor on what ran before.
     A partial checkpoint of the same task, left by a worker that was lost, is taken up.
@@ -53,9 +56,6 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
         task: resolved: its start names the checkpoints it needs.
         place: run directory and limits.
 
-    Returns:
-        The result, already on disk: the checkpoint first, then the record of it.
-
     Raises:
         UserError: network, data or operators do not fit together.
         DamagedFile: a checkpoint it needs is not what its record says.
@@ -63,26 +63,24 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
         Stopped: the run is being stopped; a partial checkpoint is stored.
         TimedOut: it takes longer than it may; likewise.
     """
-    watch = Stopwatch()
     mark = fingerprint(task)
     folder = Path(place.root) / task.folder
     folder.mkdir(parents=True, exist_ok=True)  # a callback may write there
-    member = _program(task, place)
-    records, start, average = _put_in(member, task, place, folder, mark)
-    member.set_rate(1.0)
+    trainer = _trainer(task, place)
+    records, start, average = _put_in(trainer, task, place, folder, mark)
+    trainer.rate.multiply(1.0)
     log = Path(place.root) / EVENTS / task.folder if place.tensorboard else None
     with EventLog(log) as events:
         for record in records:
             events.add(record.epoch, record.metrics)
         reason = _train(
-            member, task, place, _Segment(folder, mark, records, start, average, events)
+            trainer, task, place, _Segment(folder, mark, records, start, average, events)
         )
-    state = average.with_state(member, refresh=True)
-    member.put(state.network)
-    final = _finish(member, task, records, bool(state.average), reason)
+    state = average.with_state(trainer, refresh=True)
+    trainer.member.put(state.network)
+    final = _finish(trainer, task, records, bool(state.average), reason)
     digest = save_checkpoint(folder / CHECKPOINT, state)
-    result = TrainResult(
-        fingerprint=mark,
+    return TrainResult(
         member=task.member,
         status="diverged" if reason else "done",
         reason=reason,
@@ -90,14 +88,10 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
         final=final,
         start=start,
         checkpoint=CheckpointRef(f"{task.folder}/{CHECKPOINT}", digest),
-        cost=watch.cost(),
-        log=tuple(member.remarks),
+        log=tuple(trainer.remarks),
         genome=task.genome,
-        parameters=member.parameters,
+        parameters=trainer.member.parameters,
     )
-    save_result(folder, result)
-    forget_partial(folder)
-    return result
 
 
 @dataclass(frozen=True)
@@ -112,19 +106,19 @@ class _Segment:
     events: EventLog
 
 
-def _train(member: Program, task: TrainTask, place: Workplace, segment: _Segment) -> str:
+def _train(trainer: Trainer, task: TrainTask, place: Workplace, segment: _Segment) -> str:
     """Train to the segment's end, or to where it diverges or is stopped; return why it diverged."""
     records, average = segment.records, segment.average
     callbacks = Callbacks(
-        task.training.callbacks, member.model, task.last_epoch, segment.folder, place.search_path
+        task.training.callbacks, trainer.model, task.last_epoch, segment.folder, place.search_path
     )
     callbacks.begin()
     saved = time.monotonic()
     for epoch in range(task.first_epoch + len(records), task.last_epoch):
         callbacks.epoch_begins(epoch)
-        record = _one_epoch(member, task, epoch)
+        record = _one_epoch(trainer, task, epoch)
         records.append(record)
-        average.add(member, record.epoch)
+        average.add(trainer, record.epoch)
         segment.events.add(record.epoch, record.metrics)
         losses = {name: record.metrics[name] for name in ("loss", "val_loss")}
         bad = [name for name, value in losses.items() if not math.isfinite(value)]
@@ -136,7 +130,7 @@ def _train(member: Program, task: TrainTask, place: Workplace, segment: _Segment
         if late or stopping.is_set() or time.monotonic() - saved >= place.checkpoint_every_s:
             # What callbacks know is in no checkpoint: with them a segment begins anew.
             if not task.training.callbacks:
-                state = average.with_state(member)
+                state = average.with_state(trainer)
                 save_partial(segment.folder, segment.fingerprint, state, records, segment.start)
             saved = time.monotonic()
         if stopping.is_set():
@@ -161,12 +155,12 @@ def sample_training(task: TrainTask, place: Workplace) -> Sample:
     Raises:
         UserError: network and data do not fit together.
     """
-    member = _program(task, place)
-    member.load(Checkpoint(member.initial_weights(0)), np.random.default_rng(0))
-    member.set_rate(1.0)
-    _one_epoch(member, task, 0)
-    record = _one_epoch(member, task, 1)
-    state = member.state()
+    trainer = _trainer(task, place)
+    trainer.member.load(Checkpoint(trainer.blueprint.initial_weights(0)), np.random.default_rng(0))
+    trainer.rate.multiply(1.0)
+    _one_epoch(trainer, task, 0)
+    record = _one_epoch(trainer, task, 1)
+    state = trainer.member.state()
     arrays = [*state.weights.values(), *state.optimizer.values(), *state.random.values()]
     return Sample(record.wall_s, sum(array.nbytes for array in arrays))
 
@@ -185,9 +179,9 @@ class Ordered(Protocol):
         ...
 
 
-def _program(task: TrainTask, place: Workplace) -> Program:
+def _trainer(task: TrainTask, place: Workplace) -> Trainer:
     network, training = phenotype(task.network, task.training, task.genome)
-    return program(task.data, network, training, task.seed, place)
+    return trainer_for(task.data, network, training, task.seed, place)
 
 
 class _Average:
@@ -199,27 +193,27 @@ class _Average:
         self._average: Mapping[str, Array] = begun.average if goes_on else {}
         self._count = begun.averaged if goes_on else 0
 
-    def add(self, member: Program, epoch: int) -> None:
+    def add(self, trainer: Trainer, epoch: int) -> None:
         if self._spec is None or epoch <= self._spec.after_epoch:
             return
-        weights = member.weights()
+        weights = trainer.member.weights()
         if self._spec.kind == "ema" and self._count:
             self._average = averaging.ema(self._average, weights, self._spec.decay)
         else:
             self._average = averaging.running_mean(self._average, weights, self._count)
         self._count += 1
 
-    def with_state(self, member: Program, refresh: bool = False) -> Checkpoint:
+    def with_state(self, trainer: Trainer, refresh: bool = False) -> Checkpoint:
         """Return the member's state with the average, whose statistics may be measured anew."""
         average = self._average
-        if average and refresh and member.statistics:
-            measured = member.refreshed(cast_like(average, member.weights()))
-            average = {**average, **{name: measured[name] for name in member.statistics}}
-        return replace(member.state(), average=average, averaged=self._count)
+        if average and refresh and trainer.member.statistics:
+            measured = trainer.measures.refreshed(cast_like(average, trainer.member.weights()))
+            average = {**average, **{name: measured[name] for name in trainer.member.statistics}}
+        return replace(trainer.member.state(), average=average, averaged=self._count)
 
 
 def _put_in(
-    member: Program, task: TrainTask, place: Workplace, folder: Path, mark: str
+    trainer: Trainer, task: TrainTask, place: Workplace, folder: Path, mark: str
 ) -> tuple[list[EpochRecord], dict[str, float], _Average]:
     random_layers = stream(
         task.seed,
@@ -230,27 +224,27 @@ def _put_in(
     )
     partial = load_partial(folder, mark)
     if partial is not None:
-        member.load(partial.state, random_layers)
+        trainer.member.load(partial.state, random_layers)
         return list(partial.records), partial.start, _Average(task.average, partial.state)
-    begun = _initial_state(member, task, place)
-    member.load(begun, random_layers)
+    begun = _initial_state(trainer, task, place)
+    trainer.member.load(begun, random_layers)
     average = _Average(task.average, begun)
     if not isinstance(task.start, Offspring):
         return [], {}, average
     losses = {
-        "loss": member.evaluate("train")["loss"],
-        "val_loss": member.evaluate("validation")["loss"],
+        "loss": trainer.evaluate("train")["loss"],
+        "val_loss": trainer.evaluate("validation")["loss"],
     }
     return [], losses, average
 
 
-def _initial_state(member: Program, task: TrainTask, place: Workplace) -> Checkpoint:
+def _initial_state(trainer: Trainer, task: TrainTask, place: Workplace) -> Checkpoint:
     match task.start:
         case Fresh():
             rng = stream(task.seed, Purpose.INITIAL_WEIGHTS, trial=task.trial, member=task.member)
-            return Checkpoint(member.initial_weights(seed_integer(rng)))
+            return Checkpoint(trainer.blueprint.initial_weights(seed_integer(rng)))
         case Offspring() as start:
-            return breed(task, start, place, member)
+            return breed(task, start, place, trainer)
         case Continue(checkpoint=ref) | Restart(checkpoint=ref):
             if ref is None:
                 raise HeterosisError(_UNRESOLVED)
@@ -260,18 +254,18 @@ def _initial_state(member: Program, task: TrainTask, place: Workplace) -> Checkp
             raise HeterosisError(_UNRESOLVED)
 
 
-def _one_epoch(member: Program, task: TrainTask, epoch: int) -> EpochRecord:
+def _one_epoch(trainer: Trainer, task: TrainTask, epoch: int) -> EpochRecord:
     began = time.perf_counter()
     if task.rates:
-        member.set_rate(task.rates[epoch - task.first_epoch])
-    trained = _standard(member.run_epoch(epoch_order(task, epoch, member)))
-    held_out = _standard(member.evaluate("validation"))
+        trainer.rate.multiply(task.rates[epoch - task.first_epoch])
+    trained = _standard(trainer.run_epoch(epoch_order(task, epoch, trainer)))
+    held_out = _standard(trainer.evaluate("validation"))
     metrics = trained | {f"val_{name}": value for name, value in held_out.items()}
     return EpochRecord(epoch + 1, metrics, time.perf_counter() - began)
 
 
 def _finish(
-    member: Program, task: TrainTask, records: list[EpochRecord], averaged: bool, reason: str
+    trainer: Trainer, task: TrainTask, records: list[EpochRecord], averaged: bool, reason: str
 ) -> dict[str, float]:
     if reason:
         last = records[-1].metrics
@@ -279,28 +273,28 @@ def _finish(
         others = [f"{part}_{name}" for part in ("train", "test") for name in names]
         return dict.fromkeys([*last, *others], math.nan)
     if averaged:
-        return final_metrics(member)  # it took no step itself
+        return final_metrics(trainer)  # it took no step itself
     last = records[-1].metrics
     if task.training.callbacks:
         # One may have brought back the weights of an earlier epoch.
-        held_out = _standard(member.evaluate("validation"))
+        held_out = _standard(trainer.evaluate("validation"))
         last = last | {f"val_{name}": value for name, value in held_out.items()}
-    return final_metrics(member, last)
+    return final_metrics(trainer, last)
 
 
 def final_metrics(
-    member: Program, last_epoch: Mapping[str, float] | None = None
+    trainer: Trainer, last_epoch: Mapping[str, float] | None = None
 ) -> dict[str, float]:
-    """Return the metrics of the network that is in a program, on the whole of every part.
+    """Return the metrics of the network that is in a trainer, on the whole of every part.
 
     Args:
-        member: holds the network.
+        trainer: holds the network.
         last_epoch: the metrics of its last epoch of training; None for a network that was not
             trained itself: its running means (`loss` and the like) are then NaN.
     """
-    train, test = _standard(member.evaluate("train")), _standard(member.evaluate("test"))
+    train, test = _standard(trainer.evaluate("train")), _standard(trainer.evaluate("test"))
     if last_epoch is None:
-        held_out = _standard(member.evaluate("validation"))
+        held_out = _standard(trainer.evaluate("validation"))
         running = dict.fromkeys(train, math.nan)
         last_epoch = running | {f"val_{name}": value for name, value in held_out.items()}
     return {
@@ -317,3 +311,21 @@ def _standard(metrics: dict[str, float]) -> dict[str, float]:
         if alias in named and "accuracy" not in named:
             named["accuracy"] = named.pop(alias)
     return named
+
+
+def settle(task: TrainTask, upstream: Upstream) -> tuple[TrainTask, Upstream] | Failure:
+    """Return the task with its start filled in, or the failure upstream that rules it out.
+
+    Nothing else of upstream counts: the start names the checkpoints by their bytes.
+    """
+    if isinstance(task.start, Fresh):
+        return task, ()
+    (source,) = upstream
+    if isinstance(source, Failure):
+        return Failure(source.reason, source.log, task.member)
+    if isinstance(source, TrainResult) and source.status != "done":
+        return Failure(f"its start diverged: {source.reason}", "", task.member)
+    return resolve(task, source), ()
+
+
+KIND: Final = Kind(TrainTask, TrainResult, train_member, settle=settle)

@@ -14,7 +14,7 @@ from apps.messages.specs import NetworkSpec, Params, TrainingSpec
 from apps.messages.tasks import Workplace
 from apps.networks.build import build
 from apps.plugins import is_plugin
-from apps.training.epoch_loop import Loop
+from apps.training.data_parts import Parts
 from apps.training.targets import (
     are_labels,
     counted,
@@ -64,10 +64,10 @@ def facts(data: Dataset, training: TrainingSpec, loss: Any = None) -> Params:
     }
 
 
-def two_samples(data: Dataset, loop: Loop, training: TrainingSpec) -> tuple[Any, ...]:
+def two_samples(parts: Parts, training: TrainingSpec) -> tuple[Any, ...]:
     """Return two training samples, one of which has the largest label: it needs an output too."""
-    x, y, *weights = loop.samples("probe", slice(2)).fields
-    classes = _classes(data, training)
+    x, y, *weights = parts.samples("probe", slice(2)).fields
+    classes = _classes(parts.data, training)
     if isinstance(y, Mapping):
         return (x, {name: _reaching(each, classes[name]) for name, each in y.items()}, *weights)
     return (x, _reaching(y, classes), *weights)

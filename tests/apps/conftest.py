@@ -13,5 +13,5 @@ from apps.training import trainer
 def _keep_programs() -> Iterator[None]:
     # Compiling takes seconds, and all tests together use more networks than a run does.
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer, "_PROGRAMS_A_THREAD", 12)
+        patch.setattr(trainer, "_TRAINERS_A_THREAD", 12)
         yield

@@ -30,7 +30,6 @@ def test_the_numbers_of_the_purposes_are_part_of_every_result() -> None:
         "DATA_SPLIT": 9,
         "PROBE": 10,
         "ARCHITECTURE": 11,
-        "MORPHISM": 12,
         "TEST_SPLIT": 13,
         "MADE_DATA": 14,
     }

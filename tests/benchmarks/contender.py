@@ -59,16 +59,16 @@ def fused(batch_size: int) -> Epoch:
     import numpy as np
 
     from apps.records.checkpoints import Checkpoint
-    from apps.training.trainer import Program
+    from apps.training.trainer import new_trainer
 
-    program = Program(DATA, NETWORK, training(batch_size), SEED, Workplace(root=""))
+    trainer = new_trainer(DATA, NETWORK, training(batch_size), SEED, Workplace(root=""))
     rng = np.random.default_rng(SEED)
-    program.load(Checkpoint(program.initial_weights(SEED)), rng)
+    trainer.member.load(Checkpoint(trainer.blueprint.initial_weights(SEED)), rng)
 
     def epoch() -> float:
-        loss = program.run_epoch(program.order(rng))["loss"]
-        if program.remarks:
-            raise RuntimeError(f"the epoch was not fused: {program.remarks}")
+        loss = trainer.run_epoch(trainer.order(rng))["loss"]
+        if trainer.remarks:
+            raise RuntimeError(f"the epoch was not fused: {trainer.remarks}")
         return loss
 
     return epoch

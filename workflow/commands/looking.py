@@ -76,7 +76,8 @@ def sites() -> None:
     print(f"PATH.toml        a table [site] with a name and options; copy one from {READY}")
     print(
         "PATH.py          a file of your own with make_config(options) -> parsl.Config; "
-        "options has run_dir, workers, threads, longest_task_s, settings"
+        "options has run_dir, workers, threads, longest_task_s, settings; as it likes with "
+        "check(config) for doctor and block_states(jobs)"
     )
 
 
@@ -94,7 +95,6 @@ def doctor(
 
     from apps.messages.specs import DataSpec
     from site_configs.options import find_site
-    from site_configs.scheduler import blocks, check_scheduler
     from workflow.preflight.doctor import Patient, diagnose, tell
 
     place = find_site(site, options or [])
@@ -107,8 +107,8 @@ def doctor(
             cores=place.threads,
             gpus=bool(place.settings.get("gpus_per_node")),
         ),
-        check_scheduler,
-        blocks,
+        place.check,
+        place.blocks,
         patience,
         print,
     )
@@ -132,7 +132,7 @@ def data(
     if path.suffix == ".toml":
         settings = [] if folder is None else [f"data.folder={folder}"]
         experiment = load_experiment(path, settings)
-        spec, seed, here = experiment.data.spec, experiment.seed, path.resolve().parent
+        spec, seed, here = experiment.data, experiment.seed, path.resolve().parent
     else:
         spec, seed, here = DataSpec(name=name, folder=folder, validation=0), 0, Path.cwd()
     prepare(spec, str(here))

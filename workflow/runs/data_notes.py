@@ -34,7 +34,7 @@ def noted_data(
     """
     if not begins and (stored := _stored(run)) is not None:
         return stored
-    spec = experiment.data.spec
+    spec = experiment.data
     found = told(spec, experiment.seed, place.search_path)
     data = load_dataset(spec, experiment.seed, place.search_path)
     noted = {

@@ -16,9 +16,12 @@ from apps.champion import Asked, Champion, load_champion
 from apps.datasets.arrays import Named
 from apps.datasets.preparation import Preparation
 from apps.errors import HeterosisError, UserError, first_line
+from apps.files import DamagedFile
+from apps.messages.fingerprints import from_json
+from apps.messages.specs import DataSpec, NetworkSpec, TrainingSpec
 from apps.messages.tasks import Workplace
 from apps.records.run_dir import RunDir
-from workflow.experiment.config import Data, Experiment, Network, Training
+from workflow.experiment.config import Experiment, Training
 from workflow.experiment.file import read_experiment
 from workflow.runs.opening import existing_run
 from workflow.runs.predictions import read_asked
@@ -139,7 +142,12 @@ class Run:
                 f"{self.folder}: there is no champion: {self.no_champion}; {_AGAIN}",
                 code="champion",
             )
-        return _opened(self.directory.champion, self.place)
+        experiment = self.experiment
+        return _opened(
+            self.directory.champion,
+            (experiment.data, experiment.network, experiment.training.spec),
+            self.place,
+        )
 
     def predict(self, inputs: Asked) -> Named:
         """Return the champion's outputs for inputs as the data set has them, not yet scaled.
@@ -206,29 +214,42 @@ def champion_at(path: Path) -> Champion:
         UserError: there is none, or Keras does not open it here.
         HeterosisError: as `Run.champion`.
     """
-    if (path / _CARD).is_file() and not RunDir(path).experiment_toml.exists():
-        return _opened(path, Workplace(root=str(path.absolute()), search_path=str(Path.cwd())))
-    return Run.open(path).trained_champion
+    card = path / _CARD
+    if RunDir(path).experiment_toml.exists() or not card.is_file():
+        return Run.open(path).trained_champion
+    recorded = _json(card)
+    try:
+        data = from_json(DataSpec, _encoded(recorded["data"]))
+        network = from_json(NetworkSpec, _encoded(recorded["network"]))
+        training = from_json(Training, _encoded(recorded["training"]))
+    except (KeyError, DamagedFile) as error:
+        raise _no_card(card, error) from error
+    place = Workplace(root=str(path.absolute()), search_path=str(Path.cwd()))
+    return _opened(path, (data, network, training.spec), place)
 
 
-def _opened(folder: Path, place: Workplace) -> Champion:
+def _opened(
+    folder: Path, specs: tuple[DataSpec, NetworkSpec, TrainingSpec], place: Workplace
+) -> Champion:
     """Open a champion by what its card says."""
     card = _json(folder / _CARD)
     try:
-        specs = (
-            Data.model_validate(card["data"]).spec,
-            Network.model_validate(card["network"]).spec,
-            Training.model_validate(card["training"]).spec,
-        )
         stored = card.get("preparation")  # a card that is older has none
         preparation = None if stored is None else Preparation.from_json(stored)
         digest, seed = card["sha256"], card["seed"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(
-            f"{folder / _CARD}: is not what a run writes: {first_line(error)}; {_AGAIN}",
-            code="run-damaged",
-        ) from error
+    except (KeyError, TypeError) as error:
+        raise _no_card(folder / _CARD, error) from error
     return load_champion(folder / _KERAS, digest, specs, seed, place, preparation)
+
+
+def _encoded(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+def _no_card(path: Path, error: Exception) -> UserError:
+    return UserError(
+        f"{path}: is not what a run writes: {first_line(error)}; {_AGAIN}", code="run-damaged"
+    )
 
 
 def _tables(directory: RunDir) -> dict[str, pd.DataFrame]:

@@ -18,7 +18,7 @@ from apps.messages.specs import CrossoverSpec, NetworkSpec, OperatorSpec
 from apps.messages.tasks import Offspring, Workplace
 from apps.records.checkpoints import Checkpoint, save_checkpoint
 from apps.tasks.train import train_member
-from apps.training.trainer import Program, program
+from apps.training.trainer import Trainer, trainer_for
 from tests.support.small import ADAM, DATA, PLAIN, RICH, SEED, net, training
 
 NONE = OperatorSpec("none")
@@ -30,13 +30,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     return Workplace(str(tmp_path_factory.mktemp("run")))
 
 
-def holder(place: Workplace, network: NetworkSpec = PLAIN) -> Program:
-    return program(DATA, network, ADAM, SEED, place)
+def trainer(place: Workplace, network: NetworkSpec = PLAIN) -> Trainer:
+    return trainer_for(DATA, network, ADAM, SEED, place)
 
 
 def parent(place: Workplace, seed: int, network: NetworkSpec = PLAIN, **groups: Any) -> Checkpoint:
     rng = np.random.default_rng(seed)
-    weights = holder(place, network).initial_weights(seed)
+    weights = trainer(place, network).blueprint.initial_weights(seed)
     # Biases too: a constant array is neither merged nor mutated visibly.
     moved = {
         name: (array + 0.01 * rng.random(array.shape)).astype(array.dtype)
@@ -73,7 +73,7 @@ def bred(
     start: Offspring, place: Workplace, network: NetworkSpec = PLAIN, **changes: Any
 ) -> Checkpoint:
     task = training(network=network, first_epoch=2, start=start, **changes)
-    return breed(task, start, place, holder(place, network))
+    return breed(task, start, place, trainer(place, network))
 
 
 def same(one: Checkpoint, other: Checkpoint) -> bool:
@@ -164,7 +164,7 @@ def test_choices_depend_on_their_address_and_not_on_the_arm(
     for change in ({"seed": 1}, {"trial": 0}):
         assert not same(bred(start, place, **change), first)
     task = training(network=PLAIN, first_epoch=3, start=start)
-    assert not same(breed(task, start, place, holder(place)), first)
+    assert not same(breed(task, start, place, trainer(place)), first)
 
 
 def test_running_statistics_are_not_mutated(place: Workplace) -> None:
@@ -182,8 +182,10 @@ def test_a_merge_does_not_depend_on_who_was_in_the_program_before(place: Workpla
     refs = put_down(place, parent(place, 1, network), parent(place, 2, network))
     children = []
     for seed in (1, 2):
-        member = holder(place, network)
-        member.load(Checkpoint(member.initial_weights(seed)), np.random.default_rng(seed))
+        held = trainer(place, network)
+        held.member.load(
+            Checkpoint(held.blueprint.initial_weights(seed)), np.random.default_rng(seed)
+        )
         children.append(bred(offspring(refs), place, network))
     assert same(*children)
 
@@ -251,9 +253,9 @@ def test_an_offspring_is_trained_from_what_was_bred(
     child = bred(start, place)
     task = training(network=PLAIN, first_epoch=2, last_epoch=3, start=start, folder="child")
     result = train_member(task, place)
-    member = holder(place)
+    held = trainer(place)
     for part, name in (("train", "loss"), ("validation", "val_loss")):
-        assert result.start[name] == member.loss_of(child.weights, part)["loss"]  # type: ignore[arg-type]
+        assert result.start[name] == held.measures.loss_of(child.weights, part)["loss"]  # type: ignore[arg-type]
     assert set(result.start) == {"loss", "val_loss"}
     assert [record.epoch for record in result.epochs] == [3]
     assert train_member(replace(task, folder="again"), place).checkpoint.sha256 == (

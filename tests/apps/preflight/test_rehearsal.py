@@ -16,7 +16,7 @@ from apps.messages.specs import CrossoverSpec, NetworkSpec, OperatorSpec, Specie
 from apps.messages.tasks import Fresh, HarvestTask, MateTask, Offspring, TrainTask, Workplace
 from apps.preflight import rehearsal
 from apps.preflight.rehearsal import HaltRehearsal, HarvestRehearsal, rehearse
-from apps.training.trainer import program
+from apps.training.trainer import trainer_for
 from tests.support.small import ADAM, DATA, PLAIN, RICH, SEED, net, training
 
 HERE = "tests.apps.preflight.test_rehearsal"
@@ -55,7 +55,7 @@ def halt(
         "parents": 2,
         "selection": OperatorSpec("truncation"),
         "optimizer": "average",
-        "spare_first": True,
+        "first_unmutated": True,
         "species": None,
         "crossover": crossover,
         "measure": True,
@@ -126,10 +126,10 @@ def test_a_large_population_is_rehearsed_with_few_members(
 
 
 def test_the_step_of_the_rehearsal_leaves_the_state_as_it_was(place: Workplace) -> None:
-    holder = program(DATA, RICH, ADAM, SEED, place)
-    before = holder.state()
-    holder.try_step()
-    after = holder.state()
+    trainer = trainer_for(DATA, RICH, ADAM, SEED, place)
+    before = trainer.member.state()
+    trainer.checks.takes_a_step()
+    after = trainer.member.state()
     for group in ("weights", "optimizer", "random"):
         kept, found = getattr(before, group), getattr(after, group)
         assert all(np.array_equal(kept[name], found[name]) for name in kept)

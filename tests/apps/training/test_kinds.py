@@ -18,7 +18,7 @@ from apps.messages.specs import DataSpec, NetworkSpec, OperatorSpec, TrainingSpe
 from apps.messages.tasks import Continue, TrainTask, Workplace
 from apps.records.checkpoints import load_checkpoint
 from apps.tasks.train import train_member
-from apps.training.trainer import Program, program
+from apps.training.trainer import Trainer, trainer_for
 from tests.support.small import SEED, training
 
 HERE = "tests.support.kinds"
@@ -45,8 +45,8 @@ def place(tmp_path: Path) -> Workplace:
     return Workplace(str(tmp_path))
 
 
-def member(given: TrainTask, place: Workplace) -> Program:
-    return program(given.data, given.network, given.training, SEED, place)
+def trainer_of(given: TrainTask, place: Workplace) -> Trainer:
+    return trainer_for(given.data, given.network, given.training, SEED, place)
 
 
 # --------------------------------------------------------------------------- arrays by name
@@ -62,14 +62,16 @@ def test_several_inputs_and_outputs_are_fused_and_learn(place: Workplace) -> Non
 
 def test_networks_with_inputs_by_name_are_aligned_by_their_activations(place: Workplace) -> None:
     given = task(data("two_inputs"), "functional")
-    holder = member(given, place)
-    parents = [holder.initial_weights(seed) for seed in (1, 2)]
-    _, aligned = align_parents(holder, parents, "activations", Address(SEED, 0, 0, 0))
+    trainer = trainer_of(given, place)
+    parents = [trainer.blueprint.initial_weights(seed) for seed in (1, 2)]
+    _, aligned = align_parents(trainer, parents, "activations", Address(SEED, 0, 0, 0))
     name = next(name for name, array in aligned.items() if array.shape == (8, 8))
     assert not np.array_equal(aligned[name], parents[1][name])
-    one, other = (holder.loss_of(weights, "test")["loss"] for weights in (aligned, parents[1]))
+    one, other = (
+        trainer.measures.loss_of(weights, "test")["loss"] for weights in (aligned, parents[1])
+    )
     assert np.isclose(one, other, rtol=1e-5)
-    assert holder.predictions(aligned).shape == (96, 3)
+    assert trainer.measures.predictions(aligned).shape == (96, 3)
 
 
 # ------------------------------------------------------------------------------------ weights
@@ -127,17 +129,17 @@ def test_members_have_orders_of_their_own_where_there_are_any(
 
 def test_batches_are_evaluated_as_the_same_arrays_are(place: Workplace) -> None:
     given = task(data("streamed", kind="dataset"))
-    holder = member(given, place)
-    found = holder.evaluate("test")
-    held_out = holder.evaluate("validation")  # the same samples, as arrays
+    trainer = trainer_of(given, place)
+    found = trainer.evaluate("test")
+    held_out = trainer.evaluate("validation")  # the same samples, as arrays
     assert found["loss"] == pytest.approx(held_out["loss"], rel=1e-5)
 
 
 def test_statistics_are_measured_over_batches(place: Workplace) -> None:
     given = task(data("streamed", kind="indexed"))
-    holder = member(given, place)
-    refreshed = holder.refreshed(holder.initial_weights(1))
-    assert any(np.abs(refreshed[name]).sum() > 0 for name in holder.statistics)
+    trainer = trainer_of(given, place)
+    refreshed = trainer.measures.refreshed(trainer.blueprint.initial_weights(1))
+    assert any(np.abs(refreshed[name]).sum() > 0 for name in trainer.member.statistics)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +159,7 @@ def test_batches_that_cannot_be_repeated_are_refused(kind: str, message: str) ->
 
 def test_batches_without_any_are_refused(place: Workplace) -> None:
     with pytest.raises(UserError, match="train must have at least one batch, got none"):
-        member(task(data("streamed", kind="empty")), place)
+        trainer_of(task(data("streamed", kind="empty")), place)
 
 
 def test_batches_need_validation_data_of_their_own() -> None:
@@ -178,7 +180,7 @@ def test_a_number_is_learnt_and_has_no_accuracy(place: Workplace) -> None:
         training=TrainingSpec(32, loss="mse", metrics=("mae",)),
     )
     result = train_member(given, place)
-    assert member(given, place).model.output_shape == (None, 1)
+    assert trainer_of(given, place).model.output_shape == (None, 1)
     assert set(result.epochs[0].metrics) == {"loss", "mae", "val_loss", "val_mae"}
 
 
@@ -189,10 +191,10 @@ def test_labels_that_do_not_count_from_0_are_refused(
     lowest: int, message: str, place: Workplace
 ) -> None:
     with pytest.raises(UserError, match=message):
-        member(task(data("labels_from", lowest=lowest)), place)
+        trainer_of(task(data("labels_from", lowest=lowest)), place)
     named = data("two_inputs", two_outputs=True, lowest=lowest)
     with pytest.raises(UserError, match=f"labels of 'label' .*{message}"):
-        member(task(named, "functional", training=BY_NAME), place)
+        trainer_of(task(named, "functional", training=BY_NAME), place)
 
 
 def test_numbers_are_no_classes_of_a_named_output_either(place: Workplace) -> None:
@@ -204,7 +206,7 @@ def test_numbers_are_no_classes_of_a_named_output_either(place: Workplace) -> No
     )
     told = "of 'sum' is for classes, .* not whole: .* say training.loss = { sum = \"mse\" }"
     with pytest.raises(UserError, match=told):
-        member(given, place)
+        trainer_of(given, place)
 
 
 def test_loss_optimizer_and_metrics_may_be_the_users_own(place: Workplace) -> None:

@@ -23,9 +23,10 @@ from apps.networks.build import (
     read,
 )
 from apps.records.checkpoints import Checkpoint
-from apps.training import trainer
+from apps.training import trainer as trainers
+from apps.training.fused import Fused
 from apps.training.threefry import threefry
-from apps.training.trainer import Program, program
+from apps.training.trainer import Trainer, new_trainer, trainer_for
 from tests.support.small import ADAM, DATA, MOMENTUM, PLAIN, RICH, SEED, WHOLE_BATCHES, net
 
 CASES = {
@@ -46,9 +47,11 @@ def orders(count: int = 3) -> list[NDArray[np.int64]]:
     return [rng.permutation(100) for _ in range(count)]
 
 
-def fresh(member: Program, seed: int = 3) -> Program:
-    member.load(Checkpoint(member.initial_weights(seed)), np.random.default_rng(1))
-    return member
+def fresh(trainer: Trainer, seed: int = 3) -> Trainer:
+    trainer.member.load(
+        Checkpoint(trainer.blueprint.initial_weights(seed)), np.random.default_rng(1)
+    )
+    return trainer
 
 
 def samples(part: str) -> tuple[Any, Any]:
@@ -77,9 +80,9 @@ def equal(one: Checkpoint, other: Checkpoint) -> bool:
 # ----------------------------------------------------------------------- the same as Keras's fit
 @dataclass(frozen=True)
 class Trained:
-    """What the fused loop made of a member, and what `fit` made of the same one."""
+    """What the fused loop made of a trainer, and what `fit` made of the same one."""
 
-    member: Program
+    trainer: Trainer
     metrics: list[dict[str, float]]
     state: Checkpoint
     model: Any
@@ -89,25 +92,25 @@ class Trained:
 @pytest.fixture(scope="module", params=CASES.values(), ids=CASES.keys())
 def trained(request: pytest.FixtureRequest, place: Workplace) -> Trained:
     network, training = request.param
-    member = fresh(program(DATA, network, training, SEED, place))
+    trainer = fresh(trainer_for(DATA, network, training, SEED, place))
     model = build(network, training, 3, {"input_shape": (28, 28), "classes": 10})
-    assign(named_random_states(model), member.state().random)
+    assign(named_random_states(model), trainer.member.state().random)
     model.jit_compile = True  # random bits of XLA are not those of TensorFlow's own kernels
     x, y = samples("train")
     metrics, expected = [], []
     for order in orders():
-        metrics.append(member.run_epoch(order))
+        metrics.append(trainer.run_epoch(order))
         with threefry():
             history = model.fit(
                 x[order], y[order], batch_size=training.batch_size, shuffle=False, verbose=0
             )
         expected.append({name: values[0] for name, values in history.history.items()})
     model.jit_compile = False  # evaluation draws nothing
-    return Trained(member, metrics, member.state(), model, expected)
+    return Trained(trainer, metrics, trainer.member.state(), model, expected)
 
 
 def test_it_was_fused(trained: Trained) -> None:
-    assert trained.member.remarks == []
+    assert trained.trainer.remarks == []
 
 
 def test_metrics_are_those_of_fit(trained: Trained) -> None:
@@ -117,7 +120,7 @@ def test_metrics_are_those_of_fit(trained: Trained) -> None:
 
 def test_weights_are_those_of_fit(trained: Trained) -> None:
     assert close(trained.state.weights, read(named_weights(trained.model)))
-    start = trained.member.initial_weights(3)
+    start = trained.trainer.blueprint.initial_weights(3)
     moved = [not np.allclose(start[name], trained.state.weights[name]) for name in start]
     assert all(moved)
 
@@ -129,106 +132,108 @@ def test_optimiser_and_random_states_are_those_of_fit(trained: Trained) -> None:
 
 
 def test_evaluation_is_that_of_keras_and_changes_nothing(trained: Trained) -> None:
-    trained.member.load(trained.state, np.random.default_rng(5))
+    trained.trainer.member.load(trained.state, np.random.default_rng(5))
     for part in ("train", "validation", "test"):
         expected = trained.model.evaluate(*samples(part), verbose=0, return_dict=True)
-        assert close(trained.member.evaluate(part), expected)
-    assert equal(trained.member.state(), trained.state)
+        assert close(trained.trainer.evaluate(part), expected)
+    assert equal(trained.trainer.member.state(), trained.state)
 
 
 # ------------------------------------------------------------------------------ what is repeated
 @pytest.fixture(scope="module")
-def rich(place: Workplace) -> Program:
-    return program(DATA, RICH, ADAM, SEED, place)
+def rich(place: Workplace) -> Trainer:
+    return trainer_for(DATA, RICH, ADAM, SEED, place)
 
 
-def run(member: Program, seed: int, epochs: int = 2) -> Checkpoint:
-    fresh(member, seed)
+def run(trainer: Trainer, seed: int, epochs: int = 2) -> Checkpoint:
+    fresh(trainer, seed)
     for order in orders(epochs):
-        member.run_epoch(order)
-        member.evaluate("validation")
-    return member.state()
+        trainer.run_epoch(order)
+        trainer.evaluate("validation")
+    return trainer.member.state()
 
 
-def test_the_order_of_the_samples_matters(rich: Program) -> None:
+def test_the_order_of_the_samples_matters(rich: Trainer) -> None:
     """Otherwise the tests above would show less than they seem to."""
     states = []
     for order in (orders(1)[0], orders(2)[1]):
         fresh(rich).run_epoch(order)
-        states.append(rich.state())
+        states.append(rich.member.state())
     assert not close(states[0].weights, states[1].weights)
 
 
-def test_a_program_keeps_no_trace_of_the_member_before(rich: Program) -> None:
+def test_a_trainer_keeps_no_trace_of_the_member_before(rich: Trainer) -> None:
     first = run(rich, 3)
     other = run(rich, 4)
     assert equal(run(rich, 3), first)
     assert not equal(other, first)
 
 
-def test_random_layers_are_seeded_by_their_stream(rich: Program) -> None:
+def test_random_layers_are_seeded_by_their_stream(rich: Trainer) -> None:
     states = []
     for seed in (1, 2, 1):
-        rich.load(Checkpoint(rich.initial_weights(3)), np.random.default_rng(seed))
+        rich.member.load(Checkpoint(rich.blueprint.initial_weights(3)), np.random.default_rng(seed))
         rich.run_epoch(orders(1)[0])
-        states.append(rich.state())
+        states.append(rich.member.state())
     assert equal(states[0], states[2])
     assert not equal(states[0], states[1])
     assert states[0].random["000"][1] == 4, "each of the 4 steps drew once"
 
 
-def test_a_state_is_a_copy(rich: Program) -> None:
+def test_a_state_is_a_copy(rich: Trainer) -> None:
     before = run(rich, 3)
     kept = {name: array.copy() for name, array in before.weights.items()}
     rich.run_epoch(orders(1)[0])
     assert all(np.array_equal(before.weights[name], kept[name]) for name in kept)
 
 
-def test_statistics_are_the_arrays_that_are_not_learnt(rich: Program) -> None:
-    assert rich.statistics == {"normalization/moving_mean", "normalization/moving_variance"}
+def test_statistics_are_the_arrays_that_are_not_learnt(rich: Trainer) -> None:
+    assert rich.member.statistics == {"normalization/moving_mean", "normalization/moving_variance"}
 
 
-def test_a_state_without_an_optimiser_starts_with_a_fresh_one(rich: Program) -> None:
+def test_a_state_without_an_optimiser_starts_with_a_fresh_one(rich: Trainer) -> None:
     used = run(rich, 3)
-    rich.load(Checkpoint(used.weights), np.random.default_rng(1))
-    assert all(not np.any(array) for array in list(rich.state().optimizer.values())[2:])
-    rich.load(used, np.random.default_rng(1))
-    assert equal(rich.state(), used)
+    rich.member.load(Checkpoint(used.weights), np.random.default_rng(1))
+    assert all(not np.any(array) for array in list(rich.member.state().optimizer.values())[2:])
+    rich.member.load(used, np.random.default_rng(1))
+    assert equal(rich.member.state(), used)
 
 
-def test_a_thread_keeps_few_programs_and_finds_them_again(
-    rich: Program, place: Workplace, monkeypatch: pytest.MonkeyPatch
+def test_a_thread_keeps_few_trainers_and_finds_them_again(
+    rich: Trainer, place: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Stub:
         def __init__(self, *specs: Any) -> None:
             self.specs = specs
 
-    monkeypatch.setattr(trainer, "Program", Stub)
-    assert program(DATA, RICH, ADAM, SEED, place) is rich
-    monkeypatch.setattr(trainer, "_local", trainer.threading.local())
-    made = [program(DATA, RICH, TrainingSpec(size), SEED, place) for size in range(1, 31)]
-    assert program(DATA, RICH, TrainingSpec(30), SEED, place) is made[-1]
-    assert program(DATA, RICH, TrainingSpec(1), SEED, place) is not made[0]
-    assert program(DATA, RICH, TrainingSpec(30), SEED + 1, place) is not made[-1]
+    monkeypatch.setattr(trainers, "new_trainer", Stub)
+    assert trainer_for(DATA, RICH, ADAM, SEED, place) is rich
+    monkeypatch.setattr(trainers, "_local", trainers.threading.local())
+    made = [trainer_for(DATA, RICH, TrainingSpec(size), SEED, place) for size in range(1, 31)]
+    assert trainer_for(DATA, RICH, TrainingSpec(30), SEED, place) is made[-1]
+    assert trainer_for(DATA, RICH, TrainingSpec(1), SEED, place) is not made[0]
+    assert trainer_for(DATA, RICH, TrainingSpec(30), SEED + 1, place) is not made[-1]
 
 
 # -------------------------------------------------------------------------------- the statistics
 def test_running_statistics_are_measured_alike_whoever_was_there_before(place: Workplace) -> None:
     """What the normalisation sees depends on what the dropout before it draws."""
     network = net("dropout_before_normalization")
-    member = fresh(Program(DATA, network, MOMENTUM, SEED, place))
-    weights = member.initial_weights(9)
+    trainer = fresh(new_trainer(DATA, network, MOMENTUM, SEED, place))
+    weights = trainer.blueprint.initial_weights(9)
     states = []
     for seed in (1, 2):
-        member.load(Checkpoint(member.initial_weights(seed)), np.random.default_rng(seed))
-        before = member.state()
-        states.append(member.refreshed(weights))
-        assert equal(member.state(), before)
+        trainer.member.load(
+            Checkpoint(trainer.blueprint.initial_weights(seed)), np.random.default_rng(seed)
+        )
+        before = trainer.member.state()
+        states.append(trainer.measures.refreshed(weights))
+        assert equal(trainer.member.state(), before)
     first, again = states
     assert all(np.array_equal(first[name], again[name]) for name in first)
     changed = {name for name in first if not np.array_equal(first[name], weights[name])}
-    assert changed == member.statistics
-    assert member.remarks == []
+    assert changed == trainer.member.statistics
+    assert trainer.remarks == []
 
 
 def moments(inputs: NDArray[Any], size: int) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -245,19 +250,19 @@ def test_running_statistics_are_the_means_over_all_batches(
     place: Workplace, size: int, fused: bool
 ) -> None:
     """The first layer's are known; the nested one's follow from what it is shown."""
-    member = Program(DATA, net("normalized"), TrainingSpec(size, "sgd"), SEED, place)
+    trainer = new_trainer(DATA, net("normalized"), TrainingSpec(size, "sgd"), SEED, place)
     if not fused:
-        member._loop._fused.clear()
-    weights = member.initial_weights(9)
-    found = member.refreshed(weights)
+        trainer._loop._engines["statistics"] = trainer._loop._fit
+    weights = trainer.blueprint.initial_weights(9)
+    found = trainer.measures.refreshed(weights)
     x = samples("train")[0].reshape(100, -1)
     mean, variance = moments(x @ weights["dense/kernel"] + weights["dense/bias"], size)
     np.testing.assert_allclose(found["first/moving_mean"], mean, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(found["first/moving_variance"], variance, rtol=1e-4, atol=1e-5)
-    nested = {name for name in found if "nested" in name and name in member.statistics}
+    nested = {name for name in found if "nested" in name and name in trainer.member.statistics}
     assert len(nested) == 2
     assert all(not np.array_equal(found[name], weights[name]) for name in nested)
-    assert member.remarks == []
+    assert trainer.remarks == []
 
 
 @pytest.mark.parametrize("name", ["normalized", "renormalized"])
@@ -265,34 +270,36 @@ def test_running_statistics_are_the_means_over_all_batches(
 def test_running_statistics_do_not_depend_on_what_they_were(
     place: Workplace, name: str, value: float
 ) -> None:
-    member = program(DATA, net(name), ADAM, SEED, place)
-    weights = member.initial_weights(9)
+    trainer = trainer_for(DATA, net(name), ADAM, SEED, place)
+    weights = trainer.blueprint.initial_weights(9)
     other = {
-        key: np.full_like(array, value) if key in member.statistics else array
+        key: np.full_like(array, value) if key in trainer.member.statistics else array
         for key, array in weights.items()
     }
-    one, two = member.refreshed(weights), member.refreshed(other)
+    one, two = trainer.measures.refreshed(weights), trainer.measures.refreshed(other)
     assert all(np.array_equal(one[key], two[key]) for key in one)
     assert all(np.isfinite(array).all() for array in one.values())
-    assert {layer.momentum for layer in member.model.layers if hasattr(layer, "momentum")} == {0.99}
+    assert {layer.momentum for layer in trainer.model.layers if hasattr(layer, "momentum")} == {
+        0.99
+    }
 
 
 def test_a_frozen_normalisation_keeps_its_statistics(place: Workplace) -> None:
-    member = program(DATA, net("normalized", frozen=True), ADAM, SEED, place)
-    weights = member.initial_weights(9)
+    trainer = trainer_for(DATA, net("normalized", frozen=True), ADAM, SEED, place)
+    weights = trainer.blueprint.initial_weights(9)
     weights["first/moving_mean"][:] = 3.0
-    found = member.refreshed(weights)
+    found = trainer.measures.refreshed(weights)
     assert np.array_equal(found["first/moving_mean"], weights["first/moving_mean"])
     assert np.array_equal(found["first/moving_variance"], weights["first/moving_variance"])
 
 
 def test_statistics_of_another_kind_of_layer_go_on_from_where_they_are(place: Workplace) -> None:
-    member = program(DATA, net("spectral"), ADAM, SEED, place)
-    weights = member.initial_weights(9)
-    (name,) = member.statistics
-    found = member.refreshed(weights)
+    trainer = trainer_for(DATA, net("spectral"), ADAM, SEED, place)
+    weights = trainer.blueprint.initial_weights(9)
+    (name,) = trainer.member.statistics
+    found = trainer.measures.refreshed(weights)
     assert {key for key in weights if not np.array_equal(found[key], weights[key])} == {name}
-    elsewhere = member.refreshed(weights | {name: np.ones_like(weights[name])})
+    elsewhere = trainer.measures.refreshed(weights | {name: np.ones_like(weights[name])})
     assert not np.array_equal(elsewhere[name], found[name])
 
 
@@ -300,16 +307,16 @@ def test_statistics_of_another_kind_of_layer_go_on_from_where_they_are(place: Wo
 @pytest.mark.parametrize("size", [100, 101])
 def test_a_batch_may_be_larger_than_the_training_set(place: Workplace, size: int) -> None:
     network, training = net("uncompiled"), TrainingSpec(size, "sgd", {"learning_rate": 0.05})
-    member = fresh(Program(DATA, network, training, SEED, place))
+    trainer = fresh(new_trainer(DATA, network, training, SEED, place))
     model = build(network, training, 3, {"input_shape": (28, 28), "classes": 10})
     x, y = samples("train")
     order = orders(1)[0]
     history = model.fit(x[order], y[order], batch_size=size, shuffle=False, verbose=0)
     assert close(
-        member.run_epoch(order), {name: values[0] for name, values in history.history.items()}
+        trainer.run_epoch(order), {name: values[0] for name, values in history.history.items()}
     )
-    assert close(member.weights(), read(named_weights(model)))
-    assert member.remarks == []
+    assert close(trainer.member.weights(), read(named_weights(model)))
+    assert trainer.remarks == []
 
 
 FALLBACKS = {
@@ -321,8 +328,8 @@ FALLBACKS = {
 
 @pytest.fixture(scope="module")
 def fused_numbers(place: Workplace) -> tuple[dict[str, float], dict[str, float], Checkpoint]:
-    member = fresh(program(DATA, net("uncompiled"), MOMENTUM, SEED, place))
-    return member.run_epoch(orders(1)[0]), member.evaluate("test"), member.state()
+    trainer = fresh(trainer_for(DATA, net("uncompiled"), MOMENTUM, SEED, place))
+    return trainer.run_epoch(orders(1)[0]), trainer.evaluate("test"), trainer.member.state()
 
 
 @pytest.mark.parametrize("name", FALLBACKS)
@@ -332,17 +339,17 @@ def test_fit_chooses_itself_says_so_and_gives_the_same_numbers(
     fused_numbers: tuple[dict[str, float], dict[str, float], Checkpoint],
 ) -> None:
     training = ADAM if name == "eager" else MOMENTUM
-    member = program(DATA, net(name), training, SEED, place)
+    trainer = trainer_for(DATA, net(name), training, SEED, place)
     states = []
     for _ in range(2):
-        fresh(member)
-        trained, tested = member.run_epoch(orders(1)[0]), member.evaluate("test")
-        states.append(member.state())
+        fresh(trainer)
+        trained, tested = trainer.run_epoch(orders(1)[0]), trainer.evaluate("test")
+        states.append(trainer.member.state())
         assert close(trained, fused_numbers[0])
         assert close(tested, fused_numbers[1])
     assert equal(*states)
     assert close(states[0].weights, fused_numbers[2].weights)
-    (remark,) = member.remarks
+    (remark,) = trainer.remarks
     assert re.match(FALLBACKS[name], remark, re.DOTALL)
 
 
@@ -350,15 +357,15 @@ def test_fit_chooses_itself_says_so_and_gives_the_same_numbers(
 def test_what_says_nothing_about_the_model_is_no_reason_for_fit(
     place: Workplace, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
-    member = fresh(Program(DATA, net("uncompiled"), MOMENTUM, SEED, place))
+    trainer = fresh(new_trainer(DATA, net("uncompiled"), MOMENTUM, SEED, place))
 
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(member._loop, "_train_epoch", fail)
+    monkeypatch.setattr(Fused, "train", fail)
     with pytest.raises(type(error)):
-        member.run_epoch(orders(1)[0])
-    assert member.remarks == []
+        trainer.run_epoch(orders(1)[0])
+    assert trainer.remarks == []
 
 
 # ----------------------------------------------------------------------- network and data at odds
@@ -374,7 +381,7 @@ def test_outputs_that_do_not_fit_the_labels_are_refused(
     place: Workplace, shape: tuple[int, ...], message: str
 ) -> None:
     with pytest.raises(UserError, match=r"nets:outputs' and loss .* do not fit the data") as found:
-        Program(DATA, net("outputs", shape=list(shape)), ADAM, SEED, place)
+        new_trainer(DATA, net("outputs", shape=list(shape)), ADAM, SEED, place)
     assert message in str(found.value)
     assert "targets () int32" in str(found.value)
 
@@ -382,7 +389,7 @@ def test_outputs_that_do_not_fit_the_labels_are_refused(
 def test_inputs_that_do_not_fit_the_network_are_refused(place: Workplace) -> None:
     network = NetworkSpec("two_layer_dense", {"input_shape": [28, 27]})
     with pytest.raises(UserError, match=r"takes inputs \(28, 27\), .* have \(28, 28\): give"):
-        Program(DATA, network, ADAM, SEED, place)
+        new_trainer(DATA, network, ADAM, SEED, place)
 
 
 @pytest.mark.parametrize("library", ["keras", "tensorflow"])
@@ -390,12 +397,12 @@ def test_random_numbers_that_no_checkpoint_holds_are_refused(
     place: Workplace, library: str
 ) -> None:
     with pytest.raises(UserError, match="random numbers that no checkpoint holds"):
-        Program(DATA, net("unseeded", library=library), ADAM, SEED, place)
+        new_trainer(DATA, net("unseeded", library=library), ADAM, SEED, place)
 
 
 def test_the_network_is_told_the_classes_of_all_parts(place: Workplace) -> None:
     """A small training set may lack the last class."""
     few = DataSpec("fashion_mnist_sample", validation=100, train_limit=2)
     assert int(load_dataset(few, SEED).train.y.max()) < 9
-    member = Program(few, NetworkSpec("two_layer_dense"), ADAM, SEED, place)
-    assert member.model.output_shape == (None, 10)
+    trainer = new_trainer(few, NetworkSpec("two_layer_dense"), ADAM, SEED, place)
+    assert trainer.model.output_shape == (None, 10)

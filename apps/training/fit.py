@@ -1,0 +1,87 @@
+"""Epochs and evaluation by Keras itself: what no fused program can do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apps.datasets.arrays import Samples
+from apps.datasets.batches import Batches
+from apps.training.batch_norm import RunningMeans
+from apps.training.data_parts import EVALUATION_BATCH, PartName, Parts
+
+
+class Fit:
+    """An engine: `keras.Model.fit` and `evaluate`, step after step."""
+
+    def __init__(self, model: Any, parts: Parts, batch_size: int, running: RunningMeans) -> None:
+        """Take what is trained, and on what."""
+        self._model = model
+        self._parts = parts
+        self._batch_size = batch_size
+        self._running = running
+
+    def train(self, order: NDArray[np.int64]) -> dict[str, float]:
+        """Train one epoch."""
+        import keras
+
+        train = self._parts["train"]
+        if isinstance(train, Batches):
+            steps: list[int] = []
+            counting = keras.callbacks.LambdaCallback(
+                on_train_batch_end=lambda batch, logs: steps.append(batch)
+            )
+            history = self._model.fit(
+                train.epoch(order), shuffle=False, verbose=0, callbacks=[counting]
+            )
+            train.counted(len(steps))
+        else:
+            x, y, *weights = self._parts.scaled(train[order]).fields
+            history = self._model.fit(
+                x,
+                y,
+                sample_weight=weights[0] if weights else None,
+                batch_size=self._batch_size,
+                shuffle=False,
+                verbose=0,
+            )
+        return {name: float(values[-1]) for name, values in history.history.items()}
+
+    def evaluate(self, part: PartName) -> dict[str, float]:
+        """Return loss and metrics on a whole part."""
+        return self.evaluate_other(self._model, part)
+
+    def evaluate_other(self, model: Any, part: PartName) -> dict[str, float]:
+        """Return loss and metrics of another compiled model on a whole part."""
+        found = self._parts[part]
+        if isinstance(found, Batches):
+            results = model.evaluate(found.whole(), verbose=0, return_dict=True)
+        else:
+            x, y, *weights = self._parts.scaled(found).fields
+            results = model.evaluate(
+                x,
+                y,
+                sample_weight=weights[0] if weights else None,
+                batch_size=EVALUATION_BATCH,
+                verbose=0,
+                return_dict=True,
+            )
+        return {name: float(value) for name, value in results.items()}
+
+    def measure_statistics(self) -> None:
+        """Show the running statistics the training data, batch after batch."""
+        train = self._parts["train"]
+        if isinstance(train, Samples):
+            size, samples = self._batch_size, len(train)
+            for seen in range(0, samples, size):
+                end = min(seen + size, samples)
+                batch = self._parts.samples("train", slice(seen, end))
+                self._running.include(batch.x, seen / end)
+            return
+        seen = 0
+        for batch in train:
+            end = seen + len(batch)
+            self._running.include(batch.x, seen / end)
+            seen = end

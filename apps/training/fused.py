@@ -1,0 +1,133 @@
+"""Epochs and evaluation as one program each: a loop over the batches that calls the model's steps.
+
+`keras.Model.fit` spends most of its time between the steps when networks are small. Here one
+epoch is one `tf.function`: a loop over the batches that gathers from the data held in memory and
+calls the model's own `train_step`.
+"""
+
+from __future__ import annotations
+
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apps.datasets.arrays import listed, mapped
+from apps.training.batch_norm import RunningMeans
+from apps.training.data_parts import EVALUATION_BATCH, PartName, Parts, each
+from apps.training.threefry import threefry
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+_BLOCK: Final = 10 * EVALUATION_BATCH
+
+
+class Fused:
+    """An engine: compiled programs, each made at its first use. Data must be arrays."""
+
+    def __init__(self, model: Any, parts: Parts, batch_size: int, running: RunningMeans) -> None:
+        """Take what is trained, and on what."""
+        self._model = model
+        self._parts = parts
+        self._batch_size = batch_size
+        self._running = running
+        self._evaluate_block = self._evaluation_program()
+        if not parts.in_batches:
+            samples = parts.size("train")
+            self._train_epoch = self._training_program(samples)
+            self._measure_all = self._statistics_program(samples)
+
+    def train(self, order: NDArray[np.int64]) -> dict[str, float]:
+        """Train one epoch."""
+        import tensorflow as tf
+
+        self._model.reset_metrics()
+        with threefry():
+            self._train_epoch(self._parts.tensors("train"), tf.constant(order, tf.int32))
+        return metrics_of(self._model)
+
+    def evaluate(self, part: PartName) -> dict[str, float]:
+        """Return loss and metrics on a whole part."""
+        fields = self._parts.tensors(part)
+        samples = self._parts.size(part)
+        self._model.reset_metrics()
+        for start in range(0, samples, _BLOCK):
+            end = min(start + _BLOCK, samples)
+            self._evaluate_block(each(itemgetter(slice(start, end)), fields))
+        results = metrics_of(self._model)
+        self._model.reset_metrics()
+        return results
+
+    def measure_statistics(self) -> None:
+        """Show the running statistics the training data, batch after batch."""
+        with threefry():
+            self._measure_all(self._parts.tensors("train")[0])
+
+    def _training_program(self, samples: int) -> Any:
+        import tensorflow as tf
+
+        size = self._batch_size
+        full, rest = divmod(samples, size)
+        step = self._model.train_step
+
+        @tf.function(jit_compile=True)
+        def train_epoch(fields: Any, order: tf.Tensor) -> None:
+            if full:  # A loop that never runs is compiled all the same.
+                for index in tf.range(full):
+                    chosen = tf.slice(order, [index * size], [size])
+                    step(self._gathered(fields, chosen))
+            if rest:
+                step(self._gathered(fields, order[full * size :]))
+
+        return train_epoch
+
+    def _evaluation_program(self) -> Any:
+        import tensorflow as tf
+
+        step = self._model.test_step
+
+        @tf.function(jit_compile=True)
+        def evaluate_block(fields: Any) -> None:
+            full, rest = divmod(listed(fields[0])[0].shape[0], EVALUATION_BATCH)
+            if full:
+                for index in tf.range(full):
+                    chosen = index * EVALUATION_BATCH + tf.range(EVALUATION_BATCH)
+                    step(self._gathered(fields, chosen))
+            if rest:
+                x, *others = each(lambda tensor: tensor[-rest:], fields)
+                step((self._parts.inputs(x), *others))
+
+        return evaluate_block
+
+    def _statistics_program(self, samples: int) -> Any:
+        import tensorflow as tf
+
+        size = self._batch_size
+        full, rest = divmod(samples, size)
+        include = self._running.include
+
+        @tf.function(jit_compile=True)
+        def measure_all(x: Any) -> None:
+            if full:
+                for index in tf.range(full):
+                    chosen = index * size + tf.range(size)
+                    (taken,) = self._gathered((x,), chosen)
+                    include(taken, index / (index + 1))
+            if rest:
+                last = mapped(lambda tensor: tensor[-rest:], x)
+                include(self._parts.inputs(last), full * size / samples)
+
+        return measure_all
+
+    def _gathered(self, fields: Any, chosen: tf.Tensor) -> Any:
+        import tensorflow as tf
+
+        x, *others = each(lambda tensor: tf.gather(tensor, chosen), fields)
+        return (self._parts.inputs(x), *others)
+
+
+def metrics_of(model: Any) -> dict[str, float]:
+    """Return a model's metrics as they stand."""
+    return {name: float(value) for name, value in model.get_metrics_result().items()}

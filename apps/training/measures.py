@@ -1,0 +1,108 @@
+"""What is measured of networks of one architecture: losses, outputs, units, statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from apps.architecture.symmetries import Symmetries, symmetries
+from apps.datasets.arrays import Array, listed
+from apps.genetics.permutation import PermutationSpec
+from apps.genetics.repair import UnitLayer
+from apps.records.checkpoints import Checkpoint
+from apps.training.data_parts import EVALUATION_BATCH, PartName, Parts
+from apps.training.epoch_loop import Loop
+from apps.training.member import Member
+
+
+class Measures:
+    """Measures weights by putting them into a model.
+
+    They stay in, but for `refreshed`: what the member was must be put in again.
+    """
+
+    def __init__(self, model: Any, member: Member, parts: Parts, loop: Loop) -> None:
+        """Measure nothing yet.
+
+        Args:
+            model: of the networks' architecture.
+            member: what is in it.
+            parts: the data; their probe is what outputs and units are watched on.
+            loop: evaluates.
+        """
+        self._model = model
+        self._member = member
+        self._parts = parts
+        self._loop = loop
+
+    @property
+    def spec(self) -> PermutationSpec:
+        """The symmetries of the network.
+
+        Raises:
+            UnknownSymmetry: a layer's are not known; the message says what still works.
+        """
+        return self._symmetries.spec
+
+    @property
+    def unit_layers(self) -> tuple[UnitLayer, ...]:
+        """The hidden layers whose units can be rescaled, from the inputs on."""
+        return self._symmetries.unit_layers
+
+    def activations(self, weights: Mapping[str, Array]) -> dict[str, Array]:
+        """Return what the units of each group say about the probe."""
+        self._member.put(weights)
+        return self._symmetries.activations(self._parts.samples("probe").x)
+
+    def pre_activations(self, weights: Mapping[str, Array], layer: UnitLayer) -> Array:
+        """Return a layer's units before their activation on the probe."""
+        self._member.put(weights)
+        return self._symmetries.pre_activations(layer, self._parts.samples("probe").x)
+
+    def loss_of(self, weights: Mapping[str, Array], part: PartName) -> dict[str, float]:
+        """Return loss and metrics of weights on a part of the data."""
+        self._member.put(weights)
+        return self._loop.evaluate(part)
+
+    def predictions(self, weights: Mapping[str, Array]) -> Array:
+        """Return the outputs on the probe.
+
+        Returns:
+            [samples, ...]; of several outputs, all their numbers side by side [samples, numbers].
+        """
+        self._member.put(weights)
+        x = self._parts.samples("probe").x
+        made = listed(self._model.predict(x, batch_size=EVALUATION_BATCH, verbose=0))
+        if len(made) == 1 and not isinstance(made[0], list | tuple):
+            return np.asarray(made[0])
+        outputs = made[0] if isinstance(made[0], list | tuple) else made
+        return np.concatenate([np.reshape(each, (len(each), -1)) for each in outputs], axis=1)
+
+    def refreshed(self, weights: Mapping[str, Array]) -> dict[str, Array]:
+        """Return weights whose running statistics are those of the training data.
+
+        The statistics of an averaged or merged network are not the average of its parents': one
+        pass over the training data in the mode of training measures them anew, those of batch
+        normalisation from nothing (see `batch_norm`). Nothing but the statistics changes.
+        Without any the weights are returned as given. The member stays as it is.
+        """
+        statistics = self._member.statistics
+        if not statistics:
+            return dict(weights)
+        restore = self._member.snapshot()
+        # Random layers start anew too: what ran before must leave no trace.
+        self._member.load(Checkpoint(weights), np.random.default_rng(0))
+        self._loop.measure_statistics()
+        measured = self._member.weights()
+        restore()
+        return {
+            name: measured[name] if name in statistics else np.array(array)
+            for name, array in weights.items()
+        }
+
+    @cached_property
+    def _symmetries(self) -> Symmetries:
+        return symmetries(self._model)

@@ -1,0 +1,89 @@
+"""A member in a trainer's model: its whole state, put in and taken out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from apps.datasets.arrays import Array
+from apps.errors import HeterosisError
+from apps.networks.build import (
+    assign,
+    named_optimizer_states,
+    named_random_states,
+    named_weights,
+    read,
+)
+from apps.records.checkpoints import Checkpoint
+from apps.seeds import seed_integer
+
+
+class Member:
+    """What is in a model: weights, optimiser, random layers."""
+
+    def __init__(self, model: Any) -> None:
+        """Remember the optimiser's state as a fresh one.
+
+        Args:
+            model: built and compiled, its optimiser built too and not used yet.
+        """
+        self._model = model
+        self._fresh_optimizer = read(named_optimizer_states(model))
+
+    def load(self, checkpoint: Checkpoint, random_layers: np.random.Generator) -> None:
+        """Put a member in: an empty `optimizer` or `random` stands for a fresh one.
+
+        Args:
+            checkpoint: weights and, to go on, optimiser and random states.
+            random_layers: seeds the random layers when the checkpoint has no states of them.
+        """
+        self.put(checkpoint.weights)
+        assign(named_optimizer_states(self._model), checkpoint.optimizer or self._fresh_optimizer)
+        states = named_random_states(self._model)
+        assign(states, checkpoint.random or _fresh_random(states, random_layers))
+
+    def put(self, weights: Mapping[str, Array]) -> None:
+        """Put weights in and leave optimiser and random states as they are."""
+        assign(named_weights(self._model), weights)
+
+    def weights(self) -> dict[str, Array]:
+        """Return the member's weights, as copies."""
+        return read(named_weights(self._model))
+
+    def state(self) -> Checkpoint:
+        """Return the member's whole state, as copies."""
+        return Checkpoint(
+            weights=self.weights(),
+            optimizer=read(named_optimizer_states(self._model)),
+            random=read(named_random_states(self._model)),
+        )
+
+    def snapshot(self) -> Callable[[], None]:
+        """Remember the state as it is; return what puts it back."""
+        before = self.state()
+        return lambda: self.load(before, np.random.default_rng(0))
+
+    @property
+    def statistics(self) -> frozenset[str]:
+        """Names of the arrays that are not learnt: running means and variances, counters."""
+        named = named_weights(self._model).items()
+        return frozenset(name for name, variable in named if not variable.trainable)
+
+    @property
+    def parameters(self) -> int:
+        """Number of trained weights."""
+        return int(sum(np.prod(variable.shape) for variable in self._model.trainable_variables))
+
+
+def _fresh_random(states: dict[str, Any], rng: np.random.Generator) -> dict[str, Array]:
+    # A Keras seed generator's state is a pair: its seed, and the number of draws so far.
+    fresh = {}
+    for name, state in states.items():
+        if tuple(state.shape) != (2,):
+            raise HeterosisError(
+                f"random state {name!r} has shape {state.shape}, expected (2,)", code="run-damaged"
+            )
+        fresh[name] = np.array([seed_integer(rng), 0])
+    return fresh

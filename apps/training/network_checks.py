@@ -1,0 +1,90 @@
+"""Whether a network can be trained on its data at all, tried with a few samples."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from apps.errors import UserError, first_line
+from apps.training.blueprint import Blueprint
+from apps.training.data_parts import Parts
+from apps.training.fused import metrics_of
+from apps.training.input_checks import check_shapes, label_span, two_samples
+from apps.training.member import Member
+
+
+class NetworkChecks:
+    """Tries what is in a model on samples of the data; the member's state stays as it is."""
+
+    def __init__(self, blueprint: Blueprint, model: Any, member: Member, parts: Parts) -> None:
+        """Check nothing yet.
+
+        Args:
+            blueprint: what the model was built of, for the messages.
+            model: built and compiled.
+            member: what is in it.
+            parts: the data.
+        """
+        self._blueprint = blueprint
+        self._model = model
+        self._member = member
+        self._parts = parts
+
+    def fits_the_data(self) -> None:
+        """Check that shapes and labels fit, and that one state gives one loss.
+
+        Raises:
+            UserError: they do not fit, or the network draws numbers that no checkpoint holds: its
+                results would depend on what ran before.
+        """
+        data, training = self._parts.data, self._blueprint.training
+        two = two_samples(self._parts, training)
+        check_shapes(self._model, self._blueprint.network, two, partial(label_span, data))
+        self._repeats(two)
+
+    def takes_a_step(self) -> None:
+        """Check that one training step with a whole batch works.
+
+        Raises:
+            UserError: it fails; the message says why.
+        """
+        network, training = self._blueprint.network, self._blueprint.training
+        restore = self._member.snapshot()
+        batch = self._parts.samples("train", slice(training.batch_size)).fields
+        try:
+            self._model.train_step(batch)
+        except (Exception, SystemExit):
+            try:
+                self._model.train_on_batch(*batch)  # with the graph around it that a step may want
+            except (Exception, SystemExit) as error:
+                raise UserError(
+                    f"network {network.builder!r} fails in its first step of training, with "
+                    f"optimizer {training.optimizer or self._model.optimizer.name!r} and "
+                    f"{training.optimizer_params}: {first_line(error)}",
+                    code="network-fit",
+                ) from error
+        finally:
+            self._model.reset_metrics()
+            restore()
+
+    def _repeats(self, samples: tuple[Any, ...]) -> None:
+        restore = self._member.snapshot()
+        losses = []
+        for _ in range(2):
+            restore()
+            self._model.reset_metrics()
+            try:
+                self._model.train_step(samples)
+            except (Exception, SystemExit):
+                return  # A step may want a whole batch, or a graph around it: training will tell.
+            losses.append(metrics_of(self._model)["loss"])
+        first, again = losses
+        if not np.isclose(first, again, rtol=1e-4, equal_nan=True):
+            raise UserError(
+                f"network {self._blueprint.network.builder!r} draws random numbers that no "
+                "checkpoint holds: give every layer that draws a keras.random.SeedGenerator as an "
+                "attribute, and draw with keras.random functions and seed=that attribute",
+                code="network-seed",
+            )
