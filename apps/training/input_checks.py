@@ -102,7 +102,7 @@ def check_shapes(
     x, y = samples[:2]
     _check_labels(model.loss, y, span)
     _check_inputs(model, network, x)
-    _check_outputs(model, y, span)
+    _check_outputs(model, network, y, span)
     try:
         # Metrics' variables must not be made inside a compiled program.
         model.test_step(samples)
@@ -157,7 +157,9 @@ def _check_labels(loss: Any, y: Any, span: Callable[[str, Any], tuple[int, int]]
             )
 
 
-def _check_outputs(model: Any, y: Any, span: Callable[[str, Any], tuple[int, int]]) -> None:
+def _check_outputs(
+    model: Any, network: NetworkSpec, y: Any, span: Callable[[str, Any], tuple[int, int]]
+) -> None:
     """Check that every label has an output: without one its loss is NaN, or the step fails."""
     for name in y if isinstance(y, Mapping) else ("",):
         its = loss_of(model.loss, name)
@@ -168,11 +170,12 @@ def _check_outputs(model: Any, y: Any, span: Callable[[str, Any], tuple[int, int
         if label >= outputs:
             of = f" of {name!r}" if name else ""
             raise UserError(
-                f"labels{of} reach {label}, and the network has {outputs} output"
-                f"{'s' * (outputs != 1)} a sample or position, for the classes from 0 to "
-                f"{outputs - 1}: give it {label + 1} (its builder's argument classes is that "
-                "number), or mend the data; a label that stands for none is left out by the loss's "
-                "ignore_class",
+                f"network {network.builder!r} and loss {_called(model.loss)} do not fit the data: "
+                f"outputs {_outputs(model)}, targets {_shown(y)}: "
+                f"labels{of} reach {label}, and it has {outputs} output{'s' * (outputs != 1)} a "
+                f"sample or position, for the classes from 0 to {outputs - 1}: give it {label + 1} "
+                "(its builder's argument classes is that number), or mend the data; a label that "
+                "stands for none is left out by the loss's ignore_class",
                 code="data-labels",
             )
 

@@ -119,7 +119,7 @@ def test_a_label_without_an_output_is_refused(
 ) -> None:
     labels = LABELS.copy()
     labels[place_of_it] = 3
-    with pytest.raises(UserError, match="labels reach 3, and the network has 3 outputs") as caught:
+    with pytest.raises(UserError, match="labels reach 3, and it has 3 outputs") as caught:
         built(of_positions(labels), place, outputs=3)
     assert caught.value.code == "data-labels"
 
@@ -132,7 +132,7 @@ def test_a_label_below_0_is_refused_unless_it_is_left_out(place: Workplace) -> N
 
 
 def test_one_output_tells_no_classes_apart(place: Workplace) -> None:
-    with pytest.raises(UserError, match="labels reach 2, and the network has 1 output a sample"):
+    with pytest.raises(UserError, match="labels reach 2, and it has 1 output a sample"):
         built(of_positions(LABELS), place, outputs=1)
 
 
