@@ -50,6 +50,7 @@ class DataSpec(Table):
         train_limit: use only so many of the remaining training samples.
         folder: where Fashion-MNIST's files are; the usual places are searched without it.
         digest: filled in when the run begins: SHA-256 of what the data are made of.
+        stratified: whether each part that is drawn gets its share of every class.
     """
 
     name: str = "fashion_mnist"
@@ -58,6 +59,7 @@ class DataSpec(Table):
     train_limit: Annotated[int, Field(ge=1)] | None = None
     folder: str | None = field(default=None, metadata=PLACE)
     digest: str = ""
+    stratified: bool = field(default=False, metadata=ADDED)
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,11 @@ class RunDir:
         return self.root / "environment.json"
 
     @property
+    def data_json(self) -> Path:
+        """What became of the data, and what looks odd of them."""
+        return self.root / "data.json"
+
+    @property
     def events_jsonl(self) -> Path:
         """What happened, a line each: the source of `heterosis status`."""
         return self.root / "events.jsonl"

@@ -22,6 +22,7 @@ from apps.training.learning_rate import LearningRate
 from apps.training.measures import Measures
 from apps.training.member import Member
 from apps.training.network_checks import NetworkChecks
+from apps.training.targets import with_scaled_targets
 
 _TRAINERS_A_THREAD: Final = 4
 
@@ -98,8 +99,11 @@ def new_trainer(
     loaded = load_dataset(data, seed, place.search_path)
     load_keras(place.threads)
     blueprint = Blueprint(loaded, network, training, place)
-    key = to_json(data) + f"{seed} {place.search_path}".encode()
-    made = Trainer(blueprint, blueprint.build(0), Parts(loaded, key))
+    model = blueprint.build(0)
+    learnt = with_scaled_targets(loaded, model.loss)
+    bytes_left = sorted(learnt.byte_targets)
+    key = to_json(data) + f"{seed} {place.search_path} {bytes_left}".encode()
+    made = Trainer(blueprint, model, Parts(learnt, key))
     made.checks.fits_the_data()
     return made
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from workflow.commands.arguments import RunFolder, samples
+from workflow.commands.arguments import RunFolder, runs, samples
 
 
 def export(
@@ -50,18 +50,33 @@ def store(
 
 
 def predict(
-    run: RunFolder,
+    run: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN",
+            help="a run directory, or a run's folder `champion` alone",
+            autocompletion=runs,
+        ),
+    ],
     data: Annotated[
         str,
         typer.Argument(
             metavar="DATA",
             help=".npy, .npz (array x, or the only one, or one for each input by name), .csv or "
-            ".parquet (columns are features in order; of a run on a table by name), or `test`: the "
-            "run's own test data",
+            ".parquet (columns are features in order; of a run on a table by name); of a run on "
+            "pictures a picture or a folder of them; or `test`: the run's own test data",
             autocompletion=samples,
         ),
     ],
     out: Annotated[Path, typer.Option(help="the table that is written")] = Path("predictions.csv"),
+    unknown: Annotated[
+        bool,
+        typer.Option(
+            "--unknown",
+            help="take a category that no training row had as none of the known ones; without it, "
+            "it is refused",
+        ),
+    ] = False,
 ) -> None:
     """Ask a run's champion: a row a sample, with class and probabilities where there are classes.
 
@@ -72,16 +87,21 @@ def predict(
     `model.predict(x * scale)`, with the scale that this command prints (pixels: 1/255)
     """
     from apps.files import write_atomic
-    from workflow.runs.predictions import TEST, tabled
-    from workflow.runs.run import Run
+    from workflow.runs.predictions import TEST, read_asked, tabled
+    from workflow.runs.run import champion_at
 
-    opened = Run.open(run)
-    champion = opened.trained_champion
+    champion = champion_at(run)
     own = data == TEST
-    outputs = champion.predict_test() if own else champion.predict(opened.samples(data))
-    table = tabled(champion, outputs)
+    if own:
+        table = tabled(champion, champion.predict_test())
+    else:
+        asked = read_asked(Path(data), champion.preparation, unknown)
+        table = tabled(champion, champion.predict(asked.x), asked.pictures)
     write_atomic(out, table.to_csv(index=False).encode())
-    print(f"inputs were multiplied by {champion.data.input_scale:.6g}, as in training")
+    if not own and champion.preparation.form.get("kind") == "table" and Path(data).suffix != ".npy":
+        print("columns became inputs as in training")
+    else:
+        print(f"inputs were multiplied by {champion.preparation.scale:.6g}, as in training")
     if own:
         for name, value in champion.tested().items():
             print(f"test {name}: {value:.6g}")
