@@ -21,6 +21,7 @@ from apps.errors import UserError
 from apps.strict import Strict
 from apps.tasks.checkup import Check
 from site_configs.scheduler import Block, BlockStates, blocks, check_addresses, told_by_parsl
+from site_configs.shell import check_folder
 
 
 @dataclass(frozen=True)
@@ -111,12 +112,15 @@ class Site:
         """Return the site's configuration.
 
         Raises:
-            UserError: an option is unknown or breaks a rule; or a factory of the user's own fails.
+            UserError: an option is unknown or breaks a rule; or a factory of the user's own fails;
+                or the site's jobs would not find `run_dir`.
         """
         options = SiteOptions(
             str(run_dir), workers, self.threads, longest_task_s, dict(self.settings)
         )
-        return self.make_config(options)
+        config = self.make_config(options)
+        check_folder(self.name, config, run_dir)
+        return config
 
     def blocks(self, executor: Any) -> list[Block]:
         """Return the blocks of one of the site's executors."""
