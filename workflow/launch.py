@@ -34,7 +34,7 @@ from workflow.preflight.plan import longest_segment_s
 from workflow.preflight.rehearse import Rehearse, rehearse_apart, rehearse_experiment
 from workflow.runs.champion_card import write_papers
 from workflow.runs.environment import describe as describe_environment
-from workflow.runs.opening import check_directory, opened, run_directory
+from workflow.runs.opening import check_directory, check_sayable, opened, run_directory
 from workflow.runs.record import as_begun, described
 from workflow.runs.run import FailedArm, Run
 from workflow.runs.tables import write_tables
@@ -120,6 +120,7 @@ def run(
     asked = _ask(experiment, settings, folder)
     display = display or Silent()
     directory = run_directory(Path(runs), name, asked.experiment)
+    check_sayable(asked.folder, "the experiment's folder")
     if not fresh:
         begun = as_begun(directory, asked.experiment, asked.folder, other_versions)
         asked = replace(asked, experiment=begun)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -174,7 +175,7 @@ def _with_digests(experiment: Experiment, folder: str) -> Experiment:
         changes["network"] = replace(experiment.network, digest=digest)
     if experiment.data.folder is not None:
         # Workers run in other folders.
-        folder = str(Path(experiment.data.folder).expanduser().absolute())
+        folder = str(Path(os.path.expanduser(experiment.data.folder)).absolute())
         data = changes.get("data", experiment.data)
         changes["data"] = replace(data, folder=folder)
     return experiment.model_copy(update=changes)
