@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dis
+import ast
 import importlib
 import inspect
 import json
@@ -14,12 +14,11 @@ import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, TypeVar
 
-from apps.errors import UserError
+from apps.errors import UserError, did_you_mean
 from apps.files import sha256, sha256_file
 from apps.own_modules import is_library, label, own_modules
 from apps.runtime import prepare
@@ -95,11 +94,10 @@ def forget_plugins() -> None:
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """Return the message about a name that is neither a known one nor a plug-in's."""
-    nearest = get_close_matches(name, known := sorted(known), n=1)
-    hint = f"; did you mean {nearest[0]}?" if nearest else ""
+    hint = did_you_mean(name, known := sorted(known))
     return (
-        f'{kind} "{name}" is unknown: known are {", ".join(known)}, and a plug-in is named'
-        f' "module:function"{hint}'
+        f'{kind} "{name}" is unknown: {hint}known are {", ".join(known)}, and a plug-in is named'
+        ' "module:function"'
     )
 
 
@@ -123,25 +121,22 @@ def call_plugin(reference: str, params: Mapping[str, Any], search_path: str | No
 def check_read(what: str, function: Callable[..., Any], settings: Iterable[str]) -> None:
     """Check that a function does not take settings only to leave them alone.
 
+    An experiment that varies such a setting would compare a network with itself.
+
     Args:
         what: whose settings they are, for the message.
-        function: takes the settings. Of one that is not plain Python, that is wrapped, or that
+        function: takes the settings. Of one whose source cannot be read, that is wrapped, or that
             looks at its variables as a whole, nothing is said.
         settings: names.
 
     Raises:
-        UserError: the function's code never reads one of them.
+        UserError: the function's source never reads one of them.
     """
     code = getattr(function, "__code__", None)
     if code is None or hasattr(function, "__wrapped__"):
         return
-    read: set[Any] = {*code.co_cellvars}
-    for instruction in dis.get_instructions(code):
-        # Since Python 3.13 one instruction may store a name and load another.
-        if any(each in instruction.opname for each in ("LOAD_FAST", "LOAD_DEREF", "LOAD_GLOBAL")):
-            both = isinstance(instruction.argval, tuple)
-            read.update(instruction.argval if both else (instruction.argval,))
-    if read & {"locals", "vars", "eval", "exec"}:
+    read = _names_read(function)
+    if read is None or read & {"locals", "vars", "eval", "exec"}:
         return
     parameters = inspect.signature(function).parameters
     rest = [name for name, each in parameters.items() if each.kind is each.VAR_KEYWORD]
@@ -154,6 +149,18 @@ def check_read(what: str, function: Callable[..., Any], settings: Iterable[str])
                 f"{code.co_firstlineno}, or set it no more",
                 code="plugin-setting",
             )
+
+
+def _names_read(function: Callable[..., Any]) -> set[str] | None:
+    """Return the names that a function's body reads, inner functions' too; None if it is hidden."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, TypeError, SyntaxError):  # no file; the middle of an expression
+        return None
+    if not isinstance(defined := tree.body[0], ast.FunctionDef):
+        return None
+    names = [node for line in defined.body for node in ast.walk(line) if isinstance(node, ast.Name)]
+    return {name.id for name in names if isinstance(name.ctx, ast.Load)}
 
 
 def plugin_sources(reference: str, search_path: str | None = None) -> dict[str, str]:
@@ -343,14 +350,10 @@ def _missing(reference: str, module: ModuleType, owner: Any, name: str) -> str:
     own = [
         key for key in public if getattr(getattr(owner, key), "__module__", "") == module.__name__
     ]
-    nearest = get_close_matches(name, own or public, n=3)
     known = [key for key in own if callable(getattr(owner, key))][:8]
-    hint = ""
-    if nearest:
-        hint = f"; did you mean {' or '.join(nearest)}?"
-    elif known:
-        hint = f"; it has {', '.join(known)}"
-    return f'plug-in "{reference}": {_file(module)} has no {name}{hint}'
+    hint = did_you_mean(name, own or public, most=3)
+    hint = hint or (f"it has {', '.join(known)}" if known else "")
+    return f'plug-in "{reference}": {_file(module)} has no {name}; {hint}'.rstrip("; ")
 
 
 def _check_params(reference: str, function: Callable[..., Any], params: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from importlib.abc import Loader, MetaPathFinder
+from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any, Final
@@ -120,12 +120,15 @@ def _make_plain(config: Any) -> None:
     config.set_image_data_format("channels_last")
 
 
+_Execute = Callable[[ModuleType], None]
+
+
 class _Finder(MetaPathFinder):
     """Lets one module be executed in a way of our own, wherever in a plug-in it is imported."""
 
-    def __init__(self, name: str, execute: Callable[[Loader, ModuleType], None]) -> None:
+    def __init__(self, name: str, executed: Callable[[_Execute, ModuleType], None]) -> None:
         self._name = name
-        self._execute = execute
+        self._executed = executed
         self.found = False
 
     def find_spec(
@@ -135,36 +138,26 @@ class _Finder(MetaPathFinder):
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader, self._executed)
+            execute = spec.loader.exec_module
+
+            def ours(module: ModuleType) -> None:
+                self.found = True
+                self._executed(execute, module)
+
+            spec.loader.exec_module = ours  # type: ignore[method-assign]
         return spec
 
-    def _executed(self, loader: Loader, module: ModuleType) -> None:
-        self.found = True
-        self._execute(loader, module)
 
-
-class _Loader(Loader):
-    def __init__(self, loader: Loader, execute: Callable[[Loader, ModuleType], None]) -> None:
-        self._loader = loader
-        self._execute = execute
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        return self._loader.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        if module.__spec__ is not None:
-            module.__spec__.loader = self._loader
-        module.__loader__ = self._loader
-        self._execute(self._loader, module)
-
-
-def _quietly(loader: Loader, module: ModuleType) -> None:
+def _quietly(execute: _Execute, module: ModuleType) -> None:
+    # Two lines on missing GPUs come from C++ at every import, before any log level counts; each
+    # worker would repeat them, in the middle of the driver's display. Importing TensorFlow ahead
+    # of every plug-in would be simpler, and load it into drivers whose plug-ins only make data.
     with _silent_stderr():
-        loader.exec_module(module)
+        execute(module)
 
 
-def _plainly(loader: Loader, module: ModuleType) -> None:
-    loader.exec_module(module)
+def _plainly(execute: _Execute, module: ModuleType) -> None:
+    execute(module)
     _make_plain(module)
 
 
@@ -174,7 +167,10 @@ _plain_finder: Final = _Finder("keras.src.backend.config", _plainly)
 
 @contextmanager
 def _silent_stderr() -> Iterator[None]:
-    # TensorFlow writes remarks on missing GPUs from C++ before its log level counts.
+    """Keep what is written to file descriptor 2, and tell it only with an error.
+
+    C++ writes there, so replacing `sys.stderr` would not do.
+    """
     if sys.stderr is not None:
         sys.stderr.flush()
     with tempfile.TemporaryFile() as kept:

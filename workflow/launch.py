@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Final, Literal
 
 from analysis.report.write import write_report
-from analysis.tables import ReportError
 from apps import runtime
 from apps.datasets.load import prepare
-from apps.errors import UserError
+from apps.errors import ReportError, UserError
 from apps.files import write_atomic
 from apps.messages.results import ExportResult, Failure
 from apps.messages.tasks import Workplace

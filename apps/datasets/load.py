@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections import OrderedDict
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,16 +30,13 @@ from apps.datasets.sources.readers import READERS, content_digest, make_reader
 from apps.errors import UserError
 from apps.messages.specs import DataSpec
 from apps.plugins import call_plugin, digest_of, files_named, is_plugin, plugin_sources, unknown
-from apps.seeds import Purpose, stream
+from apps.recent import Recent
+from apps.seeds import Address, Purpose
 
 COLLECTIONS: Final = {"fashion_mnist": FASHION_MNIST, "fashion_mnist_sample": SAMPLE}
 """The built-in data sets."""
 
-_KEPT: Final = 2
 _TOLD: Final = 3
-
-_lock = threading.RLock()  # a plug-in may load a built-in data set
-_cache: OrderedDict[str, Dataset] = OrderedDict()
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +61,9 @@ class Dataset:
         return self.train.probe() if isinstance(self.train, Batches) else self.train[slice(PROBE)]
 
 
+_kept: Final[Recent[Dataset]] = Recent(most=2)
+
+
 def load_dataset(spec: DataSpec, seed: int, search_path: str | None = None) -> Dataset:
     """Return the data set of `spec`, split by `seed`.
 
@@ -81,21 +79,18 @@ def load_dataset(spec: DataSpec, seed: int, search_path: str | None = None) -> D
         UserError: the data cannot be found, are damaged, or break a rule; the message names it.
     """
     key = json.dumps([asdict(spec), seed, search_path], sort_keys=True)
-    with _lock:
-        if key not in _cache:
-            source = _read(spec, search_path, seed)
-            _check_sizes(spec, source)
-            _cache[key] = _split(spec, source, seed)
-            while len(_cache) > _KEPT:
-                _cache.popitem(last=False)
-        _cache.move_to_end(key)
-        return _cache[key]
+
+    def read() -> Dataset:
+        source = _read(spec, search_path, seed)
+        _check_sizes(spec, source)
+        return _split(spec, source, seed)
+
+    return _kept.get(key, read)
 
 
 def forget_datasets() -> None:
     """Drop the data sets that `load_dataset` keeps."""
-    with _lock:
-        _cache.clear()
+    _kept.forget()
 
 
 def prepare(spec: DataSpec, search_path: str | None = None, fetch: Fetch = download) -> Path | None:
@@ -311,7 +306,7 @@ def _split(spec: DataSpec, source: Source, seed: int) -> Dataset:
     """Return the data set: permute the training set, hold out its first, limit the rest."""
     train, validation = source.train, source.validation
     if isinstance(train, Samples):
-        order = stream(seed, Purpose.DATA_SPLIT).permutation(len(train))
+        order = Address(seed).stream(Purpose.DATA_SPLIT).permutation(len(train))
         if validation is None:
             validation, order = train[order[: spec.validation]], order[spec.validation :]
         train = train[order[: spec.train_limit]]

@@ -24,7 +24,7 @@ from apps.messages.tasks import HarvestTask, MateTask, Offspring, TrainTask, Wor
 from apps.plugins import is_plugin, told
 from apps.preflight.search_space import check_choices, check_extremes
 from apps.records.checkpoints import Checkpoint, save_checkpoint
-from apps.seeds import Purpose, seed_integer, stream
+from apps.seeds import Address, Purpose
 from apps.tasks.export import CHAMPION, saved_and_opened
 from apps.tasks.mate import plan_mating
 from apps.training.callbacks import Callbacks, check_monitors
@@ -143,8 +143,8 @@ def _networks(
     for member in range(NETWORKS):
         task = first[member % len(first)]
         trainer = _trainer(task, place)
-        rng = stream(task.seed, Purpose.INITIAL_WEIGHTS, trial=0, member=member)
-        weights = trainer.blueprint.initial_weights(seed_integer(rng))
+        address = Address(task.seed, member=member)
+        weights = trainer.blueprint.initial_weights(address.seed_integer(Purpose.INITIAL_WEIGHTS))
         trainer.member.load(Checkpoint(weights), np.random.default_rng(0))
         path = f"member-{member}.safetensors"
         ref = CheckpointRef(path, save_checkpoint(root / path, trainer.member.state()))

@@ -15,15 +15,14 @@ from apps.messages.results import ExportResult
 from apps.messages.specs import TrainingSpec
 from apps.messages.tasks import ExportTask, Workplace
 from apps.networks.keras_compile import open_network
-from apps.records.checkpoints import load_checkpoint
+from apps.records.checkpoints import open_checkpoint
 from apps.records.result_files import checkpoint_is_whole
+from apps.records.run_dir import CHAMPION
 from apps.tasks.kind import Kind
 from apps.training.trainer import Trainer, trainer_for
 
 if TYPE_CHECKING:
     import keras
-
-CHAMPION: Final = "champion.keras"
 
 _CHARACTERS: Final = 400
 
@@ -37,7 +36,7 @@ def export(task: ExportTask, place: Workplace) -> ExportResult:
     """
     root = Path(place.root)
     trainer = trainer_for(task.data, task.network, task.training, task.seed, place)
-    stored = load_checkpoint(root / task.checkpoint.path, task.checkpoint.sha256)
+    stored = open_checkpoint(task.checkpoint, place)
     # With the optimiser's own state: whoever trains the champion on goes on from it.
     trainer.member.load(replace(stored, weights=stored.network), np.random.default_rng(0))
     path = root / task.folder / CHAMPION

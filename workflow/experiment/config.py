@@ -11,6 +11,7 @@ import tomli_w
 from pydantic import Field, model_validator
 
 from apps.messages.specs import DataSpec, NetworkSpec, TrainingSpec
+from apps.records.run_dir import RunDir
 from apps.strict import Strict
 from workflow.experiment.arms import Arm
 from workflow.experiment.options import Name
@@ -80,7 +81,7 @@ class Experiment(Strict):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"arms: two arms are named {name!r}; give each its own name")
-            if name.startswith("segment-"):
+            if RunDir.is_kept_for_folders(name):
                 raise ValueError(f"arms: {name!r} is kept for folders; choose another name")
         control = next((arm for arm in self.arms if arm.name == CONTROL), None)
         if control is None or control.halts:

@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 import pandas as pd
 
 from analysis.report.write import arms_table
-from analysis.tables import ReportError, read_tables
+from analysis.tables import read_tables
 from apps.champion import Asked, Champion, load_champion
 from apps.datasets.arrays import Named
 from apps.datasets.sources.reader import Split
@@ -62,7 +62,7 @@ class Run:
             UserError: `path` is no run directory, or the run is not finished.
         """
         directory = existing_run(Path(path))
-        trials = _tables(directory)["trials"]
+        trials = read_tables(directory)["trials"]
         failed = trials[trials["status"] != "done"]
         return cls(
             directory,
@@ -93,19 +93,16 @@ class Run:
         Raises:
             UserError: one is missing or cannot be read.
         """
-        return _tables(self.directory)
+        return read_tables(self.directory)
 
     @property
     def arms(self) -> pd.DataFrame:
         """The arms as `heterosis run` prints them: one row an arm, all cells text.
 
         Raises:
-            UserError: the tables hold too little to compare.
+            ReportError: the tables are missing or damaged.
         """
-        try:
-            return arms_table(self.tables)
-        except ReportError as error:
-            raise UserError(str(error), code="report") from error
+        return arms_table(self.tables)
 
     @property
     def report(self) -> Path:
@@ -189,7 +186,7 @@ class Run:
         Raises:
             UserError: it is missing or damaged.
         """
-        return _json(self.directory.champion / "card.json")
+        return _json(self.directory.card_json)
 
     @property
     def place(self) -> Workplace:
@@ -207,13 +204,6 @@ class Run:
             search_path=folder if there else str(Path.cwd()),
             threads=threads if isinstance(threads, int) else 1,
         )
-
-
-def _tables(directory: RunDir) -> dict[str, pd.DataFrame]:
-    try:
-        return read_tables(directory)
-    except ReportError as error:
-        raise UserError(str(error), code="report") from error
 
 
 def _json(path: Path) -> dict[str, Any]:

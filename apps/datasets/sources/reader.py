@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field
 
 from apps.errors import UserError
-from apps.seeds import Purpose, stream
+from apps.seeds import Address, Purpose
 from apps.strict import Strict
 
 Rows = NDArray[np.int64]
@@ -137,7 +137,7 @@ def drawn(samples: int, test: float | int | None, seed: int) -> tuple[Rows, Rows
     [7, 3]
     """
     count = number_of(samples, test)
-    order = stream(seed, Purpose.TEST_SPLIT).permutation(samples)
+    order = Address(seed).stream(Purpose.TEST_SPLIT).permutation(samples)
     return np.sort(order[count:]), np.sort(order[:count])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
@@ -13,8 +12,8 @@ from pydantic import BeforeValidator, Field
 from apps.datasets.arrays import Array
 from apps.datasets.sources.columns import Features, check_complete, classes_of, numbers_of
 from apps.datasets.sources.reader import Parts, Reader, Seed, Share, Split, drawn, existing_file
-from apps.errors import UserError, first_line
-from apps.seeds import Purpose, stream
+from apps.errors import UserError, did_you_mean, first_line
+from apps.seeds import Address, Purpose
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,7 +124,7 @@ class Table(Reader):
             seed = split.seed if self.seed is None else self.seed
             train, rows["test"] = drawn(len(table), self.test, seed)
         if held := split.held_out(len(train)):
-            order = stream(split.seed, Purpose.DATA_SPLIT).permutation(len(train))
+            order = Address(split.seed).stream(Purpose.DATA_SPLIT).permutation(len(train))
             rows["validation"], train = train[order[:held]], np.sort(train[order[held:]])
         rows["train"] = train
         path = paths["path"]
@@ -214,9 +213,8 @@ def _check_columns(path: Path, table: pd.DataFrame, names: Sequence[str], what: 
     for name in names:
         if name not in table.columns:
             known = [str(each) for each in table.columns]
-            nearest = get_close_matches(name, known, n=1)
-            hint = f"did you mean {nearest[0]!r}? " if nearest else ""
             raise UserError(
-                f"{path}: {what}: there is no column {name!r}; {hint}it has {', '.join(known)}",
+                f"{path}: {what}: there is no column {name!r}; {did_you_mean(name, known)}"
+                f"it has {', '.join(known)}",
                 code="data-setting",
             )
