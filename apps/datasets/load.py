@@ -30,7 +30,7 @@ from apps.datasets.sources.reader import Form, Split, Told, held_out, one_class_
 from apps.datasets.sources.readers import READERS, content_digest, make_reader
 from apps.errors import UserError
 from apps.messages.specs import DataSpec
-from apps.plugins import call_plugin, is_plugin, plugin_digest, unknown
+from apps.plugins import call_plugin, digest_of, files_named, is_plugin, plugin_sources, unknown
 from apps.recent import Recent
 from apps.seeds import Address, Purpose
 
@@ -262,12 +262,16 @@ def _read_plugin(spec: DataSpec, search_path: str | None) -> Source:
             f"data.folder is for fashion_mnist; give {spec.name} its folder in data.params",
             code="data-setting",
         )
-    if spec.digest and spec.digest != plugin_digest(spec.name, search_path):
-        raise UserError(
-            f'the source of data plug-in "{spec.name}" has changed since this run began; undo the'
-            " change, or start over",
-            code="data-changed",
-        )
+    if spec.digest:
+        sources = plugin_sources(spec.name, search_path)
+        files = sources | files_named(spec.name, spec.params, search_path)
+        # Older runs know the module's own file alone.
+        if spec.digest not in (digest_of(files), next(iter(sources.values()))):
+            raise UserError(
+                f'the source of data plug-in "{spec.name}", or a file that it reads, has changed '
+                f"since this run began ({', '.join(files)}); undo the change, or start over",
+                code="data-changed",
+            )
     returned = call_plugin(spec.name, spec.params, search_path)
     try:
         return checked(_as_mapping(returned) if isinstance(returned, Dataset) else returned)

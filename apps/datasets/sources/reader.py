@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -123,7 +124,7 @@ class Reader(Strict):
 
 def place(folder: Path, path: str) -> Path:
     """Return where a path of a user's settings is."""
-    return folder / Path(path).expanduser()
+    return folder / os.path.expanduser(path)
 
 
 def existing_file(folder: Path, path: str, key: str) -> Path:
