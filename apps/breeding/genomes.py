@@ -37,8 +37,8 @@ def child_genome(
     if not mutate:
         return parents[0]
     made = spaces.cross(rng, search.space, flat if search.cross else flat[:1])
-    if search.rate > 0:
-        made = spaces.mutate(rng, search.space, made, rate=search.rate, scale=search.scale)
+    if search.mutation_rate > 0:
+        made = spaces.mutate(rng, search.space, made, rate=search.mutation_rate, scale=search.scale)
     return as_genome(search.space, made)
 
 

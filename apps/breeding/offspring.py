@@ -73,7 +73,7 @@ def _parents(
     networks: list[Weights] = []
     fitness, lost = [], []
     for number, (weights, genome) in enumerate(zip(stored, plan.genomes, strict=True)):
-        if not start.strangers and plan.members[number] in plan.strange:
+        if not start.merge_architectures and plan.members[number] in plan.strange:
             continue
         network, training = phenotype(task.network, task.training, genome)
         made = _morphed(weights, trainer.blueprint.of(network, training), trainer, seed)

@@ -131,7 +131,7 @@ class ChildPlan:
         genome: the child's, in a search.
         genomes: the parents', likewise.
         strange: the parents, by member number, whose architecture is not the first parent's: they
-            give genes, and weights only where `Offspring.strangers` is set.
+            give genes, and weights only where `Offspring.merge_architectures` is set.
     """
 
     child: int

@@ -33,6 +33,12 @@ ADDED: Final = {"added": True}
 FINGERPRINT_NAME: Final = "fingerprint_name"
 """Key of a field's metadata: the name that fingerprints know it by, if it is another."""
 
+FORMER_KEYS: Final[Mapping[str, Mapping[str, str]]] = {
+    "halts": {"rate": "learning_rate_factor"},
+    "search": {"rate": "mutation_rate", "strangers": "merge_architectures"},
+}
+"""Keys of earlier versions' files, by the table that has them, and what they are called now."""
+
 Align = Literal["none", "weights", "activations"]
 """Whether networks are permuted onto another before they are merged, and by what."""
 
@@ -257,17 +263,25 @@ class VariationSpec(Table):
     """How genes change, for the file and for a task.
 
     Attributes:
-        rate: probability that a gene of a child mutates; one does in any case, unless it is 0.
-            Regularised evolution (Real et al., arXiv:1802.01548) changes one at a time.
+        mutation_rate: probability that a gene of a child mutates; one does in any case, unless it
+            is 0. Regularised evolution (Real et al., arXiv:1802.01548) changes one at a time.
         scale: standard deviation of a number's mutation, as a fraction of its range.
         cross: whether a child's genes come from all of its parents, or from the first alone.
-        strangers: parents of another architecture than the first one's are merged in as well.
+        merge_architectures: whether parents of another architecture than the first one's give
+            weights too.
     """
 
-    rate: Annotated[float, Field(ge=0, le=1)] = 0.1
+    mutation_rate: Annotated[float, Field(ge=0, le=1)] = field(
+        default=0.1, metadata={FINGERPRINT_NAME: "rate"}
+    )
     scale: Annotated[float, Field(gt=0)] = 0.2
     cross: bool = True
-    strangers: bool = False
+    merge_architectures: bool = field(default=False, metadata={FINGERPRINT_NAME: "strangers"})
+
+    @classmethod
+    def former_keys(cls) -> Mapping[str, str]:
+        """Keys of earlier versions, and what they are called now."""
+        return FORMER_KEYS["search"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ from apps.messages.results import (
 )
 from apps.messages.specs import (
     ADDED,
+    FINGERPRINT_NAME,
     NO_GENOME,
     PLACE,
     AverageSpec,
@@ -64,14 +65,17 @@ class Offspring:
 
     Attributes:
         inherit: False to start from new random weights: the parents then give genes only.
-        strangers: whether parents of another architecture than the first one's are merged too.
+        merge_architectures: whether parents of another architecture than the first one's are merged
+            too.
     """
 
     crossover: CrossoverSpec
     mutation: OperatorSpec
     plan: ChildPlan | None = None
     inherit: bool = field(default=True, metadata=ADDED)
-    strangers: bool = field(default=False, metadata=ADDED)
+    merge_architectures: bool = field(
+        default=False, metadata=ADDED | {FINGERPRINT_NAME: "strangers"}
+    )
     kind: Literal["offspring"] = "offspring"
 
 

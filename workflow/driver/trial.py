@@ -192,7 +192,7 @@ def _start(arm: Arm, halt: Halt | None, first: int) -> Start:
         crossover=halt.crossover_spec,
         mutation=halt.mutation_spec(arm.halts.index(halt)),
         inherit=search is None or search.inherit == "weights",
-        strangers=search is not None and search.strangers,
+        merge_architectures=search is not None and search.merge_architectures,
     )
 
 

@@ -17,6 +17,7 @@ from apps.genetics.mutation import MUTATIONS, decayed
 from apps.genetics.selection import SELECTIONS
 from apps.genetics.speciation import SPECIATIONS
 from apps.messages.specs import (
+    FORMER_KEYS,
     Align,
     AverageSpec,
     CrossoverSpec,
@@ -27,7 +28,7 @@ from apps.messages.specs import (
     SpeciesSpec,
     VariationSpec,
 )
-from apps.strict import Strict, check_keys
+from apps.strict import Strict, check_keys, with_present_keys
 from workflow.experiment.options import Epochs, Name, check_operator, named_table
 
 MEAN: Final = OperatorSpec("mean")
@@ -69,7 +70,7 @@ class Halt(MatingSpec):
         repair: whether the merge's units are rescaled to the spread of the parents' units (REPAIR).
         mutation: noise on every child's weights.
         mutation_decay: factor on the mutation's strength from one halt of the arm to the next.
-        rate: factor on the learning rate from here to the next halt, beside the schedule.
+        learning_rate_factor: on the learning rate until the next halt, beside the schedule's.
         population: number of members after the halt; as before if left out.
         search: how the children's architectures are made.
     """
@@ -81,9 +82,14 @@ class Halt(MatingSpec):
     repair: bool = False
     mutation: OperatorSpec = SMALL_NOISE
     mutation_decay: Annotated[float, Field(ge=0, le=1)] = 1.0
-    rate: Annotated[float, Field(gt=0)] = 1.0
+    learning_rate_factor: Annotated[float, Field(gt=0)] = 1.0
     population: Annotated[int, Field(ge=1)] | None = None
     search: SearchSettings | None = None
+
+    @classmethod
+    def former_keys(cls) -> Mapping[str, str]:
+        """Keys of earlier versions, and what they are called now."""
+        return FORMER_KEYS["halts"]
 
     @property
     def crossover_spec(self) -> CrossoverSpec:
@@ -254,6 +260,7 @@ class Arm(Strict):
             return table
         if not isinstance(halts := table.get("halts", []), list | tuple):
             raise ValueError(f"halts are an array, such as [0.5], not {halts!r}")
+        table = with_present_keys(table, Halt.former_keys())
         shared_keys = [key for key in Halt.known_keys() if key not in ("at", "population")]
         check_keys(table, [*cls.model_fields, *shared_keys])
         shared = {key: table[key] for key in shared_keys if key in table}
@@ -336,7 +343,7 @@ class Arm(Strict):
         return tuple(rate * self._leg_rate(epoch) for epoch, rate in enumerate(scheduled))
 
     def _leg_rate(self, epoch: int) -> float:
-        passed = [halt.rate for halt in self.halts if halt.at <= epoch]
+        passed = [halt.learning_rate_factor for halt in self.halts if halt.at <= epoch]
         return passed[-1] if passed else 1.0
 
     def timeline(self, epochs: int) -> tuple[object, ...]:

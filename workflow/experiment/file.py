@@ -18,6 +18,7 @@ from apps.lookup import check_settings, lookup
 from apps.networks.builders import BUILDERS
 from apps.plugins import forget_plugins, is_plugin, load_plugin, plugin_digest
 from apps.strict import breaches, key_value
+from workflow.experiment.arms import Halt
 from workflow.experiment.config import Experiment
 
 READY: Final = Path(__file__).parents[1] / "experiments"
@@ -223,6 +224,7 @@ def _place(loc: Sequence[int | str], table: Mapping[str, Any]) -> list[str]:
         parts[1] = arm["name"]
     if parts[2:3] == ["halts"] and len(parts) > 4:
         halt = arm["halts"][loc[3]]
-        if parts[4] in arm and not (isinstance(halt, Mapping) and parts[4] in halt):
+        names = {parts[4], *(old for old, new in Halt.former_keys().items() if new == parts[4])}
+        if names & arm.keys() and not (isinstance(halt, Mapping) and names & halt.keys()):
             del parts[2:4]  # the key stands in the arm, for all of its halts
     return parts

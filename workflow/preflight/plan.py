@@ -134,8 +134,8 @@ def _search_in_words(halt: Halt) -> str:
         "genes": "new random weights",
     }
     return (
-        f"; genes of {genes}, each mutated with probability {halt.search.rate:g}, start from "
-        f"{begun[halt.search.inherit]}"
+        f"; genes of {genes}, each mutated with probability {halt.search.mutation_rate:g}, start "
+        f"from {begun[halt.search.inherit]}"
     )
 
 

@@ -179,7 +179,7 @@ def _merged_by(start: Start, child: ChildPlan, align: str) -> tuple[str, str]:
     if not isinstance(start, Offspring):
         return "", align
     others = len(child.members) - 1
-    if others and len(child.strange) == others and not start.strangers:
+    if others and len(child.strange) == others and not start.merge_architectures:
         return "none", "none"  # of another architecture, they gave genes and no weights
     return start.crossover.name, align
 
