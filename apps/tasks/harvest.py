@@ -42,8 +42,8 @@ def harvest(
 ) -> HarvestResult:
     """Make one network of a finished population; a merged one is stored.
 
-    The best member is the champion, unless the mean of a species (`mean`), or the greedy mean of
-    those members that lower its validation loss (`greedy`), has a better fitness still. Nothing is
+    The champion is the best member, unless the mean of a species (`mean`), or the greedy mean of
+    those members that lower its validation loss (`greedy`), has a better fitness. Nothing is
     trained, and the test data choose nothing.
 
     Args:

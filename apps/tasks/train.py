@@ -50,7 +50,7 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
     """Train one member over one segment and store its checkpoint.
 
     The result depends on `task` and on nothing else: not on the worker, nor on what ran before.
-    A partial checkpoint of the same task, left by a worker that was lost, is taken up.
+    Training continues from a partial checkpoint of the same task, if a lost worker left one.
 
     Args:
         task: resolved: its start names the checkpoints it needs.
@@ -61,7 +61,7 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
         DamagedFile: a checkpoint it needs is not what its record says.
         OSError: the run directory cannot be written.
         Stopped: the run is being stopped; a partial checkpoint is stored.
-        TimedOut: it takes longer than it may; likewise.
+        TimedOut: it takes longer than `--task-timeout`; a partial checkpoint is stored.
     """
     mark = fingerprint(task)
     folder = Path(place.root) / task.folder
@@ -96,7 +96,7 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
 
 @dataclass(frozen=True)
 class _Segment:
-    """A segment on its way."""
+    """A segment while it is trained."""
 
     folder: Path
     fingerprint: str
@@ -107,7 +107,7 @@ class _Segment:
 
 
 def _train(trainer: Trainer, task: TrainTask, place: Workplace, segment: _Segment) -> str:
-    """Train to the segment's end, or to where it diverges or is stopped; return why it diverged."""
+    """Train until the segment ends, diverges or is stopped; return why it diverged, or ""."""
     records, average = segment.records, segment.average
     callbacks = Callbacks(
         task.training.callbacks, trainer.model, task.last_epoch, segment.folder, place.search_path
@@ -143,7 +143,7 @@ def _train(trainer: Trainer, task: TrainTask, place: Workplace, segment: _Segmen
 
 @dataclass(frozen=True)
 class Sample:
-    """What one network takes on this machine: seconds an epoch, bytes a checkpoint."""
+    """The cost of one network on this machine: seconds per epoch, bytes per checkpoint."""
 
     epoch_s: float
     checkpoint_bytes: int
@@ -172,7 +172,7 @@ def epoch_order(task: TrainTask, epoch: int, data: Ordered) -> NDArray[np.int64]
 
 
 class Ordered(Protocol):
-    """Data, or what holds them, that can be put in an order."""
+    """Data whose samples or batches have an order that can be drawn."""
 
     def order(self, rng: np.random.Generator) -> NDArray[np.int64]:
         """Return an order for one epoch."""
@@ -185,7 +185,7 @@ def _trainer(task: TrainTask, place: Workplace) -> Trainer:
 
 
 class _Average:
-    """The average of a member along its path, or none."""
+    """The running average of a member's weights, if it has one."""
 
     def __init__(self, spec: AverageSpec | None, begun: Checkpoint) -> None:
         self._spec = spec
@@ -204,7 +204,7 @@ class _Average:
         self._count += 1
 
     def with_state(self, trainer: Trainer, refresh: bool = False) -> Checkpoint:
-        """Return the member's state with the average, whose statistics may be measured anew."""
+        """Return the member's state and average; `refresh` measures its statistics anew."""
         average = self._average
         if average and refresh and trainer.member.statistics:
             measured = trainer.measures.refreshed(cast_like(average, trainer.member.weights()))
@@ -280,7 +280,7 @@ def _finish(
 def final_metrics(
     trainer: Trainer, last_epoch: Mapping[str, float] | None = None
 ) -> dict[str, float]:
-    """Return the metrics of the network that is in a trainer, on the whole of every part.
+    """Return the metrics of a loaded network on the whole of each part of the data.
 
     Args:
         trainer: holds the network.
@@ -309,7 +309,7 @@ def _standard(metrics: dict[str, float]) -> dict[str, float]:
 
 
 def settle(task: TrainTask, upstream: Upstream) -> tuple[TrainTask, Upstream] | Failure:
-    """Return the task with its start filled in, or the failure upstream that rules it out.
+    """Return the task with its start filled in, or the upstream failure that prevents it.
 
     Nothing else of upstream counts: the start names the checkpoints by their bytes.
     """
