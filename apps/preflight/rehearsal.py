@@ -24,8 +24,9 @@ from apps.messages.tasks import HarvestTask, MateTask, Offspring, TrainTask, Wor
 from apps.plugins import is_plugin, told
 from apps.preflight.search_space import check_choices, check_extremes
 from apps.records.checkpoints import Checkpoint, save_checkpoint
+from apps.records.run_dir import CHAMPION
 from apps.seeds import Address, Purpose
-from apps.tasks.export import CHAMPION, saved_and_opened
+from apps.tasks.export import saved_and_opened
 from apps.tasks.mate import plan_mating
 from apps.training.callbacks import Callbacks, check_monitors
 from apps.training.trainer import Trainer, trainer_for

@@ -62,7 +62,7 @@ def predict(
         str,
         typer.Argument(
             metavar="DATA",
-            help="a file of samples (.npy, .npz, .csv, .parquet; a picture or a folder of them), or "
+            help="a file of samples (.npy, .npz, .csv, .parquet; pictures or their folder), or "
             "`test` for the run's own test data",
             autocompletion=samples,
         ),
