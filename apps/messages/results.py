@@ -58,6 +58,8 @@ class TrainResult:
         log: remarks worth a line in the run's log.
         genome: the member's own, of a search.
         parameters: number of trained weights.
+        engine: what trained it: `xla`, `graph` or `fit`.
+        engine_reason: why that.
     """
 
     fingerprint: str
@@ -72,6 +74,8 @@ class TrainResult:
     log: tuple[str, ...] = ()
     genome: Genome = NO_GENOME
     parameters: int = 0
+    engine: str = field(default="", metadata=ADDED)
+    engine_reason: str = field(default="", metadata=ADDED)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,10 @@ ADDED: Final = {"added": True}
 fingerprint, so that they stay good."""
 
 
+EngineName = Literal["auto", "xla", "graph", "fit"]
+"""What trains: see `apps.training.engine_choice`."""
+
+
 @dataclass(frozen=True)
 class DataSpec:
     """Which data, and how they are split.
@@ -74,6 +78,9 @@ class TrainingSpec:
         metrics: Keras metrics or plug-ins, likewise.
         callbacks: what is told of a member's epochs; see `apps.training.callbacks`.
         digest: SHA-256 of the plug-ins' sources, so that a changed one is noticed.
+        engine: what trains; `auto` for a rule on the network.
+        few_steps: whether the architecture is one of many in a search, each trained for few steps;
+            `phenotype` fills it in.
     """
 
     batch_size: int
@@ -83,6 +90,8 @@ class TrainingSpec:
     metrics: tuple[str, ...] | dict[str, tuple[str, ...]] = ("accuracy",)
     callbacks: tuple[OperatorSpec, ...] = field(default=(), metadata=ADDED)
     digest: str = field(default="", metadata=ADDED)
+    engine: EngineName = field(default="auto", metadata=ADDED)
+    few_steps: bool = field(default=False, metadata=ADDED)
 
 
 @dataclass(frozen=True)
@@ -189,5 +198,9 @@ def phenotype(
     """Return what a member's genome makes of the experiment's network and training."""
     return (
         replace(network, params={**network.params, **genome.network}),
-        replace(training, optimizer_params={**training.optimizer_params, **genome.optimizer}),
+        replace(
+            training,
+            optimizer_params={**training.optimizer_params, **genome.optimizer},
+            few_steps=bool(genome.network),
+        ),
     )

@@ -94,6 +94,8 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
         log=tuple(trainer.remarks),
         genome=task.genome,
         parameters=trainer.member.parameters,
+        engine=trainer.engine.engine,
+        engine_reason=trainer.engine.reason,
     )
     save_result(folder, result)
     forget_partial(folder)
@@ -149,10 +151,11 @@ def _train(trainer: Trainer, task: TrainTask, place: Workplace, segment: _Segmen
 
 @dataclass(frozen=True)
 class Sample:
-    """What one network takes on this machine: seconds an epoch, bytes a checkpoint."""
+    """What one network takes on this machine: seconds an epoch, bytes a checkpoint; what trains it."""
 
     epoch_s: float
     checkpoint_bytes: int
+    engine: str
 
 
 def sample_training(task: TrainTask, place: Workplace) -> Sample:
@@ -168,7 +171,8 @@ def sample_training(task: TrainTask, place: Workplace) -> Sample:
     record = _one_epoch(trainer, task, 1)
     state = trainer.member.state()
     arrays = [*state.weights.values(), *state.optimizer.values(), *state.random.values()]
-    return Sample(record.wall_s, sum(array.nbytes for array in arrays))
+    trained_by = f"{trainer.engine.engine} ({trainer.engine.reason})"
+    return Sample(record.wall_s, sum(array.nbytes for array in arrays), trained_by)
 
 
 def epoch_order(task: TrainTask, epoch: int, data: Ordered) -> NDArray[np.int64]:

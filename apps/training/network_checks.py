@@ -10,7 +10,7 @@ import numpy as np
 from apps.errors import UserError, first_line
 from apps.training.blueprint import Blueprint
 from apps.training.data_parts import Parts
-from apps.training.fused import metrics_of
+from apps.training.graph import metrics_of
 from apps.training.input_checks import check_shapes, lowest_label, two_samples
 from apps.training.member import Member
 

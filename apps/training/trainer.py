@@ -17,6 +17,7 @@ from apps.messages.tasks import Workplace
 from apps.runtime import load_keras
 from apps.training.blueprint import Blueprint
 from apps.training.data_parts import PartName, Parts
+from apps.training.engine_choice import EngineChoice
 from apps.training.epoch_loop import Loop
 from apps.training.learning_rate import LearningRate
 from apps.training.measures import Measures
@@ -57,7 +58,7 @@ class Trainer:
         model.optimizer.build(model.trainable_variables)
         self.member = Member(model)
         self.rate = LearningRate(model.optimizer)
-        self._loop = Loop(model, parts, blueprint.training.batch_size, self.member.snapshot)
+        self._loop = Loop(model, parts, blueprint.training, self.member.snapshot)
         self.measures = Measures(model, self.member, parts, self._loop)
         self.checks = NetworkChecks(blueprint, model, self.member, parts)
 
@@ -80,6 +81,11 @@ class Trainer:
     def evaluate_other(self, model: Any) -> dict[str, float]:
         """Return loss and metrics of another compiled model on the test set, by Keras itself."""
         return self._loop.evaluate_other(model)
+
+    @property
+    def engine(self) -> EngineChoice:
+        """What trains, and why."""
+        return self._loop.choice
 
     @property
     def remarks(self) -> list[str]:

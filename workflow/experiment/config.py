@@ -13,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from apps.messages.specs import DataSpec, NetworkSpec, TrainingSpec
+from apps.messages.specs import DataSpec, EngineName, NetworkSpec, TrainingSpec
 from apps.plugins import is_plugin
 from apps.strict import Strict
 from workflow.experiment.arms import Arm
@@ -107,6 +107,8 @@ class Training(Strict):
             classes if left out.
         callbacks: names with settings, or plug-ins; they are told of a member's epochs.
         digest: filled in when the run begins: SHA-256 of the plug-ins' sources.
+        engine: what trains: `xla` compiles an epoch, `graph` does without compiling, `fit` is
+            Keras's own loop; `auto` chooses by the network.
         fitness: what ranks the members and chooses the champions: the loss on held-out data, on
             the training data, or its running mean over the last epoch.
     """
@@ -119,6 +121,7 @@ class Training(Strict):
     metrics: Metrics | None = None
     callbacks: tuple[OperatorField, ...] = Field(default=(), strict=False)
     digest: str = ""
+    engine: EngineName = "auto"
     fitness: Literal["loss", "train_loss", "val_loss"] = "val_loss"
 
     @model_validator(mode="after")
