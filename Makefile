@@ -2,6 +2,7 @@
 #
 #   make run          install into .venv, get the data, run the experiment `quick`
 #   make test         the same set-up, then every check and test
+#   make check        the same without the slow tests: what can fail within some minutes
 #   make lint         the checks alone: ruff, mypy, import-linter
 #   make notebooks    open the notebooks of analysis/notebooks in Jupyter Lab
 #   make docs         build the documentation site into site/ and look for dead links
@@ -18,7 +19,9 @@ INSTALLED := $(VENV)/.installed
 LAB := $(VENV)/.notebooks
 DATA := $(VENV)/.data
 
-.PHONY: help run test lint notebooks docs bench slurm-demo install data constraints clean
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+
+.PHONY: help run test check lint notebooks docs bench slurm-demo install data constraints clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -27,7 +30,10 @@ run: $(DATA)
 	$(BIN)/heterosis run quick
 
 test: $(DATA) lint
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(PYTEST)
+
+check: $(DATA) lint
+	$(PYTEST) -m "not slow"
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""Numbers as a reader wants to see them: percentages, intervals, p-values, durations."""
+"""Numbers as text for readers: percentages, intervals, p-values, durations."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 MINUS: Final = "\u2212"
 
 NOTHING: Final = "\u2013"
-"""Stands for a number that there is not."""
+"""Shown in place of a number that does not exist."""
 
 
 def percent(fraction: float, digits: int = 1, *, sign: bool = True) -> str:

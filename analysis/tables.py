@@ -13,7 +13,7 @@ CONTROL: Final = "control"
 """Name of the arm that every other arm is compared with."""
 
 REQUIRED: Final = ("members", "epochs", "trials")
-"""Tables without which there is nothing to report; the others may be missing and count as empty."""
+"""Tables that a report needs; the others may be missing and then count as empty."""
 
 
 class ReportError(Exception):

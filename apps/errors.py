@@ -40,6 +40,7 @@ Code = Literal[
     "plugin-setting",
     "predict-input",
     "project-folder",
+    "rehearsal",
     "report",
     "run-busy",
     "run-damaged",

@@ -7,32 +7,27 @@ experiments and the reference of all modules. `mkdocs build` runs it.
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Iterator
+from dataclasses import MISSING, fields
 from inspect import cleandoc
 from pathlib import Path, PurePosixPath
 from posixpath import normpath, relpath
-from typing import Any, Final
+from typing import Annotated, Any, Final, get_origin, get_type_hints
 
 import click
 import mkdocs_gen_files
 import typer.main
 from griffe import Docstring, DocstringSectionKind
 from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
 
 from apps.datasets.sources.readers import READERS
+from apps.messages.specs import DataSpec, HarvestSpec, NetworkSpec, SpeciesSpec
+from apps.strict import Table
 from workflow.cli import app
-from workflow.experiment.arms import (
-    Arm,
-    Average,
-    Halt,
-    Harvest,
-    Schedule,
-    SearchSettings,
-    SpeciesSettings,
-)
-from workflow.experiment.config import Data, Experiment, Network, Training
+from workflow.experiment.arms import Arm, Average, Halt, Schedule, SearchSettings
+from workflow.experiment.config import Experiment, Training
 from workflow.experiment.space import GeneSettings
 
 ROOT: Final = Path(__file__).parents[1]
@@ -53,20 +48,20 @@ PAGES: Final = {
 }
 """Documents of the repository, and their pages."""
 
-TABLES: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
+TABLES: Final[tuple[tuple[str, type[BaseModel | Table]], ...]] = (
     ("The top of the file", Experiment),
-    ("[data]", Data),
+    ("[data]", DataSpec),
     *((f'data.params where data.name = "{name}"', READERS[name]) for name in sorted(READERS)),
-    ("[network]", Network),
+    ("[network]", NetworkSpec),
     ("[training]", Training),
     ("[space]: each parameter", GeneSettings),
     ("[[arms]]", Arm),
     ("halts, or keys of the arm that hold for all of them", Halt),
-    ("species", SpeciesSettings),
+    ("species", SpeciesSpec),
     ("search", SearchSettings),
     ("average", Average),
     ("schedule", Schedule),
-    ("harvest", Harvest),
+    ("harvest", HarvestSpec),
 )
 """The tables of an experiment file, and what checks them."""
 
@@ -123,9 +118,10 @@ class Documents:
 
 
 # ------------------------------------------------------------------------------------- settings
-def explained(model: type[BaseModel]) -> dict[str, str]:
-    """Return what a model's docstring says of each field."""
-    sections = Docstring(cleandoc(model.__doc__ or "")).parse("google")
+def explained(model: type[BaseModel | Table]) -> dict[str, str]:
+    """Return what the docstrings of a model and its bases say of each field."""
+    docstrings = [cleandoc(each.__dict__.get("__doc__") or "") for each in model.__mro__[::-1]]
+    sections = [section for each in docstrings for section in Docstring(each).parse("google")]
     return {
         each.name: " ".join(each.description.split())
         for section in sections
@@ -146,17 +142,17 @@ def settings() -> str:
     for title, model in TABLES:
         lines += ["", f"## {title}", "", "| key | kind | default | meaning |", "|---|---|---|---|"]
         meaning = explained(model)
-        for name, field in model.model_fields.items():
-            kind = _cell(_kind(field.annotation))
-            default = _cell(_default(field))
-            lines.append(f"| `{name}` | {kind} | {default} | {_cell(meaning[name])} |")
+        for name, annotation, default in keys(model):
+            cells = map(_cell, (_kind(annotation), _shown(default), meaning[name]))
+            lines.append(f"| `{name}` | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
 def _kind(annotation: Any) -> str:
     text = str(annotation) if not isinstance(annotation, type) else annotation.__name__
     text = re.sub(r"Annotated\[((?:[^\[\],]|\[[^\]]*\])+),.*?\](?=[,\s\]]|$)", r"\1", text)
-    text = re.sub(r"(typing|workflow\.\w+|apps\.\w+)\.", "", text)
+    text = re.sub(r"\b(?:typing|workflow|apps)(?:\.[a-z_]+)*\.", "", text)
+    text = re.sub(r"\b([A-Z]\w*)Spec\b", r"\1", text)
     text = re.sub(r"Literal\[(.*?)\]", lambda m: m[1].replace(", ", " or "), text)
     text = re.sub(r"^Optional\[(.*)\]$", r"\1", text.replace(" | None", ""))
     text = re.sub(r"dict\[str, (?:Any|JsonValue)\]", "table", text)
@@ -168,17 +164,37 @@ def _kind(annotation: Any) -> str:
     return f"`{text.replace(' | ', ' or ')}`"
 
 
-def _default(field: Any) -> str:
-    if field.is_required():
+def keys(model: type[BaseModel | Table]) -> Iterator[tuple[str, Any, Any]]:
+    """Yield a table's keys, each with its kind and its default; ... where it must be there."""
+    if issubclass(model, BaseModel):
+        for name, field in model.model_fields.items():
+            required = field.is_required()
+            yield (
+                name,
+                field.annotation,
+                ... if required else field.get_default(call_default_factory=True),
+            )
+        return
+    hints = get_type_hints(model, include_extras=True)
+    own = vars(model)["__annotations__"]  # those that it shares with others come after its own
+    for item in sorted(fields(model), key=lambda each: each.name not in own):
+        default = item.default if item.default_factory is MISSING else item.default_factory()
+        hint = hints[item.name]
+        plain = hint.__origin__ if get_origin(hint) is Annotated else hint
+        yield item.name, plain, ... if default is MISSING else default
+
+
+def _shown(value: Any) -> str:
+    if value is ...:
         return ""
-    value = field.default_factory() if field.default_factory else field.default
-    if value is None or value is PydanticUndefined or value in ((), [], {}):
+    if value is None or value in ((), [], {}):
         return "none"
-    if isinstance(value, BaseModel):
-        value = next((v for v in value.model_dump().values() if isinstance(v, str)), "")
-    return (
-        f"`{str(value).lower() if isinstance(value, bool) else value}`" if value != "" else "none"
-    )
+    if isinstance(value, BaseModel | Table):
+        named = (getattr(value, name) for name, _, _ in keys(type(value)))
+        value = next((each for each in named if isinstance(each, str)), "")
+    if isinstance(value, bool | tuple):
+        return f"`{json.dumps(value)}`"
+    return f"`{value}`" if value != "" else "none"
 
 
 def _cell(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What clusters have in common, whatever schedules them: a table of options, sizes, channels."""
+"""What all clusters have in common, whatever their scheduler: options, sizes, blocks."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from site_configs.options import SiteOptions, interpreter_first_on_path
 Count = Annotated[int, Field(ge=1)]
 
 _START_UP_MIN: Final = 2.0
-"""From the start of a block to its first task."""
+"""Time from the start of a block to its first task."""
 
 _LEAST_USE: Final = 0.25
-"""A block that would take no task after this part of its walltime is not drained at all."""
+"""A block that would stop taking tasks before this share of its walltime takes them to its end."""
 
 
 class ClusterSettings(Strict):
-    """Options of a site whose workers are got from a scheduler, in blocks of nodes.
+    """Options of a site that gets its workers from a scheduler, in blocks of nodes.
 
     Attributes:
         account: what the time is charged to.
@@ -43,12 +43,14 @@ class ClusterSettings(Strict):
         longest_task_min: no task is begun when less than this is left of a block; left out, the
             driver estimates the longest segment.
         interface: network interface of the driver that the workers reach, such as "ib0".
-        address: the same as an address; neither: the address of the driver's host name.
+        address: the driver's address itself, in place of an interface; without either, the one that
+            its host name has.
         worker_init: shell commands before the workers start, such as "module load python".
         scheduler_options: further lines for the scheduler, such as "#SBATCH --mail-type=END".
         cpu_affinity: how workers are bound to cores.
-        poll_s: the scheduler is asked this often for the state of blocks.
-        heartbeat_s: workers not heard of for four times this are lost.
+        poll_s: seconds between two questions to the scheduler about the state of the blocks.
+        heartbeat_s: seconds between two signs of life; a worker that is silent for four times as
+            long counts as lost.
     """
 
     account: str | None = None
@@ -135,8 +137,8 @@ class ClusterSettings(Strict):
         """Return after how many seconds a block takes no more tasks; None for never.
 
         Walltime, less the start-up, less the longest task: what is begun can be finished. Where
-        that would leave the most of a block idle, tasks are begun to the end: one that is cut off
-        goes on in the next block from its partial checkpoint.
+        that would leave most of a block idle, tasks are begun until its end: one that is cut off
+        continues in the next block from its partial checkpoint.
         """
         longest_min = self.longest_task_min
         if longest_min is None:
@@ -147,7 +149,7 @@ class ClusterSettings(Strict):
         return int(left_min * 60)
 
     def blocks_kept(self) -> dict[str, Any]:
-        """Return a provider's numbers of blocks: as many as asked for, kept through a halt."""
+        """Return a provider's settings of blocks: as many as asked for, kept through every halt."""
         return {
             "nodes_per_block": self.nodes,
             "init_blocks": self.blocks,
@@ -171,7 +173,7 @@ class ClusterSettings(Strict):
 def cluster_config(
     settings: ClusterSettings, options: SiteOptions, label: str, provider: ExecutionProvider
 ) -> Config:
-    """Return the configuration of workers that a provider gets.
+    """Return the configuration of a cluster whose nodes come from `provider`.
 
     Raises:
         UserError: `--workers` was given, or the driver's address cannot be told.

@@ -16,7 +16,7 @@ from site_configs.options import (
 
 
 def make_config(options: SiteOptions) -> Config:
-    """Return a configuration with one worker process a task, heard on 127.0.0.1 only.
+    """Return a configuration with a worker process for each task at a time, on 127.0.0.1 only.
 
     Raises:
         UserError: an option is unknown or breaks a rule.

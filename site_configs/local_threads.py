@@ -9,7 +9,7 @@ from site_configs.options import LocalSettings, SiteOptions, checked_settings
 
 
 def make_config(options: SiteOptions) -> Config:
-    """Return a configuration with one thread a task.
+    """Return a configuration with a thread for each task at a time.
 
     Raises:
         UserError: an option is unknown or breaks a rule.

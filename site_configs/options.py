@@ -26,10 +26,10 @@ class SiteOptions:
     """What every site is told.
 
     Attributes:
-        run_dir: folder for Parsl's own files, one a run.
-        workers: tasks at a time; None for one a core that this process may use.
+        run_dir: folder for Parsl's own files, one per run.
+        workers: tasks at a time; None for one per core that this process may use.
         threads: intra-op threads of a task.
-        longest_task_s: what the longest task will about take, where the driver can tell.
+        longest_task_s: the driver's estimate of the longest task; None if it has none.
         settings: the site's own options, from its TOML file and the command line.
     """
 
@@ -53,7 +53,7 @@ SITES: Final = {
     "slurm": "nodes of a cluster with Slurm; needs options, see its file",
     "pbs": "nodes of a cluster with PBS Pro or OpenPBS; needs options, see its file",
 }
-"""The sites that come with the project, with a line on each."""
+"""The sites that come with the project, each with a description."""
 
 READY: Final = Path(__file__).parent / "ready"
 """Folder of TOML files to copy."""

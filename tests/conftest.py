@@ -1,17 +1,67 @@
-"""How the tests are shared out among processes (`pytest -n 2 --dist loadgroup`)."""
+"""How the tests are shared out among processes, and which of them are slow.
+
+`pytest -n 2 --dist loadgroup --no-loadscope-reorder` hands out groups of tests in the order of the
+items: the longest come first, since a long one that begins last leaves the other process idle.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import pytest
 
-SLURM = Path(__file__).parent / "slurm"
+HERE: Final = Path(__file__).parent
+
+LONGEST: Final = (
+    "slurm",
+    "workflow/driver/test_interrupts.py",
+    "test_control_against_control.py",
+    "workflow/driver/test_executors.py",
+    "analysis/report/test_write.py",
+    "workflow/driver/test_faults.py",
+    "workflow/experiment/test_own_data.py",
+    "workflow/experiment/test_mistakes.py",
+    "workflow/test_cli.py",
+    "workflow/runs/test_begun_before.py",
+    "test_wheel.py",
+    "test_docs.py",
+    "test_readme.py",
+    "analysis/notebook/test_notebooks.py",
+    "apps/test_runtime.py",
+    "apps/training/test_trainer.py",
+    "analysis/report/test_storing.py",
+    "workflow/preflight/test_plan.py",
+)
+"""Files and folders whose tests take more than some ten seconds, the longest first."""
+
+ALONE: Final = ("workflow/driver/test_interrupts.py", "workflow/driver/test_faults.py")
+"""Long files whose tests share no fixture of their own: each test is a group."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def name_of(item: pytest.Item) -> str:
+    """Return the file of a test: from this folder on, if it is in it."""
+    return str(item.path.relative_to(HERE) if HERE in item.path.parents else item.path)
+
+
+def place(item: pytest.Item) -> int:
+    """Return where in `LONGEST` a test belongs."""
+    name = name_of(item)
+    return next(
+        (n for n, each in enumerate(LONGEST) if name == each or name.startswith(f"{each}/")),
+        len(LONGEST),
+    )
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups and -m the markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of a file together, for their fixtures, and those of the one cluster."""
+    assert all((HERE / name).exists() for name in (*LONGEST, *ALONE)), "a file has moved"
+    items.sort(key=place)
     for item in items:
-        group = "slurm" if SLURM in item.path.parents else str(item.path)
+        name = name_of(item)
+        group = item.nodeid if name in ALONE else name
+        if name.startswith("slurm/"):
+            group = "slurm"
+            item.add_marker(pytest.mark.slow)
         item.add_marker(pytest.mark.xdist_group(group))

@@ -1,6 +1,16 @@
 """The driver: decides what runs next. Its Python interface is what is named here.
 
 `run` does what `heterosis run` does and returns a `Run`; `Run.open` opens a finished one.
+
+The rooms, each of which may import those below it:
+
+* `cli`, `commands`: the command `heterosis`
+* `launch`: one run from its experiment to its report
+* `runs`, `preflight`: a run on disk; before a run: plan, rehearsal, doctor
+* `driver`: while a run goes on: each trial's graph, Parsl's engine, retention, progress
+* `experiment`: the experiment file, checked and completed
+
+Beside them lie `experiments/`, the ready ones, and `templates/`, what `heterosis new` writes.
 """
 
 from importlib import import_module

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import signal
 import sys
-from typing import Annotated, NoReturn
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from apps.errors import HeterosisError, UserError
 from workflow.commands import handing_on, looking, running
+
+if TYPE_CHECKING:
+    from workflow.runs.run import Run
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -45,19 +49,22 @@ for _command in (
 
 @app.callback()
 def _common(
-    context: typer.Context,
     debug: Annotated[bool, typer.Option("--debug", help="show the traceback of errors")] = False,
 ) -> None:
-    context.obj = {"debug": debug}
+    """Take what `main` looks for itself, which sees the errors."""
 
 
-def main() -> None:
-    """Run the command; errors meant for the user become one line and exit code 2."""
+def main(launch: Callable[..., Run] | None = None) -> None:
+    """Run the command; errors meant for the user become one line and exit code 2.
+
+    Args:
+        launch: what `heterosis run` calls; `workflow.launch.run` if left out.
+    """
     # A driver under Slurm is ended with SIGTERM: stop as for Ctrl-C.
     signal.signal(signal.SIGTERM, _interrupt)
     debug = "--debug" in sys.argv
     try:
-        app()
+        app(obj=launch)
     except UserError as error:
         _fail(error, 2, debug)
     except (HeterosisError, OSError) as error:

@@ -24,14 +24,14 @@ from apps.worker.stopping import Stopped
 from site_configs.monitoring import monitor as monitored
 from site_configs.options import find_site
 from site_configs.scheduler import blocks as describe_blocks
-from workflow.driver.engine import ParslEngine
+from workflow.driver.engine import MakeEngine, ParslEngine, SiteEngine, in_this_process
 from workflow.driver.progress import Display, Journal, Tally
 from workflow.driver.run import Outcomes, export_champion, run_experiment
 from workflow.driver.stall import StallWatch
 from workflow.experiment.config import Experiment
 from workflow.experiment.file import find_experiment, load_experiment, with_plugins
 from workflow.preflight.plan import longest_segment_s
-from workflow.preflight.rehearse import rehearse_experiment
+from workflow.preflight.rehearse import Rehearse, rehearse_apart, rehearse_experiment
 from workflow.runs.champion_card import write_papers
 from workflow.runs.environment import describe as describe_environment
 from workflow.runs.opening import check_directory, opened, run_directory
@@ -73,6 +73,8 @@ def run(
     display: Display | None = None,
     command: Sequence[str] = ("workflow.run",),
     stuck: Callable[[], None] | None = None,
+    engine: MakeEngine = ParslEngine,
+    rehearse: Rehearse | None = None,
 ) -> Run:
     """Run an experiment, or continue it: only what its directory lacks is computed.
 
@@ -98,6 +100,9 @@ def run(
         command: what is recorded as having started the run.
         stuck: called when the user has stopped the run and a thread of this process goes on
             computing, which ends only with its epoch.
+        engine: makes what runs the tasks; Parsl's if left out.
+        rehearse: looks for mistakes in an experiment before it begins, on this machine: if left
+            out in this process where its tasks run too, else in one that ends before they begin.
 
     Returns:
         The run. An arm that failed is told in its `failed`, what else is missing by its properties.
@@ -122,21 +127,22 @@ def run(
     if tensorboard:
         check_installed()
     begins = check_directory(directory, asked.experiment, fresh)
-    prepare(asked.experiment.data.spec, place.search_path)
+    prepare(asked.experiment.data, place.search_path)
     config = where.config(directory.parsl, workers, longest_segment_s(asked.experiment, place))
     if monitor:
         monitored(config, directory.monitoring_db, asked.experiment.name)
     if begins:
-        rehearse_experiment(asked.source, asked.experiment, place)
+        usual = rehearse_experiment if in_this_process(config) else rehearse_apart
+        (rehearse or usual)(asked.source, asked.experiment, place)
     with (
         opened(directory, asked.experiment, fresh, display.say),
         _logged_to(directory.log),
     ):
         environment = describe_environment(command, site, workers, place)
         write_atomic(directory.environment_json, json.dumps(environment, indent=2).encode())
-        with ParslEngine(config, place) as engine:
+        with engine(config, place) as loaded:
             outcomes, exported = _drive(
-                asked.experiment, engine, place, directory, display, keep == "all", stuck
+                asked.experiment, loaded, place, directory, display, keep == "all", stuck
             )
         return _concluded(outcomes, exported, directory)
 
@@ -172,7 +178,7 @@ def _ask(
 
 def _drive(
     experiment: Experiment,
-    engine: ParslEngine,
+    engine: SiteEngine,
     place: Workplace,
     directory: RunDir,
     display: Display,

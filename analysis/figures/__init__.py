@@ -1,1 +1,1 @@
-"""The figures of a report: what they draw, how each is drawn, and which a run has."""
+"""The figures of a report: their numbers, how each is drawn, and which of them a run has."""

@@ -1,4 +1,4 @@
-"""Which figures a report has: each with its caption, its alternative text, wide and narrow."""
+"""Which figures a report has, each with caption, alternative text, wide and narrow form."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ Tables = dict[str, pd.DataFrame]
 
 @dataclass(frozen=True)
 class Secondary:
-    """The numbers of the figures, as `figures.numbers` and `figures.tasks` say."""
+    """The numbers that the figures of population and workers draw; see their makers."""
 
     members: pd.DataFrame
     kinship: pd.DataFrame
@@ -85,10 +85,10 @@ def pictures(
 
 
 def shown_run(numbers: Overview, tables: Tables) -> tuple[str, int] | None:
-    """Return the arm and trial that pictures of one trial show: None if no trial was halted.
+    """Return the arm and trial that figures of a single trial show; None if no trial was halted.
 
-    The verdict's arm if it was halted; else, of the arms that finished a trial, the one with the
-    most halts. The first trial that it finished.
+    The arm is the verdict's if it was halted; otherwise, among the arms that finished a trial, the
+    one with the most halts. The trial is the first that the arm finished.
     """
     trials = tables["trials"]
     done = trials.loc[trials["status"].eq("done")]
@@ -117,9 +117,9 @@ def _curves(numbers: Overview) -> list[Picture]:
         Picture(
             "loss_curves",
             "Loss over the epochs",
-            "The population's best member at each epoch, by that loss: mean over the trials "
-            "(line) and one standard deviation either way (band). A dashed line is a halt; "
-            "until an arm leaves the control's line it is the control.",
+            "The loss of the population's best member at each epoch: the line is the mean over the "
+            "trials, the band one standard deviation either way. A dashed line is a halt. Until an "
+            "arm's line leaves the control's, the two have the same networks.",
             wording.curves_alternative(numbers),
             *drawn,
         )
@@ -141,7 +141,7 @@ def _improvements(numbers: Overview) -> list[Picture]:
             "improvements",
             "Improvement on the control, trial by trial",
             "A dot is a trial, at the same height in every arm and panel; the diamond is the "
-            f"mean over the trials{bar}. The champions at the end of training are compared.",
+            f"mean over the trials{bar}. Compared are the champions at the end of training.",
             wording.improvements_alternative(numbers, kinds),
             *drawn,
         )
@@ -162,8 +162,8 @@ def _members(numbers: Overview, more: Secondary) -> list[Picture]:
             "members",
             "The members at each halt and at the end",
             "Held-out loss of every member of every trial, lower is better; the line is the "
-            "median, a trial stands at the same height in every arm. An arm has a row where it is "
-            "halted and not still the control's population." + _of_halts(losses),
+            "median, a trial stands at the same height in every arm. An arm has no row at an epoch "
+            "at which its population is still the control's." + _of_halts(losses),
             f"Dot chart of all members' held-out loss at halts and at the end. "
             f"Medians at the end: {ends}.",
             members_at_halts(losses, arms, "held-out loss"),
@@ -174,7 +174,7 @@ def _members(numbers: Overview, more: Secondary) -> list[Picture]:
 
 
 def _of_halts(losses: pd.DataFrame) -> str:
-    """Say that there are more halts than the figure has panels, if there are."""
+    """Return a sentence on the halts that have no panel, "" if all have one."""
     epochs = losses["epoch"].nunique()
     more = epochs - len(shown_epochs(losses))
     return (
@@ -185,7 +185,7 @@ def _of_halts(losses: pd.DataFrame) -> str:
 
 
 def _kinship(numbers: Overview, more: Secondary) -> list[Picture]:
-    """Draw what children gained against how near their parents were."""
+    """Draw the children's gain against the parents' distance and loss barrier."""
     merges = more.kinship
     measured = merges[["distance", "barrier"]].notna().any(axis=1) & np.isfinite(merges["gain"])
     if not measured.any():
@@ -200,10 +200,10 @@ def _kinship(numbers: Overview, more: Secondary) -> list[Picture]:
     return [
         Picture(
             "kinship",
-            "Are near parents the better parents?",
+            "Do similar parents have better children?",
             "A mark is a merge. Its children's gain is how much lower their mean held-out loss is "
             "than that of the control's members of the same trial, at the next halt or at the "
-            "end. The barrier is the rise of the loss on the straight way between the parents, "
+            "end. The barrier is the rise of the loss on the straight line between the parents, "
             "after alignment where the arm aligns.",
             f"Scatter chart of {count(len(shown), 'merge')}. Mean gain of the children, {told}.",
             *drawn,
@@ -238,9 +238,9 @@ def _species(numbers: Overview, more: Secondary, tables: Tables) -> list[Picture
         Picture(
             "species",
             "Species over time",
-            "Left (above on a narrow page) the members of each species at each halt of one trial, "
-            "numbered; right the number of species: mean over the trials, and the span from the "
-            "fewest to the most.",
+            "Left (above on a narrow page): how many members each species, numbered, has at each "
+            "halt of one trial. Right: the number of species, its mean over the trials and its "
+            "range from the fewest to the most.",
             f"Bars of the species' sizes and lines of their number. Mean number, {told}.",
             *drawn,
             "population",
@@ -263,7 +263,7 @@ def _lineage(numbers: Overview, tables: Tables) -> list[Picture]:
             "lineage",
             f"Who descends from whom: {arm}, trial {trial}",
             "Members by segment, the best on top, with lines from their parents; colour and shape "
-            "are the species. The ring is the champion, heavy lines its ancestry.",
+            "show the species. The ring is the champion, heavy lines are its ancestry.",
             f"Family tree of {arm} in trial {trial}. The champion descends from "
             f"{count(len(ancestors), 'member')} of the first segment: {founders}.",
             lineage_figure(family),
@@ -289,9 +289,9 @@ def _workflow(numbers: Overview, tables: Tables) -> list[Picture]:
         Picture(
             "workflow",
             f"What was done: {against.lower()}{arm}, trial {trial}",
-            "Drawn from the run. A bar is a member in training, a dashed line a halt of all; at a "
-            "diamond the parents, lines from the left, become the children, lines to the right. "
-            "The star is the champion, made of the members that lead to it.",
+            "Drawn from the run's tables. A bar is a member in training, a dashed line a halt. A "
+            "diamond is a mating: lines reach it from the parents and leave it for the children. "
+            "The star is the champion, with lines from the members that it is made of.",
             f"Diagram of {against.lower()}{arm} over {count(schemes[-1].epochs, 'epoch')}. "
             f"{arm} is halted after epoch {halts}: {count(len(schemes[-1].merges), 'mating')}.",
             *drawn,
@@ -309,14 +309,14 @@ def _merging(tables: Tables) -> list[Picture]:
         Picture(
             "merging",
             "What merging does to two networks",
-            "An example, not of this run: two networks that do the same hold it in different "
-            "units. Above, unit is averaged with unit as they happen to stand; below, the units "
-            "of B are first put into the order of A, which changes nothing of what B computes. "
-            "A thick line is a large weight, a dashed one is negative; letters say what a unit "
-            "does.",
-            "Two small networks and their mean, twice. As they stand, the mean has units made of "
-            "two unlike ones and small weights; with the units of B aligned to those of A first, "
-            "the mean resembles both.",
+            "An example, not from this run: two networks that compute the same with their units in "
+            "another order. Above, units are averaged in the order in which they happen to stand; "
+            "below, the units of B are first put into the order of A, which does not change what "
+            "B computes. A thick line is a large weight, a dashed one is negative; letters say "
+            "what a unit does.",
+            "Two small networks and their mean, twice. Without alignment, each unit of the mean is "
+            "made of two unlike ones and has small weights; with the units of B first aligned to "
+            "those of A, the mean resembles both.",
             merging(*EXAMPLE, order),
             merging(*EXAMPLE, order, width=NARROW),
             "workflow",
@@ -338,8 +338,8 @@ def _workers(numbers: Overview, more: Secondary) -> list[Picture]:
             "workers",
             "Workers over time",
             f"{told[0].upper()}{told[1:]}; {number(float(speed), 3)} network-epochs a second over "
-            "the whole run. A bar is a task; what several arms share ran once. Time before a "
-            "worker's first task is not a task, and what the driver does between tasks neither.",
+            "the whole run. A bar is a task; a task that several arms share ran once. The time "
+            "before a worker's first task, and the driver's between tasks, belong to no bar.",
             f"Chart of {count(len(more.tasks), 'task')} by worker over time: {told}.",
             workers_over_time(more.tasks, more.utilisation, numbers.arms),
             workers_over_time(more.tasks, more.utilisation, numbers.arms, width=NARROW),

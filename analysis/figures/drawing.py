@@ -15,9 +15,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import matplotlib.style
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from PIL import Image
 
 from analysis.tables import CONTROL
 
@@ -35,10 +39,8 @@ LINE_STYLES: Final[tuple[Any, ...]] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, 
 MARKERS: Final = ("o", "s", "^", "D", "v", "<", "p")
 """With four line styles and six colours: 84 arms look different, and any 28 do in grey."""
 
-METADATA: Final[dict[str, dict[str, Any]]] = {
-    "svg": {"Date": None, "Creator": None},
-    "png": {"Software": None},
-}
+DOTS: Final = 200
+"""Dots an inch, of pictures as PNG."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Look:
 
 
 def looks(arms: Sequence[str]) -> dict[str, Look]:
-    """Return the look of each arm: the control in ink, the others by their place."""
+    """Return the look of each arm: the control in the colour of text, the others by their order."""
     others = [arm for arm in arms if arm != CONTROL]
     look = {
         arm: Look(
@@ -79,7 +81,7 @@ def styled() -> Iterator[None]:
 
 
 def panels(count: int, columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
-    """Return an empty figure of `count` axes in `columns`; width and height in inches an axes."""
+    """Return an empty figure of `count` axes in `columns`; width and height of each in inches."""
     rows = -(-count // columns)
     layout = ConstrainedLayoutEngine(hspace=0.05 if rows > 1 else 0.0)
     figure = Figure(figsize=(width * columns, height * rows), layout=layout)
@@ -91,14 +93,18 @@ def panels(count: int, columns: int, width: float, height: float) -> tuple[Figur
 
 
 def stacked(width: float, height: float, ratios: Sequence[float]) -> tuple[Figure, list[Axes]]:
-    """Return an empty figure of axes one above the other, whose heights are as `ratios`; inches."""
+    """Return an empty figure, in inches, of axes one above the other with heights as `ratios`."""
     figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(hspace=0.05))
     return figure, list(figure.subplots(len(ratios), 1, squeeze=False, height_ratios=ratios)[:, 0])
 
 
 def settled(figure: Figure) -> Figure:
-    """Lay a finished figure out once and for all, so that every file of it is laid out alike."""
-    figure.draw_without_rendering()
+    """Fix the layout of a finished figure and draw it: all files made of it have the same layout.
+
+    Its canvas keeps the drawing at `DOTS` dots an inch, which is what `png` writes.
+    """
+    figure.set_dpi(DOTS)
+    FigureCanvasAgg(figure).draw()
     figure.set_layout_engine("none")
     return figure
 
@@ -111,13 +117,25 @@ def legend_columns(labels: Sequence[str], width: float) -> int:
 
 
 def svg(figure: Figure) -> str:
-    """Return a figure as an SVG document: the same text whenever the same is drawn."""
-    return _written(figure, "svg").decode("utf-8")
+    """Return a `settled` figure as an SVG document: the same text whenever the same is drawn."""
+    drawn, buffer = figure.canvas, io.BytesIO()
+    try:
+        with styled():
+            FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
+    finally:
+        figure.set_canvas(drawn)
+        figure.set_dpi(DOTS)
+    return buffer.getvalue().decode("utf-8")
 
 
 def png(figure: Figure) -> bytes:
-    """Return a figure as a PNG file at 200 dots an inch."""
-    return _written(figure, "png")
+    """Return a `settled` figure as a PNG file."""
+    drawn, buffer = figure.canvas, io.BytesIO()
+    assert isinstance(drawn, FigureCanvasAgg)
+    Image.fromarray(np.asarray(drawn.buffer_rgba())).convert("RGB").save(
+        buffer, "png", dpi=(DOTS, DOTS)
+    )
+    return buffer.getvalue()
 
 
 def inline(document: str, name: str, label: str) -> str:
@@ -165,11 +183,3 @@ def _attribute(text: str) -> str:
     for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;")):
         text = text.replace(character, entity)
     return text
-
-
-def _written(figure: Figure, kind: str) -> bytes:
-    """Render a figure in the project's style."""
-    buffer = io.BytesIO()
-    with styled():
-        figure.savefig(buffer, format=kind, metadata=METADATA[kind])
-    return buffer.getvalue()

@@ -52,10 +52,10 @@ def merging(
         pictures = [
             ("parent A", first, units, units),
             ("parent B", second, alike, alike),
-            ("mean: a ruin", (first + second) / 2, units, alike),
+            ("mean", (first + second) / 2, units, alike),
             ("parent A", first, units, units),
             ("parent B, aligned", second[order], units, units),
-            ("mean: of like and like", (first + second[order]) / 2, units, units),
+            ("mean, aligned", (first + second[order]) / 2, units, units),
         ]
         largest = float(max(np.abs(first).max(), np.abs(second).max()))
         for ax, (title, weights, left, right) in zip(axes, pictures, strict=True):

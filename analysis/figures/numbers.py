@@ -1,4 +1,4 @@
-"""Numbers from the tables for the figures of population and workflow; no drawing."""
+"""Tables -> the numbers that the figures of population and workflow draw."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def member_losses(
 ) -> pd.DataFrame:
     """Return the loss of every member at each halt of its arm, and at K.
 
-    The control has no halt: it is read at everybody's.
+    The control, which has no halts, is read at the halts of all arms.
 
     Args:
         members: the table of that name.
@@ -27,8 +27,8 @@ def member_losses(
         kind: a loss of `members`.
 
     Returns:
-        One row a trial, arm, epoch and member: `value` (NaN if it failed), and `own`: not the
-        control's task under the arm's name.
+        One row per trial, arm, epoch and member: `value` (NaN if the member failed), and `own`,
+        False where the arm shares the control's member.
     """
     last = int(members["last_epoch"].max()) if len(members) else 0
     every = sorted({epoch for epochs in halts.values() for epoch in epochs})
@@ -59,11 +59,11 @@ def member_losses(
 def kinship(
     matings: pd.DataFrame, epochs: pd.DataFrame, halts: Mapping[str, Sequence[int]]
 ) -> pd.DataFrame:
-    """Return how near the parents of each merge were, and what its children gained.
+    """Return the parents' distance and barrier of each merge, and what its children gained.
 
     A child's gain is `(c - l) / c`: l its held-out loss at the arm's next halt (or at K), c the
-    mean of the control's members at the same epoch of the same trial. It tells merges apart that
-    had more or less time to train.
+    mean of the control's members at the same epoch of the same trial. Read at one epoch, so that
+    merges with more or less time to train can be compared.
 
     Args:
         matings: the table of that name; children of a single parent are left out.
@@ -71,7 +71,7 @@ def kinship(
         halts: as `analysis.statistics.curves.halt_epochs` returns them.
 
     Returns:
-        One row a merge (a trial, arm, halt and set of parents): `distance` (aligned), `barrier`
+        One row per merge (a trial, arm, halt and set of parents): `distance` (aligned), `barrier`
         (aligned if the merge was), `children`, and `gain`, their mean. Non-finite losses are left
         out; NaN where none is left or nothing was measured.
     """
@@ -107,7 +107,7 @@ def species_counts(species: pd.DataFrame) -> pd.DataFrame:
     """Return how many species each arm had at each halt, if it ever had more than one.
 
     Returns:
-        One row an arm and halt: `epoch`, `mean`, `low` and `high` (over the trials).
+        One row per arm and halt: `epoch`, `mean`, `low` and `high` (over the trials).
     """
     each = species.groupby(["arm", "trial", "epoch"], sort=False).size().rename("n").reset_index()
     several = set(each.loc[each["n"].gt(1), "arm"])
@@ -122,11 +122,11 @@ class Scheme:
     Attributes:
         arm: the arm.
         epochs: K.
-        training: one row a member and stretch of training: `member`, `start` and `end` (epochs),
+        training: one row per member and stretch of training: `member`, `start` and `end` (epochs),
             `failed`.
-        merges: one row a mating: `epoch`, `parents` and `children` (tuples of members), `how`
+        merges: one row per mating: `epoch`, `parents` and `children` (tuples of members), `how`
             (for example "mean, aligned"; "clone" of a single parent).
-        restarts: one row a member that went on with a fresh optimiser: `epoch`, `member`.
+        restarts: one row per member that went on with a fresh optimiser: `epoch`, `member`.
         champion: members of which the champion is made.
         how: how they were harvested.
     """
@@ -141,7 +141,7 @@ class Scheme:
 
 
 def scheme(tables: Mapping[str, pd.DataFrame], trial: int, arm: str) -> Scheme:
-    """Return the workflow of an arm: what trained when, what was halted, who mated, what was kept.
+    """Return the workflow of an arm: training, halts, matings and champion.
 
     Args:
         tables: data frames by name; `members`, `epochs`, `matings` and `trials` are used.

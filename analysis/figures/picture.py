@@ -1,4 +1,4 @@
-"""A figure as a page needs it: in two widths, with its caption and its words."""
+"""A figure as a page needs it: in two widths, with title, caption and alternative text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Picture:
     """A figure of the page: its name, title, caption, alternative text, wide and narrow form.
 
     `chapter` is where it stands: "result", "search", "population", "workflow" or "cost". A `folded`
-    one is opened by the reader.
+    one is closed until the reader opens it.
     """
 
     name: str

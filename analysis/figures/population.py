@@ -1,4 +1,4 @@
-"""Figures of the population: its members at each halt, how near parents were, its species."""
+"""Figures of the population: members at each halt, distance of parents and gain, species."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from analysis.figures.results import FAR, LOG_FROM, TICKS, bottom_legend
 
 MOST_PANELS: Final = 3
 MOST_DOTS: Final = 60
-"""Members of one arm at one halt that are drawn singly; more are drawn as quartiles."""
+"""Up to so many members of one arm at one halt are drawn singly, more as quartiles."""
 
 HATCHES: Final = ("", "////", "....", "\\\\\\\\", "xx", "++")
 
 
 def shown_epochs(losses: pd.DataFrame, most: int = MOST_PANELS) -> list[int]:
-    """Return the epochs that have a panel: the last and, of many halts, where most arms differ."""
+    """Return the epochs with a panel: the last, and those halts at which most arms have members."""
     epochs = sorted({int(epoch) for epoch in losses["epoch"]})
     own = losses.loc[losses["own"]].groupby("epoch")["arm"].nunique()
     by_arms = sorted(epochs[:-1], key=lambda epoch: -int(own.get(epoch, 0)))
@@ -43,9 +43,9 @@ def shown_epochs(losses: pd.DataFrame, most: int = MOST_PANELS) -> list[int]:
 def members_at_halts(
     losses: pd.DataFrame, arms: Sequence[str], title: str, *, width: float = 9.8
 ) -> Figure:
-    """Draw the members' losses at halts and at K: a dot a member, a line at the median.
+    """Draw the members' losses at halts and at K: a dot for each member, a line at the median.
 
-    A panel has the arms that are no longer the control's population at its epoch.
+    A panel leaves out the arms whose population is still the control's at its epoch.
 
     Args:
         losses: as `analysis.figures.numbers.member_losses` returns them.
@@ -75,7 +75,7 @@ def members_at_halts(
 
 
 def kinship_and_gain(merges: pd.DataFrame, arms: Sequence[str], *, columns: int = 2) -> Figure:
-    """Draw what a merge's children gained against how near its parents were: a mark a merge.
+    """Draw the children's gain against the parents' distance and barrier: a mark for each merge.
 
     Args:
         merges: as `analysis.figures.numbers.kinship` returns them; NaNs are left out.

@@ -38,10 +38,10 @@ LOG_FROM: Final = 4.0
 """Largest over smallest mean loss from which the axis is logarithmic."""
 
 CUT_AT: Final = 1.25
-"""Times the control's largest mean loss at which the loss axis ends, if an arm goes far beyond."""
+"""The loss axis ends at the control's largest mean loss times this, if an arm goes far beyond."""
 
 FAR: Final = 1.0
-"""Improvement (a fraction, either way) from which the axis is logarithmic beyond `FOLD`."""
+"""The axis is logarithmic beyond `FOLD` if an improvement (a fraction, either way) exceeds this."""
 
 FOLD: Final = 0.2
 
@@ -178,7 +178,7 @@ def _halt_lines(ax: Axes, epochs: Sequence[int]) -> None:
 def _loss_axis(ax: Axes, own: pd.DataFrame) -> None:
     """Fit the loss axis: logarithmic for a wide span, cut where an arm is far above the control.
 
-    An arm that is cut is named: its curve leaves the panel, the reader is told.
+    An arm whose curve leaves the panel is named in it.
     """
     means = own["mean"].to_numpy(dtype=np.float64)
     control = own.loc[own["arm"].eq(CONTROL), "mean"].to_numpy(dtype=np.float64)
@@ -242,7 +242,7 @@ def _interval(ax: Axes, row: int, numbers: pd.DataFrame) -> None:
 
 
 def _improvement_axis(ax: Axes, values: np.ndarray) -> str:
-    """Give the axis some air, and fold it where a ruined arm would flatten all others.
+    """Add margins; make the axis logarithmic far out if one bad arm would flatten all others.
 
     Returns:
         The unit, for the axis's label.

@@ -1,4 +1,4 @@
-"""Workflows as pictures: who trains when, where all are halted, who mates, what is kept."""
+"""Workflows as pictures: training, halts, matings and champions along the epochs."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from analysis.figures.drawing import COLOURS, FRAME, INK, PAPER, panels, settled
 from analysis.figures.numbers import Scheme
 
 GAP: Final = 0.13
-"""Share of the epochs that a halt is wide in the picture, if there are few."""
+"""Width of a halt in the picture, as a share of the epochs, if there are few halts."""
 
 NUMBERED: Final = 16
-"""Members up to which each has its number and a row of full height."""
+"""Up to so many members, each has its number and a row of full height."""
 
 
 def workflows(schemes: Sequence[Scheme], *, columns: int = 2) -> Figure:

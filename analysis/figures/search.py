@@ -21,7 +21,7 @@ SPENT: Final = {"network_epochs": "network-epochs", "wall_s": "worker time (s)"}
 
 
 def search_pictures(found: Search, arms: Sequence[str]) -> list[Picture]:
-    """Draw what a search found when, and of which size; arms without a finished trial are left out.
+    """Draw the best loss at any time and loss against size, for arms that finished a trial.
 
     Args:
         found: the numbers.
@@ -37,8 +37,8 @@ def search_pictures(found: Search, arms: Sequence[str]) -> list[Picture]:
         Picture(
             "anytime",
             "The best network at any time",
-            "Lowest held-out loss that any network had had, mean over the trials (line) and one "
-            "standard deviation either way (band): against network-epochs, and against the time "
+            "The lowest held-out loss of any network so far: mean over the trials (line) and one "
+            "standard deviation either way (band), against network-epochs, and against the time "
             "that workers spent in epochs. Segments that arms share count in each.",
             f"Step chart of the best held-out loss so far. At the end: {ends}.",
             anytime_curves(found.bands, shown),
@@ -48,9 +48,9 @@ def search_pictures(found: Search, arms: Sequence[str]) -> list[Picture]:
         Picture(
             "size",
             "Loss against size",
-            "Every network at the end of every segment, and every merge, of all trials; the tenth "
-            "with the highest losses is above the frame. The line joins those that no other beats "
-            "in size and loss at once.",
+            "All networks of all trials at the end of each segment, and all merges; the tenth with "
+            "the highest losses lies above the frame. The line joins the networks that no other "
+            "one beats in size and loss at once.",
             f"Scatter chart of {len(found.networks)} networks. On the front: "
             + "; ".join(
                 f"{weights} weights, loss {number(loss, 4)}"

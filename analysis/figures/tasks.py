@@ -1,4 +1,4 @@
-"""When and where each task ran, and how busy the workers were; no drawing."""
+"""When and where each task ran, and how busy the workers were: numbers for a figure."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ SHARED: Final = "shared"
 """Stands for the arm of a task that several arms used."""
 
 LONGEST_GAP_S: Final = 30.0
-"""Seconds without a task that are a pause of the run, if they are also a tenth of its work."""
+"""So many seconds without a task count as a pause, if they are also a tenth of the work's time."""
 
 
 def tasks(members: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
-    """Return when and where each task ran, each once; tasks that no clock measured are left out.
+    """Return when and where each task ran, each once; tasks without a recorded time are left out.
 
     Time counts from the first task's start, without the pauses of a run that was stopped and
     continued. Workers of one host keep their places across pauses.
 
     Returns:
-        One row a task: `arm` (`SHARED` if several used it), `host`, `lane` (0, 1 ... a worker),
+        One row per task: `arm` (`SHARED` if several used it), `host`, `lane` (0, 1 ... a worker),
         `session` (pauses before it), `start_s`, `end_s`, `network_epochs`, `failed`.
     """
     by = ["trial", "arm", "segment", "member"]
@@ -61,8 +61,8 @@ def utilisation(table: pd.DataFrame, bins: int = 60) -> pd.DataFrame:
         bins: equal spans of time.
 
     Returns:
-        One row a span: `start_s`, `end_s`, `busy` (mean over it of the tasks running at a time, as
-        a share of the workers), `epochs_per_s` (network-epochs a second). Empty without a time.
+        One row per span: `start_s`, `end_s`, `busy` (mean over it of the tasks running at a time,
+        as a share of the workers), `epochs_per_s` (network-epochs a second). Empty without a time.
     """
     total = float(table["end_s"].max()) if len(table) else 0.0
     if not total > 0:

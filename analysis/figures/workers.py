@@ -1,4 +1,4 @@
-"""What the workers did: every task in its time and place, how busy they were, how much was done."""
+"""What the workers did: every task by worker and time, busy workers, throughput."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from analysis.figures.drawing import (
 from analysis.figures.tasks import SHARED
 
 MOST_BARS: Final = 1_500
-"""Tasks from which those that no eye could tell apart are drawn as one."""
+"""With more tasks than this, those too close to be told apart are drawn as one bar."""
 
 HATCHES: Final = ("", "////", "\\\\\\\\", "....", "xxxx")
 """With six colours: 30 arms."""
@@ -36,7 +36,7 @@ HATCHES: Final = ("", "////", "\\\\\\\\", "....", "xxxx")
 def workers_over_time(
     tasks: pd.DataFrame, utilisation: pd.DataFrame, arms: Sequence[str], *, width: float = 9.8
 ) -> Figure:
-    """Draw a bar a task in the row of its worker, and below it busy workers and throughput.
+    """Draw a bar for each task in its worker's row, and below them busy workers and throughput.
 
     Args:
         tasks: as `analysis.figures.tasks.tasks` returns them.
@@ -78,7 +78,7 @@ def workers_over_time(
 
 
 def joined(tasks: pd.DataFrame, most: int = MOST_BARS) -> pd.DataFrame:
-    """Return the bars to draw: of very many tasks, those that follow at once are one bar."""
+    """Return the bars to draw; of very many tasks, like ones without a gap become one bar."""
     bars = tasks.sort_values(["lane", "start_s"], kind="stable")
     if len(bars) <= most:
         return bars

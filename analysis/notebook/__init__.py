@@ -1,7 +1,7 @@
 """What the notebooks call: opens a run or stored results, and shows numbers, figures and words.
 
-Every function takes what `open_run` returns. What a folder has no numbers for becomes a `Text` that
-says where they would stand; a notebook goes on after it.
+Every function takes what `open_run` returns. Where the folder lacks the numbers it returns a `Text`
+that names the file they belong in, so that a notebook runs to its end.
 """
 
 from analysis.notebook.comparing import against, improvements, power_table, statistics, verdict

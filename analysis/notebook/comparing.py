@@ -48,7 +48,7 @@ def statistics(run: Run) -> Shown:
 def against(run: Run, yardsticks: Sequence[str]) -> Shown:
     """Return the improvement of every arm on other arms than the control, where the run has them.
 
-    Each cell is the mean with its 95 % interval, a row an arm, a column a yardstick and loss.
+    Each cell is the mean with its 95 % interval, a row per arm, a column per yardstick and loss.
     """
     if run.tables["trials"].empty:
         return no_pairs(run)
@@ -70,7 +70,7 @@ def against(run: Run, yardsticks: Sequence[str]) -> Shown:
 
 
 def power_table(run: Run) -> Shown:
-    """Return which mean improvement the run's trials could have seen, with a chance of 80 %."""
+    """Return the smallest mean improvement that the run's trials detect with 80 % power."""
     if run.tables["trials"].empty:
         return no_pairs(run)
     rows = [
@@ -78,7 +78,7 @@ def power_table(run: Run) -> Shown:
             "loss": wording.NAMES[kind],
             "arm": row.arm,
             "seen": percent(row.mean),
-            "could be seen": percent(power.detectable_improvement(row.sd, row.n), sign=False),
+            "detectable": percent(power.detectable_improvement(row.sd, row.n), sign=False),
         }
         for kind in both_kinds(run.numbers)
         for row in run.numbers.rows(kind)
@@ -90,7 +90,7 @@ def power_table(run: Run) -> Shown:
 
 
 def both_kinds(numbers: Overview) -> list[str]:
-    """Return the two losses that are always told together: training, held-out."""
+    """Return the two losses that are always shown together: training, held-out."""
     return ["train_loss", wording.held_out_kind(numbers)]
 
 

@@ -17,7 +17,7 @@ from analysis.tables import CONTROL
 
 
 def species(run: Run) -> Shown:
-    """Return the species of every halt, means over the trials."""
+    """Return number and largest size of the species at every halt, means over the trials."""
     table = run.tables["species"]
     if table.empty:
         return missing(run, "the species of every halt", "tables/species.parquet")
@@ -51,7 +51,7 @@ def family(run: Run, arm: str = "", trial: int | None = None) -> Shown:
 
 
 def gain_by_distance(run: Run) -> Shown:
-    """Draw what each merge's children gained over the distance and barrier of their parents."""
+    """Draw the gain of each merge's children against the distance and barrier of the parents."""
     epochs = carried_on(run.tables["epochs"], run.tables["members"])
     merges = kinship(run.tables["matings"], epochs, run.numbers.halts)
     if not merges[["distance", "barrier"]].notna().any(axis=None):
@@ -93,7 +93,7 @@ def damage_by_distance(run: Run) -> Shown:
 
 
 def mended(run: Run) -> Shown:
-    """Return which share of a crossover's damage alignment takes away."""
+    """Return the share of a crossover's damage that alignment removes."""
     table = _damage(run)
     parts = [merging.mended(own).assign(run=name) for name, own in table.groupby("run", sort=False)]
     if not any(len(part) for part in parts):
@@ -102,7 +102,7 @@ def mended(run: Run) -> Shown:
 
 
 def _damage(run: Run) -> pd.DataFrame:
-    """Return `merging.damage` with the run's name as the first column; stored, it is as stored."""
+    """Return `merging.damage`, or the stored table, with the run's name as the first column."""
     if "damage" in run.stored:
         return run.stored["damage"]
     table = merging.damage(run.tables["matings"], run.tables["members"])

@@ -106,7 +106,7 @@ def with_parity(numbers: Overview, stored: pd.DataFrame | None) -> Overview:
 
 
 def missing(run: Run, what: str, needed: str) -> Text:
-    """Say that a folder has no numbers for something, and where they would stand."""
+    """Return a text that names the numbers a folder lacks and the file they belong in."""
     return Text((f"{run.name} has nothing to show here: {what} would stand in {needed}.",))
 
 

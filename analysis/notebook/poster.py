@@ -30,7 +30,7 @@ OPEN: Final = "cannot be told"
 VERBS: Final = {AGREES: "agrees with", DISAGREES: "disagrees with", OPEN: "leaves open"}
 
 SMALLEST_RANKS: Final = 5
-"""Trials below which no rank correlation reaches p < 0.05 corrected for two arms: `2 * 2 / n!`."""
+"""With fewer trials no rank correlation reaches p < 0.05, corrected for two arms: `2 * 2 / n!`."""
 
 Finding: TypeAlias = tuple[str, str]
 """What was measured, and whether it agrees with the claim."""
@@ -129,7 +129,7 @@ def _ahead(row: Any) -> Finding:
 
 
 def _range(rows: Sequence[Any]) -> Finding:
-    """Judge the worst and the best single trial: one outside is enough to disagree."""
+    """Judge the worst and the best single trial: one outside the claimed range disagrees."""
     used = [row for row in rows if row.n]
     if not used:
         return "no trial", OPEN

@@ -36,13 +36,13 @@ def write_comparison(runs: Sequence[RunDir], folder: Path, margin: float = MARGI
     """Write the comparison of several runs and return its page.
 
     Written are `comparison.html`, which needs no other file, no script and no network, and the
-    numbers: `arms.csv` (a row a run and arm), `statistics.csv` (a row a run, arm and loss kind)
+    numbers: `arms.csv` (a row per run and arm), `statistics.csv` (a row per run, arm and loss kind)
     and `settings.csv` (those that differ). The same runs give the same bytes.
 
     Args:
         runs: at least two run directories; their tables and `experiment.toml` are read.
         folder: where to write; it is made where it is not there.
-        margin: how much higher a loss may be and still count as none the worse, a fraction.
+        margin: how much higher a loss may be and still count as not worse, a fraction.
 
     Raises:
         ReportError: there is nothing to compare, or the comparison can't be written.

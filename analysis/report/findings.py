@@ -1,4 +1,4 @@
-"""All that is found of a run's arms: improvement, pace, whether none the worse, what could be seen.
+"""The full statistics of a run's arms: improvement, pace, non-inferiority, detectable effects.
 
 The report and the comparison of runs show the same numbers, made here.
 """
@@ -16,26 +16,26 @@ from analysis.statistics.power import sensitivity
 from analysis.statistics.wording import held_out_kind
 
 MARGIN: Final = 0.02
-"""How much higher a loss may be and still count as none the worse, a fraction."""
+"""How much higher a loss may be and still count as not worse, a fraction."""
 
 EFFECT: Final = 0.02
-"""Improvement for which the trials are counted, a fraction."""
+"""The improvement for which the trials needed are computed, a fraction."""
 
 _BY: Final = ["arm", "kind"]
 
 
 def full_statistics(numbers: Overview, margin: float = MARGIN) -> pd.DataFrame:
-    """Return the improvements of a run with all that qualifies them.
+    """Return the improvements of a run with non-inferiority and sensitivity beside them.
 
     Args:
         numbers: of the run.
         margin: of the test of non-inferiority, a fraction.
 
     Returns:
-        One row an arm and loss kind, areas under the curves ("area_loss", "area_val_loss") among
+        One row per arm and loss kind, areas under the curves ("area_loss", "area_val_loss") among
         them: the columns of `overview.summary`, then those of `statistics.non_inferiority` (its
-        `bound`, `p` and `p_holm` with the prefix `non_inferiority_`) and of `power.sensitivity`
-        for `EFFECT`.
+        `bound`, `p` and `p_holm` with the prefix `non_inferiority_`) and of `power.sensitivity` for
+        `EFFECT`.
     """
     areas = pair_areas(numbers.area)
     summary = pd.concat([numbers.summary, summarize(areas)], ignore_index=True)

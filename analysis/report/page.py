@@ -37,7 +37,7 @@ def arm_rows(overview: Overview, kind: str) -> list[dict[str, Any]]:
 
 
 def shown_kinds(overview: Overview) -> tuple[list[str], list[str]]:
-    """Return the loss kinds for the page's tables and, second, those kept for the folded part."""
+    """Return the loss kinds of the tables that the page shows, and of those that it folds away."""
     used = overview.summary.loc[overview.summary["n"].gt(0), "kind"].unique()
     wanted = dict.fromkeys((held_out_kind(overview), "test_loss", "train_loss"))
     first = [kind for kind in wanted if kind in used]
@@ -50,7 +50,7 @@ def pace_rows(statistics: pd.DataFrame, spent: pd.DataFrame, kind: str) -> list[
     Args:
         statistics: as `analysis.report.findings.full_statistics` returns them.
         spent: as `analysis.report.findings.spent_to_control` returns it.
-        kind: the loss kind of which it is told what could be seen.
+        kind: the loss kind of the columns on non-inferiority and sensitivity.
     """
     by_place: dict[tuple[Any, Any], Any] = {
         (row.arm, row.kind): row for row in statistics.itertuples()
@@ -78,7 +78,7 @@ def pace_rows(statistics: pd.DataFrame, spent: pd.DataFrame, kind: str) -> list[
 
 
 def improved_cell(row: Any, otherwise: str) -> tuple[str, str, str]:
-    """Return an improvement, its interval and its trend; another text where there is no pair."""
+    """Return an improvement, its interval and its trend; `otherwise` where there is no pair."""
     if row is None or not row.n:
         return otherwise, "", ""
     trend = ("better" if row.mean > 0 else "worse") if is_clear(row) else ""
@@ -120,7 +120,7 @@ def parity_text(overview: Overview, arm: str, kind: str) -> tuple[str, str]:
 
 
 def facts(overview: Overview) -> list[tuple[str, str]]:
-    """Return the run in a few figures: value and what it counts."""
+    """Return the size of the run: values and what they count."""
     ran = overview.costs.loc[overview.costs["arm"].eq(EVERYTHING), "network_epochs"]
     members = int(overview.failures["what"].eq("member").sum())
     trials = int(overview.failures["what"].eq("trial").sum())
@@ -204,8 +204,8 @@ def arms_table(overview: Overview) -> pd.DataFrame:
     """Return the arms in a few columns of text, for a terminal.
 
     Returns:
-        One row an arm, the control first: `arm`; `trials` finished, where arms differ in it; the
-        improvement with its interval in training, held-out and test loss, and the control's own
+        One row per arm, the control first: `arm`; finished `trials`, if the arms differ in them;
+        the improvement with its interval in training, held-out and test loss, and the control's own
         mean loss; `p` of the held-out improvement (paired t, Holm-corrected); `test accuracy`,
         where there is one.
     """
@@ -233,7 +233,7 @@ def arms_table(overview: Overview) -> pd.DataFrame:
 
 
 def _improved(row: Any, otherwise: str) -> str:
-    """Return an arm's improvement for a terminal; another text if it has no pair."""
+    """Return an arm's improvement for a terminal; `otherwise` where there is no pair."""
     if row is None or not row.n:
         return otherwise
     # A narrow terminal breaks lines at blanks: an interval without one stays whole.

@@ -1,4 +1,4 @@
-"""Pages from the templates beside this module, and files written whole."""
+"""Pages filled in from the templates beside this module, and files written whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TEMPLATES: Final = Path(__file__).with_name("templates")
 
 
 def render(template: str, **values: object) -> str:
-    """Fill in a template; every value is escaped, and one that is not there is an error."""
+    """Fill in a template; every value is escaped, a missing one is an error."""
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,

@@ -1,4 +1,4 @@
-"""A search in the cells and sentences of the report."""
+"""The table and sentences of the report on a search."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def arm_rows(found: Search) -> list[dict[str, str]]:
 
 
 def sentences(found: Search) -> list[str]:
-    """Say which arms reached the yardstick's loss in half of what it spent."""
+    """Return a sentence on the arms that reached the yardstick's loss at half of its cost."""
     if found.spent.empty:
         return []
     told = []

@@ -34,12 +34,12 @@ def write_report(run: RunDir) -> Path:
 
     Written are `report/index.html`, which needs no other file, no script and no network,
     `report/figures/*.svg` and `*.png` (`-narrow` for a column's width), and the numbers:
-    `statistics.csv` (a row an arm and loss kind), `improvements.csv` (a row a trial), `curves.csv`,
-    `parity.csv`, `convergence.csv` (what reaching the control's loss took), `costs.csv`,
-    `champions.csv`, `members.csv` (the losses at halts and at K), `kinship.csv`, `species.csv`,
-    `tasks.csv`, `utilisation.csv`; of a search also `anytime.csv`, `search.csv` (a row an arm),
-    `diversity.csv` and `networks.csv` (with the front of size and loss). The same tables give the
-    same bytes.
+    `statistics.csv` (a row per arm and loss kind), `improvements.csv` (a row per trial),
+    `curves.csv`, `parity.csv`, `convergence.csv` (what reaching the control's loss took),
+    `costs.csv`, `champions.csv`, `members.csv` (the losses at halts and at K), `kinship.csv`,
+    `species.csv`, `tasks.csv`, `utilisation.csv`; of a search also `anytime.csv`, `search.csv` (a
+    row per arm), `diversity.csv` and `networks.csv` (with the front of size and loss). The same
+    tables give the same bytes.
 
     Args:
         run: the run directory. Only its tables are needed; where `experiment.toml` or
@@ -85,7 +85,7 @@ def arms_table(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
         tables: data frames by name; `members`, `epochs` and `trials` are used.
 
     Returns:
-        As `report.page.arms_table` says: one row an arm, the control first, all cells text.
+        As `report.page.arms_table` says: one row per arm, the control first, all cells text.
     """
     return page.arms_table(overview(tables))
 
@@ -107,7 +107,7 @@ def _numbers(numbers: Overview, more: Secondary) -> dict[str, pd.DataFrame]:
 
 
 def _search(found: Search | None, tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
-    """Return the tables of a search as the template wants them; nothing of another run."""
+    """Return the tables of a search as the template takes them; nothing for another run."""
     if found is None:
         return {}
     return {
@@ -174,7 +174,7 @@ def _write_picture(folder: Path, picture: Picture) -> None:
 
 
 def _element(picture: Picture) -> dict[str, object]:
-    """Return a figure as the template wants it."""
+    """Return a figure as the template takes it."""
     elements = {
         form: Markup(  # the SVG is ours, and its texts are paths; the label is escaped by `inline`
             drawing.inline(document, f"{picture.name}-{form}", picture.alternative)

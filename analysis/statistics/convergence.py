@@ -1,4 +1,4 @@
-"""How fast an arm gets there: area under its curve, and what it spends until a given loss."""
+"""How fast an arm improves: the area under its curve, and what it spends to reach a given loss."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def summarize_cost(spent: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
         trials: the table `trials`; an arm's trial that failed is left out.
 
     Returns:
-        One row an arm, the control first: `arm`, `n` trials, how many `reached` the loss, and the
+        One row per arm, the control first: `arm`, `n` trials, how many `reached` the loss, and the
         medians `epoch`, `network_epochs`, `wall_s` (NaN where half of the trials or more did not).
     """
     done = trials.loc[trials["status"].eq("done"), ["trial", "arm"]]

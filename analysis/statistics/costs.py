@@ -52,7 +52,7 @@ def elapsed_s(members: pd.DataFrame) -> float:
 def failures(members: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     """Return the members that did not finish (each task once) and the trials that failed.
 
-    A failed trial's log is that of the member whose failure its reason tells, if that has one.
+    A failed trial has the log of the member whose failure its reason quotes, if there is one.
 
     Returns:
         `what` ("member" or "trial"), `trial`, `arm` (all that share the task, comma-separated),

@@ -18,17 +18,17 @@ CURVE_KINDS: Final = ("loss", "val_loss")
 """Loss kinds that every epoch records: training, held-out."""
 
 CURVE_BESIDE: Final = {"train_loss": "loss", "val_loss": "val_loss"}
-"""Curve whose epochs to parity stand beside a loss of the champions."""
+"""Loss kind of the champions -> the curve whose epochs to parity are shown beside it."""
 
 BEST_KINDS: Final = tuple(f"best_{kind}" for kind in CURVE_KINDS)
 """Columns of `lowest_losses`."""
 
 
 def carried_on(epochs: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:
-    """Return the epochs with those that members did without, because a callback ended them early.
+    """Return the epochs with rows added for those that a callback kept a member from training.
 
-    Such a member stays what it is until its segment ends, and so does its loss: without it a curve
-    would jump to the members that are still in training, or have a gap.
+    Such a member keeps its weights, and its loss, until the segment ends. Without these rows a
+    curve would jump to the members that are still in training, or have a gap.
 
     Args:
         epochs: the table `epochs`.
@@ -57,7 +57,7 @@ def best_member_curves(epochs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFra
         trials: the table `trials`; an arm's trial that failed has no curve.
 
     Returns:
-        One row a trial, arm, loss kind and epoch: `trial`, `arm`, `kind`, `epoch`, `value`.
+        One row per trial, arm, loss kind and epoch: `trial`, `arm`, `kind`, `epoch`, `value`.
         Non-finite losses never win; `value` is NaN where no member has a finite one.
     """
     done = trials.loc[trials["status"].eq("done"), ["trial", "arm"]]
@@ -78,8 +78,8 @@ def band(curves: pd.DataFrame) -> pd.DataFrame:
         curves: as `best_member_curves` returns them.
 
     Returns:
-        One row an arm, loss kind and epoch with a finite value: `n` trials, `mean`, and
-        `low`, `high` = mean -+ one standard deviation (n - 1; NaN for one trial).
+        One row per arm, loss kind and epoch with a finite value: `n` trials, `mean`, and `low`,
+        `high` = mean -+ one standard deviation (n - 1; NaN for one trial).
     """
     grouped = curves.groupby(["arm", "kind", "epoch"], sort=False)["value"]
     bands = grouped.agg(n="count", mean="mean", sd="std").reset_index()
@@ -106,7 +106,7 @@ def departures(curves: pd.DataFrame, control: str = CONTROL) -> dict[str, int]:
 def halt_epochs(members: pd.DataFrame) -> dict[str, list[int]]:
     """Return for each arm the epochs after which its populations were halted and changed.
 
-    A segment that merely continues the one before is no halt.
+    Where a segment merely continues the one before it there was no halt.
     """
     changed = members["segment"].gt(0) & members["start"].ne("continue")
     return {
@@ -126,7 +126,7 @@ def epochs_to_parity(curves: pd.DataFrame, control: str = CONTROL) -> pd.DataFra
         control: name of the control arm.
 
     Returns:
-        One row an arm, loss kind and trial that has a control: `target` (the control's loss at K),
+        One row per arm, loss kind and trial that has a control: `target` (the control's loss at K),
         `epoch` (the first at or below it, NaN if never) and `parity` = epoch / K.
     """
     last = int(curves["epoch"].max()) if len(curves) else 0
@@ -144,7 +144,7 @@ def parity_summary(parity: pd.DataFrame) -> pd.DataFrame:
     """Summarise `epochs_to_parity` over the trials.
 
     Returns:
-        One row an arm and loss kind: `parity_trials` (with a finite target), `parity_reached` of
+        One row per arm and loss kind: `parity_trials` (with a finite target), `parity_reached` of
         them, and `parity_median` over those that reached it (NaN if none).
     """
     grouped = parity.groupby(["arm", "kind"], sort=False)
@@ -162,7 +162,7 @@ def area_under_curve(curves: pd.DataFrame) -> pd.DataFrame:
     values, each an epoch wide. Divide by K for the mean height.
 
     Returns:
-        One row an arm, loss kind and trial: `area`; NaN if any epoch's value is.
+        One row per arm, loss kind and trial: `area`; NaN if any epoch's value is.
     """
     return curves.groupby(["arm", "kind", "trial"], sort=False, as_index=False).agg(
         area=("value", lambda value: value.sum(skipna=False))
@@ -173,7 +173,7 @@ def lowest_losses(curves: pd.DataFrame) -> pd.DataFrame:
     """Return the lowest loss that any member had at any epoch.
 
     Returns:
-        One row a trial and arm: `best_loss`, `best_val_loss`; columns that `pair_trials` takes as
+        One row per trial and arm: `best_loss`, `best_val_loss`; columns that `pair_trials` takes as
         kinds once they stand beside the table `trials`.
     """
     lowest = curves.pivot_table(
@@ -192,9 +192,9 @@ def cost_to_loss(epochs: pd.DataFrame, target: float, kind: str = "val_loss") ->
         kind: a column of `epochs`.
 
     Returns:
-        One row a trial and arm: `epoch` (NaN if never reached), `network_epochs` and `wall_s`
-        spent by all members up to and with that epoch (NaN if never). Segments shared with
-        another arm count in full.
+        One row per trial and arm: `epoch` (NaN if never reached), `network_epochs` and `wall_s`
+        spent by all members up to and with that epoch (NaN if never). Segments shared with another
+        arm count in full.
     """
     by = ["trial", "arm"]
     each = epochs.groupby([*by, "epoch"], as_index=False).agg(

@@ -12,7 +12,7 @@ from scipy import stats
 from analysis.statistics.intervals import SMALLEST_SAMPLE, Floats, all_equal
 
 SMALLEST_SIGNED_RANK: Final = 6
-"""Trials below which the signed-rank test cannot give a two-sided p below 0.05: `2 / 2**n`."""
+"""With fewer trials the signed-rank test cannot give a two-sided p below 0.05: `2 / 2**n`."""
 
 
 def signed_rank_p(sample: Floats) -> float:

@@ -20,10 +20,10 @@ SEED: Final = 20191117
 """Seed of the bootstrap: every sample is resampled by the same draws, whatever else is reported."""
 
 SMALLEST_SAMPLE: Final = 3
-"""Trials below which neither interval nor test is given."""
+"""With fewer trials neither interval nor test is given."""
 
 SMALLEST_BOOTSTRAP: Final = 8
-"""Trials below which the t interval stands in for the bootstrap.
+"""With fewer trials the t interval takes the bootstrap's place.
 
 A resampled mean never leaves the sample's range, and the range of n symmetric values holds the
 mean with probability `1 - 2**(1-n)` only: 75 % for three, 94 % for five. At six and seven the

@@ -14,11 +14,11 @@ class Lineage:
     Attributes:
         trial: the trial.
         arm: the arm.
-        nodes: one row a segment and member: `segment`, `member`, `epoch` (its last), `species`,
+        nodes: one row per segment and member: `segment`, `member`, `epoch` (its last), `species`,
             `place` (0 is the best of the segment), `failed`, `champion` (part of the arm's
             champion), `ancestor` (of the champion, itself included).
-        edges: one row a child and parent: `segment` (the child's), `parent`, `child`,
-            `ancestor` (both ends are).
+        edges: one row per child and parent: `segment` (the child's), `parent`, `child`, `ancestor`
+            (both ends are).
     """
 
     trial: int

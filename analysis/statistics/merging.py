@@ -27,7 +27,7 @@ def damage(matings: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:
         members: the table of that name, for the parents' losses.
 
     Returns:
-        One row a crossover, alignment and halt: `n` merges; means over them of `parents_loss`
+        One row per crossover, alignment and halt: `n` merges; means over them of `parents_loss`
         (held-out, mean of the parents) and `child_loss` (held-out, before the child trains), their
         difference `damage`, the loss barriers and the distances between the parents.
     """
@@ -55,13 +55,13 @@ def damage(matings: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:
 
 
 def mended(table: pd.DataFrame) -> pd.DataFrame:
-    """Return which share of a crossover's damage alignment takes away.
+    """Return the share of a crossover's damage that alignment removes.
 
     Args:
         table: as `damage` returns.
 
     Returns:
-        One row a crossover, way of aligning and halt: `damage` without alignment,
+        One row per crossover, way of aligning and halt: `damage` without alignment,
         `damage_aligned`, and `mended`, the share taken away; NaN where there was no damage.
     """
     bare = table.loc[table["align"].eq("none"), ["crossover", "epoch", "damage"]]

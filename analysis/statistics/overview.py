@@ -21,10 +21,10 @@ class Overview:
         trials: number of trials.
         population: members of the first segment.
         epochs: K; 0 if no epoch was recorded.
-        fitness: the loss that chose the champions ("train_loss" or "val_loss") as they show it,
-            or "" when they don't.
-        champions: one row an arm: means over its finished trials, of the champions' losses and
-            of `curves.lowest_losses`.
+        fitness: the loss that chose the champions ("train_loss" or "val_loss"), found by comparing
+            it with their fitness; "" if neither agrees.
+        champions: one row per arm: means over its finished trials, of the champions' losses and of
+            `curves.lowest_losses`.
         paired: `paired.pair_trials` of the champions and of `curves.lowest_losses`.
         summary: `paired.summarize` of `paired`, with `curves.parity_summary` beside it, of
             the curve that `curves.CURVE_BESIDE` says.

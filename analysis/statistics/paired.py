@@ -88,7 +88,7 @@ def pair_trials(
         control: name of the control arm.
 
     Returns:
-        One row an arm other than the control, loss kind and trial: `arm`, `kind`, `trial`,
+        One row per arm other than the control, loss kind and trial: `arm`, `kind`, `trial`,
         `control_loss`, `arm_loss`, `improvement` (NaN where either failed).
     """
     long = trials.melt(
@@ -113,11 +113,11 @@ def summarize(paired: pd.DataFrame, *, level: float = LEVEL, seed: int = SEED) -
         seed: of the bootstrap.
 
     Returns:
-        One row an arm and loss kind, in the order of `paired`: `n` pairs and how many were
+        One row per arm and loss kind, in the order of `paired`: `n` pairs and how many were
         `left_out`; mean losses; `mean`, its interval `low`..`high` and the interval's `method`;
         `median` and its interval; `sd`; the p-values of both tests, plain and Holm-corrected over
-        the arms of one loss kind; `cohens_d`; `wins` (trials with an improvement above zero);
-        the `worst` and `best` improvement and their trials (<NA> without a pair).
+        the arms of one loss kind; `cohens_d`; `wins` (trials with an improvement above zero); the
+        `worst` and `best` improvement and their trials (<NA> without a pair).
     """
     rows = [
         {"arm": arm, "kind": kind, **_summary(group, level, seed)}
@@ -142,8 +142,9 @@ def non_inferiority(paired: pd.DataFrame, margin: float) -> pd.DataFrame:
         margin: a fraction, not negative: 0.02 stands for 2 % worse.
 
     Returns:
-        One row an arm and loss kind, in the order of `paired`: `n`, `mean`, `margin`, the one-sided
-        95 % lower bound `bound`, `p`, and `p_holm`, corrected over the arms of one loss kind.
+        One row per arm and loss kind, in the order of `paired`: `n`, `mean`, `margin`, the
+        one-sided 95 % lower bound `bound`, `p`, and `p_holm`, corrected over the arms of one loss
+        kind.
 
     Raises:
         ValueError: the margin is negative.

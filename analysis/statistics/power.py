@@ -1,4 +1,4 @@
-"""How many trials see how large an effect: the power of the paired t test."""
+"""How large an effect a number of trials can detect: the power of the paired t test."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ MOST_TRIALS: Final = 100_000
 
 ALPHA: Final = 0.05
 CHANCE: Final = 0.8
-"""Power that counts as seeing: the usual convention (Cohen 1988)."""
+"""The power at which an effect counts as detectable: the usual convention (Cohen 1988)."""
 
 OWN_SPREAD: Final = 0.015
 """Standard deviation over trials of the improvement in held-out loss, a fraction.
 
-The median over the arms of the project's own published runs, `analysis/results/*/statistics.csv`;
-a test holds it to them. Other data, networks and epochs spread otherwise.
+The median over the arms of the project's own published runs, `analysis/results/*/statistics.csv`; a
+test compares it with them. Other data, networks and epochs have another spread.
 """
 
 
@@ -117,18 +117,18 @@ def trials_needed(effect: float, sd: float, *, chance: float = CHANCE, alpha: fl
 
 
 def sensitivity(summary: pd.DataFrame, effect: float, *, chance: float = CHANCE) -> pd.DataFrame:
-    """Say of each arm and loss kind what its trials could see, given the spread they had.
+    """Return for each arm and loss kind the effect its trials could detect, given their spread.
 
     Every test is at `ALPHA / m`, with m the arms of its loss kind: a lower bound on the power under
     Holm's correction.
 
     Args:
         summary: as `paired.summarize` returns it; `arm`, `kind`, `n`, `sd` are used.
-        effect: mean improvement for which the trials are counted, a fraction above 0.
+        effect: mean improvement for which the trials needed are computed, a fraction above 0.
         chance: the power asked for.
 
     Returns:
-        One row an arm and loss kind: `arm`, `kind`, `n`, `sd`, `visible` (the smallest mean
+        One row per arm and loss kind: `arm`, `kind`, `n`, `sd`, `visible` (the smallest mean
         improvement that n trials see), `effect`, and `trials_needed` for it. NaN and <NA> where
         there is no spread, or no number of trials up to `MOST_TRIALS` is enough.
     """
@@ -148,7 +148,7 @@ def sensitivity(summary: pd.DataFrame, effect: float, *, chance: float = CHANCE)
 
 
 def visible_in_words(trials: int, compared: int, sd: float = OWN_SPREAD) -> str:
-    """Return in one line what an experiment can see, before it is run.
+    """Return in one line what effect an experiment can detect, before it is run.
 
     Args:
         trials: of the experiment.

@@ -1,4 +1,4 @@
-"""What a search over architectures found, when, of which size, and how diverse it stayed."""
+"""Numbers of a search over architectures: best loss at any time, size, diversity, cost."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from analysis.statistics.curves import carried_on, cost_to_loss
 from analysis.tables import arms_of
 
 YARDSTICK = "evolution"
-"""The arm whose final loss the others are timed by: what a search commonly does."""
+"""The arm whose final loss is the target of the others: architecture search as commonly done."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Search:
 
 
 def searched(tables: Mapping[str, pd.DataFrame]) -> Search | None:
-    """Return the numbers of a search; None of a run whose networks are all of one architecture.
+    """Return the numbers of a search; None for a run whose networks all have one architecture.
 
     Args:
         tables: data frames by name; `members`, `epochs` and `trials` are used.
@@ -68,8 +68,8 @@ def anytime(epochs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
         trials: the table of that name; an arm's trial that failed is left out.
 
     Returns:
-        One row a trial, arm and epoch: `epoch`, `network_epochs` and `wall_s` spent by all members
-        up to and with it (segments shared with another arm count in full), and `best`.
+        One row per trial, arm and epoch: `epoch`, `network_epochs` and `wall_s` spent by all
+        members up to and with it (segments shared with another arm count in full), and `best`.
     """
     done = trials.loc[trials["status"].eq("done"), ["trial", "arm", "val_loss"]]
     kept = epochs.merge(done.rename(columns={"val_loss": "champion"}), on=["trial", "arm"])
@@ -93,7 +93,7 @@ def anytime_bands(steps: pd.DataFrame) -> pd.DataFrame:
     """Return mean and standard deviation over the trials of what `anytime` returns.
 
     Returns:
-        One row an arm and epoch: `network_epochs` and `wall_s` (means), `n` trials, `mean`, and
+        One row per arm and epoch: `network_epochs` and `wall_s` (means), `n` trials, `mean`, and
         `low`, `high` = mean -+ one standard deviation (n - 1; NaN for one trial).
     """
     grouped = steps.groupby(["arm", "epoch"], sort=False)
@@ -121,7 +121,7 @@ def cost_to_yardstick(
         yardstick: an arm; without it no row is returned.
 
     Returns:
-        One row a trial and arm: `target`, `network_epochs` (NaN if it never got there) and
+        One row per trial and arm: `target`, `network_epochs` (NaN if it never got there) and
         `share` of the yardstick's own.
     """
     done = trials.loc[trials["status"].eq("done")]
@@ -143,7 +143,7 @@ def cost_to_yardstick(
 
 
 def arms_summary(members: pd.DataFrame, trials: pd.DataFrame, spent: pd.DataFrame) -> pd.DataFrame:
-    """Return what each arm of a search came to.
+    """Summarise each arm of a search over its finished trials.
 
     Args:
         members: the table of that name.
@@ -151,7 +151,7 @@ def arms_summary(members: pd.DataFrame, trials: pd.DataFrame, spent: pd.DataFram
         spent: as `cost_to_yardstick` returns it.
 
     Returns:
-        One row an arm that finished a trial, the control first: `n` trials finished, means of the
+        One row per arm that finished a trial, the control first: `n` trials finished, means of the
         champions' `val_loss`, `test_accuracy` and `network_epochs`, their median `parameters`,
         `architectures` tried (mean over the trials), how many trials `reached` the yardstick's
         loss, and the median `share` of its network-epochs until then (infinite where half of the
@@ -179,7 +179,7 @@ def diversity(members: pd.DataFrame) -> pd.DataFrame:
     """Return how many architectures and species were alive in each segment.
 
     Returns:
-        One row an arm and segment: `epoch` (the segment's last), `population`, and the means over
+        One row per arm and segment: `epoch` (the segment's last), `population`, and the means over
         the trials of `architectures` (distinct genomes) and `species`.
     """
     by = ["arm", "segment", "last_epoch", "trial"]
@@ -196,14 +196,14 @@ def pareto(members: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     """Return the networks of a search, and which of them no other beats in size and loss at once.
 
     Args:
-        members: the table of that name; of members that went on, every halt is a network.
+        members: the table of that name; a member that went on counts once for each halt.
         trials: likewise; a champion that was merged at the end is a network of its own.
 
     Returns:
-        One row a network (shared ones once), smallest first: `trial`, `arm`, `segment` (missing of
-        a merge), `member` (its number, or how it was merged), `genome`, `parameters`, `val_loss`,
-        `test_accuracy` and `front`: no other has fewer or as many weights and a lower or equal
-        loss, and one of both better.
+        One row per network (shared ones once), smallest first: `trial`, `arm`, `segment` (missing
+        of a merge), `member` (its number, or how it was merged), `genome`, `parameters`,
+        `val_loss`, `test_accuracy` and `front`: no other network has at most its weights and at
+        most its loss, and less of one of them.
     """
     columns = ["trial", "arm", "segment", "member", "genome", "parameters", "val_loss",
                "test_accuracy"]  # fmt: skip

@@ -27,7 +27,7 @@ def versus(trials: pd.DataFrame, yardsticks: Sequence[str], of: str | None = Non
     Args:
         trials: the table of that name.
         yardsticks: names of arms that take the control's place, one after the other.
-        of: the arm that is asked about; None for each.
+        of: the arm to compare with the yardsticks; None for every arm.
 
     Returns:
         `paired.summarize` with `against` as the first column. Holm's correction is over the arms

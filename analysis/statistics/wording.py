@@ -1,4 +1,4 @@
-"""Numbers in words: how a report says what the statistics found, and how sure it is.
+"""Numbers in words: the sentences of a report on what was found, and how certain it is.
 
 Pure functions from numbers to text; nothing here is escaped, the template does that.
 """
@@ -30,7 +30,7 @@ NAMES: Final = {
 
 
 def held_out_kind(overview: Overview) -> str:
-    """Return the loss kind that stands for unseen data: the first that any pair has."""
+    """Return the loss kind that stands for unseen data: the first in `HELD_OUT` with a pair."""
     for kind in HELD_OUT:
         if overview.of(kind)["n"].gt(0).any():
             return kind
@@ -64,9 +64,9 @@ def headline_arm(overview: Overview) -> str | None:
 def verdict(overview: Overview) -> str:
     """Return the outcome of a run in one sentence, with its uncertainty.
 
-    What is claimed depends on what was seen: "lowers" or "raises" needs `is_clear`; an interval
-    over zero is said not to tell the arm from the control; one or two trials show, and claim
-    nothing.
+    "lowers" and "raises" need `is_clear`; of an arm whose interval includes zero it is said that it
+    cannot be told from the control; one or two trials are described, and nothing is claimed of
+    them.
     """
     if CONTROL not in overview.arms:
         return f"There is no arm named {CONTROL}, so nothing can be compared."
@@ -193,7 +193,7 @@ def _beside(overview: Overview, arm: str, kinds: list[str]) -> str:
 
 
 def _unconfirmed(overview: Overview) -> list[str]:
-    """Return where the test loss does not bear the held-out loss out, a sentence an arm.
+    """Return a sentence for each arm whose test loss does not confirm its held-out loss.
 
     Of the verdict's arm, any difference in sign counts; of the others, those whose held-out
     interval excludes zero.

@@ -12,8 +12,8 @@ from typing import Any, Final, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError
 
 from apps.files import DamagedFile, sha256
-from apps.messages.results import Failure, HarvestResult, Result, TrainResult, Upstream
-from apps.messages.specs import Json
+from apps.messages.results import Failure, Upstream
+from apps.messages.specs import FINGERPRINT_NAME, Json
 from apps.messages.tasks import Task
 
 NUMERICS: Final = 5
@@ -53,21 +53,15 @@ def fingerprint(task: Task, upstream: Upstream = ()) -> str:
     It covers the resolved message but for the places in it, what the upstream results hold (their
     own fingerprints and the bytes of their checkpoints), and `NUMERICS`.
     """
-    return content_key(task, [_identity(result) for result in upstream])
+    return content_key(
+        task, ["failed" if isinstance(each, Failure) else each.identity for each in upstream]
+    )
 
 
 def content_key(task: Task, upstream: Sequence[str]) -> str:
     """Return the address of a task by its message and the addresses of what it waits for."""
     content = [NUMERICS, type(task).__name__, _plain(task), list(upstream)]
     return sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode())
-
-
-def _identity(result: Result | Failure) -> str:
-    if isinstance(result, Failure):
-        return "failed"
-    if isinstance(result, TrainResult | HarvestResult):
-        return f"{result.fingerprint} {result.checkpoint.sha256}"
-    return result.fingerprint
 
 
 def _unsaid(item: Field[Any], value: Json) -> bool:
@@ -77,10 +71,14 @@ def _unsaid(item: Field[Any], value: Json) -> bool:
     return bool(item.metadata.get("place"))
 
 
+def _name(item: Field[Any], places: bool) -> str:
+    return item.name if places else str(item.metadata.get(FINGERPRINT_NAME, item.name))
+
+
 def _plain(value: Json, places: bool = False) -> Json:
     if is_dataclass(value):
         return {
-            item.name: _plain(getattr(value, item.name), places)
+            _name(item, places): _plain(getattr(value, item.name), places)
             for item in fields(value)
             if places or not _unsaid(item, getattr(value, item.name))
         }

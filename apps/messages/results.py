@@ -28,12 +28,53 @@ class CheckpointRef:
 class Cost:
     """What a task took, and where it ran."""
 
-    started_unix_s: float
-    wall_s: float
-    cpu_s: float
-    peak_memory_mb: float
-    host: str
-    worker: str
+    started_unix_s: float = 0.0
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    peak_memory_mb: float = 0.0
+    host: str = ""
+    worker: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What every task hands back.
+
+    Attributes:
+        fingerprint: of the task and what it waited for; `apps.tasks.perform` fills it in.
+        cost: likewise.
+    """
+
+    fingerprint: str = ""
+    cost: Cost = Cost()
+
+    @property
+    def identity(self) -> str:
+        """What tells this result from others to the tasks behind it."""
+        return self.fingerprint
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkResult(Result):
+    """A stored network and what it reaches.
+
+    Attributes:
+        final: metrics at the end, on the whole training, validation and test sets, and the running
+            means of the last epoch (`loss` and the like): NaN of a network that was not trained
+            itself, an average of weights or a merge.
+        genome: the network's own, of a search.
+        parameters: number of trained weights.
+    """
+
+    final: dict[str, float]
+    checkpoint: CheckpointRef
+    genome: Genome = NO_GENOME
+    parameters: int = 0
+
+    @property
+    def identity(self) -> str:
+        """The fingerprint and the bytes of the network."""
+        return f"{self.fingerprint} {self.checkpoint.sha256}"
 
 
 @dataclass(frozen=True)
@@ -45,35 +86,25 @@ class EpochRecord:
     wall_s: float
 
 
-@dataclass(frozen=True)
-class TrainResult:
+@dataclass(frozen=True, kw_only=True)
+class TrainResult(NetworkResult):
     """A trained member: the result of a `TrainTask`.
 
     Attributes:
         status: `diverged` when a loss was not finite; training stopped there.
         epochs: one record an epoch of this segment.
-        final: metrics at the end, on the whole training, validation and test sets, and the running
-            means of the last epoch (`loss` and the like): NaN for an average of weights.
         start: `loss` and `val_loss` of an offspring before training; empty otherwise.
         log: remarks worth a line in the run's log.
-        genome: the member's own, of a search.
-        parameters: number of trained weights.
         engine: what trained it: `xla`, `graph` or `fit`.
         engine_reason: why that.
     """
 
-    fingerprint: str
     member: int
     status: Literal["done", "diverged"]
     reason: str
     epochs: tuple[EpochRecord, ...]
-    final: dict[str, float]
     start: dict[str, float]
-    checkpoint: CheckpointRef
-    cost: Cost
     log: tuple[str, ...] = ()
-    genome: Genome = NO_GENOME
-    parameters: int = 0
     engine: str = field(default="", metadata=ADDED)
     engine_reason: str = field(default="", metadata=ADDED)
 
@@ -137,8 +168,8 @@ class Representative:
     stagnant: int = 0
 
 
-@dataclass(frozen=True)
-class MatingPlan:
+@dataclass(frozen=True, kw_only=True)
+class MatingPlan(Result):
     """The result of a `MateTask`: the ranking, and a plan for every child.
 
     Attributes:
@@ -150,51 +181,39 @@ class MatingPlan:
             `distance_aligned`, `barrier_raw`, `barrier_aligned`; NaN where it cannot be.
     """
 
-    fingerprint: str
     order: tuple[int, ...]
     species: tuple[int, ...]
     children: tuple[ChildPlan, ...]
-    cost: Cost
     representatives: tuple[Representative, ...] = ()
     next_species: int = 1
     merges: tuple[dict[str, float], ...] = ()
 
 
-@dataclass(frozen=True)
-class HarvestResult:
+@dataclass(frozen=True, kw_only=True)
+class HarvestResult(NetworkResult):
     """The champion of one arm of one trial: the result of a `HarvestTask`.
 
     Attributes:
+        method: how it was made: the `best` member, or the `mean` or `greedy` mean of several.
+        members: which ones.
         fitness: what chose it; where the task's is `loss`, it is `train_loss`, which a network that
             was not trained itself has too.
-        final: as a `TrainResult`'s; the running means are NaN for a merge.
-        genome: the network's, of a search.
-        parameters: number of trained weights.
     """
 
-    fingerprint: str
     method: str
     members: tuple[int, ...]
     fitness: float
-    final: dict[str, float]
-    checkpoint: CheckpointRef
-    cost: Cost
-    genome: Genome = NO_GENOME
-    parameters: int = 0
 
 
-@dataclass(frozen=True)
-class ExportResult:
+@dataclass(frozen=True, kw_only=True)
+class ExportResult(Result):
     """The run's champion as files for its users: the result of an `ExportTask`."""
 
-    fingerprint: str
     path: str
     sha256: str
     final: dict[str, float]
-    cost: Cost
 
 
-Result = TrainResult | MatingPlan | HarvestResult | ExportResult
 Upstream = Sequence[Result | Failure]
 
 

@@ -1,16 +1,28 @@
-"""What is asked for: data, network, training, operators, as frozen, plain data."""
+"""What is asked for: data, network, training, operators, as frozen, plain data.
+
+What an experiment file says and a message carries is one class, a `Table`: the limits of its
+fields are checked when the file is read.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+from pydantic import BeforeValidator, Field
 
 from apps.genetics.genes import Space
+from apps.strict import Table
 
-Json = Any
+if TYPE_CHECKING:
+    Json = Any
+else:
+    from pydantic import JsonValue as Json
 """None, bool, int, float, str, and lists and dictionaries of these."""
 
 Params = dict[str, Json]
+"""Settings that are handed on as they are: no dates and times of TOML."""
 
 PLACE: Final = {"place": True}
 """Marks a field that says where something is, not what: not part of a fingerprint."""
@@ -19,79 +31,126 @@ ADDED: Final = {"added": True}
 """Marks a field of a task that older results know nothing of: at its default it is not part of a
 fingerprint, so that they stay good."""
 
+FINGERPRINT_NAME: Final = "fingerprint_name"
+"""Key of a field's metadata: the name that fingerprints know it by, if it is another."""
+
+Align = Literal["none", "weights", "activations"]
+"""Whether networks are permuted onto another before they are merged, and by what."""
+
 
 EngineName = Literal["auto", "xla", "graph", "fit"]
 """What trains: see `apps.training.engine_choice`."""
 
 
 @dataclass(frozen=True)
-class DataSpec:
-    """Which data, and how they are split.
+class DataSpec(Table):
+    """`[data]`: which data, and how they are split.
 
     Attributes:
-        name: a built-in data set or a plug-in `"module:function"`.
-        params: keyword arguments of the plug-in or settings of the built-in; paths in them begin
-            at the experiment's folder.
-        validation: samples held out of the training set.
-        train_limit: use only this many of the remaining training samples; None for all.
-        folder: where the files are; None to search the usual places.
-        digest: SHA-256 of a plug-in's source, or of what a reader's files hold, so that a change is
-            noticed.
+        name: of a built-in data set, or a plug-in `"module:function"`.
+        params: settings of the data set, keyword arguments of the plug-in; paths in them begin at
+            the experiment's folder.
+        validation: samples held out of the training data, where there are no others.
+        train_limit: use only so many of the remaining training samples.
+        folder: where Fashion-MNIST's files are; the usual places are searched without it.
+        digest: filled in when the run begins: SHA-256 of what the data are made of.
     """
 
-    name: str
+    name: str = "fashion_mnist"
     params: Params = field(default_factory=dict)
-    validation: int = 10_000
-    train_limit: int | None = None
+    validation: Annotated[int, Field(ge=1)] = 10_000
+    train_limit: Annotated[int, Field(ge=1)] | None = None
     folder: str | None = field(default=None, metadata=PLACE)
     digest: str = ""
 
 
 @dataclass(frozen=True)
-class NetworkSpec:
-    """Which network: a named builder or a plug-in `"module:function"`, and its arguments."""
+class NetworkSpec(Table):
+    """`[network]`: a named builder or a plug-in, and its arguments.
 
-    builder: str
+    Attributes:
+        builder: of a built-in network, or a plug-in `"module:function"`.
+        params: its keyword arguments.
+        digest: filled in when the run begins: SHA-256 of the plug-in's source.
+    """
+
+    builder: str = "two_layer_dense"
     params: Params = field(default_factory=dict)
     digest: str = ""
 
 
 @dataclass(frozen=True)
-class OperatorSpec:
-    """A registered operator or a plug-in, and its settings."""
+class OperatorSpec(Table):
+    """A registered operator or a plug-in, and its settings: `"mean"` or `{ name = ..., ... }`."""
 
     name: str
     params: Params = field(default_factory=dict)
 
+    @classmethod
+    def unfolded(cls, table: Any) -> Any:
+        """Return the name and the settings of an operator that is its name, or has them flat."""
+        if isinstance(table, str):
+            return {"name": table}
+        if isinstance(table, Mapping) and "params" not in table:
+            params = {key: value for key, value in table.items() if key != "name"}
+            return {"name": table.get("name"), "params": params}
+        return table
+
+
+Names = Annotated[tuple[str, ...], Field(strict=False)]
+
+
+def _one_loss(value: Any) -> Any:
+    # A union's own errors are one for each of its kinds.
+    losses = value.values() if isinstance(value, dict) else [value]
+    if not all(isinstance(each, str) for each in losses):
+        raise ValueError("should be a name, or a table of names by output")
+    return value
+
+
+def _is_names(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(each, str) for each in value)
+
+
+def _lists_of_names(value: Any) -> Any:
+    lists = value.values() if isinstance(value, dict) else [value]
+    if not all(map(_is_names, lists)):
+        raise ValueError("should be an array of names, or a table of arrays by output")
+    return value
+
+
+Loss = Annotated[str | dict[str, str], BeforeValidator(_one_loss)]
+Metrics = Annotated[Names | dict[str, Names], BeforeValidator(_lists_of_names)]
+
 
 @dataclass(frozen=True)
-class TrainingSpec:
+class TrainingSpec(Table):
     """How a member is trained.
 
     Attributes:
-        batch_size: samples a step.
-        optimizer: a Keras optimiser's name or a plug-in; None for the one the model was compiled
-            with, or Adam.
-        optimizer_params: its keyword arguments.
-        loss: a Keras loss or a plug-in, for a model that its builder did not compile; or one for
-            each output by name.
-        metrics: Keras metrics or plug-ins, likewise.
-        callbacks: what is told of a member's epochs; see `apps.training.callbacks`.
-        digest: SHA-256 of the plug-ins' sources, so that a changed one is noticed.
-        engine: what trains; `auto` for a rule on the network.
-        few_steps: whether the architecture is one of many in a search, each trained for few steps;
-            `phenotype` fills it in.
+        batch_size: samples a step; batches that come from a data set keep their own size.
+        optimizer: a Keras optimiser's name or a plug-in; without one the model's own, or Adam.
+        optimizer_params: its keyword arguments, schedules of the learning rate among them.
+        loss: a Keras loss's name or a plug-in, or one for each output by name; a compiled model
+            keeps its own.
+        metrics: names or plug-ins, or several for each output by name; a compiled model keeps its
+            own.
+        callbacks: names with settings, or plug-ins; they are told of a member's epochs.
+        digest: filled in when the run begins: SHA-256 of the plug-ins' sources.
+        engine: what trains: `xla` compiles an epoch, `graph` does without compiling, `fit` is
+            Keras's own loop; `auto` chooses by the network.
     """
 
-    batch_size: int
+    batch_size: Annotated[int, Field(ge=1)] = 128
     optimizer: str | None = None
     optimizer_params: Params = field(default_factory=dict)
-    loss: str | dict[str, str] = "sparse_categorical_crossentropy"
-    metrics: tuple[str, ...] | dict[str, tuple[str, ...]] = ("accuracy",)
-    callbacks: tuple[OperatorSpec, ...] = field(default=(), metadata=ADDED)
+    loss: Loss = "sparse_categorical_crossentropy"
+    metrics: Metrics = ("accuracy",)
+    callbacks: Annotated[tuple[OperatorSpec, ...], Field(strict=False)] = field(
+        default=(), metadata=ADDED
+    )
     digest: str = field(default="", metadata=ADDED)
     engine: EngineName = field(default="auto", metadata=ADDED)
-    few_steps: bool = field(default=False, metadata=ADDED)
 
 
 @dataclass(frozen=True)
@@ -125,7 +184,7 @@ class CrossoverSpec:
 
     name: str
     params: Params = field(default_factory=dict)
-    align: Literal["none", "weights", "activations"] = "none"
+    align: Align = "none"
     repair: bool = False
 
 
@@ -144,52 +203,107 @@ class AverageSpec:
     decay: float = 0.0
 
 
+ALIGNED: Final = OperatorSpec("aligned")
+TWO_SPECIES: Final = OperatorSpec("count", {"count": 2})
+
+
 @dataclass(frozen=True)
-class SpeciesSpec:
-    """How a population is divided into species, and how these breed.
+class SpeciesSpec(Table):
+    """How species are found at a halt and how they breed, for `mating = "species"`.
 
     Attributes:
-        distance: between members; a registered one.
-        method: a registered way to find species, and its settings.
-        temperature: of the shared fitness, see `apps.genetics.reproduction`.
-        minimum_size: smaller species do not breed.
-        elitism: whether the champion of a species goes on unchanged.
-        between: probability of a parent from another species.
-        basins: in a search, how much the distance between two networks of one architecture counts
-            beside the distance between architectures.
-        stagnation: a species whose best has not improved for so many halts has no children, unless
-            it holds the best of all; 0 for never.
+        distance: between members: `aligned`, `raw` or `disagreement`.
+        method: `threshold` (NEAT's), `count` (a target number) or `clustering`, with settings.
+        temperature: of the shared fitness: smaller favours the better species more.
+        minimum_size: a smaller species does not breed.
+        elitism: the champion of a species goes on unchanged.
+        between: probability that a child's last parent is of another species.
+        basins: in a search, how much the distance between the weights of two networks of one
+            architecture counts beside the distance between architectures; NEAT gives weights 0.4.
+        stagnation: in halts: a species that has not improved for so long has no children, unless
+            it holds the best network; 0 for never. NEAT waits 15 generations.
     """
 
-    distance: OperatorSpec
-    method: OperatorSpec
-    temperature: float = 1.0
-    minimum_size: int = 1
+    distance: OperatorSpec = ALIGNED
+    method: OperatorSpec = TWO_SPECIES
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    minimum_size: Annotated[int, Field(ge=1)] = 1
     elitism: bool = True
-    between: float = 0.0
-    basins: float = field(default=0.0, metadata=ADDED)
-    stagnation: int = field(default=0, metadata=ADDED)
+    between: Annotated[float, Field(ge=0, le=1)] = 0.0
+    basins: Annotated[float, Field(ge=0)] = field(default=0.0, metadata=ADDED)
+    stagnation: Annotated[int, Field(ge=0)] = field(default=0, metadata=ADDED)
 
 
-@dataclass(frozen=True)
-class SearchSpec:
+TRUNCATION: Final = OperatorSpec("truncation")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatingSpec(Table):
+    """What a halt of the file and the task that it becomes have in common.
+
+    Attributes:
+        parents: number of survivors, T; with species, parents of one child.
+        selection: how they are chosen.
+        optimizer: of a child: `fresh`, the first parent's (`inherit`), that of the member whose
+            number it takes (`own`), or the parents' `average`.
+        first_unmutated: the first child of a merge stays the merge itself.
+        species: how they are found and breed, for `mating = "species"`.
+        measure: record distances and loss barriers between parents.
+    """
+
+    parents: Annotated[int, Field(ge=1)] = 2
+    selection: OperatorSpec = TRUNCATION
+    optimizer: Literal["fresh", "inherit", "own", "average"] = "fresh"
+    first_unmutated: bool = field(default=False, metadata={FINGERPRINT_NAME: "spare_first"})
+    species: SpeciesSpec | None = None
+    measure: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class VariationSpec(Table):
+    """How genes change, for the file and for a task.
+
+    Attributes:
+        rate: probability that a gene of a child mutates; one does in any case, unless it is 0.
+            Regularised evolution (Real et al., arXiv:1802.01548) changes one at a time.
+        scale: of the step of a number, a fraction of its range.
+        cross: a child's genes come from all of its parents, or from the first alone.
+        strangers: parents of another architecture than the first one's are merged in as well.
+    """
+
+    rate: Annotated[float, Field(ge=0, le=1)] = 0.1
+    scale: Annotated[float, Field(gt=0)] = 0.2
+    cross: bool = True
+    strangers: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSpec(VariationSpec):
     """How a halt of a search makes the children's architectures.
 
     Attributes:
         space: what may be chosen.
-        rate: probability that a gene of a child mutates.
-        scale: of a number's mutation, a fraction of its range.
-        cross: whether a child's genes come from all of its parents, or from the first alone.
         inherit: whether a child starts from its parents' weights, or from new random ones.
-        strangers: whether parents of another architecture than the first one's give weights too.
     """
 
     space: Space
-    rate: float
-    scale: float
-    cross: bool
     inherit: bool
-    strangers: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class HarvestSpec(Table):
+    """`harvest`: how the champion is made of the population at the end.
+
+    Attributes:
+        method: the `best` member; or the `mean` of a species, or the `greedy` mean of those
+            members that lower its validation loss, where that is better yet.
+        align: permute the members onto the best one before.
+        repair: give the merge's units the spread of the members' units.
+    """
+
+    method: Literal["best", "mean", "greedy"] = "best"
+    align: Align = "none"
+    repair: bool = False
 
 
 def phenotype(
@@ -201,6 +315,5 @@ def phenotype(
         replace(
             training,
             optimizer_params={**training.optimizer_params, **genome.optimizer},
-            few_steps=bool(genome.network),
         ),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 from apps.errors import HeterosisError
 from apps.messages.results import (
@@ -26,10 +26,11 @@ from apps.messages.specs import (
     CrossoverSpec,
     DataSpec,
     Genome,
+    HarvestSpec,
+    MatingSpec,
     NetworkSpec,
     OperatorSpec,
     SearchSpec,
-    SpeciesSpec,
     TrainingSpec,
 )
 
@@ -84,35 +85,53 @@ class Survive:
 Start = Fresh | Continue | Restart | Offspring | Survive
 
 
-@dataclass(frozen=True)
-class TrainTask:
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What every task is asked.
+
+    A kind of task is a class of these, one of `Result`, and a module that declares what computes
+    one from the other, see `apps.tasks.kind`.
+
+    Attributes:
+        home: the module that declares the kind; by default the one that the class is in.
+        seed: of the experiment.
+        folder: where the result goes, below the run directory; not part of the fingerprint.
+    """
+
+    home: ClassVar[str] = ""
+
+    seed: int
+    data: DataSpec
+    network: NetworkSpec
+    training: TrainingSpec
+    folder: str = field(metadata=PLACE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainTask(Task):
     """Train one member from the end of epoch `first_epoch` to the end of `last_epoch`.
 
     Attributes:
         start: has its checkpoint or plan filled in by `resolve` when the upstream result is known.
-        folder: where the result goes; not part of the fingerprint.
         average: when given, the member's network is this average of its weights.
         rates: factor on the learning rate for every epoch of the segment; empty for 1 throughout.
         genome: the member's own, of a search; filled in by `resolve` after a halt.
     """
 
-    seed: int
+    home: ClassVar[str] = "apps.tasks.train"
+
     trial: int
     member: int
     first_epoch: int
     last_epoch: int
-    data: DataSpec
-    network: NetworkSpec
-    training: TrainingSpec
     start: Start
-    folder: str = field(metadata=PLACE)
     average: AverageSpec | None = None
     rates: tuple[float, ...] = ()
     genome: Genome = field(default=NO_GENOME, metadata=ADDED)
 
 
-@dataclass(frozen=True)
-class MateTask:
+@dataclass(frozen=True, kw_only=True)
+class MateTask(MatingSpec, Task):
     """Rank a population, choose parents, plan the children.
 
     Attributes:
@@ -123,34 +142,19 @@ class MateTask:
         mating: `all` survivors are merged into one network, or `pairs` of them into as many as
             there are pairs, or parents are chosen within `species`; or the best go on by
             themselves (`survivors`).
-        parents: number of survivors, T; with species, parents of one child.
-        optimizer: a child's state is `fresh`, the first parent's (`inherit`), that of the member
-            whose number it takes (`own`), or the parents' `average`.
-        spare_first: whether the first child of a merge stays unmutated.
-        species: how to find species; only for that kind of mating.
         crossover: with which the children are made: it is measured as it will be aligned.
-        measure: whether distances and loss barriers between parents are measured.
         search: how the children's architectures are made; None where all have the same.
         offspring: population size after the halt; 0 for N again.
     """
 
-    seed: int
+    home: ClassVar[str] = "apps.tasks.mate"
+
     trial: int
     epoch: int
     members: int
     fitness: str
     mating: Literal["all", "pairs", "species", "survivors"]
-    parents: int
-    selection: OperatorSpec
-    optimizer: Literal["fresh", "inherit", "own", "average"]
-    spare_first: bool
-    species: SpeciesSpec | None
     crossover: CrossoverSpec
-    measure: bool
-    data: DataSpec
-    network: NetworkSpec
-    training: TrainingSpec
-    folder: str = field(metadata=PLACE)
     search: SearchSpec | None = field(default=None, metadata=ADDED)
     offspring: int = field(default=0, metadata=ADDED)
 
@@ -160,48 +164,32 @@ class MateTask:
         return self.offspring or self.members
 
 
-@dataclass(frozen=True)
-class HarvestTask:
+@dataclass(frozen=True, kw_only=True)
+class HarvestTask(HarvestSpec, Task):
     """Make one network of a finished population: the arm's champion.
 
     Attributes:
         members: population size N. Upstream come the members in their order and, if there was
             one, the last mating plan, which says who is of one species.
-        method: the `best` member, or the `mean` or `greedy` mean of a species where that is
-            better yet.
-        align: whether the members are permuted onto the best one before, and by what.
-        repair: whether the merge's units get back the spread that the members' units had.
         epochs: completed epochs, all of them.
     """
 
-    seed: int
+    home: ClassVar[str] = "apps.tasks.harvest"
+
     trial: int
     members: int
     fitness: str
-    method: Literal["best", "mean", "greedy"]
-    align: Literal["none", "weights", "activations"]
-    repair: bool
     epochs: int
-    data: DataSpec
-    network: NetworkSpec
-    training: TrainingSpec
-    folder: str = field(metadata=PLACE)
 
 
-@dataclass(frozen=True)
-class ExportTask:
+@dataclass(frozen=True, kw_only=True)
+class ExportTask(Task):
     """Write the champion of a run as a Keras file and check it against its recorded metrics."""
 
-    seed: int
-    data: DataSpec
-    network: NetworkSpec
-    training: TrainingSpec
+    home: ClassVar[str] = "apps.tasks.export"
+
     checkpoint: CheckpointRef
     expected: dict[str, float]
-    folder: str = field(metadata=PLACE)
-
-
-Task = TrainTask | MateTask | HarvestTask | ExportTask
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ import numpy as np
 from apps.breeding.offspring import breed
 from apps.errors import HeterosisError, UserError
 from apps.genetics.genes import Space
-from apps.messages.results import CheckpointRef, Cost, TrainResult
-from apps.messages.specs import Genome, phenotype
+from apps.messages.results import CheckpointRef, TrainResult
+from apps.messages.specs import Genome
 from apps.messages.tasks import HarvestTask, MateTask, Offspring, TrainTask, Workplace
 from apps.plugins import is_plugin, told
 from apps.preflight.search_space import check_choices, check_extremes
@@ -106,8 +106,7 @@ def rehearse(
 
 
 def _trainer(task: TrainTask, place: Workplace) -> Trainer:
-    network, training = phenotype(task.network, task.training, task.genome)
-    return trainer_for(task.data, network, training, task.seed, place)
+    return trainer_for(task.data, task.network, task.training, task.seed, place, task.genome)
 
 
 @contextmanager
@@ -163,7 +162,6 @@ def _member(
 ) -> TrainResult:
     checkpoint, genome = networks[member % len(networks)]
     return TrainResult(
-        fingerprint=f"rehearsal {member}",
         member=member,
         status="done",
         reason="",
@@ -172,5 +170,4 @@ def _member(
         start={},
         checkpoint=checkpoint,
         genome=genome,
-        cost=Cost(0.0, 0.0, 0.0, 0.0, "", ""),
     )

@@ -44,8 +44,13 @@ class PartialState:
 
 
 def save_result(folder: Path, result: Result) -> None:
-    """Write the record that makes a task done; its checkpoint is stored before."""
+    """Write the record that makes a task done; its checkpoint is stored before.
+
+    What was stored on the way to it is no longer needed and goes.
+    """
     write_atomic(folder / RESULT, to_json(result))
+    for name in PARTIAL:
+        (folder / name).unlink(missing_ok=True)
 
 
 def load_result(folder: Path, kind: type[_Result], fingerprint: str) -> _Result | None:
@@ -104,9 +109,3 @@ def partial_epochs(folder: Path) -> int:
         return len(from_json(Partial, read_limited(folder / _PARTIAL_RECORD, LARGEST)).records)
     except (OSError, DamagedFile):
         return 0
-
-
-def forget_partial(folder: Path) -> None:
-    """Remove the partial checkpoint of a segment that is complete."""
-    for name in PARTIAL:
-        (folder / name).unlink(missing_ok=True)

@@ -1,43 +1,36 @@
-"""A finished population -> one network; the run's champion -> files for its users."""
+"""A finished population -> one network: the champion of an arm."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-
-import numpy as np
 
 from apps.breeding.fitness import fitness_of, harvest_key
 from apps.breeding.merge import Address, align_parents, restored
 from apps.breeding.population import need_survivors
 from apps.errors import HeterosisError
-from apps.files import sha256_file
 from apps.genetics.harvest import greedy_soup, uniform_soup
 from apps.genetics.selection import rank
 from apps.genetics.weights import Weights
-from apps.messages.fingerprints import fingerprint
 from apps.messages.results import (
     CheckpointRef,
-    ExportResult,
     Failure,
     HarvestResult,
     MatingPlan,
     TrainResult,
+    population,
 )
-from apps.messages.specs import Genome, phenotype
-from apps.messages.tasks import ExportTask, HarvestTask, Workplace
-from apps.networks.keras_compile import open_network
+from apps.messages.specs import Genome
+from apps.messages.tasks import HarvestTask, Workplace
 from apps.records.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
-from apps.records.result_files import CHECKPOINT, save_result
+from apps.records.result_files import CHECKPOINT
+from apps.tasks.kind import Kind
 from apps.tasks.train import final_metrics
 from apps.training.trainer import trainer_for
-from apps.worker.stopwatch import Stopwatch
-
-CHAMPION: Final = "champion.keras"
 
 
 def harvest(
@@ -46,7 +39,7 @@ def harvest(
     earlier: MatingPlan | None,
     place: Workplace,
 ) -> HarvestResult:
-    """Make one network of a finished population, and store it or the choice of it.
+    """Make one network of a finished population; a merged one is stored.
 
     The best member is the champion, unless the mean of a species (`mean`), or the greedy mean of
     those members that lower its validation loss (`greedy`), has a better fitness still. Nothing is
@@ -62,7 +55,6 @@ def harvest(
         TooFewSurvivors: no member has a finite fitness.
         DamagedFile: a member's checkpoint is not what its record says.
     """
-    watch = Stopwatch()
     key = harvest_key(task.fitness)
     fitness = [fitness_of(member, key) for member in population]
     need_survivors(population, 1, key, "the harvest")
@@ -70,9 +62,7 @@ def harvest(
     champion = population[best]
     if isinstance(champion, Failure):
         raise HeterosisError("a failed member has no finite fitness and cannot be the best")
-    mark = fingerprint(task, [*population, *([earlier] if earlier else [])])
     result = HarvestResult(
-        fingerprint=mark,
         method="best",
         members=(best,),
         fitness=fitness[best],
@@ -80,25 +70,21 @@ def harvest(
         checkpoint=champion.checkpoint,
         genome=champion.genome,
         parameters=champion.parameters,
-        cost=watch.cost(),
     )
     merged = _best_merge(task, population, fitness, _kin(task, population, earlier), place)
-    if merged is not None and merged.fitness < result.fitness:
-        path = f"{task.folder}/{CHECKPOINT}"
-        digest = save_checkpoint(Path(place.root) / path, Checkpoint(merged.weights))
-        result = replace(
-            result,
-            method=task.method,
-            members=merged.members,
-            fitness=merged.fitness,
-            final=merged.final,
-            checkpoint=CheckpointRef(path, digest),
-            genome=merged.genome,
-            parameters=merged.parameters,
-        )
-    result = replace(result, cost=watch.cost())
-    save_result(Path(place.root) / task.folder, result)
-    return result
+    if merged is None or not merged.fitness < result.fitness:
+        return result
+    path = f"{task.folder}/{CHECKPOINT}"
+    digest = save_checkpoint(Path(place.root) / path, Checkpoint(merged.weights))
+    return HarvestResult(
+        method=task.method,
+        members=merged.members,
+        fitness=merged.fitness,
+        final=merged.final,
+        checkpoint=CheckpointRef(path, digest),
+        genome=merged.genome,
+        parameters=merged.parameters,
+    )
 
 
 @dataclass(frozen=True)
@@ -157,8 +143,7 @@ def _merge(
 ) -> _Merge:
     trained = _trained(population, members)
     genome = trained[0].genome
-    network, training = phenotype(task.network, task.training, genome)
-    trainer = trainer_for(task.data, network, training, task.seed, place)
+    trainer = trainer_for(task.data, task.network, task.training, task.seed, place, genome)
     refs = [member.checkpoint for member in trained]
     networks = [load_checkpoint(Path(place.root) / ref.path, ref.sha256).network for ref in refs]
     # The harvest comes after the last epoch, which nothing else is addressed by.
@@ -191,48 +176,9 @@ def _trained(
     return [found for each in members if isinstance(found := population[each], TrainResult)]
 
 
-def export(task: ExportTask, place: Workplace) -> ExportResult:
-    """Write the champion as a Keras file, open it again, and check it against its record.
-
-    Raises:
-        HeterosisError: the file opened again does not reach the recorded test accuracy (or loss).
-        DamagedFile: the champion's checkpoint is not what its record says.
-    """
-    watch = Stopwatch()
-    root = Path(place.root)
-    trainer = trainer_for(task.data, task.network, task.training, task.seed, place)
-    stored = load_checkpoint(root / task.checkpoint.path, task.checkpoint.sha256)
-    # With the optimiser's own state: whoever trains the champion on goes on from it.
-    trainer.member.load(replace(stored, weights=stored.network), np.random.default_rng(0))
-    path = root / task.folder / CHAMPION
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".new-{CHAMPION}")
-    trainer.model.save(beside)
-    try:
-        opened = open_network(beside, task.training, place.search_path)
-    except Exception as error:
-        raise HeterosisError(
-            f"{beside}: Keras does not open it again ({type(error).__name__}): write the network's "
-            "own classes at the top level of its module, with get_config, and register them with "
-            "keras.saving.register_keras_serializable; the file is left for inspection",
-            code="champion",
-        ) from error
-    final = {f"test_{name}": value for name, value in trainer.evaluate_other(opened).items()}
-    for name in final.keys() & task.expected.keys():
-        # Sums are taken in another order here; an accuracy may move by one sample of a tie.
-        if not np.isclose(final[name], task.expected[name], rtol=1e-3, atol=2e-4):
-            raise HeterosisError(
-                f"{beside}: opened again, its {name} is {final[name]}, recorded "
-                f"{task.expected[name]}; the file is left for inspection",
-                code="champion",
-            )
-    beside.replace(path)
-    result = ExportResult(
-        fingerprint=fingerprint(task),
-        path=f"{task.folder}/{CHAMPION}",
-        sha256=sha256_file(path),
-        final=final,
-        cost=watch.cost(),
-    )
-    save_result(path.parent, result)
-    return result
+KIND: Final = Kind(
+    HarvestTask,
+    HarvestResult,
+    harvest,
+    split=lambda task, upstream: population(upstream, task.members),
+)

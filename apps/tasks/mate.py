@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -16,13 +16,18 @@ from apps.genetics import reproduction
 from apps.genetics.selection import SELECTIONS, rank
 from apps.genetics.speciation import Species
 from apps.lookup import lookup
-from apps.messages.fingerprints import fingerprint
-from apps.messages.results import ChildPlan, Failure, MatingPlan, Representative, TrainResult
+from apps.messages.results import (
+    ChildPlan,
+    Failure,
+    MatingPlan,
+    Representative,
+    TrainResult,
+    population,
+)
 from apps.messages.specs import Genome
 from apps.messages.tasks import MateTask, Workplace
-from apps.records.result_files import save_result
 from apps.seeds import Purpose, stream
-from apps.worker.stopwatch import Stopwatch
+from apps.tasks.kind import Kind
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ def plan_mating(
     earlier: MatingPlan | None,
     place: Workplace,
 ) -> MatingPlan:
-    """Plan the mating of a halted population and store the plan.
+    """Plan the mating of a halted population.
 
     Args:
         task: how to choose, and how many children are planned.
@@ -54,23 +59,18 @@ def plan_mating(
         UserError: an operator is not known, or a layer's symmetries are not.
         DamagedFile: a checkpoint is not what its record says.
     """
-    watch = Stopwatch()
     halted = Halted(task, population, earlier, place)
     species = halted.species()
     records = halted.records(species)
     broods = _broods(task, _fertile(task, halted.fitness, species, records), species, place)
-    plan = MatingPlan(
-        fingerprint=fingerprint(task, [*population, *([earlier] if earlier else [])]),
+    return MatingPlan(
         order=rank(halted.fitness),
         species=_labels(halted.fitness, species),
         children=tuple(_children(task, halted, broods)),
         representatives=records,
         next_species=species.next_id,
         merges=tuple(halted.kinship(n, brood.parents) for n, brood in enumerate(broods)),
-        cost=watch.cost(),
     )
-    save_result(Path(place.root) / task.folder, plan)
-    return plan
 
 
 def _fertile(
@@ -150,7 +150,7 @@ def _children(task: MateTask, halted: Halted, broods: list[_Brood]) -> list[Chil
                 "average": refs,
                 "own": halted.donor(child),
             }
-            spared = brood.champion or (task.spare_first and child == brood.children[0])
+            spared = brood.champion or (task.first_unmutated and child == brood.children[0])
             inherited = tuple(halted.genome(member) for member in brood.parents)
             plans.append(
                 ChildPlan(
@@ -193,3 +193,11 @@ def _labels(fitness: list[float], species: Species) -> tuple[int, ...]:
         label if math.isfinite(value) else -1
         for label, value in zip(species.ids, fitness, strict=True)
     )
+
+
+KIND: Final = Kind(
+    MateTask,
+    MatingPlan,
+    plan_mating,
+    split=lambda task, upstream: population(upstream, task.members),
+)

@@ -1,26 +1,37 @@
-"""The only place where functions become Parsl apps.
-
-Parsl knows an app by its module and name alone, so each kind of task has one function of its own,
-and what varies (an operator, say) travels in the message. The functions stay undecorated in
-`apps.tasks.perform`, where a worker finds them by name.
-"""
+"""The only place where functions become Parsl apps."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any
 
 import parsl
 
-from apps.messages.tasks import ExportTask, HarvestTask, MateTask, Task, TrainTask
-from apps.tasks import checkup, perform
+from apps.messages.tasks import Task, Workplace
+from apps.tasks import checkup
+from apps.tasks.kind import home_of
+from apps.tasks.perform import Outcome, perform
 
-APPS: Final[dict[type[Task], Any]] = {
-    TrainTask: parsl.python_app(perform.train, cache=True),
-    MateTask: parsl.python_app(perform.mate, cache=True),
-    HarvestTask: parsl.python_app(perform.harvest, cache=True),
-    ExportTask: parsl.python_app(perform.export, cache=True),
-}
-"""The app of each kind of task: called with the task, its workplace and the upstream futures."""
+
+@dataclass(frozen=True)
+class Entry:
+    """What Parsl calls for a kind of task: it is `perform`, under the kind's name in Parsl's eyes.
+
+    Attributes:
+        __name__: as Parsl's log and monitoring have it.
+    """
+
+    __name__: str
+
+    def __call__(self, task: Task, place: Workplace, *upstream: Outcome) -> Outcome:
+        """Perform a task; Parsl puts the outcomes of the upstream futures in their place."""
+        return perform(task, place, upstream)
+
+
+def task_app(kind: type[Task]) -> Any:
+    """Return the app of a kind: called with a task, its workplace and the upstream futures."""
+    name = home_of(kind).rpartition(".")[2]
+    return parsl.python_app(Entry(name), cache=True)
 
 
 def checkup_app(executor: str) -> Any:

@@ -18,24 +18,27 @@ from apps.errors import HeterosisError
 from apps.genetics import averaging
 from apps.genetics.weights import cast_like
 from apps.messages.fingerprints import fingerprint
-from apps.messages.results import CheckpointRef, EpochRecord, TrainResult
-from apps.messages.specs import AverageSpec, phenotype
-from apps.messages.tasks import Continue, Fresh, Offspring, Restart, Survive, TrainTask, Workplace
-from apps.records.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
-from apps.records.result_files import (
-    CHECKPOINT,
-    forget_partial,
-    load_partial,
-    save_partial,
-    save_result,
+from apps.messages.results import CheckpointRef, EpochRecord, Failure, TrainResult, Upstream
+from apps.messages.specs import AverageSpec
+from apps.messages.tasks import (
+    Continue,
+    Fresh,
+    Offspring,
+    Restart,
+    Survive,
+    TrainTask,
+    Workplace,
+    resolve,
 )
+from apps.records.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from apps.records.result_files import CHECKPOINT, load_partial, save_partial
 from apps.seeds import Purpose, seed_integer, stream
+from apps.tasks.kind import Kind
 from apps.training.callbacks import Callbacks
 from apps.training.tensorboard import FOLDER as EVENTS
 from apps.training.tensorboard import EventLog
 from apps.training.trainer import Trainer, trainer_for
 from apps.worker.stopping import Stopped, TimedOut, stopping
-from apps.worker.stopwatch import Stopwatch
 from apps.worker.watchdog import is_late
 
 _UNRESOLVED: Final = "a start is resolved before a member is trained"
@@ -44,7 +47,7 @@ _ACCURACIES: Final = ("accuracy", "acc", "sparse_categorical_accuracy", "categor
 
 
 def train_member(task: TrainTask, place: Workplace) -> TrainResult:
-    """Train one member over one segment and store it.
+    """Train one member over one segment and store its checkpoint.
 
     The result depends on `task` and on nothing else: not on the worker, nor on what ran before.
     A partial checkpoint of the same task, left by a worker that was lost, is taken up.
@@ -53,9 +56,6 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
         task: resolved: its start names the checkpoints it needs.
         place: run directory and limits.
 
-    Returns:
-        The result, already on disk: the checkpoint first, then the record of it.
-
     Raises:
         UserError: network, data or operators do not fit together.
         DamagedFile: a checkpoint it needs is not what its record says.
@@ -63,7 +63,6 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
         Stopped: the run is being stopped; a partial checkpoint is stored.
         TimedOut: it takes longer than it may; likewise.
     """
-    watch = Stopwatch()
     mark = fingerprint(task)
     folder = Path(place.root) / task.folder
     folder.mkdir(parents=True, exist_ok=True)  # a callback may write there
@@ -81,8 +80,7 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
     trainer.member.put(state.network)
     final = _finish(trainer, task, records, bool(state.average), reason)
     digest = save_checkpoint(folder / CHECKPOINT, state)
-    result = TrainResult(
-        fingerprint=mark,
+    return TrainResult(
         member=task.member,
         status="diverged" if reason else "done",
         reason=reason,
@@ -90,16 +88,12 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
         final=final,
         start=start,
         checkpoint=CheckpointRef(f"{task.folder}/{CHECKPOINT}", digest),
-        cost=watch.cost(),
         log=tuple(trainer.remarks),
         genome=task.genome,
         parameters=trainer.member.parameters,
         engine=trainer.engine.engine,
         engine_reason=trainer.engine.reason,
     )
-    save_result(folder, result)
-    forget_partial(folder)
-    return result
 
 
 @dataclass(frozen=True)
@@ -151,7 +145,7 @@ def _train(trainer: Trainer, task: TrainTask, place: Workplace, segment: _Segmen
 
 @dataclass(frozen=True)
 class Sample:
-    """What one network takes on this machine: seconds an epoch, bytes a checkpoint; what trains it."""
+    """What a network takes on this machine: seconds an epoch, bytes a checkpoint; what trains it."""
 
     epoch_s: float
     checkpoint_bytes: int
@@ -190,8 +184,7 @@ class Ordered(Protocol):
 
 
 def _trainer(task: TrainTask, place: Workplace) -> Trainer:
-    network, training = phenotype(task.network, task.training, task.genome)
-    return trainer_for(task.data, network, training, task.seed, place)
+    return trainer_for(task.data, task.network, task.training, task.seed, place, task.genome)
 
 
 class _Average:
@@ -321,3 +314,21 @@ def _standard(metrics: dict[str, float]) -> dict[str, float]:
         if alias in named and "accuracy" not in named:
             named["accuracy"] = named.pop(alias)
     return named
+
+
+def settle(task: TrainTask, upstream: Upstream) -> tuple[TrainTask, Upstream] | Failure:
+    """Return the task with its start filled in, or the failure upstream that rules it out.
+
+    Nothing else of upstream counts: the start names the checkpoints by their bytes.
+    """
+    if isinstance(task.start, Fresh):
+        return task, ()
+    (source,) = upstream
+    if isinstance(source, Failure):
+        return Failure(source.reason, source.log, task.member)
+    if isinstance(source, TrainResult) and source.status != "done":
+        return Failure(f"its start diverged: {source.reason}", "", task.member)
+    return resolve(task, source), ()
+
+
+KIND: Final = Kind(TrainTask, TrainResult, train_member, settle=settle)

@@ -59,6 +59,7 @@ class Loop:
         model: Any,
         parts: Parts,
         training: TrainingSpec,
+        few_steps: bool,
         snapshot: Callable[[], Callable[[], None]],
     ) -> None:
         """Compile nothing yet: that happens at the first epoch and the first evaluation.
@@ -67,6 +68,7 @@ class Loop:
             model: a built and compiled Keras model.
             parts: what it learns.
             training: batch size, and which engine is asked for.
+            few_steps: whether the architecture is one of many, each trained for few steps.
             snapshot: remembers the member's state and returns what puts it back.
         """
         self.remarks: list[str] = []
@@ -77,7 +79,7 @@ class Loop:
         self._fit = Fit(*given)
         self._engines: dict[_Work, list[Engine]] = {work: [self._fit] for work in _BY_KERAS}
         self._proven: set[_Work] = set()
-        self.choice = _choice(model, parts, training)
+        self.choice = _choice(model, parts, training, few_steps)
         if model.run_eagerly or parts.in_batches:
             self.remarks.append(f"{_BY_KERAS['training']}: {self.choice.reason}")
         if model.run_eagerly or training.engine == "fit":
@@ -149,7 +151,7 @@ class Loop:
             self.choice = EngineChoice(engine, f"the first choice failed: {why}")
 
 
-def _choice(model: Any, parts: Parts, training: TrainingSpec) -> EngineChoice:
+def _choice(model: Any, parts: Parts, training: TrainingSpec, few_steps: bool) -> EngineChoice:
     import tensorflow as tf
 
     if model.run_eagerly:
@@ -158,7 +160,7 @@ def _choice(model: Any, parts: Parts, training: TrainingSpec) -> EngineChoice:
         return EngineChoice("fit", "the data come in batches")
     if training.engine != "auto":
         return EngineChoice(training.engine, f'training.engine = "{training.engine}"')
-    if training.few_steps:
+    if few_steps:
         return EngineChoice("graph", "a search trains an architecture for few steps")
     try:
         profile = profile_of(model, parts.samples("probe", slice(1)).x, training.batch_size)

@@ -75,7 +75,9 @@ class Graph:
 
         size = self._batch_size
         full, rest = divmod(samples, size)
-        updates = nullcontext if self._by_xla else partial(one_kernel_updates, self._model.optimizer)
+        updates = (
+            nullcontext if self._by_xla else partial(one_kernel_updates, self._model.optimizer)
+        )
 
         def step(batch: Any) -> None:
             with updates():

@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 
 from apps.datasets.load import load_dataset
 from apps.messages.fingerprints import to_json
-from apps.messages.specs import DataSpec, NetworkSpec, TrainingSpec
+from apps.messages.specs import (
+    NO_GENOME,
+    DataSpec,
+    Genome,
+    NetworkSpec,
+    TrainingSpec,
+    phenotype,
+)
 from apps.messages.tasks import Workplace
 from apps.runtime import load_keras
 from apps.training.blueprint import Blueprint
@@ -44,13 +51,16 @@ class Trainer:
         checks: whether it can be trained on its data.
     """
 
-    def __init__(self, blueprint: Blueprint, model: Any, parts: Parts) -> None:
+    def __init__(
+        self, blueprint: Blueprint, model: Any, parts: Parts, few_steps: bool = False
+    ) -> None:
         """Train nothing yet.
 
         Args:
             blueprint: what the model was built of.
             model: built and compiled.
             parts: the data.
+            few_steps: whether the architecture is one of many, each trained for few steps.
         """
         self.model = model
         self.blueprint = blueprint
@@ -58,7 +68,7 @@ class Trainer:
         model.optimizer.build(model.trainable_variables)
         self.member = Member(model)
         self.rate = LearningRate(model.optimizer)
-        self._loop = Loop(model, parts, blueprint.training, self.member.snapshot)
+        self._loop = Loop(model, parts, blueprint.training, few_steps, self.member.snapshot)
         self.measures = Measures(model, self.member, parts, self._loop)
         self.checks = NetworkChecks(blueprint, model, self.member, parts)
 
@@ -94,7 +104,12 @@ class Trainer:
 
 
 def new_trainer(
-    data: DataSpec, network: NetworkSpec, training: TrainingSpec, seed: int, place: Workplace
+    data: DataSpec,
+    network: NetworkSpec,
+    training: TrainingSpec,
+    seed: int,
+    place: Workplace,
+    few_steps: bool = False,
 ) -> Trainer:
     """Build a network and return what trains it.
 
@@ -105,15 +120,20 @@ def new_trainer(
     load_keras(place.threads)
     blueprint = Blueprint(loaded, network, training, place)
     key = to_json(data) + f"{seed} {place.search_path}".encode()
-    made = Trainer(blueprint, blueprint.build(0), Parts(loaded, key))
+    made = Trainer(blueprint, blueprint.build(0), Parts(loaded, key), few_steps)
     made.checks.fits_the_data()
     return made
 
 
 def trainer_for(
-    data: DataSpec, network: NetworkSpec, training: TrainingSpec, seed: int, place: Workplace
+    data: DataSpec,
+    network: NetworkSpec,
+    training: TrainingSpec,
+    seed: int,
+    place: Workplace,
+    genome: Genome = NO_GENOME,
 ) -> Trainer:
-    """Return this thread's trainer for the specs, compiled at the first request.
+    """Return this thread's trainer for a member of the specs and a genome.
 
     A bounded number is kept a thread: a worker that is reused does not grow, and the next member
     of the same kind costs no compilation.
@@ -122,14 +142,16 @@ def trainer_for(
         _local.trainers = OrderedDict()
     trainers: OrderedDict[tuple[Any, ...], Trainer] = _local.trainers
     # Members of a search differ in their rates: it is set, and one trainer serves them all.
+    network, training = phenotype(network, training, genome)
+    few_steps = bool(genome.network)
     others = dict(training.optimizer_params)
     rate = others.pop("learning_rate", None)
     if not isinstance(rate, float):
         others = training.optimizer_params
     kind = replace(training, optimizer_params=others)
-    key = (to_json(data), to_json(network), to_json(kind), seed, place.search_path)
+    key = (to_json(data), to_json(network), to_json(kind), seed, place.search_path, few_steps)
     if key not in trainers:
-        trainers[key] = new_trainer(data, network, training, seed, place)
+        trainers[key] = new_trainer(data, network, training, seed, place, few_steps)
         while len(trainers) > _TRAINERS_A_THREAD:
             trainers.popitem(last=False)
     trainers.move_to_end(key)

@@ -74,6 +74,7 @@ def plugin(folder: Path, source: str) -> tuple[str, str]:
     return "early:build", str(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", PLUGINS.values(), ids=PLUGINS.keys())
 def test_a_plugin_that_imports_keras_changes_no_setting_and_is_heard_alone(
     tmp_path: Path, source: str
@@ -108,6 +109,7 @@ def eager(tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
     return from_json(TrainResult, found.stdout.split(b"\n", 1)[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", [PLUGINS["imports"], PLUGINS["computes"]])
 def test_a_plugin_that_imports_keras_changes_no_number(
     tmp_path: Path, eager: TrainResult, source: str

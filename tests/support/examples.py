@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from apps.genetics.domains import Choice, Float, Integer
 from apps.genetics.genes import Gene, Space
@@ -35,8 +35,10 @@ def example(kind: Any, number: float = 0.1) -> Any:
     if kind is Space:
         return SPACE
     if is_dataclass(kind) and isinstance(kind, type):
-        hints = get_type_hints(kind)
+        hints = get_type_hints(kind, include_extras=True)
         return kind(**{item.name: example(hints[item.name], number) for item in fields(kind)})
+    if origin is Annotated:  # its limits are no place for odd numbers
+        return example(get_args(kind)[0])
     if origin is Literal:
         return get_args(kind)[0]
     if origin in (Union, UnionType):

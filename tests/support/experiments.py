@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn, Self
 
 import pandas as pd
 import tomli_w
@@ -27,7 +27,7 @@ from apps.messages.tasks import MateTask, Task, Workplace
 from apps.records.run_dir import RunDir
 from apps.records.tables_schema import TABLES, reproducible
 from apps.tasks.perform import Outcome, find, perform
-from workflow.driver.engine import failure
+from workflow.driver.engine import MakeEngine, failure
 from workflow.driver.run import Outcomes, Watcher, run_experiment
 from workflow.driver.trial import build_trial
 from workflow.experiment.config import Experiment
@@ -64,6 +64,7 @@ FOLDER: Final = Path(tempfile.mkdtemp(prefix="heterosis-"))
 """Where the session's own experiments are: one search path for plug-ins, so one program."""
 
 Tables = dict[str, pd.DataFrame]
+Perform = Callable[[Task, Workplace, Sequence[Outcome]], Outcome]
 
 
 def changed(**tables: Any) -> dict[str, Any]:
@@ -95,17 +96,22 @@ class ImmediateEngine:
 
     Stored results are asked for first and failures are values, as with `ParslEngine`.
 
+    Args:
+        place: the run directory.
+        performed: computes a task, in place of `apps.tasks.perform.perform`.
+
     Attributes:
         computed: folders of the tasks that were performed, in order.
     """
 
-    def __init__(self, place: Workplace) -> None:
+    def __init__(self, place: Workplace, performed: Perform = perform) -> None:
         self.computed: list[str] = []
+        self._performed = performed
         self._place = place
         self._reused: set[str] = set()
         self._tasks: dict[Future[Outcome], tuple[Task, Sequence[Future[Outcome]]]] = {}
 
-    def __enter__(self) -> ImmediateEngine:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -134,6 +140,15 @@ class ImmediateEngine:
     def running(self) -> int:
         return 0
 
+    def waiting(self) -> list[str]:
+        return []
+
+    def connected(self) -> int:
+        return 1
+
+    def blocks(self, describe: object) -> list[object]:
+        return []
+
     def stop(self) -> bool:
         return True
 
@@ -148,11 +163,40 @@ class ImmediateEngine:
             return
         self.computed.append(task.folder)
         try:
-            result = perform(task, self._place, values)
+            result = self._performed(task, self._place, values)
         except Exception as error:
             future.set_exception(error)
         else:
             future.set_result(result)
+
+
+def serial(config: object, place: Workplace) -> ImmediateEngine:
+    """Make the serial executor, whatever the site."""
+    return ImmediateEngine(place)
+
+
+class AnsweringEngine(ImmediateEngine):
+    """Answers tasks of one kind by itself: with an outcome, or with what `answer` raises."""
+
+    def __init__(self, place: Workplace, kind: type[Task], answer: Callable[[], Outcome]) -> None:
+        super().__init__(place)
+        self._kind = kind
+        self._answer = answer
+
+    def submit(self, task: Task, upstream: Sequence[Future[Outcome]]) -> Future[Outcome]:
+        if isinstance(task, self._kind):
+            return done(self._answer())
+        return super().submit(task, upstream)
+
+
+def answering(kind: type[Task], answer: Callable[[], Outcome]) -> MakeEngine:
+    """Return what makes an `AnsweringEngine`."""
+    return lambda config, place: AnsweringEngine(place, kind, answer)
+
+
+def press(*_: object) -> NoReturn:
+    """Do what Ctrl-C does."""
+    raise KeyboardInterrupt
 
 
 class ShuffledEngine(ImmediateEngine):
@@ -361,10 +405,10 @@ def trained(
 def mating_task(folder: Path, number: int, **settings: str) -> MateTask:
     """Return a task that needs no TensorFlow: a mating whose selection is `mishaps:select`."""
     graph = build_trial(load(folder), 0)
-    task = graph.nodes[graph.matings["random"][2] or ""].task
-    assert isinstance(task, MateTask)
+    mating = graph.segments["random"][2].mating
+    assert mating is not None
     selection = OperatorSpec("mishaps:select", dict(settings))
-    return replace(task, selection=selection, folder=f"matings/{number}")
+    return replace(mating.task, selection=selection, folder=f"matings/{number}")
 
 
 def done(value: Outcome) -> Future[Outcome]:

@@ -10,21 +10,24 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import workflow.launch
 from tests.support.experiments import (
     FOLDER,
     TINY,
-    ImmediateEngine,
     mishap_table,
     mishaps_beside,
+    serial,
     write,
 )
+from tests.support.once import made_once
+from tests.support.reports import without_pictures
 from workflow.cli import main
+from workflow.launch import run
 
 
 @dataclass(frozen=True)
@@ -61,13 +64,18 @@ def _as_it_was() -> Iterator[None]:
             logger.propagate = True
 
 
-def call(patch: pytest.MonkeyPatch, arguments: tuple[Any, ...]) -> int:
-    """Call the command in this process, on the serial executor; return its exit code."""
+def call(patch: pytest.MonkeyPatch, arguments: tuple[Any, ...], **parts: Any) -> int:
+    """Call the command in this process, on the serial executor; return its exit code.
+
+    Args:
+        patch: puts the command line back.
+        arguments: of the command.
+        parts: what `workflow.launch.run` is handed besides: another engine, another rehearsal.
+    """
     patch.setattr(sys, "argv", ["heterosis", *map(str, arguments)])
-    patch.setattr(workflow.launch, "ParslEngine", lambda config, place: ImmediateEngine(place))
     with _as_it_was():
         try:
-            main()
+            main(partial(run, **{"engine": serial} | parts))
         except SystemExit as end:
             return int(end.code or 0)
     return 0
@@ -75,11 +83,12 @@ def call(patch: pytest.MonkeyPatch, arguments: tuple[Any, ...]) -> int:
 
 @pytest.fixture
 def heterosis(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Heterosis:
-    """Calls the command in this process, on the serial executor."""
+    """Calls the command in this process, on the serial executor; reports have no pictures."""
+    without_pictures(monkeypatch)
 
-    def ended(*arguments: Any) -> Ended:
+    def ended(*arguments: Any, **parts: Any) -> Ended:
         capfd.readouterr()
-        code = call(monkeypatch, arguments)
+        code = call(monkeypatch, arguments, **parts)
         return Ended(code, *capfd.readouterr())
 
     return ended
@@ -108,10 +117,12 @@ def tiny_file() -> Path:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory, tiny_file: Path) -> Path:
     """The run directory of `TINY`, made on the serial executor; not to be touched."""
-    runs = tmp_path_factory.mktemp("runs")
-    with pytest.MonkeyPatch.context() as patch:
-        assert call(patch, ("run", tiny_file, "--runs", runs)) == 0
-    return runs / "tiny"
+
+    def make(runs: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            assert call(patch, ("run", tiny_file, "--runs", runs)) == 0
+
+    return made_once(tmp_path_factory, "finished", make) / "tiny"
 
 
 @dataclass(frozen=True)
@@ -134,9 +145,10 @@ def mishap(tmp_path_factory: pytest.TempPathFactory, tiny_file: Path) -> Mishap:
     file = write(tiny_file.parent, mishap_table(marker), "mishap.toml")
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        # Else it is told before the run begins.
-        patch.setattr(workflow.launch, "rehearse_experiment", lambda *_: None)
-        code = call(patch, ("run", file, "--runs", folder / "runs"))
+        # A rehearsal would tell it before the run begins.
+        without_pictures(patch)
+        command = ("run", file, "--runs", folder / "runs")
+        code = call(patch, command, rehearse=lambda *_: None)
     return Mishap(
         folder / "runs" / "tiny", file, Ended(code, out.getvalue(), err.getvalue()), marker
     )

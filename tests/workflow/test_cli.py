@@ -22,15 +22,19 @@ from apps.datasets import fashion_mnist
 from apps.errors import UserError
 from apps.files import sha256_file
 from apps.messages.results import Failure
+from apps.messages.tasks import ExportTask, TrainTask, Workplace
 from apps.records.run_dir import RunDir
 from tests.support.experiments import (
     HETEROSIS,
     TINY,
+    ImmediateEngine,
+    answering,
     assert_same,
     changed,
     copied,
     events,
     last_start,
+    press,
     read_tables,
     unactivated_path,
     write,
@@ -295,20 +299,16 @@ def test_a_run_in_which_nothing_was_finished_is_taken_over(
 
 
 def test_what_a_killed_start_left_is_no_obstacle(
-    tmp_path: Path, tiny_file: Path, heterosis: Heterosis, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, tiny_file: Path, heterosis: Heterosis
 ) -> None:
     """A driver may be killed before it has stored the experiment, or while it does so."""
-
-    def press(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(workflow.launch, "run_experiment", press)
     run_dir = RunDir(tmp_path / "tiny")
     run_dir.root.mkdir()
     run_dir.lock.touch()
     (run_dir.root / ".experiment.toml.0123").touch()
+    pressed = answering(TrainTask, press)
     for options in ([], ["--fresh"]):
-        ended = heterosis("run", tiny_file, "--runs", tmp_path, *options)
+        ended = heterosis("run", tiny_file, "--runs", tmp_path, *options, engine=pressed)
         assert (ended.code, ended.err) == (130, "")
         assert "nothing was finished" not in ended.out
         assert run_dir.experiment_toml.is_file()
@@ -316,20 +316,15 @@ def test_what_a_killed_start_left_is_no_obstacle(
 
 @pytest.mark.parametrize("begins", [True, False])
 def test_a_run_that_goes_on_is_not_rehearsed(
-    begins: bool,
-    finished: Path,
-    tiny_file: Path,
-    tmp_path: Path,
-    heterosis: Heterosis,
-    monkeypatch: pytest.MonkeyPatch,
+    begins: bool, finished: Path, tiny_file: Path, tmp_path: Path, heterosis: Heterosis
 ) -> None:
     def refuse(*_: Any) -> None:
         raise UserError("something is wrong", code="data-form")
 
-    monkeypatch.setattr(workflow.launch, "rehearse_experiment", refuse)
     root = copied(finished, tmp_path)
     before = contents(root)
-    ended = heterosis("run", tiny_file, "--runs", tmp_path, *(["--fresh"] if begins else []))
+    options = ["--fresh"] if begins else []
+    ended = heterosis("run", tiny_file, "--runs", tmp_path, *options, rehearse=refuse)
     assert ended.code == (2 if begins else 0)
     if begins:
         assert ended.err == "error: something is wrong [data-form]\n"
@@ -488,15 +483,11 @@ def test_the_environment_of_a_run_is_recorded(finished: Path) -> None:
 
 # --------------------------------------------------------------------------------- other endings
 def test_a_champion_that_cannot_be_exported_ends_with_code_1(
-    finished: Path,
-    tiny_file: Path,
-    tmp_path: Path,
-    heterosis: Heterosis,
-    monkeypatch: pytest.MonkeyPatch,
+    finished: Path, tiny_file: Path, tmp_path: Path, heterosis: Heterosis
 ) -> None:
     root = copied(finished, tmp_path)
-    monkeypatch.setattr(workflow.launch, "export_champion", lambda *_: Failure("no space left"))
-    ended = heterosis("run", tiny_file, "--runs", tmp_path)
+    full = answering(ExportTask, lambda: Failure("no space left"))
+    ended = heterosis("run", tiny_file, "--runs", tmp_path, engine=full)
     assert ended.code == 1
     assert "no champion: it could not be exported: no space left" in ended.err
     assert f"report: {root}/report/index.html" in ended.out
@@ -524,22 +515,33 @@ def test_without_a_report_all_is_computed_and_the_code_is_1(
     assert f"champion: {root}/champion/champion.keras" in ended.out
 
 
-@pytest.mark.parametrize("moment", ["prepare", "run_experiment", "export_champion", "write_tables"])
+class PressedAtTheEnd(ImmediateEngine):
+    """Is stopped while its workers are being released."""
+
+    def __init__(self, config: object, place: Workplace) -> None:
+        super().__init__(place)
+
+    def __exit__(self, *_: object) -> None:
+        press()
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"rehearse": press},
+        {"engine": press},
+        {"engine": answering(TrainTask, press)},
+        {"engine": answering(ExportTask, press)},
+        {"engine": PressedAtTheEnd},
+    ],
+    ids=["rehearsal", "loading", "driving", "exporting", "releasing"],
+)
 def test_ctrl_c_at_any_moment_says_how_to_continue(
-    moment: str,
-    finished: Path,
-    tiny_file: Path,
-    tmp_path: Path,
-    heterosis: Heterosis,
-    monkeypatch: pytest.MonkeyPatch,
+    part: dict[str, Any], finished: Path, tiny_file: Path, tmp_path: Path, heterosis: Heterosis
 ) -> None:
-    copied(finished, tmp_path)
-
-    def press(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(workflow.launch, moment, press)
-    ended = heterosis("run", tiny_file, "--runs", tmp_path, "--quiet")
+    if "engine" in part:
+        copied(finished, tmp_path)
+    ended = heterosis("run", tiny_file, "--runs", tmp_path, "--quiet", **part)
     assert ended.code == 130
     assert ended.err == ""
     again = f"heterosis run {tiny_file} --runs {tmp_path} --quiet"
@@ -547,17 +549,10 @@ def test_ctrl_c_at_any_moment_says_how_to_continue(
 
 
 def test_continuing_after_a_fresh_start_does_not_start_over(
-    finished: Path,
-    tiny_file: Path,
-    tmp_path: Path,
-    heterosis: Heterosis,
-    monkeypatch: pytest.MonkeyPatch,
+    finished: Path, tiny_file: Path, tmp_path: Path, heterosis: Heterosis
 ) -> None:
-    def press(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(workflow.launch, "run_experiment", press)
-    ended = heterosis("run", tiny_file, "--runs", tmp_path, "--fresh")
+    pressed = answering(TrainTask, press)
+    ended = heterosis("run", tiny_file, "--runs", tmp_path, "--fresh", engine=pressed)
     assert ended.code == 130
     assert "--fresh" not in ended.out
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +13,26 @@ import numpy as np
 import pytest
 
 import workflow
-import workflow.launch
 from apps.errors import HeterosisError, UserError
 from apps.messages.results import Failure
+from apps.messages.tasks import ExportTask, TrainTask
 from apps.records.run_dir import RunDir
 from apps.records.tables_schema import TABLES
 from tests.support.experiments import (
     FOLDER,
     TINY,
-    ImmediateEngine,
+    answering,
     assert_same,
     changed,
     checkpoints,
     copied,
+    press,
     read_tables,
+    serial,
     write,
 )
 from tests.workflow.conftest import Heterosis, Mishap
-from workflow import Experiment, Run, load_experiment, run
+from workflow import Experiment, Run, load_experiment
 
 CONTROL_ALONE = changed(trials=1, arms=[{"name": "control"}])
 
@@ -43,11 +46,7 @@ def build():
 """
 
 
-@pytest.fixture(autouse=True)
-def _serial(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        workflow.launch, "ParslEngine", lambda config, place: ImmediateEngine(place)
-    )
+run = partial(workflow.run, engine=serial)
 
 
 def test_run_computes_what_the_command_computes_and_prints_nothing(
@@ -118,17 +117,11 @@ def test_a_mistake_is_a_user_error(
     assert not list(tmp_path.iterdir())
 
 
-def test_ctrl_c_stays_ctrl_c_and_the_logs_are_given_back(
-    tmp_path: Path, tiny_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def press(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(workflow.launch, "run_experiment", press)
+def test_ctrl_c_stays_ctrl_c_and_the_logs_are_given_back(tmp_path: Path, tiny_file: Path) -> None:
     logger = logging.getLogger("workflow")
     before = (logger.handlers[:], logger.level, logger.propagate)
     with pytest.raises(KeyboardInterrupt):
-        run(tiny_file, runs=tmp_path)
+        run(tiny_file, runs=tmp_path, engine=answering(TrainTask, press))
     assert (logger.handlers, logger.level, logger.propagate) == before
 
 
@@ -151,11 +144,11 @@ def test_failed_arms_are_told(mishap: Mishap) -> None:
 
 
 def test_what_is_missing_is_told_when_it_is_asked_for(
-    finished: Path, tiny_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    finished: Path, tiny_file: Path, tmp_path: Path
 ) -> None:
     copied(finished, tmp_path)
-    monkeypatch.setattr(workflow.launch, "export_champion", lambda *_: Failure("no space left"))
-    done = run(tiny_file, runs=tmp_path)
+    full = answering(ExportTask, lambda: Failure("no space left"))
+    done = run(tiny_file, runs=tmp_path, engine=full)
     assert done.report.is_file()
     with pytest.raises(HeterosisError, match="no space left"):
         done.champion()

@@ -131,7 +131,7 @@ def data(
     path = Path(name)
     if path.suffix == ".toml":
         settings = [] if folder is None else [f"data.folder={folder}"]
-        spec, here = load_experiment(path, settings).data.spec, path.resolve().parent
+        spec, here = load_experiment(path, settings).data, path.resolve().parent
     else:
         spec, here = DataSpec(name=name, folder=folder, validation=0), Path.cwd()
     prepare(spec, str(here))

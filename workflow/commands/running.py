@@ -35,6 +35,7 @@ def new(
 
 
 def run(
+    context: typer.Context,
     experiment: Experiment = "experiment.toml",
     site: Site = "local_threads",
     options: Options = None,
@@ -98,7 +99,7 @@ def run(
     else:
         display = PlainDisplay(console, float("inf") if quiet else 10.0)
     try:
-        done = launch.run(
+        done = (context.obj or launch.run)(
             experiment,
             site=site,
             options=options or (),
@@ -145,7 +146,7 @@ def plan(
     loaded = load_experiment(path, settings or [])
     place = Workplace(root="", search_path=str(path.resolve().parent))
     if measure:
-        prepare(loaded.data.spec, place.search_path)
+        prepare(loaded.data, place.search_path)
         rehearse_experiment(path, loaded, place)
     count = workers or SiteOptions(run_dir="").workers_here
     print(describe_plan(loaded, place, count, measure))

@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 from weakref import WeakKeyDictionary
 
 import parsl
@@ -23,6 +23,7 @@ from parsl.dataflow.dependency_resolvers import SHALLOW_DEPENDENCY_RESOLVER, Dep
 from parsl.dataflow.memoization import Memoizer
 from parsl.dataflow.states import States
 from parsl.dataflow.taskrecord import TaskRecord
+from parsl.executors import ThreadPoolExecutor
 from parsl.executors.errors import BadStateException, ExecutorError
 from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
 from parsl.jobs.errors import TooManyJobFailuresError
@@ -33,7 +34,7 @@ from apps.errors import Code, HeterosisError, with_code
 from apps.messages.results import Failure
 from apps.messages.tasks import Task, TrainTask, Workplace
 from apps.records.result_files import partial_epochs
-from apps.tasks.parsl_apps import APPS, checkup_app
+from apps.tasks.parsl_apps import checkup_app, task_app
 from apps.tasks.perform import Outcome, error_log, find
 from apps.worker.stopping import TimedOut, stopping
 from apps.worker.watchdog import last_words
@@ -67,6 +68,47 @@ class Engine(Protocol):
     def broken(self) -> SiteError | None:
         """Why no more workers are to be had, or None."""
         ...
+
+
+class SiteEngine(Engine, Protocol):
+    """An engine with a site's workers, to be released at the end: what a whole run needs of it."""
+
+    def __enter__(self) -> Self:
+        """Return the engine itself."""
+        ...
+
+    def __exit__(self, *_: object) -> None:
+        """Release workers and blocks."""
+        ...
+
+    def running(self) -> int:
+        """Return how many tasks are computing now."""
+        ...
+
+    def waiting(self) -> list[str]:
+        """Return the folders of the tasks that wait for a worker, or for one's answer."""
+        ...
+
+    def connected(self) -> int:
+        """Return how many workers are in touch with the driver."""
+        ...
+
+    def blocks(self, describe: Callable[[Any], Iterable[object]]) -> list[object]:
+        """Return what `describe` tells of each executor's blocks."""
+        ...
+
+    def stop(self) -> bool:
+        """End what runs; return False when something of this process is still computing."""
+        ...
+
+
+MakeEngine = Callable[[Config, Workplace], SiteEngine]
+"""Makes the engine of a run: of its site's configuration and its run directory."""
+
+
+def in_this_process(config: Config) -> bool:
+    """Whether a site's tasks run in threads of this process, which then needs what they need."""
+    return any(isinstance(each, ThreadPoolExecutor) for each in config.executors)
 
 
 class SiteError(HeterosisError):
@@ -144,7 +186,7 @@ class ParslEngine:
 
     def submit(self, task: Task, upstream: Sequence[Future[Outcome]]) -> Future[Outcome]:
         """Start a task when all of `upstream` is done; failed ones reach it as values."""
-        future: Future[Outcome] = APPS[type(task)](task, self._place, *upstream)
+        future: Future[Outcome] = task_app(type(task))(task, self._place, *upstream)
         self._tasks[future] = (task, tuple(upstream))
         return future
 

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 from apps.breeding.fitness import fitness_of
 from apps.messages.results import Failure, TrainResult
-from apps.messages.tasks import TrainTask
+from apps.messages.tasks import Task, TrainTask
 from apps.tasks.perform import Outcome
 from workflow.driver.trial import Node, TrialGraph
 
@@ -160,26 +160,19 @@ class Journal:
     def begin(self, graphs: Sequence[TrialGraph]) -> None:
         """Log the size of the run."""
         segments: Counter[str] = Counter()
-        epochs = 0
         for graph in graphs:
-            for arm, populations in graph.segments.items():
-                for key in (key for population in populations for key in population):
-                    self._arms.setdefault(key, []).append(arm)
-                    segments[arm] += 1
-            epochs += sum(
-                node.task.last_epoch - node.task.first_epoch
-                for node in graph.nodes.values()
-                if isinstance(node.task, TrainTask)
-            )
+            self._arms |= graph.sharers
+            for arm, own in graph.segments.items():
+                segments[arm] += sum(len(segment.members) for segment in own)
         self._log(
             "start",
             tasks=[len(graph.nodes) for graph in graphs],
-            network_epochs=epochs,
+            network_epochs=sum(graph.network_epochs for graph in graphs),
             fitness=self._fitness,
             segments=segments,
         )
 
-    def finished(self, node: Node, outcome: Outcome, reused: bool) -> None:
+    def finished(self, node: Node[Task], outcome: Outcome, reused: bool) -> None:
         """Log a finished task."""
         task = node.task
         status, fitness, epochs = "done", None, 0

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeGuard
 
-from apps.messages.results import CheckpointRef, Failure, HarvestResult, TrainResult
-from apps.messages.tasks import HarvestTask, MateTask, Offspring, Survive, TrainTask, Workplace
+from apps.messages.results import Failure, HarvestResult, TrainResult
+from apps.messages.tasks import Task, TrainTask, Workplace
 from apps.records.result_files import CHECKPOINT, RESULT, checkpoint_is_whole
 from apps.tasks.perform import Outcome, find
 from workflow.driver.trial import Node, TrialGraph
@@ -29,21 +29,17 @@ class Retention:
         self._place = place
         self._root = Path(place.root)
         self._keep_all = keep_all
-        self._nodes: dict[str, Node] = {}
+        self._nodes: dict[str, Node[Task]] = {}
         for graph in graphs:
             self._nodes |= graph.nodes
-        # Children of a mating read all of its population: they are kept account of together.
+        # Who reads a checkpoint, and which tasks of a reader are still to be computed.
         self._readers: dict[str, set[str]] = defaultdict(set)
-        self._broods: dict[str, set[str]] = defaultdict(set)
+        self._left: dict[str, set[str]] = defaultdict(set)
         for node in self._nodes.values():
-            if (mating := _mating_of(node)) is not None:
-                self._broods[mating].add(node.key)
-                continue
-            for source in self._sources(node):
-                self._readers[source].add(node.key)
-        for mating in self._broods:
-            for source in self._population(self._nodes[mating]):
-                self._readers[source].add(_brood(mating))
+            if (reader := _reader(node)) not in self._left:
+                for source in node.reads:
+                    self._readers[source.key].add(reader)
+            self._left[reader].add(node.key)
         self._champions: set[str] = set()
         self._lock = threading.Lock()
 
@@ -96,14 +92,12 @@ class Retention:
         with self._lock:
             self._note_champion(outcome)
             node = self._nodes[key]
-            reader, sources = key, self._sources(node)
-            if (mating := _mating_of(node)) is not None:
-                self._broods[mating].discard(key)
-                if self._broods[mating]:
-                    return
-                reader = _brood(mating)
-            for source in sources:
-                self._readers[source].discard(reader)
+            reader = _reader(node)
+            self._left[reader].discard(key)
+            if self._left[reader]:
+                return
+            for source in node.reads:
+                self._readers[source.key].discard(reader)
                 self._release(source)
 
     def _known(self) -> dict[str, Outcome]:
@@ -118,7 +112,7 @@ class Retention:
         return known
 
     def _stands(
-        self, node: Node, result: TrainResult | HarvestResult, known: dict[str, Outcome]
+        self, node: Node[Task], result: TrainResult | HarvestResult, known: dict[str, Outcome]
     ) -> bool:
         path = self._root / result.checkpoint.path
         if checkpoint_is_whole(path, result.checkpoint.sha256):
@@ -130,51 +124,29 @@ class Retention:
         return True
 
     def _waits(self, reader: str, known: dict[str, Outcome]) -> bool:
-        """Whether a task that reads a checkpoint, or one of a brood, is still to be computed."""
-        return any(key not in known for key in self._broods.get(reader[1:], {reader}))
+        """Whether a task of those that read a checkpoint is still to be computed."""
+        return any(key not in known for key in self._left[reader])
 
-    def _release(self, key: str) -> None:
-        path = f"{self._nodes[key].task.folder}/{CHECKPOINT}"
-        if not (self._keep_all or self._readers[key] or path in self._champions):
+    def _release(self, node: Node[Task]) -> None:
+        path = f"{node.task.folder}/{CHECKPOINT}"
+        if not (self._keep_all or self._readers[node.key] or path in self._champions):
             (self._root / path).unlink(missing_ok=True)
 
     def _note_champion(self, outcome: Outcome) -> None:
         if isinstance(outcome, HarvestResult):
-            reference: CheckpointRef = outcome.checkpoint
-            self._champions.add(reference.path)
-
-    def _sources(self, node: Node) -> tuple[str, ...]:
-        """Return the keys of the members whose checkpoints a task may read."""
-        match node.task:
-            case TrainTask(start=Offspring() | Survive()):
-                return self._population(self._nodes[node.upstream[0]])
-            case TrainTask():
-                return node.upstream
-            case MateTask(members=members):
-                # Species that last are known by networks of the halt before.
-                former = [self._nodes[key] for key in node.upstream[members:]]
-                return (*self._population(node), *(k for m in former for k in self._population(m)))
-            case _:
-                return self._population(node)
-
-    def _population(self, node: Node) -> tuple[str, ...]:
-        task = node.task
-        return node.upstream[: task.members] if isinstance(task, MateTask | HarvestTask) else ()
+            self._champions.add(outcome.checkpoint.path)
 
 
-def _mating_of(node: Node) -> str | None:
-    """Return the key of the mating that a task's start comes from, if it does."""
-    task = node.task
-    bred = isinstance(task, TrainTask) and isinstance(task.start, Offspring | Survive)
-    return node.upstream[0] if bred else None
+def _reader(node: Node[Task]) -> str:
+    """Return what a task reads checkpoints as: all children of a mating do together."""
+    if isinstance(node.task, TrainTask) and node.mating is not None:
+        return f"+{node.mating.key}"
+    return node.key
 
 
-def _brood(mating: str) -> str:
-    """Return the reader that stands for all children of a mating."""
-    return f"+{mating}"
-
-
-def _has_checkpoint(outcome: Outcome | None, node: Node) -> TypeGuard[TrainResult | HarvestResult]:
+def _has_checkpoint(
+    outcome: Outcome | None, node: Node[Task]
+) -> TypeGuard[TrainResult | HarvestResult]:
     """Whether an outcome has a checkpoint of its own; a harvest may name a member's."""
     if not isinstance(outcome, TrainResult | HarvestResult):
         return False

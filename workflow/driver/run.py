@@ -7,17 +7,19 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from apps.messages.results import Failure, HarvestResult, TrainResult
+from apps.messages.results import Failure, HarvestResult, Result, TrainResult
 from apps.messages.specs import phenotype
-from apps.messages.tasks import ExportTask, TrainTask, Workplace
+from apps.messages.tasks import ExportTask, Task, Workplace
 from apps.tasks.perform import Outcome
 from apps.worker.stopping import Stopped
 from workflow.driver.engine import Engine
 from workflow.driver.retention import Retention
 from workflow.driver.trial import Node, TrialGraph, build_trial
 from workflow.experiment.config import Experiment
+
+_Kind = TypeVar("_Kind", bound=Result)
 
 
 class Watcher(Protocol):
@@ -26,7 +28,7 @@ class Watcher(Protocol):
     def begin(self, graphs: Sequence[TrialGraph]) -> None:
         """The graphs are known, nothing has been submitted."""
 
-    def finished(self, node: Node, outcome: Outcome, reused: bool) -> None:
+    def finished(self, node: Node[Task], outcome: Outcome, reused: bool) -> None:
         """A task is done; called from any thread."""
 
     def tick(self) -> None:
@@ -55,13 +57,29 @@ class Outcomes:
     graphs: tuple[TrialGraph, ...]
     by_key: Mapping[str, Outcome]
 
+    def of(self, node: Node[Task], kind: type[_Kind]) -> _Kind | Failure:
+        """Return the outcome of a task whose results are of class `kind`."""
+        outcome = self.by_key[node.key]
+        return outcome if isinstance(outcome, Failure) else self.result(node, kind)
+
+    def result(self, node: Node[Task], kind: type[_Kind]) -> _Kind:
+        """Return the result of a task that has not failed.
+
+        Raises:
+            TypeError: it has no result of class `kind` (a bug of the driver).
+        """
+        outcome = self.by_key[node.key]
+        if not isinstance(outcome, kind):
+            raise TypeError(f"{node.task.folder} has a {type(outcome)}, not a {kind.__name__}")
+        return outcome
+
     @property
     def champion(self) -> Champion | None:
         """The network with the best fitness over all trials and arms; None if all failed."""
         best: Champion | None = None
         for graph in self.graphs:
-            for arm, key in graph.harvests.items():
-                result = self.by_key[key]
+            for arm, harvest in graph.harvests.items():
+                result = self.of(harvest, HarvestResult)
                 if isinstance(result, HarvestResult) and (
                     best is None or result.fitness < best.result.fitness
                 ):
@@ -78,9 +96,9 @@ class Outcomes:
     def failed_arms(self) -> list[tuple[int, str, Failure]]:
         """Trial, arm and reason of every arm that has no champion."""
         harvests = [
-            (graph.trial, arm, self.by_key[key])
+            (graph.trial, arm, self.of(harvest, HarvestResult))
             for graph in self.graphs
-            for arm, key in graph.harvests.items()
+            for arm, harvest in graph.harvests.items()
         ]
         return [(trial, arm, r) for trial, arm, r in harvests if isinstance(r, Failure)]
 
@@ -116,7 +134,7 @@ def run_experiment(
     left = threading.Semaphore(0)
     troubles: list[Exception] = []
 
-    def done(node: Node, future: Future[Outcome]) -> None:
+    def done(node: Node[Task], future: Future[Outcome]) -> None:
         try:
             if isinstance(future.exception(), Stopped):
                 return
@@ -154,11 +172,11 @@ def export_champion(outcomes: Outcomes, engine: Engine, folder: str) -> Outcome 
         return None
     experiment = outcomes.experiment
     network, training = phenotype(
-        experiment.network.spec, experiment.training.spec, champion.result.genome
+        experiment.network, experiment.training.spec, champion.result.genome
     )
     task = ExportTask(
         seed=experiment.seed,
-        data=experiment.data.spec,
+        data=experiment.data,
         network=network,
         training=training,
         checkpoint=champion.result.checkpoint,
@@ -170,15 +188,6 @@ def export_champion(outcomes: Outcomes, engine: Engine, folder: str) -> Outcome 
     future.add_done_callback(lambda _: left.release())
     _wait(left, 1, (), ())
     return engine.outcome(future)
-
-
-def network_epochs(nodes: Sequence[Node]) -> int:
-    """Return the epochs of training in `nodes`, each shared segment once."""
-    return sum(
-        node.task.last_epoch - node.task.first_epoch
-        for node in nodes
-        if isinstance(node.task, TrainTask)
-    )
 
 
 def _wait(

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
+from apps.messages.tasks import Task
 from apps.tasks.perform import Outcome
 from workflow.driver.trial import Node, TrialGraph
 
@@ -68,7 +69,7 @@ class StallWatch:
         """Count from here."""
         self._since = self._clock()
 
-    def finished(self, node: Node, outcome: Outcome, reused: bool) -> None:
+    def finished(self, node: Node[Task], outcome: Outcome, reused: bool) -> None:
         """Note that the run gets on."""
         self._since = self._clock()
         self._told_s = 0.0

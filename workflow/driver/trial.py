@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final, Generic, TypeVar, cast
 
 from apps.breeding.genomes import first_genome
 from apps.messages.fingerprints import content_key
-from apps.messages.specs import Genome
+from apps.messages.specs import Genome, HarvestSpec, MatingSpec
 from apps.messages.tasks import (
     Continue,
     Fresh,
@@ -28,14 +29,63 @@ from workflow.experiment.arms import Arm, Halt
 from workflow.experiment.config import Experiment
 from workflow.experiment.space import as_space
 
+_Kind = TypeVar("_Kind", bound=Task, covariant=True)
+_New = TypeVar("_New", bound=Task)
+
+_PLAIN: Final = (None, None, 1.0)
+"""An epoch of an arm's timeline in which it only trains."""
+
 
 @dataclass(frozen=True)
-class Node:
-    """A task and the keys of those it waits for."""
+class Node(Generic[_Kind]):
+    """A task and the nodes it waits for: members first, then a mating.
+
+    Attributes:
+        key: its content, with that of all it waits for: nodes are equal when their keys are.
+        population: the members that it mates or harvests; of a member that goes on by itself, that
+            member in the segment before; empty for new members and children.
+        mating: of a child, the mating it comes from; of a mating between species, the arm's one
+            before; of a harvest, the arm's last.
+    """
 
     key: str
-    task: Task
-    upstream: tuple[str, ...]
+    task: _Kind = field(compare=False)
+    population: tuple[Node[TrainTask], ...] = field(default=(), compare=False, repr=False)
+    mating: Node[MateTask] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def upstream(self) -> tuple[str, ...]:
+        """Keys of the nodes it waits for, in the order in which their results are handed to it."""
+        return _keys(self.population, self.mating)
+
+    @property
+    def reads(self) -> tuple[Node[TrainTask], ...]:
+        """The members whose checkpoints the task may read."""
+        if self.mating is None or isinstance(self.task, HarvestTask):
+            return self.population
+        # A child has its parents there, and a species that lasts the network that stands for it.
+        return (*self.population, *self.mating.population)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """An arm's training between two halts, or where another arm departs from it.
+
+    Attributes:
+        number: its place among the arm's segments.
+        first: completed epochs before it.
+        last: completed epochs after it.
+        halt: the halt before it, if there is one.
+        mating: at the halt, if the members are children of one.
+        members: the population, trained.
+    """
+
+    number: int
+    first: int
+    last: int
+    halt: Halt | None
+    mating: Node[MateTask] | None
+    members: tuple[Node[TrainTask], ...]
 
 
 @dataclass
@@ -44,22 +94,44 @@ class TrialGraph:
 
     Attributes:
         nodes: by key, each after those it waits for.
-        segments: arm -> keys of its members, one tuple a segment.
-        matings: arm -> the key of the mating before each segment, or None.
-        harvests: arm -> the key of its harvest.
+        segments: of every arm, in order.
+        harvests: of every arm.
     """
 
     trial: int
-    nodes: dict[str, Node] = field(default_factory=dict)
-    segments: dict[str, list[tuple[str, ...]]] = field(default_factory=dict)
-    matings: dict[str, list[str | None]] = field(default_factory=dict)
-    harvests: dict[str, str] = field(default_factory=dict)
+    nodes: dict[str, Node[Task]] = field(default_factory=dict)
+    segments: dict[str, tuple[Segment, ...]] = field(default_factory=dict)
+    harvests: dict[str, Node[HarvestTask]] = field(default_factory=dict)
 
-    def add(self, task: Task, upstream: Sequence[str]) -> str:
-        """Add a task unless an equal one is there; return its key."""
-        key = content_key(task, upstream)
-        self.nodes.setdefault(key, Node(key, task, tuple(upstream)))
-        return key
+    def add(
+        self,
+        task: _New,
+        population: Sequence[Node[TrainTask]] = (),
+        mating: Node[MateTask] | None = None,
+    ) -> Node[_New]:
+        """Return the node of a task: the one that is there if an equal one is, else a new one."""
+        key = content_key(task, _keys(population, mating))
+        node = self.nodes.setdefault(key, Node(key, task, tuple(population), mating))
+        return cast(Node[_New], node)
+
+    @property
+    def training(self) -> list[TrainTask]:
+        """The tasks of training, each once, whoever shares it."""
+        return [node.task for node in self.nodes.values() if isinstance(node.task, TrainTask)]
+
+    @property
+    def network_epochs(self) -> int:
+        """Epochs of training, those of a shared segment once."""
+        return sum(task.last_epoch - task.first_epoch for task in self.training)
+
+    @property
+    def sharers(self) -> dict[str, list[str]]:
+        """The arms that a member is trained for, by its key, in the order of the experiment."""
+        found: dict[str, list[str]] = {}
+        for arm, segments in self.segments.items():
+            for node in (node for segment in segments for node in segment.members):
+                found.setdefault(node.key, []).append(arm)
+        return found
 
 
 def build_trial(experiment: Experiment, trial: int) -> TrialGraph:
@@ -71,63 +143,38 @@ def build_trial(experiment: Experiment, trial: int) -> TrialGraph:
 
 
 def _add_arm(graph: TrialGraph, experiment: Experiment, arm: Arm) -> None:
-    plain = True
-    population: tuple[str, ...] = ()
-    segments: list[tuple[str, ...]] = []
-    matings: list[str | None] = []
-    epochs = experiment.training.epochs
-    rates = arm.rates(epochs)
-    last_mating: tuple[str, ...] = ()
-    for index, (first, last) in enumerate(experiment.segments(arm)):
-        halt = arm.halt_after(first)
-        average = arm.average_spec(first, last, epochs)
-        steady = all(rate == 1.0 for rate in rates[first:last])
-        plain = plain and halt is None and average is None and steady
-        mating = None
+    """Add what an arm computes: its segments, a mating at each halt, the harvest at the end."""
+    segments: list[Segment] = []
+    population: tuple[Node[TrainTask], ...] = ()
+    last_mating: Node[MateTask] | None = None
+    for number, (first, last) in enumerate(experiment.segments(arm)):
+        halt, mating = arm.halt_after(first), None
         if halt is not None and halt.mating != "self":
+            former = last_mating if halt.mating == "species" else None
             task = _mate_task(experiment, graph.trial, arm, halt, len(population))
-            former = last_mating if halt.mating == "species" else ()
-            mating = graph.add(task, (*population, *former))
-            last_mating = (mating,)
-        start = _start(arm, halt, first)
-        # Arms that have not yet halted are one and the same, whatever they are called.
-        folder = f"{_folder(graph.trial, '' if plain else arm.name)}/segment-{index}"
-        training = replace(
-            _train_task(experiment, graph.trial, first, last, start),
-            average=average,
-            rates=() if steady else rates[first:last],
-        )
+            mating = last_mating = graph.add(task, population, former)
+        training = _train_task(experiment, graph.trial, arm, halt, first, last)
         population = tuple(
             graph.add(
                 replace(
                     training,
                     member=member,
-                    folder=f"{folder}/member-{member:02d}",
+                    folder=f"{training.folder}/segment-{number}/member-{member:02d}",
                     genome=_genome(experiment, graph.trial, first, member),
                 ),
-                _upstream(member, population, mating),
+                () if mating else population[member : member + 1],
+                mating,
             )
             for member in range(arm.size(first))
         )
-        segments.append(population)
-        matings.append(mating)
-    graph.segments[arm.name] = segments
-    graph.matings[arm.name] = matings
-    harvest = HarvestTask(
-        seed=experiment.seed,
-        trial=graph.trial,
-        members=len(population),
-        fitness=experiment.training.fitness,
-        method=arm.harvest.method,
-        align=arm.harvest.align,
-        repair=arm.harvest.repair,
-        epochs=epochs,
-        data=experiment.data.spec,
-        network=experiment.network.spec,
-        training=experiment.training.spec,
-        folder=f"{_folder(graph.trial, arm.name)}/harvest",
-    )
-    graph.harvests[arm.name] = graph.add(harvest, (*population, *last_mating))
+        segments.append(Segment(number, first, last, halt, mating, population))
+    harvest = _harvest_task(experiment, graph.trial, arm, len(population))
+    graph.segments[arm.name] = tuple(segments)
+    graph.harvests[arm.name] = graph.add(harvest, population, last_mating)
+
+
+def _keys(population: Sequence[Node[TrainTask]], mating: Node[MateTask] | None) -> tuple[str, ...]:
+    return tuple(node.key for node in (*population, *([mating] if mating else ())))
 
 
 def _start(arm: Arm, halt: Halt | None, first: int) -> Start:
@@ -155,53 +202,56 @@ def _genome(experiment: Experiment, trial: int, first: int, member: int) -> Geno
     return first_genome(as_space(experiment.space), experiment.seed, trial, member)
 
 
-def _upstream(member: int, population: tuple[str, ...], mating: str | None) -> tuple[str, ...]:
-    if mating is not None:
-        return (mating,)
-    return (population[member],) if population else ()
-
-
 def _train_task(
-    experiment: Experiment, trial: int, first: int, last: int, start: Start
+    experiment: Experiment, trial: int, arm: Arm, halt: Halt | None, first: int, last: int
 ) -> TrainTask:
+    """Return what is common to all members of a segment; its folder is the arm's."""
+    epochs = experiment.training.epochs
+    rates = arm.rates(epochs)[first:last]
+    # Arms that have not yet departed are one and the same, whatever they are called.
+    shared = all(epoch == _PLAIN for epoch in arm.timeline(epochs)[:last])
     return TrainTask(
-        seed=experiment.seed,
+        **experiment.asked,
         trial=trial,
         member=0,
         first_epoch=first,
         last_epoch=last,
-        data=experiment.data.spec,
-        network=experiment.network.spec,
-        training=experiment.training.spec,
-        start=start,
-        folder="",
+        start=_start(arm, halt, first),
+        folder=_folder(trial, "" if shared else arm.name),
+        average=arm.average_spec(first, last, epochs),
+        rates=() if all(rate == 1.0 for rate in rates) else rates,
     )
 
 
 def _mate_task(experiment: Experiment, trial: int, arm: Arm, halt: Halt, members: int) -> MateTask:
     if halt.mating == "self":
         raise ValueError("members that go on alone are not mated")
+    # Of parents that go on by themselves there is no merge to measure.
+    measure = halt.measure and halt.mating != "survivors"
     return MateTask(
-        seed=experiment.seed,
+        **experiment.asked,
+        **halt.part(MatingSpec) | {"measure": measure},
         trial=trial,
         epoch=int(halt.at),
         members=members,
         fitness=experiment.training.fitness,
         mating=halt.mating,
-        parents=halt.parents,
-        selection=halt.selection.spec,
-        optimizer=halt.optimizer,
-        spare_first=halt.first_unmutated,
-        species=halt.species.spec if halt.species else None,
         crossover=halt.crossover_spec,
-        # Of parents that go on by themselves there is no merge to measure.
-        measure=halt.measure and halt.mating != "survivors",
-        data=experiment.data.spec,
-        network=experiment.network.spec,
-        training=experiment.training.spec,
         folder=f"{_folder(trial, arm.name)}/halt-{arm.halts.index(halt)}",
         search=halt.search.spec(as_space(experiment.space or {})) if halt.search else None,
         offspring=0 if (after := arm.size(int(halt.at))) == members else after,
+    )
+
+
+def _harvest_task(experiment: Experiment, trial: int, arm: Arm, members: int) -> HarvestTask:
+    return HarvestTask(
+        **experiment.asked,
+        **arm.harvest.part(HarvestSpec),
+        trial=trial,
+        members=members,
+        fitness=experiment.training.fitness,
+        epochs=experiment.training.epochs,
+        folder=f"{_folder(trial, arm.name)}/harvest",
     )
 
 

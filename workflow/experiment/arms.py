@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -15,92 +16,44 @@ from apps.genetics.genes import Space
 from apps.genetics.mutation import MUTATIONS, decayed
 from apps.genetics.selection import SELECTIONS
 from apps.genetics.speciation import SPECIATIONS
-from apps.messages.specs import AverageSpec, CrossoverSpec, OperatorSpec, SearchSpec, SpeciesSpec
-from apps.strict import Strict, check_keys
-from workflow.experiment.options import (
-    Epochs,
-    Name,
-    Operator,
-    OperatorField,
-    check_operator,
-    named_table,
+from apps.messages.specs import (
+    Align,
+    AverageSpec,
+    CrossoverSpec,
+    HarvestSpec,
+    MatingSpec,
+    OperatorSpec,
+    SearchSpec,
+    SpeciesSpec,
+    VariationSpec,
 )
+from apps.strict import Strict, check_keys
+from workflow.experiment.options import Epochs, Name, check_operator, named_table
 
-Align = Literal["none", "weights", "activations"]
-
-
-class SpeciesSettings(Strict):
-    """How species are found at a halt and how they breed, for `mating = "species"`.
-
-    Attributes:
-        distance: between members: `aligned`, `raw` or `disagreement`.
-        method: `threshold` (NEAT's), `count` (a target number) or `clustering`, with settings.
-        temperature: of the shared fitness: smaller favours the better species more.
-        minimum_size: a smaller species does not breed.
-        elitism: the champion of a species goes on unchanged.
-        between: probability that a child's last parent is of another species.
-        basins: in a search, how much the distance between the weights of two networks of one
-            architecture counts beside the distance between architectures; NEAT gives weights 0.4.
-        stagnation: in halts: a species that has not improved for so long has no children, unless
-            it holds the best network; 0 for never. NEAT waits 15 generations.
-    """
-
-    distance: OperatorField = Operator(name="aligned")
-    method: OperatorField = Operator(name="count", params={"count": 2})
-    temperature: float = Field(default=1.0, gt=0)
-    minimum_size: int = Field(default=1, ge=1)
-    elitism: bool = True
-    between: float = Field(default=0.0, ge=0, le=1)
-    basins: float = Field(default=0.0, ge=0)
-    stagnation: int = Field(default=0, ge=0)
-
-    @property
-    def spec(self) -> SpeciesSpec:
-        """The table as it travels in messages."""
-        return SpeciesSpec(
-            distance=self.distance.spec,
-            method=self.method.spec,
-            temperature=self.temperature,
-            minimum_size=self.minimum_size,
-            elitism=self.elitism,
-            between=self.between,
-            basins=self.basins,
-            stagnation=self.stagnation,
-        )
+MEAN: Final = OperatorSpec("mean")
+SMALL_NOISE: Final = OperatorSpec("gaussian", {"scale": 0.05})
 
 
-class SearchSettings(Strict):
+@dataclass(frozen=True, kw_only=True)
+class SearchSettings(VariationSpec):
     """How a halt makes the architectures of the children, where the experiment has a `[space]`.
 
     Attributes:
-        rate: probability that a gene of a child mutates; one does in any case, unless it is 0.
-            Regularised evolution (Real et al., arXiv:1802.01548) changes one at a time.
-        scale: of the step of a number, a fraction of its range.
-        cross: a child's genes come from all of its parents, or from the first alone.
         inherit: a child starts from its parents' `weights`, grown or cut to its architecture; or
             from new random ones (`genes`).
-        strangers: parents of another architecture than the first one's are merged in as well.
     """
 
-    rate: float = Field(default=0.1, ge=0, le=1)
-    scale: float = Field(default=0.2, gt=0)
-    cross: bool = True
     inherit: Literal["weights", "genes"] = "weights"
-    strangers: bool = False
 
     def spec(self, space: Space) -> SearchSpec:
         """Return the table as it travels in messages."""
         return SearchSpec(
-            space=space,
-            rate=self.rate,
-            scale=self.scale,
-            cross=self.cross,
-            inherit=self.inherit == "weights",
-            strangers=self.strangers,
+            space=space, inherit=self.inherit == "weights", **self.part(VariationSpec)
         )
 
 
-class Halt(Strict):
+@dataclass(frozen=True, kw_only=True)
+class Halt(MatingSpec):
     """What is done with the population at one halt.
 
     Attributes:
@@ -110,38 +63,25 @@ class Halt(Strict):
             `species`: parents of a child are chosen within a species; `self`: every member goes on
             from its own weights with a fresh optimiser; `survivors`: the best go on as if never
             halted, the others end.
-        parents: number of survivors, T; with species, parents of one child.
-        selection: how they are chosen.
         crossover: how parents become a child.
         align: permute the parents onto the best one before they are crossed.
         repair: give the merge's units the spread of its parents' units (REPAIR).
         mutation: noise on every child.
         mutation_decay: factor on the mutation's strength from one halt of the arm to the next.
-        first_unmutated: the first child of a merge stays the merge itself.
-        optimizer: of a child: `fresh`, the first parent's (`inherit`), that of the member whose
-            number it takes (`own`), or the parents' `average`.
         rate: factor on the learning rate from here to the next halt, beside the schedule.
-        species: how they are found and breed, for `mating = "species"`.
-        measure: record distances and loss barriers between parents.
         population: from here on; as before if it is not given.
         search: how the children's architectures are made.
     """
 
     at: Epochs
     mating: Literal["all", "pairs", "species", "self", "survivors"] = "all"
-    parents: int = Field(default=2, ge=1)
-    selection: OperatorField = Operator(name="truncation")
-    crossover: OperatorField = Operator(name="mean")
+    crossover: OperatorSpec = MEAN
     align: Align = "none"
     repair: bool = False
-    mutation: OperatorField = Operator(name="gaussian", params={"scale": 0.05})
-    mutation_decay: float = Field(default=1.0, ge=0, le=1)
-    first_unmutated: bool = False
-    optimizer: Literal["fresh", "inherit", "own", "average"] = "fresh"
-    rate: float = Field(default=1.0, gt=0)
-    species: SpeciesSettings | None = None
-    measure: bool = True
-    population: int | None = Field(default=None, ge=1)
+    mutation: OperatorSpec = SMALL_NOISE
+    mutation_decay: Annotated[float, Field(ge=0, le=1)] = 1.0
+    rate: Annotated[float, Field(gt=0)] = 1.0
+    population: Annotated[int, Field(ge=1)] | None = None
     search: SearchSettings | None = None
 
     @property
@@ -189,7 +129,7 @@ class Halt(Strict):
             )
         species = self.species
         if self.mating == "species":
-            species = species or SpeciesSettings()
+            species = species or SpeciesSpec()
         elif species is not None:
             raise ValueError(f"{where}.species is set, but mating is {self.mating!r}")
         after = population if self.population is None else self.population
@@ -207,16 +147,14 @@ class Halt(Strict):
             why = "the experiment has no [space]" if breeds else f"mating is {self.mating!r}"
             raise ValueError(f"{where}.search is set, but {why}")
         search = (self.search or SearchSettings()) if searches and breeds else None
-        halt = self.model_copy(
-            update={"at": at, "species": species, "population": after, "search": search}
-        )
+        halt = replace(self, at=at, species=species, population=after, search=search)
         for key, (registry, operator) in halt.operators().items():
             check_operator(registry, operator, f"{where}.{key}")
         return halt
 
-    def operators(self) -> dict[str, tuple[Mapping[str, Any], Operator]]:
+    def operators(self) -> dict[str, tuple[Mapping[str, Any], OperatorSpec]]:
         """Return the operators by their keys, each with the registry that it comes from."""
-        named: dict[str, tuple[Mapping[str, Any], Operator]] = {
+        named: dict[str, tuple[Mapping[str, Any], OperatorSpec]] = {
             "selection": (SELECTIONS, self.selection),
             "crossover": (CROSSOVERS, self.crossover),
             "mutation": (MUTATIONS, self.mutation),
@@ -283,21 +221,6 @@ class Schedule(Strict):
         return self.final + (1 - self.final) * 0.5 * (1 + math.cos(math.pi * done / of))
 
 
-class Harvest(Strict):
-    """`harvest`: how the champion is made of the population at the end.
-
-    Attributes:
-        method: the `best` member; or the `mean` of a species, or the `greedy` mean of those
-            members that lower its validation loss, where that is better yet.
-        align: permute the members onto the best one before.
-        repair: give the merge's units the spread of the members' units.
-    """
-
-    method: Literal["best", "mean", "greedy"] = "best"
-    align: Align = "none"
-    repair: bool = False
-
-
 def _fitting(shared: Mapping[str, Any], halt: Any) -> dict[str, Any]:
     """Return what an arm says of all its halts, without what one that mates otherwise has not."""
     other = isinstance(halt, Mapping) and halt.get("mating", "species") != "species"
@@ -321,7 +244,7 @@ class Arm(Strict):
     halts: tuple[Halt, ...] = Field(default=(), strict=False)
     average: Annotated[Average, named_table("kind")] = Field(default_factory=Average)
     schedule: Annotated[Schedule, named_table("kind")] = Field(default_factory=Schedule)
-    harvest: Annotated[Harvest, named_table("method")] = Field(default_factory=Harvest)
+    harvest: Annotated[HarvestSpec, named_table("method")] = Field(default_factory=HarvestSpec)
 
     @model_validator(mode="before")
     @classmethod
@@ -330,7 +253,7 @@ class Arm(Strict):
             return table
         if not isinstance(halts := table.get("halts", []), list | tuple):
             raise ValueError(f"halts are an array, such as [0.5], not {halts!r}")
-        shared_keys = [key for key in Halt.model_fields if key not in ("at", "population")]
+        shared_keys = [key for key in Halt.known_keys() if key not in ("at", "population")]
         check_keys(table, [*cls.model_fields, *shared_keys])
         shared = {key: table[key] for key in shared_keys if key in table}
         if shared and not halts:

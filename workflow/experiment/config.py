@@ -2,140 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Any, Final, Literal, Self
 
 import tomli_w
-from pydantic import (
-    BeforeValidator,
-    Field,
-    model_validator,
-)
+from pydantic import Field, model_validator
 
-from apps.messages.specs import DataSpec, EngineName, NetworkSpec, TrainingSpec
+from apps.messages.specs import DataSpec, NetworkSpec, TrainingSpec
 from apps.plugins import is_plugin
 from apps.strict import Strict
 from workflow.experiment.arms import Arm
-from workflow.experiment.options import Name, OperatorField, Params
+from workflow.experiment.options import Name
 from workflow.experiment.space import GeneSettings, as_space
 
 CONTROL: Final = "control"
 
 
-class Data(Strict):
-    """`[data]`: which data, and how they are split.
-
-    Attributes:
-        name: of a built-in data set, or a plug-in `"module:function"`.
-        params: settings of the data set, keyword arguments of the plug-in.
-        validation: samples held out of the training data, where there are no others.
-        train_limit: use only so many of the remaining training samples.
-        folder: where Fashion-MNIST's files are; the usual places are searched without it.
-        digest: filled in when the run begins: SHA-256 of what the data are made of.
-    """
-
-    name: str = "fashion_mnist"
-    params: Params = Field(default_factory=dict)
-    validation: int = Field(default=10_000, ge=1)
-    train_limit: int | None = Field(default=None, ge=1)
-    folder: str | None = None
-    digest: str = ""
-
-    @property
-    def spec(self) -> DataSpec:
-        """The table as it travels in messages."""
-        return DataSpec(**self.model_dump())
-
-
-class Network(Strict):
-    """`[network]`: a named builder or a plug-in, and its arguments.
-
-    Attributes:
-        builder: of a built-in network, or a plug-in `"module:function"`.
-        params: its keyword arguments.
-        digest: filled in when the run begins: SHA-256 of the plug-in's source.
-    """
-
-    builder: str = "two_layer_dense"
-    params: Params = Field(default_factory=dict)
-    digest: str = ""
-
-    @property
-    def spec(self) -> NetworkSpec:
-        """The table as it travels in messages."""
-        return NetworkSpec(**self.model_dump())
-
-
-Names = Annotated[tuple[str, ...], Field(strict=False)]
-
-
-def _is_names(value: Any) -> bool:
-    return isinstance(value, list | tuple) and all(isinstance(each, str) for each in value)
-
-
-def _one_loss(value: Any) -> Any:
-    # A union's own errors are one for each of its kinds.
-    losses = value.values() if isinstance(value, dict) else [value]
-    if not all(isinstance(each, str) for each in losses):
-        raise ValueError("should be a name, or a table of names by output")
-    return value
-
-
-def _lists_of_names(value: Any) -> Any:
-    lists = value.values() if isinstance(value, dict) else [value]
-    if not all(map(_is_names, lists)):
-        raise ValueError("should be an array of names, or a table of arrays by output")
-    return value
-
-
-Loss = Annotated[str | dict[str, str], BeforeValidator(_one_loss)]
-Metrics = Annotated[Names | dict[str, Names], BeforeValidator(_lists_of_names)]
-
-
-class Training(Strict):
+@dataclass(frozen=True, kw_only=True)
+class Training(TrainingSpec):
     """`[training]`: epochs K, batch size, optimiser, loss, and the fitness that chooses.
 
     Attributes:
         epochs: of every network, halts or not: K.
-        batch_size: samples a step; batches that come from a data set keep their own size.
-        optimizer: a Keras optimiser's name or a plug-in; without one the model's own, or Adam.
-        optimizer_params: its keyword arguments, schedules of the learning rate among them.
-        loss: a Keras loss's name or a plug-in, or one for each output by name; a compiled model
-            keeps its own.
         metrics: names or plug-ins, or several for each output by name; `accuracy` with a loss of
             classes if left out.
-        callbacks: names with settings, or plug-ins; they are told of a member's epochs.
-        digest: filled in when the run begins: SHA-256 of the plug-ins' sources.
-        engine: what trains: `xla` compiles an epoch, `graph` does without compiling, `fit` is
-            Keras's own loop; `auto` chooses by the network.
         fitness: what ranks the members and chooses the champions: the loss on held-out data, on
             the training data, or its running mean over the last epoch.
     """
 
-    epochs: int = Field(ge=1)
-    batch_size: int = Field(default=128, ge=1)
-    optimizer: str | None = None
-    optimizer_params: Params = Field(default_factory=dict)
-    loss: Loss = "sparse_categorical_crossentropy"
-    metrics: Metrics | None = None
-    callbacks: tuple[OperatorField, ...] = Field(default=(), strict=False)
-    digest: str = ""
-    engine: EngineName = "auto"
+    epochs: Annotated[int, Field(ge=1)]
     fitness: Literal["loss", "train_loss", "val_loss"] = "val_loss"
 
-    @model_validator(mode="after")
-    def _completed(self) -> Self:
-        if self.metrics is None:
-            classes = isinstance(self.loss, str) and "crossentropy" in self.loss.lower()
-            object.__setattr__(self, "metrics", ("accuracy",) if classes else ())
-        return self
+    @classmethod
+    def unfolded(cls, table: Any) -> Any:
+        """Return the table with the metrics that go with its loss."""
+        if not isinstance(table, Mapping) or "metrics" in table:
+            return table
+        loss = table.get("loss", cls.loss)
+        classes = isinstance(loss, str) and "crossentropy" in loss.lower()
+        return {**table, "metrics": ("accuracy",) if classes else ()}
 
     @property
     def spec(self) -> TrainingSpec:
         """What of the table travels in messages: a segment brings its own epochs."""
-        given = self.model_dump(exclude={"epochs", "fitness", "callbacks"})
-        return TrainingSpec(**given, callbacks=tuple(each.spec for each in self.callbacks))
+        return TrainingSpec(**self.part(TrainingSpec))
 
     @property
     def plugins(self) -> list[str]:
@@ -171,8 +83,8 @@ class Experiment(Strict):
     seed: int = Field(default=0, ge=0)
     trials: int = Field(default=1, ge=1)
     population: int = Field(ge=1)
-    data: Data = Field(default_factory=Data)
-    network: Network = Field(default_factory=Network)
+    data: DataSpec = Field(default_factory=DataSpec)
+    network: NetworkSpec = Field(default_factory=NetworkSpec)
     training: Training
     space: dict[str, GeneSettings] | None = None
     arms: tuple[Arm, ...] = Field(min_length=1, strict=False)
@@ -207,6 +119,16 @@ class Experiment(Strict):
         )
         object.__setattr__(self, "arms", arms)
         return self
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What every task of the experiment is asked, but where its result goes."""
+        return {
+            "seed": self.seed,
+            "data": self.data,
+            "network": self.network,
+            "training": self.training.spec,
+        }
 
     def segments(self, arm: Arm) -> tuple[tuple[int, int], ...]:
         """Return an arm's stretches of training, each from and to completed epochs.

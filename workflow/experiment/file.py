@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
@@ -152,23 +153,23 @@ def _with_digests(experiment: Experiment, folder: str) -> Experiment:
     changes: dict[str, Any] = {}
     if is_plugin(experiment.data.name):
         digest = plugin_digest(experiment.data.name, folder)
-        changes["data"] = experiment.data.model_copy(update={"digest": digest})
+        changes["data"] = replace(experiment.data, digest=digest)
     if experiment.data.name in READERS:
         reader = make_reader(experiment.data.name, experiment.data.params)
         digest = content_digest(reader, Path(folder))
-        changes["data"] = experiment.data.model_copy(update={"digest": digest})
+        changes["data"] = replace(experiment.data, digest=digest)
     if named := experiment.training.plugins:
         sources = "".join(plugin_digest(each, folder) for each in named)
         digest = sha256(sources.encode())
-        changes["training"] = experiment.training.model_copy(update={"digest": digest})
+        changes["training"] = replace(experiment.training, digest=digest)
     if is_plugin(experiment.network.builder):
         digest = plugin_digest(experiment.network.builder, folder)
-        changes["network"] = experiment.network.model_copy(update={"digest": digest})
+        changes["network"] = replace(experiment.network, digest=digest)
     if experiment.data.folder is not None:
         # Workers run in other folders.
         folder = str(Path(experiment.data.folder).expanduser().absolute())
         data = changes.get("data", experiment.data)
-        changes["data"] = data.model_copy(update={"folder": folder})
+        changes["data"] = replace(data, folder=folder)
     return experiment.model_copy(update=changes)
 
 
@@ -223,7 +224,7 @@ def _explain(path: Path, error: ValidationError, table: Mapping[str, Any]) -> It
             continue
         where = ".".join(_place(item["loc"], table))
         text = item["msg"].removeprefix("Value error, ")
-        text = re.sub("dictionary( or instance of [A-Za-z]+)?", "table", text)
+        text = re.sub("(valid )?dictionary( or (an )?instance of [A-Za-z]+)?", "valid table", text)
         text = re.sub("[Tt]uple", "array", text)
         value = item["input"]
         shown = (

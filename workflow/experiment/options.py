@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BeforeValidator, Field, JsonValue
+from pydantic import AfterValidator, BeforeValidator
 
 from apps.errors import UserError
 from apps.lookup import check_settings, lookup
 from apps.messages.specs import OperatorSpec
 from apps.plugins import is_plugin
-from apps.strict import Strict
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+.\-]{0,59}")
 
@@ -34,10 +33,6 @@ def checked_name(name: str) -> str:
 Name = Annotated[str, AfterValidator(checked_name)]
 
 
-Params = dict[str, JsonValue]
-"""Settings that are handed on as they are: no dates and times of TOML."""
-
-
 def _number(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
         raise ValueError("should be a fraction, such as 0.5, or a whole number of epochs")
@@ -48,33 +43,7 @@ Epochs = Annotated[float | int, BeforeValidator(_number)]
 """A part of the epochs, as a fraction or as their number."""
 
 
-class Operator(Strict):
-    """A registered operator or a plug-in, and its settings: `"mean"` or `{ name = ..., ... }`."""
-
-    name: str
-    params: Params = Field(default_factory=dict)
-
-    @property
-    def spec(self) -> OperatorSpec:
-        """The operator as it travels in messages."""
-        return OperatorSpec(self.name, self.params)
-
-
-def _operator_table(value: Any) -> Any:
-    if isinstance(value, str):
-        return {"name": value}
-    if isinstance(value, Mapping) and "params" not in value:
-        return {
-            "name": value.get("name"),
-            "params": {key: item for key, item in value.items() if key != "name"},
-        }
-    return value
-
-
-OperatorField = Annotated[Operator, BeforeValidator(_operator_table)]
-
-
-def check_operator(registry: Mapping[str, Any], operator: Operator, what: str) -> None:
+def check_operator(registry: Mapping[str, Any], operator: OperatorSpec, what: str) -> None:
     """Check an operator's name and settings; a plug-in's are checked where it is called.
 
     Raises:

@@ -7,15 +7,14 @@ from pathlib import Path
 
 from apps.breeding.fitness import harvest_key
 from apps.messages.results import TrainResult
-from apps.messages.tasks import TrainTask, Workplace
+from apps.messages.specs import OperatorSpec
+from apps.messages.tasks import Workplace
 from apps.records.result_files import stored_result
 from apps.tasks.train import Sample, sample_training
 from workflow.driver.progress import duration
-from workflow.driver.run import network_epochs
-from workflow.driver.trial import build_trial
+from workflow.driver.trial import TrialGraph, build_trial
 from workflow.experiment.arms import Arm, Halt
 from workflow.experiment.config import Experiment
-from workflow.experiment.options import Operator
 
 _MEGABYTE = 2**20
 _MARGIN = 1.5
@@ -31,22 +30,18 @@ def describe_plan(experiment: Experiment, place: Workplace, workers: int, measur
         measure: train one network for two epochs on this machine, to estimate time and disk.
     """
     graph = build_trial(experiment, 0)
-    nodes = list(graph.nodes.values())
-    trained = [node for node in nodes if isinstance(node.task, TrainTask)]
-    epochs = experiment.trials * network_epochs(nodes)
+    tasks, trained = len(graph.nodes), graph.training
+    epochs = experiment.trials * graph.network_epochs
     lines = [
         f"experiment {experiment.name}: {experiment.trials} trials x {len(experiment.arms)} arms x "
         f"{experiment.population} networks x {experiment.training.epochs} epochs",
-        f"tasks: {experiment.trials * len(nodes)} ({experiment.trials * len(trained)} of training)",
+        f"tasks: {experiment.trials * tasks} ({experiment.trials * len(trained)} of training)",
         f"network-epochs: {epochs} with shared segments, {experiment.network_epochs} without",
     ]
     if measure:
-        task = trained[0].task
-        if isinstance(task, TrainTask):
-            lines += _estimates(
-                experiment, sample_training(task, place), epochs, len(trained), workers
-            )
-    lines += ["", "one trial:", *(f"  {line}" for line in _in_words(experiment))]
+        sample = sample_training(trained[0], place)
+        lines += _estimates(experiment, sample, epochs, len(trained), workers)
+    lines += ["", "one trial:", *(f"  {line}" for line in _in_words(experiment, graph))]
     return "\n".join(lines)
 
 
@@ -60,8 +55,7 @@ def longest_segment_s(experiment: Experiment, place: Workplace) -> float | None:
     Returns:
         Seconds, with a margin; None when nothing of the first trial is finished yet.
     """
-    tasks = [node.task for node in build_trial(experiment, 0).nodes.values()]
-    trained = [task for task in tasks if isinstance(task, TrainTask)]
+    trained = build_trial(experiment, 0).training
     results = [stored_result(Path(place.root) / task.folder, TrainResult) for task in trained]
     epoch_s = [each.cost.wall_s / len(each.epochs) for each in results if each and each.epochs]
     if not epoch_s:
@@ -87,25 +81,23 @@ def _estimates(
     )
 
 
-def _in_words(experiment: Experiment) -> Iterator[str]:
+def _in_words(experiment: Experiment, graph: TrialGraph) -> Iterator[str]:
     for arm in experiment.arms:
         yield f"{arm.name}:"
-        yield from (f"  {line}" for line in _arm_in_words(experiment, arm))
+        yield from (f"  {line}" for line in _arm_in_words(experiment, graph, arm))
 
 
-def _arm_in_words(experiment: Experiment, arm: Arm) -> Iterator[str]:
-    epochs = experiment.training.epochs
-    earlier = experiment.arms[: experiment.arms.index(arm)]
-    timeline = arm.timeline(epochs)
-    for first, last in experiment.segments(arm):
-        halt = arm.halt_after(first)
-        if halt is not None:
-            yield _halt_in_words(experiment, halt)
-        same = [o for o in earlier if o.timeline(epochs)[:last] == timeline[:last]]
-        fewer = same and same[0].size(first) < arm.size(first)
-        some = f"{same[0].size(first)} of them " if fewer else ""
-        shared = f", {some}computed once with {same[0].name}" if same else ""
-        yield f"{arm.size(first)} networks, epochs {first + 1} to {last}{shared}"
+def _arm_in_words(experiment: Experiment, graph: TrialGraph, arm: Arm) -> Iterator[str]:
+    epochs, sharers = experiment.training.epochs, graph.sharers
+    for segment in graph.segments[arm.name]:
+        if segment.halt is not None:
+            yield _halt_in_words(experiment, segment.halt)
+        size = len(segment.members)
+        other = sharers[segment.members[0].key][0]
+        both = sum(other in sharers[node.key] for node in segment.members)
+        some = f"{both} of them " if both < size else ""
+        once = f", {some}computed once with {other}" if other != arm.name else ""
+        yield f"{size} networks, epochs {segment.first + 1} to {segment.last}{once}"
     if arm.average.kind != "none":
         end = "every halt and the end" if arm.average.at == "halts" else "the end"
         yield f"weights averaged ({arm.average.kind}) over {arm.average.window} epochs before {end}"
@@ -148,6 +140,6 @@ def _search_in_words(halt: Halt) -> str:
     )
 
 
-def _operator(operator: Operator) -> str:
+def _operator(operator: OperatorSpec) -> str:
     settings = ", ".join(f"{key} = {value}" for key, value in operator.params.items())
     return f"{operator.name} ({settings})" if settings else operator.name

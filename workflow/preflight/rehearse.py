@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from apps.datasets.arrays import Samples
 from apps.datasets.load import load_dataset
-from apps.errors import UserError
-from apps.messages.tasks import HarvestTask, MateTask, TrainTask, Workplace
+from apps.errors import HeterosisError, UserError
+from apps.messages.tasks import Workplace
 from apps.preflight.rehearsal import NETWORKS, HaltRehearsal, HarvestRehearsal, rehearse
 from workflow.driver.trial import TrialGraph, build_trial
 from workflow.experiment.config import Experiment
@@ -18,6 +24,9 @@ from workflow.experiment.space import as_space
 
 LEAST_HELD_OUT: Final = 10
 """Samples for validation, where it chooses; with fewer a choice is a lottery."""
+
+Rehearse = Callable[[Path | str, Experiment, Workplace], None]
+"""Looks for mistakes in an experiment: its source for messages, itself, where plug-ins are."""
 
 
 def rehearse_experiment(source: Path | str, experiment: Experiment, place: Workplace) -> None:
@@ -32,19 +41,79 @@ def rehearse_experiment(source: Path | str, experiment: Experiment, place: Workp
         UserError: something in the file is wrong that its own rules do not tell.
     """
     graph = build_trial(experiment, 0)
-    tasks = [node.task for node in graph.nodes.values()]
-    new = [each for each in tasks if isinstance(each, TrainTask) and each.first_epoch == 0]
+    new = [task for task in graph.training if task.first_epoch == 0]
     first = new[: 1 if experiment.space is None else NETWORKS]
+    harvests = [
+        HarvestRehearsal(f"arms.{arm}, harvest", harvest.task)
+        for arm, harvest in graph.harvests.items()
+    ]
     space = None if experiment.space is None else as_space(experiment.space)
     try:
         _check_validation(experiment, place)
-        rehearse(first, list(_halts(graph)), list(_harvests(graph)), place, space)
+        rehearse(first, list(_halts(graph)), harvests, place, space)
     except UserError as error:
         raise UserError(f"{source}: {error}", code=error.code) from error
 
 
+def rehearse_apart(source: Path | str, experiment: Experiment, place: Workplace) -> None:
+    """Rehearse an experiment in a process of its own, which ends and takes TensorFlow with it.
+
+    For a driver whose workers are other processes: it need not hold what only they compute with.
+
+    Args:
+        source: as `rehearse_experiment` takes it.
+        experiment: likewise.
+        place: likewise; only its search path and its threads are passed on.
+
+    Raises:
+        UserError: something in the file is wrong that its own rules do not tell.
+        HeterosisError: the process ended before it was done.
+    """
+    with TemporaryDirectory(prefix="heterosis-") as folder:
+        asked, answer = Path(folder) / "asked.json", Path(folder) / "answer.json"
+        workplace = Workplace(root=folder, search_path=place.search_path, threads=place.threads)
+        plain = {key: value for key, value in asdict(workplace).items() if value != float("inf")}
+        table = {"source": str(source), "experiment": experiment.completed(), "place": plain}
+        asked.write_text(json.dumps(table), encoding="utf-8")
+        done = subprocess.run(
+            [sys.executable, "-m", "workflow.preflight.rehearse", asked, answer],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            check=False,
+        )
+        if not answer.exists():
+            # Ctrl-C reaches both processes; who asked for the rehearsal ends in its own way.
+            if done.returncode in (-signal.SIGINT, 128 + signal.SIGINT):
+                raise KeyboardInterrupt
+            raise HeterosisError(
+                f"{source}: the trial in small, in a process of its own, ended with "
+                f"{_ending(done.returncode)} and no answer: try `--site local_threads`, where "
+                "what it printed last is seen; a process that was killed may want more memory",
+                code="rehearsal",
+            )
+        found = json.loads(answer.read_text(encoding="utf-8"))
+    if found:
+        kind = UserError if found["users"] else HeterosisError
+        raise kind(found["text"], code=found["code"])
+
+
+def _ending(code: int) -> str:
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+def _answer(asked: Path, answer: Path) -> None:
+    """Rehearse what a file asks for and write what is wrong into another."""
+    table = json.loads(asked.read_text(encoding="utf-8"))
+    found: dict[str, object] = {}
+    try:
+        experiment = Experiment.model_validate(table["experiment"])
+        rehearse_experiment(table["source"], experiment, Workplace(**table["place"]))
+    except HeterosisError as error:
+        found = {"text": str(error), "code": error.code, "users": isinstance(error, UserError)}
+    answer.write_text(json.dumps(found), encoding="utf-8")
+
+
 def _check_validation(experiment: Experiment, place: Workplace) -> None:
-    held_out = load_dataset(experiment.data.spec, experiment.seed, place.search_path).validation
+    held_out = load_dataset(experiment.data, experiment.seed, place.search_path).validation
     if experiment.training.fitness != "val_loss" or not isinstance(held_out, Samples):
         return
     if len(held_out) < LEAST_HELD_OUT:
@@ -58,14 +127,11 @@ def _check_validation(experiment: Experiment, place: Workplace) -> None:
 
 def _halts(graph: TrialGraph) -> Iterator[HaltRehearsal]:
     known: set[Any] = set()
-    for arm, matings in graph.matings.items():
-        for segment, key in enumerate(matings):
-            if key is None:
+    for arm, segments in graph.segments.items():
+        for segment in segments:
+            if segment.mating is None:
                 continue
-            mate = graph.nodes[key].task
-            child = graph.nodes[graph.segments[arm][segment][0]].task
-            assert isinstance(mate, MateTask)
-            assert isinstance(child, TrainTask)
+            mate, child = segment.mating.task, segment.members[0].task
             # One of each kind: when and by whom it was asked for changes nothing.
             kind = repr((replace(mate, epoch=0, folder=""), child.start))
             if kind not in known:
@@ -73,8 +139,8 @@ def _halts(graph: TrialGraph) -> Iterator[HaltRehearsal]:
                 yield HaltRehearsal(f"arms.{arm}, halt after epoch {mate.epoch}", mate, child)
 
 
-def _harvests(graph: TrialGraph) -> Iterator[HarvestRehearsal]:
-    for arm, key in graph.harvests.items():
-        task = graph.nodes[key].task
-        assert isinstance(task, HarvestTask)
-        yield HarvestRehearsal(f"arms.{arm}, harvest", task)
+if __name__ == "__main__":
+    try:
+        _answer(Path(sys.argv[1]), Path(sys.argv[2]))
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)

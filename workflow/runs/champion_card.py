@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
-from apps.files import write_atomic
 from apps.breeding.fitness import harvest_key
-from apps.messages.tasks import HarvestTask, MateTask, Offspring, Survive, TrainTask
+from apps.files import write_atomic
 from apps.messages.results import ExportResult, MatingPlan, TrainResult
 from apps.messages.specs import Genome
-from workflow.driver.run import Champion, Outcomes
+from apps.messages.tasks import Offspring, TrainTask
 from apps.records.run_dir import RunDir
-from workflow.driver.trial import TrialGraph
+from workflow.driver.run import Champion, Outcomes
+from workflow.driver.trial import Node
 
 
 def write_papers(outcomes: Outcomes, champion: Champion, export: ExportResult, run: RunDir) -> None:
@@ -34,9 +35,9 @@ def write_papers(outcomes: Outcomes, champion: Champion, export: ExportResult, r
         "sha256": export.sha256,
         "checkpoint_sha256": champion.result.checkpoint.sha256,
         "genome": _flat(champion.result.genome),
-        "network": experiment.network.model_dump(),
-        "data": experiment.data.model_dump(),
-        "training": experiment.training.model_dump(),
+        "network": asdict(experiment.network),
+        "data": asdict(experiment.data),
+        "training": asdict(experiment.training),
     }
     _write(run, "card.json", card)
     _write(run, "pedigree.json", pedigree(outcomes, champion))
@@ -48,47 +49,40 @@ def pedigree(outcomes: Outcomes, champion: Champion) -> dict[str, Any]:
     Networks are named by their task's folder; the oldest come first.
     """
     graph = outcomes.graphs[champion.trial]
-    harvest = graph.nodes[graph.harvests[champion.arm]]
-    if not isinstance(harvest.task, HarvestTask):
-        raise TypeError(f"an arm ends in a harvest, not {type(harvest.task)}")
-    wanted = [harvest.upstream[member] for member in champion.result.members]
+    population = graph.harvests[champion.arm].population
+    harvested = [population[member] for member in champion.result.members]
+    wanted = [*harvested]
     ancestors: dict[str, dict[str, Any]] = {}
     while wanted:
-        key = wanted.pop()
-        if graph.nodes[key].task.folder in ancestors:
+        node = wanted.pop()
+        if node.task.folder in ancestors:
             continue  # the parent of several
-        entry, parents = _ancestor(outcomes, graph, key)
-        ancestors[entry["network"]] = entry
-        wanted.extend(parents)
+        ancestors[node.task.folder], parents = _ancestor(outcomes, node)
+        wanted += parents
     in_order = sorted(ancestors.values(), key=lambda entry: (entry["epochs"], entry["network"]))
     return {
         "seed": outcomes.experiment.seed,
         "trial": champion.trial,
         "arm": champion.arm,
-        "champion": [graph.nodes[harvest.upstream[m]].task.folder for m in champion.result.members],
+        "champion": [node.task.folder for node in harvested],
         "ancestors": in_order,
     }
 
 
-def _ancestor(outcomes: Outcomes, graph: TrialGraph, key: str) -> tuple[dict[str, Any], list[str]]:
-    node = graph.nodes[key]
-    task, result = node.task, outcomes.by_key[key]
-    if not isinstance(task, TrainTask) or not isinstance(result, TrainResult):
-        raise TypeError(f"an ancestor of a champion is a trained member, not {type(result)}")
-    parents = list(node.upstream)
+def _ancestor(
+    outcomes: Outcomes, node: Node[TrainTask]
+) -> tuple[dict[str, Any], Sequence[Node[TrainTask]]]:
+    task, result = node.task, outcomes.result(node, TrainResult)
+    parents: Sequence[Node[TrainTask]] = node.population
     start: dict[str, Any] = {"kind": task.start.kind}
-    if isinstance(task.start, Offspring | Survive):
-        mating = graph.nodes[node.upstream[0]]
-        plan = outcomes.by_key[mating.key]
-        if not isinstance(plan, MatingPlan) or not isinstance(mating.task, MateTask):
-            raise TypeError(f"an offspring has a plan, not {type(plan)}")
-        child = plan.children[task.member]
-        parents = [mating.upstream[member] for member in child.members]
+    if node.mating is not None:
+        child = outcomes.result(node.mating, MatingPlan).children[task.member]
+        parents = [node.mating.population[member] for member in child.members]
         if isinstance(task.start, Offspring):
             start |= {
                 "crossover": {"name": task.start.crossover.name, **task.start.crossover.params},
                 "mutation": {"name": task.start.mutation.name, **task.start.mutation.params},
-                "optimizer": mating.task.optimizer,
+                "optimizer": node.mating.task.optimizer,
                 "merge": child.merge,
             }
     entry = {
@@ -97,7 +91,7 @@ def _ancestor(outcomes: Outcomes, graph: TrialGraph, key: str) -> tuple[dict[str
         "epochs": [task.first_epoch + 1, task.last_epoch],
         "start": start,
         "genome": _flat(result.genome),
-        "parents": [graph.nodes[parent].task.folder for parent in parents],
+        "parents": [parent.task.folder for parent in parents],
         "checkpoint_sha256": result.checkpoint.sha256,
         "metrics": _measured(result.final),
     }

@@ -11,12 +11,12 @@ from typing import Final
 
 from apps.messages.tasks import Workplace
 from apps.records.result_files import CHECKPOINT, PARTIAL, RESULT
+from apps.records.run_dir import RunDir
 from apps.worker.watchdog import ERROR_LOG, MEMORY_NOTE
-from workflow.experiment.config import Experiment
 from workflow.driver.progress import read_tally
 from workflow.driver.retention import Retention
-from apps.records.run_dir import RunDir
 from workflow.driver.trial import TrialGraph, build_trial
+from workflow.experiment.config import Experiment
 
 _BESIDE: Final = re.compile(r"\..+\.[0-9a-f]{32}")
 """Files that were being written when a process was killed; see `apps.files.write_atomic`."""

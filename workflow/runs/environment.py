@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from apps.tasks.checkup import cores, versions
 from apps.messages.tasks import Workplace
+from apps.tasks.checkup import cores, versions
 
 
 def describe(

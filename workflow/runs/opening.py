@@ -10,11 +10,11 @@ from typing import Any, Final
 
 from apps.errors import UserError
 from apps.files import write_atomic
+from apps.records.run_dir import RunDir
 from workflow.experiment.config import Experiment
 from workflow.experiment.file import read_experiment
-from workflow.runs.lock import only_driver
-from apps.records.run_dir import RunDir
 from workflow.experiment.options import checked_name
+from workflow.runs.lock import only_driver
 
 _KEYS_TOLD: Final = 4
 _CHARACTERS: Final = 40

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
-from apps.errors import UserError
 from apps.champion import Champion
 from apps.datasets.arrays import Array, Named
+from apps.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -9,17 +9,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from apps.records.checkpoint_diff import largest_difference
 from apps.errors import HeterosisError, UserError
 from apps.files import DamagedFile
-from apps.messages.tasks import HarvestTask, Offspring, Survive, TrainTask, Workplace
-from apps.messages.results import CheckpointRef, ChildPlan, Failure, HarvestResult, MatingPlan, TrainResult
+from apps.messages.results import (
+    CheckpointRef,
+    ChildPlan,
+    Failure,
+    HarvestResult,
+    MatingPlan,
+    TrainResult,
+)
+from apps.messages.tasks import HarvestTask, Task, TrainTask, Workplace
+from apps.records.checkpoint_diff import largest_difference
 from apps.records.result_files import CHECKPOINT, stored_result
-from apps.worker.stopping import stopping
-from apps.tasks.perform import Outcome, perform
-from workflow.experiment.config import Experiment
 from apps.records.run_dir import RunDir
+from apps.tasks.perform import Outcome, perform
+from apps.worker.stopping import stopping
 from workflow.driver.trial import Node, TrialGraph, build_trial
+from workflow.experiment.config import Experiment
 
 _Record = TypeVar("_Record", TrainResult, MatingPlan, HarvestResult)
 
@@ -72,18 +79,16 @@ def replay(
     if arm not in graph.harvests:
         raise UserError(f"{run.root}: its experiment has no arm {arm!r}", code="run-damaged")
     line = _Line(run.root, graph)
-    harvest = graph.nodes[graph.harvests[arm]]
+    harvest = graph.harvests[arm]
     recorded = line.recorded(harvest, HarvestResult)
-    members = [harvest.upstream[member] for member in recorded.members]
-    wanted = line.ancestors(members)
+    wanted = line.ancestors(harvest.population[member] for member in recorded.members)
     shutil.rmtree(run.replay, ignore_errors=True)
     stopping.clear()
     again = _Again(line, replace(place, root=str(run.replay)))
-    for number, key in enumerate(wanted, 1):
-        found = again.train(key)
-        task, before = graph.nodes[key].task, line.recorded(graph.nodes[key], TrainResult)
+    for number, node in enumerate(wanted, 1):
+        found, before = again.train(node), line.recorded(node, TrainResult)
         same = found.checkpoint.sha256 == before.checkpoint.sha256
-        say(f"{number}/{len(wanted)} {task.folder}: {'the same bytes' if same else 'differs'}")
+        say(f"{number}/{len(wanted)} {node.task.folder}: {'the same bytes' if same else 'differs'}")
     result = again.harvest(harvest, recorded.members)
     return _compared(len(wanted), recorded, result, run)
 
@@ -92,11 +97,11 @@ class _Line:
     """What a run recorded of one trial."""
 
     def __init__(self, root: Path, graph: TrialGraph) -> None:
-        self.graph = graph
         self._root = root
-        self._makers = {f"{n.task.folder}/{CHECKPOINT}": n.key for n in graph.nodes.values()}
+        members = (n for own in graph.segments.values() for s in own for n in s.members)
+        self._makers = {f"{node.task.folder}/{CHECKPOINT}": node for node in members}
 
-    def recorded(self, node: Node, kind: type[_Record]) -> _Record:
+    def recorded(self, node: Node[Task], kind: type[_Record]) -> _Record:
         found = stored_result(self._root / node.task.folder, kind)
         if found is None:
             raise UserError(
@@ -106,35 +111,26 @@ class _Line:
             )
         return found
 
-    def plan(self, node: Node) -> MatingPlan | None:
-        """Return the mating plan that a task's start comes from, if it does."""
-        task = node.task
-        if not isinstance(task, TrainTask) or not isinstance(task.start, Offspring | Survive):
-            return None
-        return self.recorded(self.graph.nodes[node.upstream[0]], MatingPlan)
-
-    def maker(self, checkpoint: CheckpointRef) -> str:
+    def maker(self, checkpoint: CheckpointRef) -> Node[TrainTask]:
         return self._makers[checkpoint.path]
 
-    def sources(self, key: str) -> list[str]:
+    def sources(self, node: Node[TrainTask]) -> Sequence[Node[TrainTask]]:
         """Return the networks that one starts from, whose weights or optimiser's state it has."""
-        node = self.graph.nodes[key]
-        plan = self.plan(node)
-        if plan is None:
-            return list(node.upstream)
-        child = plan.children[_member(node)]
+        if node.mating is None:
+            return node.population
+        child = self.recorded(node.mating, MatingPlan).children[node.task.member]
         return [self.maker(ref) for ref in (*child.parents, *child.optimizer)]
 
-    def ancestors(self, keys: Iterable[str]) -> list[str]:
+    def ancestors(self, members: Iterable[Node[TrainTask]]) -> list[Node[TrainTask]]:
         """Return networks and all that they descend from, each after those."""
-        found: set[str] = set()
-        wanted = list(keys)
+        found: set[Node[TrainTask]] = set()
+        wanted = list(members)
         while wanted:
-            key = wanted.pop()
-            if key not in found:
-                found.add(key)
-                wanted += self.sources(key)
-        return [key for key in self.graph.nodes if key in found]
+            node = wanted.pop()
+            if node not in found:
+                found.add(node)
+                wanted += self.sources(node)
+        return sorted(found, key=lambda node: (node.task.first_epoch, node.task.member))
 
 
 class _Again:
@@ -143,30 +139,24 @@ class _Again:
     def __init__(self, line: _Line, place: Workplace) -> None:
         self._line = line
         self._place = place
-        self._results: dict[str, TrainResult] = {}
+        self._results: dict[Node[TrainTask], TrainResult] = {}
 
-    def train(self, key: str) -> TrainResult:
-        node = self._line.graph.nodes[key]
-        plan = self._line.plan(node)
-        if plan is None:
-            upstream: list[Outcome] = [self._results[each] for each in node.upstream]
-        else:
-            upstream = [self._with_own_checkpoints(plan, _member(node))]
-        found = _performed(node, self._place, upstream, TrainResult)
-        self._results[key] = found
+    def train(self, node: Node[TrainTask]) -> TrainResult:
+        upstream: list[Outcome] = [self._results[own] for own in node.population]
+        if node.mating is not None:
+            plan = self._line.recorded(node.mating, MatingPlan)
+            upstream.append(self._with_own_checkpoints(plan, node.task.member))
+        found = self._results[node] = _performed(node, self._place, upstream, TrainResult)
         return found
 
-    def harvest(self, node: Node, members: Sequence[int]) -> HarvestResult:
+    def harvest(self, node: Node[HarvestTask], members: Sequence[int]) -> HarvestResult:
         """Harvest those members that the champion is made of; the others count as failed."""
-        task = node.task
-        if not isinstance(task, HarvestTask):
-            raise TypeError(f"an arm ends in a harvest, not {type(task)}")
         upstream: list[Outcome] = [
-            self._results[key] if member in members else Failure("not of the line", "", member)
-            for member, key in enumerate(node.upstream[: task.members])
+            self._results[each] if member in members else Failure("not of the line", "", member)
+            for member, each in enumerate(node.population)
         ]
-        for key in node.upstream[task.members :]:
-            upstream.append(self._line.recorded(self._line.graph.nodes[key], MatingPlan))
+        if node.mating is not None:
+            upstream.append(self._line.recorded(node.mating, MatingPlan))
         return _performed(node, self._place, upstream, HarvestResult)
 
     def _with_own_checkpoints(self, plan: MatingPlan, member: int) -> MatingPlan:
@@ -184,7 +174,7 @@ class _Again:
 
 
 def _performed(
-    node: Node, place: Workplace, upstream: Sequence[Outcome], kind: type[_Record]
+    node: Node[Task], place: Workplace, upstream: Sequence[Outcome], kind: type[_Record]
 ) -> _Record:
     found = perform(node.task, place, upstream)
     if not isinstance(found, kind):
@@ -193,12 +183,6 @@ def _performed(
             f"{node.task.folder}: could not be computed again: {reason}", code="champion"
         )
     return found
-
-
-def _member(node: Node) -> int:
-    if not isinstance(node.task, TrainTask):
-        raise TypeError(f"a segment holds tasks of training, not {type(node.task)}")
-    return node.task.member
 
 
 def _compared(

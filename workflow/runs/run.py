@@ -12,18 +12,18 @@ import pandas as pd
 
 from analysis.report.write import arms_table
 from analysis.tables import ReportError, read_tables
-from apps.errors import HeterosisError, UserError
-from apps.messages.tasks import Workplace
 from apps.champion import Asked, Champion, load_champion
 from apps.datasets.arrays import Named
 from apps.datasets.sources.reader import Split
 from apps.datasets.sources.readers import READERS, make_reader
 from apps.datasets.sources.table import TABLES, Table
+from apps.errors import HeterosisError, UserError
+from apps.messages.tasks import Workplace
+from apps.records.run_dir import RunDir
 from workflow.experiment.config import Experiment
 from workflow.experiment.file import read_experiment
 from workflow.runs.opening import existing_run
 from workflow.runs.predictions import read_samples
-from apps.records.run_dir import RunDir
 
 _AGAIN: Final = "start the same `heterosis run` again to have it written"
 
@@ -143,7 +143,7 @@ class Run:
         return load_champion(
             self.directory.champion_keras,
             self.card["sha256"],
-            (experiment.data.spec, experiment.network.spec, experiment.training.spec),
+            (experiment.data, experiment.network, experiment.training.spec),
             experiment.seed,
             self.place,
         )

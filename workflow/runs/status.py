@@ -8,11 +8,11 @@ from typing import Final
 
 from rich.console import Console
 
-from workflow.driver.displays import draw
-from workflow.runs.lock import driver_at_work
-from workflow.driver.progress import Tally, read_tally, told_remark
 from apps.records.run_dir import RunDir
 from apps.records.tables_schema import TABLES
+from workflow.driver.displays import draw
+from workflow.driver.progress import Tally, read_tally, told_remark
+from workflow.runs.lock import driver_at_work
 
 _FAILURES_TOLD: Final = 20
 

@@ -9,18 +9,17 @@ from typing import Any, Final
 
 import pandas as pd
 
-from apps.files import write_atomic
 from apps.breeding.fitness import fitness_of
+from apps.files import write_atomic
 from apps.genetics.selection import rank
-from apps.messages.tasks import Offspring, Start, TrainTask
 from apps.messages.results import ChildPlan, Cost, Failure, HarvestResult, MatingPlan, TrainResult
 from apps.messages.specs import NO_GENOME, Genome
-from workflow.experiment.arms import Halt
-from workflow.experiment.config import Experiment
-from workflow.driver.run import Outcomes
+from apps.messages.tasks import Offspring, Start, TrainTask
 from apps.records.run_dir import RunDir
 from apps.records.tables_schema import FINAL_METRICS, KINSHIP, METRICS, TABLES, frame
-from workflow.driver.trial import TrialGraph
+from workflow.driver.run import Outcomes
+from workflow.driver.trial import Node, Segment, TrialGraph
+from workflow.experiment.arms import Halt
 
 Row = dict[str, Any]
 
@@ -55,46 +54,28 @@ class _Cell:
 
     def __init__(self, outcomes: Outcomes, graph: TrialGraph, arm: str) -> None:
         self.outcomes = outcomes
-        self.experiment: Experiment = outcomes.experiment
-        self.graph = graph
-        self.arm = arm
+        self.key = outcomes.experiment.training.fitness
+        self.segments = graph.segments[arm]
+        self.harvest = graph.harvests[arm]
         self.place: Row = {"trial": graph.trial, "arm": arm}
 
-    def segments(self) -> Iterator[tuple[int, list[tuple[TrainTask, TrainResult | Failure]]]]:
-        for index, keys in enumerate(self.graph.segments[self.arm]):
-            yield index, [(self._task(key), self._member(key)) for key in keys]
+    def trained(self, node: Node[TrainTask]) -> TrainResult | Failure:
+        return self.outcomes.of(node, TrainResult)
 
-    def matings(self) -> Iterator[tuple[int, int, Halt, MatingPlan]]:
-        """Yield segment that the children train, number of the halt, the halt, its plan."""
-        settings = next(arm for arm in self.experiment.arms if arm.name == self.arm)
-        for index, key in enumerate(self.graph.matings[self.arm]):
-            plan = self.outcomes.by_key[key] if key is not None else None
-            if not isinstance(plan, MatingPlan):
-                continue
-            first, _ = self.experiment.segments(settings)[index]
-            halt = settings.halt_after(first)
-            if halt is not None:
-                yield index, settings.halts.index(halt), halt, plan
+    def plan(self, segment: Segment) -> MatingPlan | None:
+        """Return the plan that a segment's members are children of."""
+        if segment.mating is None:
+            return None
+        plan = self.outcomes.of(segment.mating, MatingPlan)
+        return plan if isinstance(plan, MatingPlan) else None
 
-    def mating_before(self, segment: int) -> MatingPlan | None:
-        return next((plan for index, _, _, plan in self.matings() if index == segment), None)
-
-    def fitness(self, segment: int, member: int) -> float:
-        """Return the fitness that a member had at the end of a segment."""
-        outcome = self._member(self.graph.segments[self.arm][segment][member])
-        return fitness_of(outcome, self.experiment.training.fitness)
-
-    def _task(self, key: str) -> TrainTask:
-        task = self.graph.nodes[key].task
-        if not isinstance(task, TrainTask):
-            raise TypeError(f"a segment holds tasks of training, not {type(task)}")
-        return task
-
-    def _member(self, key: str) -> TrainResult | Failure:
-        outcome = self.outcomes.by_key[key]
-        if not isinstance(outcome, TrainResult | Failure):
-            raise TypeError(f"training gives a member, not {type(outcome)}")
-        return outcome
+    def matings(self) -> Iterator[tuple[Row, Halt, Segment, MatingPlan]]:
+        """Yield of each halt with a mating: place, settings, the children's segment, plan."""
+        halts = [(each.halt, each) for each in self.segments if each.halt is not None]
+        for number, (halt, segment) in enumerate(halts):
+            if (plan := self.plan(segment)) is not None:
+                place = self.place | {"halt": number, "epoch": segment.first}
+                yield place, halt, segment, plan
 
 
 def _cells(outcomes: Outcomes) -> Iterator[_Cell]:
@@ -104,21 +85,22 @@ def _cells(outcomes: Outcomes) -> Iterator[_Cell]:
 
 
 def _members(cell: _Cell) -> Iterator[Row]:
-    key = cell.experiment.training.fitness
-    for segment, members in cell.segments():
-        plan = cell.mating_before(segment)
-        fitness = [fitness_of(outcome, key) for _, outcome in members]
+    for segment in cell.segments:
+        plan = cell.plan(segment)
+        outcomes = [cell.trained(node) for node in segment.members]
+        fitness = [fitness_of(outcome, cell.key) for outcome in outcomes]
         order = rank(fitness)
-        for (task, outcome), value in zip(members, fitness, strict=True):
+        for node, outcome, value in zip(segment.members, outcomes, fitness, strict=True):
+            task = node.task
             result = outcome if isinstance(outcome, TrainResult) else None
             cost = result.cost if result else _NO_COST
             child = plan.children[task.member] if plan else None
             yield cell.place | {
-                "segment": segment,
+                "segment": segment.number,
                 "member": task.member,
                 "folder": task.folder,
                 "start": task.start.kind,
-                "parents": _parents(task, child),
+                "parents": _parents(node, child),
                 "species": child.species if child else 0,
                 "first_epoch": task.first_epoch + 1,
                 "last_epoch": task.last_epoch,
@@ -144,10 +126,9 @@ def _members(cell: _Cell) -> Iterator[Row]:
             }
 
 
-def _parents(task: TrainTask, child: ChildPlan | None) -> str:
-    if child is not None:
-        return " ".join(str(member) for member in child.members)
-    return str(task.member) if task.start.kind in ("continue", "restart") else ""
+def _parents(node: Node[TrainTask], child: ChildPlan | None) -> str:
+    own = (parent.task.member for parent in node.population)
+    return " ".join(str(member) for member in (child.members if child else own))
 
 
 def _genome(genome: Genome, result: TrainResult | HarvestResult | None) -> Row:
@@ -160,12 +141,13 @@ def _genome(genome: Genome, result: TrainResult | HarvestResult | None) -> Row:
 
 
 def _epochs(cell: _Cell) -> Iterator[Row]:
-    for segment, members in cell.segments():
-        for task, outcome in members:
+    for segment in cell.segments:
+        for node in segment.members:
+            outcome = cell.trained(node)
             for record in outcome.epochs if isinstance(outcome, TrainResult) else ():
                 yield cell.place | {
-                    "segment": segment,
-                    "member": task.member,
+                    "segment": segment.number,
+                    "member": node.task.member,
                     "epoch": record.epoch,
                     **{name: record.metrics.get(name, math.nan) for name in METRICS},
                     "wall_s": record.wall_s,
@@ -173,15 +155,13 @@ def _epochs(cell: _Cell) -> Iterator[Row]:
 
 
 def _matings(cell: _Cell) -> Iterator[Row]:
-    segments = dict(cell.segments())
-    for segment, number, halt, plan in cell.matings():
+    for place, halt, segment, plan in cell.matings():
         for child in plan.children:
-            task, outcome = segments[segment][child.child]
-            crossover, align = _merged_by(task.start, child, halt.align)
+            node = segment.members[child.child]
+            outcome = cell.trained(node)
+            crossover, align = _merged_by(node.task.start, child, halt.align)
             start = outcome.start if isinstance(outcome, TrainResult) else {}
-            yield cell.place | {
-                "halt": number,
-                "epoch": int(halt.at),
+            yield place | {
                 "child": child.child,
                 "parents": " ".join(str(member) for member in child.members),
                 "species": child.species,
@@ -206,25 +186,24 @@ def _merged_by(start: Start, child: ChildPlan, align: str) -> tuple[str, str]:
 
 
 def _species(cell: _Cell) -> Iterator[Row]:
-    for segment, number, halt, plan in cell.matings():
+    for place, _, segment, plan in cell.matings():
+        population = cell.segments[segment.number - 1].members
         for species in sorted({label for label in plan.species if label >= 0}):
             members = [index for index in plan.order if plan.species[index] == species]
-            yield cell.place | {
-                "halt": number,
-                "epoch": int(halt.at),
+            yield place | {
                 "species": species,
                 "size": len(members),
                 "members": " ".join(str(member) for member in sorted(members)),
                 "champion": members[0],
-                "fitness": cell.fitness(segment - 1, members[0]),
+                "fitness": fitness_of(cell.trained(population[members[0]]), cell.key),
                 "offspring": sum(child.species == species for child in plan.children),
             }
 
 
 def _trials(cell: _Cell) -> Iterator[Row]:
-    outcome = cell.outcomes.by_key[cell.graph.harvests[cell.arm]]
+    outcome = cell.outcomes.of(cell.harvest, HarvestResult)
     result = outcome if isinstance(outcome, HarvestResult) else None
-    trained = [record for _, members in cell.segments() for _, record in members]
+    trained = [cell.trained(node) for segment in cell.segments for node in segment.members]
     yield cell.place | {
         "status": "done" if result else "failed",
         "reason": outcome.reason if isinstance(outcome, Failure) else "",

@@ -137,6 +137,7 @@ def test_the_run_of_a_fresh_clone_is_the_default(name, monkeypatch):
 
 
 # ------------------------------------------------------------------------------------ in a kernel
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PICTURES)
 def test_a_notebook_runs_on_a_recorded_run(name, recorded, jupyter):
     book = _read(name)
@@ -149,6 +150,7 @@ def test_a_notebook_runs_on_a_recorded_run(name, recorded, jupyter):
     assert "3 trials" in shown[0].data["text/html"]
 
 
+@pytest.mark.slow
 def test_a_run_that_is_not_there_is_one_line(jupyter, monkeypatch):
     monkeypatch.setenv("HETEROSIS_RUN", "no/such/run")
     with pytest.raises(CellExecutionError):
@@ -161,6 +163,7 @@ def test_a_run_that_is_not_there_is_one_line(jupyter, monkeypatch):
 
 
 # ------------------------------------------------------------------------------- without a kernel
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", STORED)
 @pytest.mark.parametrize("name", PICTURES)
 def test_a_notebook_runs_on_stored_results(name, folder, monkeypatch):
@@ -183,6 +186,7 @@ def test_stored_results_show_what_they_have_and_name_what_they_lack(monkeypatch)
     assert "relatives has no mean and no random: take a run of quick or poster" in poster
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PICTURES)
 def test_a_notebook_survives_odd_runs(name, odd_tables, run_of):
     shown = _played(name, run_of(odd_tables).root)

@@ -13,6 +13,8 @@ import pytest
 from analysis.report.comparison_page import write_comparison
 from analysis.report.write import write_report
 
+pytestmark = pytest.mark.slow
+
 BROWSER = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 )

@@ -18,6 +18,7 @@ from analysis.report.write import ReportError, arms_table, write_report
 from analysis.statistics.overview import overview
 from apps.records.run_dir import RunDir
 from apps.records.tables_schema import TABLES, frame
+from tests.support.reports import without_pictures
 
 ENVIRONMENT = {"python": "3.11.2", "host": {"name": "n<1>", "cores": 2}, "command": ["a", "b"]}
 
@@ -55,6 +56,13 @@ class Page(html.parser.HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """The words and numbers of a page are tested."""
+    without_pictures(monkeypatch)
+
+
+@pytest.mark.slow
 def test_every_world_has_a_page_and_figures_that_fit_their_paper(odd_tables, run_of, monkeypatch):
     drawn = []
     monkeypatch.setattr(drawing, "png", lambda figure: drawn.append(figure) or b"")
@@ -107,6 +115,7 @@ def test_text_of_the_run_is_escaped(tables_of, run_of):
     assert log in page.text
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_log_that_is_not_there_is_not_named(tables_of, run_of):
     tables = tables_of(failed_members=[(0, "mean", 1, 0)])
     page = Page(write_report(run_of(tables)).read_text())
@@ -125,6 +134,7 @@ def test_the_control_has_its_row_and_parity_stands_where_there_is_a_curve(tables
         assert float(first["loss"]) == pytest.approx(numbers.of(kind)["control_loss"].iloc[0], 1e-3)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_parity_has_a_column_only_beside_a_loss_that_has_a_curve(tables, run_of):
     text = write_report(run_of(tables)).read_text()
     headings = re.findall(r'aria-label="Arms by ([^"]+)"(.*?)</thead>', text, re.DOTALL)
@@ -152,12 +162,14 @@ def test_facts_have_the_right_plural(tables_of, n, s):
     assert told[-2:] == [f"{n} failed member{s}", f"{n} failed trial{s} of an arm"]
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_percentage_and_an_interval_stay_on_one_line(tables, run_of):
     lead = re.search(r'<p class="lead">(.*?)</p>', write_report(run_of(tables)).read_text())
     assert re.search(r"9\.2\u00a0% \[\S+\u00a0\S+\] against", lead[1])
     assert " %" not in lead[1]
 
 
+@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize("broken", [None, "{"])
 def test_missing_settings_and_environment_are_said(tables, run_of, broken):
     run = run_of(tables, experiment=None)
@@ -192,6 +204,7 @@ def test_every_number_is_in_a_file_beside_the_page(tables, run_of):
             assert (report / "figures" / f"{name}{suffix}.png").read_bytes()[1:4] == b"PNG"
 
 
+@pytest.mark.slow
 def test_a_report_written_again_is_the_same(tables, run_of):
     run = run_of(tables, environment=ENVIRONMENT)
 
@@ -231,6 +244,7 @@ def test_a_table_of_another_version_is_refused(tables, run_of):
         write_report(run)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_an_unwritable_report_is_said_and_leaves_no_scraps(tables, run_of):
     run = run_of(tables)
     run.report.write_text("in the way")

@@ -23,26 +23,9 @@ from apps.genetics.space import (
     size,
 )
 from tests.support.genetics import SEEDS
+from tests.support.spaces import GENOME, SPACE, one
 
 BOTH = ("network", "optimizer")
-SPACE = Space(
-    (
-        Gene("layers", Integer(1, 3)),
-        Gene("units", Integer(16, 256, log=True, step=16), per="layers"),
-        Gene("pooling", Choice(("none", "max", "mean"))),
-        Gene("pool", Choice((2, 3, 5), ordered=True), when={"pooling": ("max", "mean")}),
-        Gene("dropout", Float(0.0, 0.5)),
-        Gene("learning_rate", Float(1e-4, 1e-1, log=True), target="optimizer"),
-    )
-)
-GENOME = {
-    "layers": 2,
-    "units": [64, 32],
-    "pooling": "max",
-    "pool": 3,
-    "dropout": 0.25,
-    "learning_rate": 0.001,
-}
 
 
 def distance(space, a, b, *targets, **more) -> float:
@@ -51,10 +34,6 @@ def distance(space, a, b, *targets, **more) -> float:
 
 def rng(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
-
-
-def one(domain, **more) -> Space:
-    return Space((Gene("g", domain, **more),))
 
 
 # --------------------------------------------------------------------------------- strategies
@@ -445,41 +424,6 @@ def test_a_child_has_a_parent():
         cross(rng(), SPACE, [])
 
 
-# ------------------------------------------------------------------------------------- distance
-@pytest.mark.parametrize(
-    ("change", "expected"),
-    [
-        ({"dropout": 0.5}, 0.5),
-        ({"pool": 5}, 0.5),
-        ({"pooling": "mean"}, 1.0),
-        ({"layers": 3, "units": [64, 32, 32]}, 1 / 2 + 1 / 3),
-        ({"layers": 1, "units": [64]}, 1 / 2 + 1 / 2),
-        ({"units": [64, 256]}, math.log(256 / 32) / math.log(256 / 16) / 2),
-        ({"learning_rate": 0.1}, 0.0),
-    ],
-)
-def test_distance_follows_its_formula(change, expected):
-    assert distance(SPACE, GENOME, GENOME | change) == pytest.approx(expected / 5)
-
-
-def test_a_gene_of_one_genome_only_is_at_distance_one():
-    off = {name: value for name, value in GENOME.items() if name != "pool"} | {"pooling": "none"}
-    assert distance(SPACE, GENOME, off) == pytest.approx(2 / 5)
-    assert distance(SPACE, off, off | {"dropout": 0.5}) == pytest.approx(0.5 / 4)
-
-
-def test_the_optimizers_genes_count_if_asked():
-    other = GENOME | {"learning_rate": 0.1}
-    assert distance(SPACE, GENOME, other, ("optimizer",)) == pytest.approx(2 / 3)
-    assert distance(SPACE, GENOME, other, BOTH) == pytest.approx(2 / 3 / 6)
-
-
-@pytest.mark.parametrize("targets", ["network", ("networks",)])
-def test_targets_are_checked(targets):
-    with pytest.raises(GeneticsError, match="targets must be some of"):
-        distance(SPACE, GENOME, GENOME, targets)
-
-
 # --------------------------------------------------------------------------- structure and size
 def test_structure_is_what_the_user_says():
     space = Space(
@@ -518,56 +462,6 @@ def test_size_of_large_spaces_takes_no_time():
 
 
 # -------------------------------------------------------------------------------------- refusals
-@pytest.mark.parametrize(
-    ("name", "change", "match"),
-    [
-        ("layers", {"layers": True}, "an integer from 1 to 3, received True"),
-        ("layers", {"layers": 2.0}, "an integer from 1 to 3, received 2.0"),
-        ("layers", {"layers": np.int64(2)}, "an integer from 1 to 3, received"),
-        ("layers", {"layers": 4}, "from 1 to 3, received 4"),
-        ("layers", {"layers": [2]}, r"from 1 to 3, received \[2\]"),
-        ("units", {"units": [64]}, r"list of length 2 \('layers' is 2\)"),
-        ("units", {"units": (64, 32)}, "list of length 2"),
-        ("units", {"units": 64}, "list of length 2"),
-        ("units'[1]", {"units": [64, 40]}, "in steps of 16, received 40"),
-        ("pooling", {"pooling": "min"}, r"one of \['none', 'max', 'mean'\], received 'min'"),
-        ("pool", {"pool": 3.0}, r"one of \[2, 3, 5\], received 3.0"),
-        ("pool", {"pooling": "none"}, "active only if 'pooling' is one of .*received 3. Remove"),
-        ("dropout", {"dropout": 0}, "a float from 0.0 to 0.5, received 0. Use e.g. 0.0"),
-        ("dropout", {"dropout": 0.6}, "a float from 0.0 to 0.5, received 0.6"),
-        ("dropout", {"dropout": float("nan")}, "received nan"),
-        ("dropout", {"dropout": np.float64(0.1)}, "received np.float64"),
-        ("dropout", {"dropout": "0.1"}, "received '0.1'"),
-        ("width", {"width": 3}, "not in the space, received 3. Remove it; the genes are"),
-    ],
-)
-def test_wrong_genomes_are_refused_naming_the_gene(name, change, match):
-    with pytest.raises(GeneticsError, match=match) as refused:
-        check(SPACE, GENOME | change)
-    assert str(refused.value).startswith(f"Gene '{name}")
-
-
-@pytest.mark.parametrize("name", GENOME)
-def test_missing_genes_are_named(name):
-    genome = {other: value for other, value in GENOME.items() if other != name}
-    with pytest.raises(GeneticsError, match=r"must have a value, received none\. Add ") as refused:
-        check(SPACE, genome)
-    assert str(refused.value).startswith(f"Gene '{name}'")
-
-
-def test_inactive_lists_are_refused():
-    space = Space(
-        (
-            Gene("on", Choice((0, 1))),
-            Gene("n", Integer(1, 2), when={"on": (1,)}),
-            Gene("list", Integer(0, 9), per="n"),
-        )
-    )
-    check(space, {"on": 0})
-    with pytest.raises(GeneticsError, match="Gene 'list' is active only if 'n' is, received"):
-        check(space, {"on": 0, "list": [1]})
-
-
 @pytest.mark.parametrize("call", [mutate, lambda r, s, g: cross(r, s, [GENOME, g]), None])
 def test_every_function_checks_its_genomes(call):
     wrong = GENOME | {"layers": 9}
@@ -589,83 +483,3 @@ def test_every_function_checks_its_genomes(call):
 def test_rate_and_scale_are_checked(settings):
     with pytest.raises(GeneticsError, match="rate must be within"):
         mutate(rng(), SPACE, GENOME, **settings)
-
-
-@pytest.mark.parametrize(
-    ("domain", "match"),
-    [
-        (Choice(()), "at least one value, received none"),
-        (Choice((1, 2, 1)), r"differ .*received \[1, 2, 1\]"),
-        (Choice((1, True)), r"differ .*received \[1, True\]"),
-        (Choice((1, None)), "Python booleans, numbers or texts, received None"),
-        (Choice((np.int64(1),)), "Python booleans, numbers or texts, received"),
-        (Choice(([1, 2],)), r"numbers or texts, received \[1, 2\]"),
-        (Choice((0.1, math.inf)), "must be finite, received inf"),
-        (Integer(3, 2), "low must be at most high, received low = 3, high = 2"),
-        (Integer(0, 8, log=True), "must have low > 0"),
-        (Integer(1, 9, step=0), "step must be a whole number >= 1, received 0"),
-        (Integer(1, 9, step=1.5), "step must be a whole number >= 1, received 1.5"),
-        (Integer(1, 10, step=2), "multiple of step, received .*Use high = 9"),
-        (Integer(1.0, 9), "must be whole numbers of Python"),
-        (Integer(False, True), "must be whole numbers of Python"),
-        (Integer(0, 2**60), "within 2.*53 of 0"),
-        (Float(0.5, 0.1), "low must be at most high"),
-        (Float(0.0, math.nan), "low must be at most high"),
-        (Float(0.0, 1.0, log=True), "must have low > 0"),
-        (Float(-1e308, 1e308), "or 1e300 if they are floats"),
-        (Float(0.0, math.inf), "or 1e300 if they are floats"),
-        (Float(0.0, 10**400), "within 2.*53 of 0"),
-        (Float("0", 1.0), "must be numbers of Python"),
-        (Float(np.float64(0), 1.0), "must be numbers of Python"),
-    ],
-)
-def test_wrong_domains_are_refused_naming_the_gene(domain, match):
-    with pytest.raises(GeneticsError, match=match) as refused:
-        one(domain)
-    assert str(refused.value).startswith("Gene 'g': ")
-
-
-EARLIER = (
-    Gene("n", Integer(1, 3)),
-    Gene("zero", Integer(0, 3)),
-    Gene("rate", Float(0, 1)),
-    Gene("kind", Choice(("a", "b"))),
-    Gene("list", Integer(1, 3), per="n"),
-)
-
-
-@pytest.mark.parametrize(
-    ("settings", "match"),
-    [
-        ({"name": "n"}, "a name occurs once in a space, received it twice"),
-        (
-            {"per": "later"},
-            r"per = 'later' must name an earlier .*received the earlier genes \['n'",
-        ),
-        ({"per": "g"}, "per = 'g' must name an earlier"),
-        ({"per": "zero"}, r"low >= 1 that is no list, received Integer\(low=0"),
-        ({"per": "rate"}, "must name an earlier integer gene"),
-        ({"per": "kind"}, "must name an earlier integer gene"),
-        ({"per": "list"}, "no list, received .*, a list per 'n'"),
-        ({"when": {"later": (1,)}}, "not 'later', received the earlier genes"),
-        ({"when": {"rate": (0.5,)}}, "not 'rate', received Float"),
-        ({"when": {"list": (1,)}}, "not 'list', received .*, a list per 'n'"),
-        ({"when": {"kind": ()}}, r"when 'kind' must have a tuple of values, received \(\)"),
-        ({"when": {"kind": "a"}}, "when 'kind' must have a tuple of values, received 'a'"),
-        ({"when": {"kind": ("c",)}}, r"when 'kind' must be one of \['a', 'b'\], received 'c'"),
-        ({"when": {"n": (True,)}}, "when 'n' must be an integer from 1 to 3, received True"),
-        ({"target": "data"}, r"target must be one of .*received 'data'"),
-        ({"target": "optimizer", "structural": True}, "changes no shapes"),
-    ],
-)
-def test_wrong_references_are_refused_naming_the_gene(settings, match):
-    gene = Gene(**{"name": "g", "domain": Integer(1, 2)} | settings)
-    later = Gene("later", Integer(1, 2))
-    with pytest.raises(GeneticsError, match=match) as refused:
-        Space((*EARLIER, gene, later))
-    assert str(refused.value).startswith(f"Gene {gene.name!r}: ")
-
-
-def test_spaces_are_values():
-    assert hash(SPACE) == hash(Space(SPACE.genes))
-    assert Space(SPACE.genes) == SPACE

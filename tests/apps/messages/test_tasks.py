@@ -29,6 +29,7 @@ from apps.messages.results import (
     population,
 )
 from apps.messages.specs import (
+    FINGERPRINT_NAME,
     CrossoverSpec,
     DataSpec,
     Genome,
@@ -115,6 +116,7 @@ def test_the_places_in_messages_are_these() -> None:
     assert places == {
         "DataSpec.folder",
         "CheckpointRef.path",
+        "Task.folder",
         *(f"{task.__name__}.folder" for task in TASKS),
     }
 
@@ -254,7 +256,7 @@ def test_results_of_earlier_versions_stay_good() -> None:
     child = TrainTask(seed=1, trial=0, member=2, first_epoch=0, last_epoch=3, start=start, **shared)
     halt = MateTask(
         seed=1, trial=0, epoch=3, members=4, fitness="loss", mating="species", parents=2,
-        selection=OperatorSpec("truncation"), optimizer="fresh", spare_first=False,
+        selection=OperatorSpec("truncation"), optimizer="fresh", first_unmutated=False,
         species=SpeciesSpec(OperatorSpec("raw"), OperatorSpec("none")),
         crossover=CrossoverSpec("mean"), measure=False, **shared,
     )  # fmt: skip
@@ -262,3 +264,15 @@ def test_results_of_earlier_versions_stay_good() -> None:
     assert fingerprint(child).startswith("95f0be29d98a1e2f4ba665abdf3946f8")
     assert fingerprint(halt).startswith("92ed3dd5ed9e761d9a5e9b4151aa0685")
     assert fingerprint(replace(child, genome=Genome({"units": 5}))) != fingerprint(child)
+
+
+def test_a_fingerprint_knows_a_field_by_its_first_name() -> None:
+    """A field may get the name that the file has; its JSON has that one too."""
+    named = [
+        (kind.__name__, item.name, item.metadata[FINGERPRINT_NAME])
+        for kind in TASKS
+        for item in fields(kind)
+        if FINGERPRINT_NAME in item.metadata
+    ]
+    assert named == [("MateTask", "first_unmutated", "spare_first")]
+    assert "first_unmutated" in json.loads(to_json(example(MateTask)))

@@ -55,7 +55,7 @@ def halt(
         "parents": 2,
         "selection": OperatorSpec("truncation"),
         "optimizer": "average",
-        "spare_first": True,
+        "first_unmutated": True,
         "species": None,
         "crossover": crossover,
         "measure": True,

@@ -16,7 +16,6 @@ from apps.records.checkpoints import Checkpoint
 from apps.records.result_files import (
     RESULT,
     checkpoint_is_whole,
-    forget_partial,
     load_partial,
     load_result,
     save_partial,
@@ -69,7 +68,7 @@ def test_a_checkpoint_is_whole_when_its_bytes_are_the_recorded_ones(tmp_path: Pa
     assert not checkpoint_is_whole(tmp_path / "missing", digest)
 
 
-def test_a_partial_checkpoint_comes_back_and_can_be_forgotten(tmp_path: Path) -> None:
+def test_a_partial_checkpoint_comes_back_and_goes_when_the_task_is_done(tmp_path: Path) -> None:
     save_partial(tmp_path, "mine", STATE, RECORDS, {"loss": 0.25})
     found = load_partial(tmp_path, "mine")
     assert found is not None
@@ -78,10 +77,9 @@ def test_a_partial_checkpoint_comes_back_and_can_be_forgotten(tmp_path: Path) ->
     assert found.state.weights["w"].tolist() == [0, 1, 2]
     assert found.state.random["000"].tolist() == [1, 2]
     assert load_partial(tmp_path, "another") is None
-    forget_partial(tmp_path)
+    save_result(tmp_path, example(TrainResult))
     assert load_partial(tmp_path, "mine") is None
-    assert os.listdir(tmp_path) == []
-    forget_partial(tmp_path)
+    assert os.listdir(tmp_path) == ["result.json"]
 
 
 @pytest.mark.parametrize("name", ["partial.safetensors", "partial.json"])

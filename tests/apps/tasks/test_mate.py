@@ -20,7 +20,7 @@ from apps.messages.results import CheckpointRef, Failure, MatingPlan, TrainResul
 from apps.messages.specs import CrossoverSpec, OperatorSpec
 from apps.messages.tasks import MateTask, Workplace
 from apps.records.result_files import load_result
-from apps.tasks import perform
+from apps.tasks.perform import perform
 from tests.support.examples import example
 from tests.support.small import ADAM, DATA, PLAIN, SEED
 
@@ -38,7 +38,7 @@ def halt(**changes: Any) -> MateTask:
         "parents": 2,
         "selection": OperatorSpec("truncation"),
         "optimizer": "fresh",
-        "spare_first": False,
+        "first_unmutated": False,
         "species": None,
         "crossover": CrossoverSpec("mean"),
         "measure": False,
@@ -164,9 +164,11 @@ def test_pairs_share_the_children_out(tmp_path: Path) -> None:
 
 def test_the_first_child_of_a_merge_may_stay_the_merge(tmp_path: Path) -> None:
     population = members(0.4, 0.1, 0.3, 0.2)
-    all_in_one = plan(halt(spare_first=True), population, tmp_path / "all")
+    all_in_one = plan(halt(first_unmutated=True), population, tmp_path / "all")
     assert [child.mutate for child in all_in_one.children] == [False, True, True, True]
-    pairs = plan(halt(spare_first=True, mating="pairs", parents=3), population, tmp_path / "pairs")
+    pairs = plan(
+        halt(first_unmutated=True, mating="pairs", parents=3), population, tmp_path / "pairs"
+    )
     assert [child.mutate for child in pairs.children] == [False, False, False, True]
 
 

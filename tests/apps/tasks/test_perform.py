@@ -39,7 +39,8 @@ from apps.messages.tasks import (
     Workplace,
 )
 from apps.records.result_files import save_result
-from apps.tasks.perform import error_log, find, perform, settle
+from apps.tasks.kind import Kind, kind_of
+from apps.tasks.perform import error_log, find, perform
 from apps.worker.stopping import Stopped, stopping
 from tests.support.examples import example
 from tests.support.small import PLAIN, net, training
@@ -69,7 +70,7 @@ def compute(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
             raise outcome
         return outcome
 
-    monkeypatch.setattr(perform, "_compute", take)
+    monkeypatch.setattr(Kind, "compute", take)
     yield outcomes
     assert outcomes == [], "not everything was computed"
 
@@ -95,7 +96,9 @@ def test_a_later_success_removes_the_traceback(place: Workplace, compute: list[A
     compute.extend([ValueError("once"), result])
     with pytest.raises(ValueError, match="once"):
         perform(FRESH, place, ())
-    assert perform(FRESH, place, ()) == result
+    done = perform(FRESH, place, ())
+    assert isinstance(done, TrainResult)
+    assert replace(done, fingerprint=result.fingerprint, cost=result.cost) == result
     assert not (Path(place.root) / error_log(FRESH)).exists()
 
 
@@ -207,7 +210,7 @@ def test_a_failure_upstream_is_handed_on_and_nothing_is_computed(
     task = replace(FRESH, start=start)
     upstream = Failure("its worker was lost", "log", member=1)
     expected = Failure("its worker was lost", "log", member=4)
-    assert settle(task, [upstream]) == expected
+    assert kind_of(task).settle(task, [upstream]) == expected
     assert perform(task, place, [upstream]) == expected
     assert find(task, place, [upstream]) == expected
 
@@ -224,11 +227,12 @@ def test_a_member_that_diverged_does_not_go_on(place: Workplace, start: Any) -> 
 
 def test_a_task_gets_what_it_waited_for(place: Workplace) -> None:
     source = replace(example(TrainResult), status="done")
-    settled = settle(replace(FRESH, start=Continue()), [source])
+    settled, left = kind_of(FRESH).settle(replace(FRESH, start=Continue()), [source])
     assert settled == replace(FRESH, start=Continue(source.checkpoint))
-    assert settle(FRESH, []) == FRESH
-    mate = example(MateTask)
-    assert settle(mate, [Failure("lost")]) == mate, "a mating decides itself who is left"
+    assert left == ()
+    assert kind_of(FRESH).settle(FRESH, []) == (FRESH, ())
+    mate, lost = example(MateTask), [Failure("lost")]
+    assert kind_of(mate).settle(mate, lost) == (mate, lost), "it decides itself who is left"
 
 
 @pytest.mark.usefixtures("compute")
@@ -280,9 +284,17 @@ def test_a_stored_result_is_found_for_a_task_that_waited(place: Workplace) -> No
 
 
 def test_results_are_looked_up_without_loading_what_computes_them() -> None:
-    code = (
-        "import sys, apps.tasks.perform; print({'tensorflow', 'keras', 'parsl'} & set(sys.modules))"
-    )
+    code = """
+import sys
+from dataclasses import replace
+from apps.messages.tasks import Fresh, TrainTask, Workplace
+from apps.tasks.perform import find
+from tests.support.examples import TASKS, example
+for kind in TASKS:
+    task = replace(example(kind), start=Fresh()) if kind is TrainTask else example(kind)
+    assert find(task, Workplace("/nowhere"), ()) is None
+print({"tensorflow", "keras", "parsl"} & set(sys.modules))
+"""
     root = Path(__file__).parents[3]
     found = subprocess.run(
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True

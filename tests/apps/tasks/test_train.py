@@ -19,10 +19,11 @@ from apps.errors import HeterosisError
 from apps.messages.fingerprints import fingerprint, from_json, to_json
 from apps.messages.results import CheckpointRef, TrainResult
 from apps.messages.specs import NetworkSpec, TrainingSpec
-from apps.messages.tasks import Continue, Restart, Workplace
+from apps.messages.tasks import Continue, Restart, TrainTask, Workplace
 from apps.records.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from apps.records.result_files import checkpoint_is_whole, load_result
 from apps.tasks import train as training_module
+from apps.tasks.perform import perform
 from apps.tasks.train import epoch_order, sample_training, train_member
 from apps.training.trainer import Trainer
 from apps.worker.stopping import Stopped, stopping
@@ -30,6 +31,13 @@ from tests.support.small import MOMENTUM, PLAIN, net, training
 
 ROOT = Path(__file__).parents[3]
 TASK = training()
+
+
+def performed(task: TrainTask, place: Workplace) -> TrainResult:
+    """Train a member and store its result."""
+    found = perform(task, place, ())
+    assert isinstance(found, TrainResult)
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +48,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
 @pytest.fixture(scope="module")
 def whole(place: Workplace) -> TrainResult:
     """Four epochs in one go."""
-    return train_member(TASK, place)
+    return performed(TASK, place)
 
 
 @pytest.fixture(scope="module")
@@ -245,7 +253,7 @@ def test_a_lost_worker_costs_what_came_after_its_partial_checkpoint(
     whole: TrainResult, lost: Workplace, epochs_run: list[int]
 ) -> None:
     assert partials(lost) == ["partial.json", "partial.safetensors"]
-    result = train_member(TASK, lost)
+    result = performed(TASK, lost)
     assert numbers(result) == numbers(whole)
     assert len(epochs_run) == 2, "the first two were not repeated"
     assert partials(lost) == []
@@ -267,7 +275,7 @@ def test_a_partial_checkpoint_of_another_task_is_ignored(
     whole: TrainResult, lost: Workplace, epochs_run: list[int]
 ) -> None:
     other = replace(TASK, member=5)
-    result = train_member(other, lost)
+    result = performed(other, lost)
     assert len(epochs_run) == 4
     assert result.epochs[0].metrics != whole.epochs[0].metrics
     assert partials(lost) == []
@@ -343,13 +351,15 @@ def test_a_result_does_not_depend_on_another_thread(whole: TrainResult, tmp_path
 
 
 # ------------------------------------------------------------------------------ fit, and failures
-def test_training_by_fit_is_said_in_the_log_and_repeats(place: Workplace, tmp_path: Path) -> None:
+def test_training_without_xla_is_said_in_the_log_and_repeats(
+    place: Workplace, tmp_path: Path
+) -> None:
     task = training(
         network=net("python_in_training"), training=MOMENTUM, last_epoch=2, folder="fit"
     )
     once = train_member(task, place)
     (remark,) = once.log
-    assert remark.startswith("trained by keras.Model.fit, not fused: ")
+    assert remark.startswith("trained by a graph without XLA: ")
     again = train_member(task, Workplace(str(tmp_path)))
     assert numbers(again) == numbers(once)
 
@@ -357,7 +367,7 @@ def test_training_by_fit_is_said_in_the_log_and_repeats(place: Workplace, tmp_pa
 def test_a_member_that_diverges_stops_and_says_so(place: Workplace) -> None:
     wild = TrainingSpec(32, "sgd", {"learning_rate": 1e30})
     task = training(network=net("uncompiled"), training=wild, folder="wild")
-    result = train_member(task, place)
+    result = performed(task, place)
     assert result.status == "diverged"
     assert len(result.epochs) == 1
     assert result.reason in ("loss was nan after epoch 1", "loss was inf after epoch 1")

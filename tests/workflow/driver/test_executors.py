@@ -68,6 +68,7 @@ def processes(folder: Path) -> Iterator[ParslEngine]:
         yield engine
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_processes_give_the_numbers_of_the_serial_run(
     processes: ParslEngine, folder: Path, finished: Path
@@ -75,6 +76,7 @@ def test_processes_give_the_numbers_of_the_serial_run(
     same_as_serial(processes, folder, finished)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_task_whose_worker_was_killed_is_done_by_another(
     processes: ParslEngine, folder: Path
@@ -87,6 +89,7 @@ def test_a_task_whose_worker_was_killed_is_done_by_another(
     assert plan.order == (1, 2, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_task_that_always_kills_its_worker_fails_after_its_retries(
     processes: ParslEngine, folder: Path
@@ -104,6 +107,7 @@ def test_a_task_that_always_kills_its_worker_fails_after_its_retries(
     assert marker.read_text() == "..."
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_task_that_hangs_is_ended_tried_again_and_fails(
     processes: ParslEngine, folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -121,6 +125,7 @@ def test_a_task_that_hangs_is_ended_tried_again_and_fails(
     assert "time.sleep(3600)" in log
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_worker_killed_for_want_of_memory_is_reported_as_such(
     processes: ParslEngine, folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -136,6 +141,7 @@ def test_a_worker_killed_for_want_of_memory_is_reported_as_such(
     assert "run fewer workers a node" in told.reason
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_running_counts_tasks_in_processes_too(processes: ParslEngine, folder: Path) -> None:
     marker = folder / "go on"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import pickle
-import random
+import re
 import subprocess
 import time
+import uuid
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,9 +16,12 @@ from pathlib import Path
 import pytest
 
 from apps.records.run_dir import RunDir
+from apps.records.tables_schema import TABLES
 from tests.support.experiments import (
     TINY,
+    arms,
     assert_same,
+    changed,
     copied,
     drive,
     events,
@@ -31,28 +36,85 @@ from workflow.driver.progress import Journal
 PATIENCE_S = 240.0
 
 
-@pytest.mark.timeout(1800)
-def test_the_driver_is_killed_at_ten_random_moments(tmp_path: Path, finished: Path) -> None:
-    """Most of them while tasks are computed, some while it starts."""
-    file = write(tmp_path, TINY)
+class Dying:
+    """Ends the driver at the first write of every file, and leaves the half of what it wrote.
+
+    Those of the report are not among them: it is made of the tables, whole, at every start.
+
+    Attributes:
+        left: what a killed driver leaves beside the files that it was writing, in order.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.left: list[Path] = []
+        self._run = RunDir(root)
+        self._begun: set[Path] = set()
+        self._dead = False
+        self._replace = Path.replace
+
+    def start(self) -> None:
+        """The driver is started again."""
+        self._dead = False
+
+    def replace(self, beside: Path, target: Path) -> Path:
+        """Stand in for `Path.replace`, by which `apps.files.write_atomic` brings a file about."""
+        atomic = re.fullmatch(r"\.(.+)\.[0-9a-f]{32}", beside.name)
+        places = target.parents
+        if atomic is None or self._run.root not in places or self._run.report in places:
+            return self._replace(beside, target)
+        assert atomic[1] == target.name
+        first = target not in self._begun
+        self._begun.add(target)
+        if self._dead or first:
+            self._dead = True
+            content = beside.read_bytes()
+            left = beside.with_name(f".{target.name}.{uuid.uuid4().hex}")
+            left.write_bytes(content[: len(content) // 2])
+            self.left.append(left)
+            raise KeyboardInterrupt  # which nothing turns into a failure of the task
+        return self._replace(beside, target)
+
+
+@pytest.mark.slow
+def test_a_driver_that_dies_at_every_write_ends_with_the_same_run(
+    tmp_path: Path, heterosis: Heterosis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every start comes one write further than the one before, and dies in the next."""
+    file = write(tmp_path, changed(trials=1, population=2, arms=arms("control", "mean")))
+    assert heterosis("run", file, "--runs", tmp_path / "whole").code == 0
+    whole = tmp_path / "whole" / "tiny"
+
     root = tmp_path / "runs" / "tiny"
-    moments = random.Random(10)
-    for _ in range(10):
-        process = start("run", file, "--runs", root.parent, "--workers", "2")
-        begun = len(events(root))
-        patience = moments.uniform(0.0, 1.0)
-        deadline = time.monotonic() + PATIENCE_S
-        while len(events(root)) == begun and moments.random() > 0.002:
-            assert process.poll() is None, process.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        time.sleep(patience)
-        process.kill()
-        process.communicate()
-    process = start("run", file, "--runs", root.parent, "--workers", "2")
-    out, err = process.communicate(timeout=PATIENCE_S)
-    assert (process.returncode, err) == (0, ""), out
-    assert_same(read_tables(root), read_tables(finished))
+    dying = Dying(root)
+    monkeypatch.setattr(Path, "replace", lambda self, target: dying.replace(self, Path(target)))
+    starts = 0
+    while (ended := heterosis("run", file, "--runs", root.parent)).code == 130:
+        starts += 1
+        assert len(dying.left) == starts, "a driver that is dead writes nothing"
+        dying.start()
+    assert (ended.code, ended.err) == (0, ""), ended.out
+
+    names = Counter(path.name.rpartition(".")[0].removeprefix(".") for path in dying.left)
+    trained = 2 + 2 + 2  # the shared half, the second of both arms
+    assert names["checkpoint.safetensors"] == trained
+    assert names["result.json"] == trained + 1 + 2 + 1  # and mating, harvests, export
+    assert {"experiment.toml", "environment.json", "card.json", "pedigree.json"} <= names.keys()
+    assert {f"{name}.parquet" for name in TABLES} <= names.keys()
+    assert_same(read_tables(root), read_tables(whole))
+    assert files(root) - {path.relative_to(root) for path in dying.left} == files(whole)
+
+    assert heterosis("clean", root).code == 0
+    assert not any(path.exists() for path in dying.left)
+
+
+def files(root: Path) -> set[Path]:
+    """Return the files of a run, but for those of the report and those that Parsl writes."""
+    run = RunDir(root)
+    return {
+        path.relative_to(root)
+        for path in root.rglob("*")
+        if path.is_file() and not {run.report, run.parsl} & {*path.parents}
+    }
 
 
 @contextmanager
@@ -79,6 +141,7 @@ def fill(path: Path) -> None:
             file.flush()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("site", ["local_threads", "local_processes"])
 def test_a_full_disk_costs_no_result(site: str, tmp_path: Path, finished: Path) -> None:
@@ -138,6 +201,7 @@ class Silent:
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(os.name != "posix", reason="umask")
 def test_a_run_directory_is_as_private_as_the_users_umask_says(tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ from tests.support.experiments import (
     write,
 )
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_S = 240.0
 """For a step on a machine that has other things to do."""
 
@@ -77,17 +79,13 @@ def assert_nothing_repeated(root: Path) -> None:
 
 
 @pytest.mark.timeout(1800)
-def test_threads_killed_three_times_and_stopped_once(tmp_path: Path, finished: Path) -> None:
+def test_threads_killed_and_stopped(tmp_path: Path, finished: Path) -> None:
     file = write(tmp_path, TINY)
     root = tmp_path / "runs" / "tiny"
-    # Before anything is done; in the first half; after a mating.
-    kill(begin(root, file))
-    assert computed(root) == []
-    for more in (4, 20):
-        process = begin(root, file, "--workers", "1")
-        wait_until(lambda more=more: len(computed(root)) >= more, process, PATIENCE_S)
-        kill(process)
-    assert any("halt" in folder for folder in computed(root))
+    process = begin(root, file, "--workers", "1")
+    wait_until(lambda: len(computed(root)) >= 20, process, PATIENCE_S)
+    kill(process)
+    assert any("halt" in folder for folder in computed(root)), "not even a mating was done"
 
     process = begin(root, file, "--workers", "2")
     wait_until(lambda: len(computed(root)) >= 3, process, PATIENCE_S)

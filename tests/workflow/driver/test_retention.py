@@ -21,10 +21,9 @@ from tests.support.experiments import (
 def test_only_champions_are_left(tmp_path: Path) -> None:
     ran = drive(load(tmp_path, trials=1), tmp_path / "run")
     champions = {
-        ran.outcomes.by_key[key].checkpoint.path
+        ran.outcomes.result(harvest, HarvestResult).checkpoint.path
         for graph in ran.outcomes.graphs
-        for key in graph.harvests.values()
-        if isinstance(ran.outcomes.by_key[key], HarvestResult)
+        for harvest in graph.harvests.values()
     }
     assert len(champions) == 5
     assert set(checkpoints(tmp_path / "run")) == champions

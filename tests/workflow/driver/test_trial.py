@@ -11,10 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from apps.messages.tasks import HarvestTask, MateTask, Offspring, TrainTask
+from apps.messages.tasks import Offspring, TrainTask
 from apps.records.tables_schema import METRICS
 from tests.support.experiments import TINY, arms, changed, drive, load, read_tables
-from workflow.driver.run import network_epochs
 from workflow.driver.trial import TrialGraph, build_trial
 from workflow.experiment.config import Experiment
 
@@ -42,13 +41,8 @@ def kinds(graph: TrialGraph) -> Counter[str]:
 
 
 def path_epochs(graph: TrialGraph, arm: str, member: int) -> list[int]:
-    tasks = [graph.nodes[population[member]].task for population in graph.segments[arm]]
-    return [
-        epoch
-        for task in tasks
-        if isinstance(task, TrainTask)
-        for epoch in range(task.first_epoch, task.last_epoch)
-    ]
+    tasks = [segment.members[member].task for segment in graph.segments[arm]]
+    return [epoch for task in tasks for epoch in range(task.first_epoch, task.last_epoch)]
 
 
 # -------------------------------------------------------------------------------------- sharing
@@ -63,15 +57,15 @@ def test_the_posters_five_arms_compute_their_common_half_once(population: int) -
         "MateTask": 3,
         "HarvestTask": 5,
     }
-    first = {tuple(graph.segments[arm][0]) for arm in graph.segments}
+    first = {segments[0].members for segments in graph.segments.values()}
     assert len(first) == 1
-    assert network_epochs(list(graph.nodes.values())) == population * (3 + 5 * 3)
+    assert graph.network_epochs == population * (3 + 5 * 3)
 
 
 def test_an_arm_alone_is_one_segment() -> None:
     graph = graph_of(arms=FIVE[:1])
     assert kinds(graph) == {"fresh": 3, "HarvestTask": 1}
-    assert network_epochs(list(graph.nodes.values())) == 3 * 4
+    assert graph.network_epochs == 3 * 4
 
 
 def test_equal_arms_of_two_names_are_computed_once() -> None:
@@ -91,16 +85,43 @@ def test_the_trials_share_nothing(tmp_path: Path) -> None:
 
 def test_a_mating_waits_for_the_whole_population_and_a_child_for_its_mating() -> None:
     graph = graph_of(arms=FIVE)
-    mating = graph.nodes[graph.matings["mean"][1] or ""]
-    assert isinstance(mating.task, MateTask)
-    assert mating.upstream == graph.segments["mean"][0]
-    for key in graph.segments["mean"][1]:
-        node = graph.nodes[key]
-        assert isinstance(node.task, TrainTask)
+    before, after = graph.segments["mean"]
+    assert after.mating is not None
+    assert after.mating.population == before.members
+    assert after.mating.upstream == tuple(node.key for node in before.members)
+    for node in after.members:
         assert isinstance(node.task.start, Offspring)
-        assert node.upstream == (mating.key,)
-    for member, key in enumerate(graph.segments["restart"][1]):
-        assert graph.nodes[key].upstream == (graph.segments["restart"][0][member],)
+        assert node.upstream == (after.mating.key,)
+    before, after = graph.segments["restart"]
+    assert after.halt is not None
+    assert after.mating is None
+    for own, node in zip(before.members, after.members, strict=True):
+        assert node.upstream == (own.key,)
+
+
+def test_a_task_reads_the_checkpoints_of_whom_it_may_need() -> None:
+    species = {"name": "species", "halts": [1, 3], "mating": "species", "parents": 2}
+    graph = graph_of(arms=[*FIVE, species])
+    fresh, first, second = graph.segments["species"]
+    assert first.mating is not None
+    assert second.mating is not None
+    assert {node.reads for node in fresh.members} == {()}
+    assert first.mating.reads == fresh.members
+    assert {node.reads for node in first.members} == {fresh.members}
+    assert second.mating.reads == (*first.members, *fresh.members)
+    # Of the mating before, a child knows only what its own mating's plan says.
+    assert {node.reads for node in second.members} == {first.members}
+    assert graph.harvests["species"].reads == second.members
+    _, before, after = graph.segments["restart"]
+    assert [node.reads for node in after.members] == [(own,) for own in before.members]
+
+
+def test_the_arms_that_share_a_member_are_known() -> None:
+    graph = graph_of(arms=FIVE)
+    first, second = graph.segments["mean"]
+    names = [arm["name"] for arm in FIVE]
+    assert [graph.sharers[node.key] for node in first.members] == [names] * 3
+    assert [graph.sharers[node.key] for node in second.members] == [["mean"]] * 3
 
 
 # ----------------------------------------------------------------------------------- any arms
@@ -162,7 +183,6 @@ def test_keys_do_not_depend_on_the_order_of_the_arms(
     one, two = graph_of(arms=table, epochs=6), graph_of(arms=shuffled, epochs=6)
     assert one.nodes.keys() == two.nodes.keys()
     assert one.segments == two.segments
-    assert one.matings == two.matings
     assert one.harvests == two.harvests
 
 
@@ -170,10 +190,11 @@ def test_keys_do_not_depend_on_the_order_of_the_arms(
 @given(table=_ARMS)
 def test_every_arm_ends_in_the_harvest_of_its_last_population(table: list[dict[str, Any]]) -> None:
     graph = graph_of(arms=table, epochs=6)
-    for arm, key in graph.harvests.items():
-        node = graph.nodes[key]
-        assert isinstance(node.task, HarvestTask)
-        assert node.upstream[:3] == graph.segments[arm][-1]
+    for arm, harvest in graph.harvests.items():
+        segments = graph.segments[arm]
+        matings = [segment.mating for segment in segments if segment.mating is not None]
+        assert harvest.population == segments[-1].members
+        assert harvest.mating == (matings[-1] if matings else None)
 
 
 # ------------------------------------------------------------------------------------- numbers

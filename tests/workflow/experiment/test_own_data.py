@@ -131,6 +131,7 @@ def test_a_champion_of_a_table_is_asked_with_raw_columns(
     assert "there is no column 'b'" in ended.err
 
 
+@pytest.mark.slow
 def test_a_regression_whose_members_end_early_goes_the_whole_way(
     regression: Path, tmp_path: Path, heterosis: Heterosis
 ) -> None:

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from apps.messages.tasks import TrainTask, Workplace
+from apps.messages.tasks import Workplace
 from tests.support.experiments import load
 from tests.workflow.conftest import Heterosis
-from workflow.driver.run import network_epochs
 from workflow.driver.trial import build_trial
 from workflow.experiment.file import READY, load_experiment
 from workflow.preflight.plan import describe_plan
@@ -29,12 +28,13 @@ def test_the_numbers_are_those_of_the_graph(name: str) -> None:
     experiment = load_experiment(READY / f"{name}.toml")
     text = describe_plan(experiment, NOWHERE, workers=2, measure=False)
     graphs = [build_trial(experiment, trial) for trial in range(experiment.trials)]
-    nodes = [node for graph in graphs for node in graph.nodes.values()]
-    trained = sum(isinstance(node.task, TrainTask) for node in nodes)
     alone = experiment.trials * len(experiment.arms) * experiment.population
-    assert numbers(text, r"tasks: (\d+) \((\d+) of training\)") == [len(nodes), trained]
+    assert numbers(text, r"tasks: (\d+) \((\d+) of training\)") == [
+        sum(len(graph.nodes) for graph in graphs),
+        sum(len(graph.training) for graph in graphs),
+    ]
     assert numbers(text, r"network-epochs: (\d+) with shared segments, (\d+) without") == [
-        network_epochs(nodes),
+        sum(graph.network_epochs for graph in graphs),
         alone * experiment.training.epochs,
     ]
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from apps.errors import UserError
+from apps.errors import HeterosisError, UserError
 from apps.messages.tasks import Workplace
 from tests.support.experiments import arms, changed, write
 from workflow.experiment.file import load_experiment
-from workflow.preflight.rehearse import rehearse_experiment
+from workflow.preflight.rehearse import rehearse_apart, rehearse_experiment
 
 PLUGIN = """
 import sys
@@ -181,3 +181,29 @@ def test_what_is_wrong_is_told_in_one_line(what: str, tmp_path: Path) -> None:
 def test_a_layer_that_is_not_known_harms_nobody_who_does_not_align(tmp_path: Path) -> None:
     table = network(builder="own:network", params={"how": "unknown layer"})
     assert rehearse(tmp_path, table | {"arms": with_arm(crossover="mean")["arms"]})
+
+
+# ------------------------------------------------------------------------- in a process of its own
+def apart(folder: Path, table: dict[str, Any]) -> None:
+    file = write(folder, table)
+    (folder / "own.py").write_text(
+        PLUGIN + "\n\ndef ends(**settings):\n    import os\n\n    os._exit(3)\n"
+    )
+    place = Workplace(root=str(folder / "nowhere"), search_path=str(folder))
+    rehearse_apart(file, load_experiment(file), place)
+
+
+def test_in_a_process_of_its_own_a_good_experiment_passes(tmp_path: Path) -> None:
+    apart(tmp_path, changed())
+
+
+def test_in_a_process_of_its_own_a_mistake_is_the_same_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"tiny\.toml: .*optimizer 'adamm'.*did you mean") as seen:
+        apart(tmp_path, training(optimizer="adamm"))
+    assert seen.value.code == "training-setting"
+
+
+def test_a_process_that_ends_without_an_answer_is_told(tmp_path: Path) -> None:
+    with pytest.raises(HeterosisError, match="ended with exit code 3 and no answer") as seen:
+        apart(tmp_path, network(builder="own:ends"))
+    assert seen.value.code == "rehearsal"

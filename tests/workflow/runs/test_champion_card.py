@@ -10,15 +10,14 @@ import pytest
 
 from apps.files import sha256_file
 from apps.messages.results import HarvestResult
-from tests.support.experiments import TINY, changed, copied, drive, load, read_tables
-from workflow.runs.champion_card import pedigree
-from workflow.driver.run import Champion, Outcomes
 from apps.records.run_dir import RunDir
+from tests.support.experiments import TINY, changed, copied, drive, load, read_tables
+from workflow.driver.run import Champion, Outcomes
+from workflow.runs.champion_card import pedigree
 
 
 def champion_of(outcomes: Outcomes, arm: str, trial: int = 0) -> Champion:
-    result = outcomes.by_key[outcomes.graphs[trial].harvests[arm]]
-    assert isinstance(result, HarvestResult)
+    result = outcomes.result(outcomes.graphs[trial].harvests[arm], HarvestResult)
     return Champion(trial, arm, result)
 
 

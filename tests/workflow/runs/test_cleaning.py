@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflow.conftest import Heterosis, call
+from apps.records.run_dir import RunDir
 from tests.support.experiments import (
     TINY,
     assert_same,
@@ -20,9 +20,9 @@ from tests.support.experiments import (
     read_tables,
     write,
 )
+from tests.workflow.conftest import Heterosis, call
 from workflow.runs.cleaning import find_waste, remove
 from workflow.runs.lock import only_driver
-from apps.records.run_dir import RunDir
 
 HEX = "0123456789abcdef" * 2
 

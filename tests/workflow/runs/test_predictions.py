@@ -11,15 +11,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from apps.champion import Champion
+from apps.datasets.arrays import Samples
 from apps.datasets.load import Dataset
 from apps.errors import UserError
-from apps.champion import Champion
 from apps.runtime import load_keras
-from apps.datasets.arrays import Samples
-from tests.workflow.conftest import Heterosis
 from tests.support.experiments import read_tables
-from workflow.runs.run import Run
+from tests.workflow.conftest import Heterosis
 from workflow.runs.predictions import read_samples, tabled
+from workflow.runs.run import Run
 
 PIXELS = np.arange(3 * 28 * 28, dtype=np.uint8).reshape(3, 28, 28)
 

@@ -9,19 +9,19 @@ from typing import Any, Final
 
 import pytest
 
-from apps.records.checkpoints import load_checkpoint, save_checkpoint
-from apps.records.checkpoint_diff import largest_difference
 from apps.errors import UserError
-from apps.messages.tasks import Workplace
 from apps.messages.results import HarvestResult
-from tests.workflow.conftest import Heterosis
+from apps.messages.tasks import Workplace
+from apps.records.checkpoint_diff import largest_difference
+from apps.records.checkpoints import load_checkpoint, save_checkpoint
+from apps.records.run_dir import RunDir
 from tests.support.experiments import FOLDER, Ran, changed, copied, drive, write
+from tests.workflow.conftest import Heterosis
 from tests.workflow.driver.test_search import SEARCH
 from workflow.experiment.config import Experiment
 from workflow.experiment.file import load_experiment
 from workflow.runs.lock import only_driver
 from workflow.runs.replay import Replayed, replay
-from apps.records.run_dir import RunDir
 
 KINDS: Final = changed(
     trials=1,
@@ -100,10 +100,8 @@ def test_merges_at_the_end_are_among_what_is_tested(kinds: Driven) -> None:
     ran, _, _ = kinds
     graph = ran.outcomes.graphs[0]
     methods = {}
-    for arm, key in graph.harvests.items():
-        result = ran.outcomes.by_key[key]
-        assert isinstance(result, HarvestResult)
-        methods[arm] = result.method
+    for arm, harvest in graph.harvests.items():
+        methods[arm] = ran.outcomes.result(harvest, HarvestResult).method
     assert (methods["merged"], methods["soup"]) == ("mean", "greedy")
 
 
@@ -120,19 +118,17 @@ def test_other_numbers_are_told_with_the_largest_difference(
     """As on a processor of another kind: here, because the run's record says something else."""
     ran, experiment, run = kinds
     root = copied(run.root, tmp_path)
-    key = ran.outcomes.graphs[0].harvests["mean"]
-    result = ran.outcomes.by_key[key]
-    assert isinstance(result, HarvestResult)
+    harvest = ran.outcomes.graphs[0].harvests["mean"]
+    result = ran.outcomes.result(harvest, HarvestResult)
     path = root / result.checkpoint.path
     state = load_checkpoint(path)
     name, array = next(iter(state.weights.items()))
     moved = array.copy()
     moved.flat[0] += 0.5
     digest = save_checkpoint(path, replace(state, weights={**state.weights, name: moved}))
-    graph = ran.outcomes.graphs[0]
     for file in {
         path.with_name("result.json"),
-        root / graph.nodes[key].task.folder / "result.json",
+        root / harvest.task.folder / "result.json",
     }:
         record = json.loads(file.read_text())
         record["checkpoint"]["sha256"] = digest

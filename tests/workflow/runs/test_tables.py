@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.workflow.conftest import Mishap
-from tests.support.experiments import TINY, Tables, copied, drive, load, read_tables
 from apps.records.run_dir import RunDir
 from apps.records.tables_schema import METRICS, TABLES
+from tests.support.experiments import TINY, Tables, copied, drive, load, read_tables
+from tests.workflow.conftest import Mishap
 from workflow.runs.tables import write_tables
 
 

@@ -1,0 +1,1 @@
+"""A run on disk: opened, locked, tabulated, replayed, cleaned, asked for predictions."""
