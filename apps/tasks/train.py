@@ -145,7 +145,7 @@ def _train(trainer: Trainer, task: TrainTask, place: Workplace, segment: _Segmen
 
 @dataclass(frozen=True)
 class Sample:
-    """What a network takes on this machine: seconds an epoch, bytes a checkpoint; what trains it."""
+    """What a network takes on this machine: seconds an epoch, bytes a checkpoint; its engine."""
 
     epoch_s: float
     checkpoint_bytes: int
