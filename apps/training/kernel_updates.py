@@ -59,16 +59,18 @@ def _kernel(optimizer: Any) -> Update | None:
 def _adam(optimizer: Any) -> Update:
     import tensorflow as tf
 
-    powers: dict[int, tuple[Any, Any, Any]] = {}
+    powers: dict[tuple[int, int], tuple[Any, ...]] = {}
 
     def update(gradient: Any, variable: Any, learning_rate: Any) -> None:
         slot = optimizer._get_variable_index(variable)
-        # One optimiser step hands one tensor to all variables: its powers are computed once.
-        if id(learning_rate) not in powers:
-            step = tf.cast(optimizer.iterations.value, tf.float32) + 1.0
+        # An optimiser's step hands one tensor to all variables: the powers are computed once.
+        graph = tf.compat.v1.get_default_graph()
+        key = id(learning_rate), id(graph)
+        if key not in powers:
+            step = tf.cast(optimizer.iterations + 1, tf.float32)
             raised = (tf.pow(float(beta), step) for beta in (optimizer.beta_1, optimizer.beta_2))
-            powers[id(learning_rate)] = (learning_rate, *raised)
-        _, beta_1_power, beta_2_power = powers[id(learning_rate)]
+            powers[key] = (*raised, learning_rate, graph)
+        beta_1_power, beta_2_power, *_ = powers[key]
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=optimizer._momentums[slot].value.handle,

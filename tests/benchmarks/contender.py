@@ -65,7 +65,7 @@ def keras_fit(work: Workload) -> Epoch:
     data = load_dataset(work.data, SEED)
     x, y = data.train.x.astype("float32") / 255.0, data.train.y
     builder: Any = getattr(networks, work.network, two_layer_dense)
-    model = builder((28, 28), 10)
+    model = builder(input_shape=(28, 28), classes=10)
     model.compile("adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
 
     def epoch() -> float:
