@@ -44,6 +44,10 @@ Align = Literal["none", "weights", "activations"]
 """Whether networks are permuted onto another before they are merged, and by what."""
 
 
+EngineName = Literal["auto", "xla", "graph", "fit"]
+"""What trains: see `apps.training.engine_choice`."""
+
+
 @dataclass(frozen=True)
 class DataSpec(Table):
     """`[data]`: which data, and how they are split.
@@ -141,6 +145,8 @@ class TrainingSpec(Table):
             own.
         callbacks: names with settings, or plug-ins; they are called once per epoch of a member.
         digest: filled in when the run begins: SHA-256 of the plug-ins' sources.
+        engine: what trains: `xla` compiles an epoch, `graph` does without compiling, `fit` is
+            Keras's own loop; `auto` chooses by the network.
     """
 
     batch_size: Annotated[int, Field(ge=1)] = 128
@@ -152,6 +158,7 @@ class TrainingSpec(Table):
         default=(), metadata=ADDED
     )
     digest: str = field(default="", metadata=ADDED)
+    engine: EngineName = field(default="auto", metadata=ADDED)
 
     @property
     def plugins(self) -> list[str]:
@@ -337,5 +344,8 @@ def phenotype(
     """Return the experiment's network and training with a member's genes filled in."""
     return (
         replace(network, params={**network.params, **genome.network}),
-        replace(training, optimizer_params={**training.optimizer_params, **genome.optimizer}),
+        replace(
+            training,
+            optimizer_params={**training.optimizer_params, **genome.optimizer},
+        ),
     )

@@ -19,7 +19,7 @@ from apps.breeding.offspring import breed
 from apps.errors import HeterosisError, UserError
 from apps.genetics.genes import Space
 from apps.messages.results import CheckpointRef, TrainResult
-from apps.messages.specs import Genome, phenotype
+from apps.messages.specs import Genome
 from apps.messages.tasks import HarvestTask, MateTask, Offspring, TrainTask, Workplace
 from apps.plugins import is_plugin, told
 from apps.preflight.search_space import check_choices, check_extremes
@@ -110,8 +110,7 @@ def rehearse(
 
 
 def _trainer(task: TrainTask, place: Workplace) -> Trainer:
-    network, training = phenotype(task.network, task.training, task.genome)
-    return trainer_for(task.data, network, training, task.seed, place)
+    return trainer_for(task.data, task.network, task.training, task.seed, place, task.genome)
 
 
 def _can_be_exported(trainer: Trainer, task: TrainTask, place: Workplace, root: Path) -> None:
