@@ -19,7 +19,7 @@ from apps.breeding.offspring import breed
 from apps.errors import HeterosisError, UserError
 from apps.genetics.genes import Space
 from apps.messages.results import CheckpointRef, TrainResult
-from apps.messages.specs import Genome
+from apps.messages.specs import Genome, phenotype
 from apps.messages.tasks import HarvestTask, MateTask, Offspring, TrainTask, Workplace
 from apps.plugins import is_plugin, told
 from apps.preflight.search_space import check_choices, check_extremes
