@@ -13,7 +13,8 @@ from apps.own_modules import label, own_modules
 def found(folder: Path, patch: pytest.MonkeyPatch, **sources: str) -> set[str]:
     """Write modules and return the labels of what the first of them imports; `__` stands for /."""
     patch.syspath_prepend(str(folder))
-    paths = [folder / f"{name.replace('__', '/')}.py" for name in sources]
+    names = [name.replace("__", "/").replace("INIT", "__init__") for name in sources]
+    paths = [folder / f"{name}.py" for name in names]
     for path, source in zip(paths, sources.values(), strict=True):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(source)
@@ -48,7 +49,7 @@ def test_helpers_of_helpers_and_packages_are_found_once(
         tmp_path,
         monkeypatch,
         own_net="import own_layers.dense",
-        own_layers____init__="",
+        own_layers__INIT="",
         own_layers__dense="from . import act\nfrom .deep.more import x",
         own_layers__act="import own_net, own_base",
         own_layers__deep__more="from ..act import y",

@@ -18,7 +18,7 @@ CODE = """if True:
     for number in range(3):
         print("out" * 10_000, flush=True)
         print("err", file=sys.stderr)
-    print("Ünï 数")
+    print("\\u00dcn\\u6570")
     with open(sys.argv[1], "w") as file:
         file.write(f"{file.fileno()} {lost_output()}")
 """
