@@ -6,7 +6,6 @@ import ast
 import sys
 import sysconfig
 from collections.abc import Iterator
-from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Final
 
@@ -61,11 +60,8 @@ def _with_packages(name: str) -> Iterator[str]:
 
 def _own_file(name: str) -> Path | None:
     """Return the file of a module, if it is a user's own."""
-    spec = _spec(name)
-    if spec is None or spec.origin is None or not spec.has_location:
-        return None
-    file = Path(spec.origin)
-    return None if is_library(file) or not file.is_file() else file
+    file, _ = _found(name)
+    return None if file is None or is_library(file) else file
 
 
 def is_library(file: Path) -> bool:
@@ -77,18 +73,28 @@ def is_library(file: Path) -> bool:
     )
 
 
-def _spec(name: str) -> ModuleSpec | None:
-    package, _, _ = name.rpartition(".")
-    places: list[str] | None = None
-    if package:
-        above = _spec(package)
-        if above is None or above.submodule_search_locations is None:
-            return None
-        places = list(above.submodule_search_locations)
+def _found(name: str) -> tuple[Path | None, list[Path]]:
+    """Return a module's file, and the folders that its submodules are in."""
+    package, _, last = name.rpartition(".")
+    if not package:
+        return _found_first(name)
+    # By hand: Python's own finders want the package imported.
+    folders = [folder / last for folder in _found(package)[1]]
+    for folder in folders:
+        for file in (folder / "__init__.py", folder.with_name(f"{last}.py")):
+            if file.is_file():
+                return file, [folder] if file.parent == folder else []
+    return None, folders
+
+
+def _found_first(name: str) -> tuple[Path | None, list[Path]]:
     for finder in sys.meta_path:
-        if hasattr(finder, "find_spec") and (spec := finder.find_spec(name, places)) is not None:
-            return spec
-    return None
+        spec = finder.find_spec(name, None) if hasattr(finder, "find_spec") else None
+        if spec is not None:
+            folders = [Path(each) for each in spec.submodule_search_locations or ()]
+            there = spec.has_location and spec.origin is not None and Path(spec.origin).is_file()
+            return Path(spec.origin) if there and spec.origin else None, folders
+    return None, []
 
 
 def _imported(name: str, path: Path) -> Iterator[str]:

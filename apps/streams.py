@@ -7,7 +7,7 @@ import io
 import os
 import sys
 from contextlib import suppress
-from typing import Final, TextIO
+from typing import Any, Final, TextIO, cast
 
 _lost: Final[dict[str, str]] = {}
 
@@ -45,7 +45,7 @@ def _forgiving(stream: TextIO, name: str) -> TextIO:
         stream.flush()
     raw = _Forgiving(stream.fileno(), name)
     return io.TextIOWrapper(
-        io.BufferedWriter(raw),
+        io.BufferedWriter(cast(Any, raw)),
         encoding=stream.encoding,
         errors="backslashreplace",
         line_buffering=name == "stderr" or stream.isatty(),

@@ -37,9 +37,13 @@ def _end_when_told_by(driver: int) -> None:
     os._exit(0)
 
 
-if __name__ == "__main__":
-    # Before there are threads, which inherit it.
+def _hold_on(driver: int) -> None:
+    # Before there are other threads, which inherit it.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    threading.Thread(target=_end_when_told_by, args=(int(sys.argv[1]),), daemon=True).start()
+    threading.Thread(target=_end_when_told_by, args=(driver,), daemon=True).start()
+
+
+if __name__ == "__main__":
+    _hold_on(int(sys.argv[1]))
     threading.Thread(target=_end_with, args=(int(sys.argv[1]),), daemon=True).start()
     runpy.run_module("parsl.executors.high_throughput.interchange", run_name="__main__")
