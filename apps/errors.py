@@ -1,9 +1,26 @@
-"""The errors of the project: every one states the rule, what was received, and the next step."""
+"""The errors of the project: every one states the rule, what was received, and the next step.
+
+    HeterosisError              raised on purpose; ends a command with exit code 1
+    |-- UserError               wrong input: file, option, plug-in, data; exit code 2
+    |   |-- ReportError         a run that nothing can be said of, or a page that can't be written
+    |   |   `-- NotebookError   the same in a notebook: one line (analysis.notebook.opening)
+    |   |-- UnknownAnatomy      a network that cannot be grown (apps.architecture.morphable)
+    |   `-- UnknownSymmetry     a layer that cannot be aligned (apps.architecture.unit_trace)
+    |-- DamagedFile             a file is not what its record says (apps.files)
+    |-- GeneticsError           an operator cannot take its arguments (apps.genetics.errors)
+    |-- SiteError               workers cannot be had, or are lost (workflow.driver.engine)
+    |-- Stopped                 a task was told to end (apps.worker.stopping)
+    |-- TimedOut                a task took too long (apps.worker.stopping)
+    `-- TooFewSurvivors         a halt has nobody to mate (apps.breeding.population)
+
+Each carries a `code`, by which docs/errors.md explains it.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from typing import Final, Literal
 
 Code = Literal[
@@ -22,6 +39,7 @@ Code = Literal[
     "data-split",
     "data-values",
     "data-weights",
+    "environment",
     "experiment-file",
     "experiment-object",
     "experiment-setting",
@@ -35,6 +53,7 @@ Code = Literal[
     "no-workers",
     "operator",
     "package-missing",
+    "plugin-changed",
     "plugin-not-found",
     "plugin-raised",
     "plugin-setting",
@@ -106,6 +125,32 @@ class UserError(HeterosisError):
     def __init__(self, text: str, *, code: Code) -> None:
         """Raise with the text: the place, the rule, what was received, the next step."""
         super().__init__(text, code=code)
+
+
+class ReportError(UserError):
+    """A run is not what a report, a comparison or a statistic is made of, or can't be written."""
+
+    def __init__(self, text: str) -> None:
+        """Raise with the text: the file or name, the rule, what was found, the next step."""
+        super().__init__(text, code="report")
+
+
+def did_you_mean(name: str, known: Iterable[str], most: int = 1) -> str:
+    """Return the question that names the nearest known names, or nothing where none is near.
+
+    Args:
+        name: what was received.
+        known: what it could have been.
+        most: how many are named at most.
+
+    Returns:
+        A question and a blank, to be put before what a message goes on with; or "".
+
+    >>> f"there is no key 'trails'; {did_you_mean('trails', ['trials', 'seed'])}there are ..."
+    "there is no key 'trails'; did you mean 'trials'? there are ..."
+    """
+    nearest = get_close_matches(name, list(known), n=most)
+    return f"did you mean {' or '.join(map(repr, nearest))}? " if nearest else ""
 
 
 def first_line(error: BaseException) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Mapping
-from difflib import get_close_matches
 from typing import Any, Final, TypeVar, cast
 
-from apps.errors import UserError
+from apps.errors import UserError, did_you_mean
 from apps.plugins import check_read, is_plugin, load_plugin, unknown
 
 _GIVEN: Final = ("keep", "earlier", "others", "spec")
@@ -76,9 +75,8 @@ def _check_known(
     named = [name for name in parameters if name not in given]
     for key in settings:
         if key not in named:
-            nearest = get_close_matches(key, named, n=1)
-            hint = f"did you mean {nearest[0]!r}? " if nearest else ""
             raise UserError(
-                f"{what} has no setting {key!r}; {hint}it has {', '.join(named) or 'none'}",
+                f"{what} has no setting {key!r}; {did_you_mean(key, named)}"
+                f"it has {', '.join(named) or 'none'}",
                 code="plugin-setting",
             )

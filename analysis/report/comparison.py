@@ -13,7 +13,8 @@ import pandas as pd
 from analysis.report.findings import MARGIN, full_statistics, spent_to_control
 from analysis.report.page import settings
 from analysis.statistics.overview import Overview, overview
-from analysis.tables import ReportError, read_tables
+from analysis.tables import read_tables
+from apps.errors import ReportError
 from apps.records.run_dir import RunDir
 
 

@@ -13,12 +13,12 @@ from apps.genetics import space as spaces
 from apps.genetics.genes import Genome as Flat
 from apps.genetics.genes import Space
 from apps.messages.specs import Genome, SearchSpec
-from apps.seeds import Purpose, stream
+from apps.seeds import Address, Purpose
 
 
 def first_genome(space: Space, seed: int, trial: int, member: int) -> Genome:
     """Return the genome of a member that starts anew."""
-    rng = stream(seed, Purpose.ARCHITECTURE, trial=trial, member=member)
+    rng = Address(seed, trial, member).stream(Purpose.ARCHITECTURE)
     return as_genome(space, spaces.sample(rng, space))
 
 

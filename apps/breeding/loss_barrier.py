@@ -8,9 +8,10 @@ from typing import Final
 import numpy as np
 
 from apps.architecture.unit_trace import UnknownSymmetry
-from apps.breeding.merge import Address, align_parents
+from apps.breeding.merge import align_parents
 from apps.genetics.distance import raw_distance
 from apps.genetics.weights import Weights, is_floating
+from apps.seeds import Address
 from apps.training.trainer import Trainer
 
 _STEPS: Final = 5

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
 from apps.architecture.morphable import anatomy
-from apps.breeding.merge import Address, merge
+from apps.breeding.merge import merge
 from apps.datasets.arrays import Array
 from apps.errors import HeterosisError
 from apps.files import write_atomic
@@ -19,13 +18,11 @@ from apps.lookup import lookup
 from apps.messages.results import CheckpointRef, ChildPlan
 from apps.messages.specs import phenotype
 from apps.messages.tasks import Offspring, TrainTask, Workplace
-from apps.records.checkpoints import Checkpoint, load_checkpoint
-from apps.seeds import Purpose, seed_integer, stream
+from apps.records.checkpoints import Checkpoint, open_checkpoint
+from apps.records.run_dir import LOST
+from apps.seeds import Address, Purpose
 from apps.training.blueprint import Blueprint
 from apps.training.trainer import Trainer
-
-LOST: Final = "lost.txt"
-"""In a child's folder: which layers and units of its parents it does not have."""
 
 
 def breed(task: TrainTask, start: Offspring, place: Workplace, trainer: Trainer) -> Checkpoint:
@@ -54,18 +51,13 @@ def breed(task: TrainTask, start: Offspring, place: Workplace, trainer: Trainer)
         raise HeterosisError("an offspring's plan is filled in before it is bred")
     if not start.inherit and plan.mutate:
         return Checkpoint(trainer.blueprint.initial_weights(_fresh_seed(task)))
-    address = Address(task.seed, task.trial, task.first_epoch, plan.merge)
+    address = Address(task.seed, task.trial, plan.merge, task.first_epoch)
     networks, fitness = _parents(task, start, plan, place, trainer)
     weights = merge(trainer, networks, fitness, start.crossover, address, place)
     if plan.mutate:
         mutation = lookup(MUTATIONS, start.mutation.name, "mutation", place.search_path)
-        rng = stream(
-            task.seed,
-            Purpose.MUTATION,
-            trial=task.trial,
-            member=plan.child,
-            epoch=task.first_epoch,
-        )
+        own = Address(task.seed, task.trial, plan.child, task.first_epoch)
+        rng = own.stream(Purpose.MUTATION)
         weights = mutation(rng, weights, keep=trainer.member.statistics, **start.mutation.params)
     return Checkpoint(weights, optimizer=_inherited(plan.optimizer, _shapes(weights), place))
 
@@ -74,9 +66,7 @@ def _parents(
     task: TrainTask, start: Offspring, plan: ChildPlan, place: Workplace, trainer: Trainer
 ) -> tuple[list[Weights], list[float]]:
     """Return the networks to merge, all in the child's architecture, and their fitness."""
-    stored: list[Weights] = [
-        load_checkpoint(Path(place.root) / r.path, r.sha256).network for r in plan.parents
-    ]
+    stored: list[Weights] = [open_checkpoint(ref, place).network for ref in plan.parents]
     if all(genome.network == plan.genome.network for genome in plan.genomes):
         return stored, list(plan.fitness)
     seed = _fresh_seed(task)
@@ -116,14 +106,8 @@ def _morphed(weights: Weights, parent: Blueprint, trainer: Trainer, seed: int) -
 
 def _fresh_seed(task: TrainTask) -> int:
     """Return the seed of what a child has that no parent had."""
-    rng = stream(
-        task.seed,
-        Purpose.INITIAL_WEIGHTS,
-        trial=task.trial,
-        member=task.member,
-        epoch=task.first_epoch,
-    )
-    return seed_integer(rng)
+    address = Address(task.seed, task.trial, task.member, task.first_epoch)
+    return address.seed_integer(Purpose.INITIAL_WEIGHTS)
 
 
 def _inherited(
@@ -133,7 +117,7 @@ def _inherited(
 
     An optimiser's state is of the shapes of its own network: of others than `shapes` none is kept.
     """
-    stored = [load_checkpoint(Path(place.root) / ref.path, ref.sha256) for ref in donors]
+    stored = [open_checkpoint(ref, place) for ref in donors]
     if not stored or any(_shapes(each.network) != shapes for each in stored):
         return {}
     states = [dict(each.optimizer) for each in stored]

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from apps.breeding import genomes
 from apps.breeding.fitness import fitness_of
 from apps.breeding.loss_barrier import Kinship
-from apps.breeding.merge import Address
 from apps.errors import Code, HeterosisError
 from apps.genetics.distance import DISTANCES, Population
 from apps.genetics.speciation import SPECIATIONS, Earlier, Species
@@ -20,8 +18,8 @@ from apps.lookup import lookup
 from apps.messages.results import CheckpointRef, Failure, MatingPlan, Representative, TrainResult
 from apps.messages.specs import Genome, SearchSpec, SpeciesSpec, phenotype
 from apps.messages.tasks import MateTask, Workplace
-from apps.records.checkpoints import load_checkpoint
-from apps.seeds import Purpose, stream
+from apps.records.checkpoints import open_checkpoint
+from apps.seeds import Address, Purpose
 from apps.training.trainer import Trainer, trainer_for
 
 
@@ -159,7 +157,7 @@ class Halted:
         if task.search is not None and not genomes.alike(task.search.space, one, two):
             return Kinship.unknown
         pair = [self._network(self.checkpoint(member)) for member in parents[:2]]
-        address = Address(task.seed, task.trial, task.epoch, merge)
+        address = Address(task.seed, task.trial, merge, task.epoch)
         return Kinship(self._trainer(one), task.crossover.align, address).measure(*pair)
 
     def _distances(
@@ -199,7 +197,7 @@ class Halted:
         """Return the distances between networks of one architecture."""
         measure = lookup(DISTANCES, spec.distance.name, "species.distance", self._place.search_path)
         task = self._task
-        rng = stream(task.seed, Purpose.ALIGNMENT, trial=task.trial, epoch=task.epoch)
+        rng = Address(task.seed, task.trial, epoch=task.epoch).stream(Purpose.ALIGNMENT)
         trainer = self._trainer(members[0][1])
         left = self._as_population(spec, trainer, members)
         right = None if others is None else self._as_population(spec, trainer, others)
@@ -221,8 +219,7 @@ class Halted:
 
     def _network(self, ref: CheckpointRef) -> Weights:
         if ref.sha256 not in self._loaded:
-            path = Path(self._place.root) / ref.path
-            self._loaded[ref.sha256] = load_checkpoint(path, ref.sha256).network
+            self._loaded[ref.sha256] = open_checkpoint(ref, self._place).network
         return self._loaded[ref.sha256]
 
 

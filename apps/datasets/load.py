@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -32,18 +30,15 @@ from apps.datasets.sources.reader import Form, Split, Told, held_out, one_class_
 from apps.datasets.sources.readers import READERS, content_digest, make_reader
 from apps.errors import UserError
 from apps.messages.specs import DataSpec
-from apps.plugins import call_plugin, is_plugin, plugin_digest, unknown
-from apps.seeds import Purpose, stream
+from apps.plugins import call_plugin, digest_of, files_named, is_plugin, plugin_sources, unknown
+from apps.recent import Recent
+from apps.seeds import Address, Purpose
 
 COLLECTIONS: Final = {"fashion_mnist": FASHION_MNIST, "fashion_mnist_sample": SAMPLE}
 """The built-in data sets."""
 
-_KEPT: Final = 2
 _TOLD: Final = 3
 _SAMPLES_A_CLASS: Final = 3  # at least, where whole numbers are taken for classes
-
-_lock = threading.RLock()  # a plug-in may load a built-in data set
-_cache: OrderedDict[str, Dataset] = OrderedDict()
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +87,9 @@ class Dataset:
         return self._scaled[names]
 
 
+_kept: Final[Recent[Dataset]] = Recent(most=2)
+
+
 def load_dataset(spec: DataSpec, seed: int, search_path: str | None = None) -> Dataset:
     """Return the data set of `spec`, split by `seed`.
 
@@ -107,21 +105,18 @@ def load_dataset(spec: DataSpec, seed: int, search_path: str | None = None) -> D
         UserError: the data cannot be found, are damaged, or break a rule; the message names it.
     """
     key = json.dumps([asdict(spec), seed, search_path], sort_keys=True)
-    with _lock:
-        if key not in _cache:
-            source = _read(spec, search_path, seed)
-            _check_sizes(spec, source)
-            _cache[key] = _split(spec, source, seed)
-            while len(_cache) > _KEPT:
-                _cache.popitem(last=False)
-        _cache.move_to_end(key)
-        return _cache[key]
+
+    def read() -> Dataset:
+        source = _read(spec, search_path, seed)
+        _check_sizes(spec, source)
+        return _split(spec, source, seed)
+
+    return _kept.get(key, read)
 
 
 def forget_datasets() -> None:
     """Drop the data sets that `load_dataset` keeps."""
-    with _lock:
-        _cache.clear()
+    _kept.forget()
 
 
 def prepare(spec: DataSpec, search_path: str | None = None, fetch: Fetch = download) -> Path | None:
@@ -267,12 +262,16 @@ def _read_plugin(spec: DataSpec, search_path: str | None) -> Source:
             f"data.folder is for fashion_mnist; give {spec.name} its folder in data.params",
             code="data-setting",
         )
-    if spec.digest and spec.digest != plugin_digest(spec.name, search_path):
-        raise UserError(
-            f'the source of data plug-in "{spec.name}" has changed since this run began; undo the'
-            " change, or start over",
-            code="data-changed",
-        )
+    if spec.digest:
+        sources = plugin_sources(spec.name, search_path)
+        files = sources | files_named(spec.name, spec.params, search_path)
+        # Older runs know the module's own file alone.
+        if spec.digest not in (digest_of(files), next(iter(sources.values()))):
+            raise UserError(
+                f'the source of data plug-in "{spec.name}", or a file that it reads, has changed '
+                f"since this run began ({', '.join(files)}); undo the change, or start over",
+                code="data-changed",
+            )
     returned = call_plugin(spec.name, spec.params, search_path)
     try:
         return checked(_as_mapping(returned) if isinstance(returned, Dataset) else returned)
@@ -405,7 +404,7 @@ def _split(spec: DataSpec, source: Source, seed: int) -> Dataset:
     """Return the data set: permute the training set, hold out its first, limit the rest."""
     train, validation = source.train, source.validation
     if isinstance(train, Samples):
-        order = stream(seed, Purpose.DATA_SPLIT).permutation(len(train))
+        order = Address(seed).stream(Purpose.DATA_SPLIT).permutation(len(train))
         if validation is None:
             classes = one_class_each(spec.name, train.y)[order] if spec.stratified else None
             held, order = held_out(order, spec.validation, classes)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Field
 
 from apps.genetics.genes import Space
+from apps.plugins import is_plugin
 from apps.strict import Table
 
 if TYPE_CHECKING:
@@ -146,6 +147,20 @@ class TrainingSpec(Table):
         default=(), metadata=ADDED
     )
     digest: str = field(default="", metadata=ADDED)
+
+    @property
+    def plugins(self) -> list[str]:
+        """The plug-ins that it names."""
+        metrics = self.metrics if isinstance(self.metrics, tuple) else ()
+        by_output = self.metrics.values() if isinstance(self.metrics, dict) else ()
+        losses = self.loss.values() if isinstance(self.loss, dict) else (self.loss,)
+        named = [
+            self.optimizer or "",
+            *losses,
+            *metrics,
+            *(n for names in by_output for n in names),
+        ]
+        return [each for each in (*named, *(c.name for c in self.callbacks)) if is_plugin(each)]
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from apps.datasets.arrays import listed, mapped
-from apps.errors import UserError, first_line
+from apps.errors import UserError, did_you_mean, first_line
 from apps.messages.specs import TrainingSpec
 from apps.plugins import call_plugin, is_plugin, load_plugin
 from apps.runtime import load_keras
@@ -113,6 +112,5 @@ def _understood(module: Any, name: str, what: str, description: Any = None) -> A
         # Of one thing's two names, BinaryCrossentropy and binary_crossentropy, the second.
         names = sorted(key for key, value in vars(module).items() if callable(value))
         known = {key.replace("_", "").lower(): key.lower() for key in names}.values()
-        nearest = get_close_matches(name.lower(), known, n=1)
-        hint = f"; did you mean {nearest[0]!r}?" if nearest and name.lower() not in known else ""
-        raise UserError(f"{what}: {first_line(error)}{hint}", code="training-setting") from error
+        hint = "" if name.lower() in known else did_you_mean(name.lower(), known)
+        raise UserError(f"{what}: {hint}{first_line(error)}", code="training-setting") from error

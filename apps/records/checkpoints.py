@@ -15,6 +15,8 @@ from safetensors.numpy import load, save
 
 from apps.files import DamagedFile, read_limited, sha256, write_atomic
 from apps.genetics.weights import cast_like
+from apps.messages.results import CheckpointRef
+from apps.messages.tasks import Workplace
 
 Array = NDArray[Any]
 
@@ -97,6 +99,15 @@ def load_checkpoint(path: Path, expected: str | None = None) -> Checkpoint:
     except (SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise DamagedFile(f"{path}: not a checkpoint of heterosis: {error}") from error
     return Checkpoint(**groups, averaged=averaged)
+
+
+def open_checkpoint(ref: CheckpointRef, place: Workplace) -> Checkpoint:
+    """Read the checkpoint that a message refers to, below the run directory of `place`.
+
+    Raises:
+        DamagedFile: as `load_checkpoint`.
+    """
+    return load_checkpoint(Path(place.root) / ref.path, ref.sha256)
 
 
 def _metadata(content: bytes) -> dict[str, str]:

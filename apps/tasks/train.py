@@ -30,12 +30,12 @@ from apps.messages.tasks import (
     Workplace,
     resolve,
 )
-from apps.records.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
-from apps.records.result_files import CHECKPOINT, load_partial, save_partial
-from apps.seeds import Purpose, seed_integer, stream
+from apps.records.checkpoints import Checkpoint, open_checkpoint, save_checkpoint
+from apps.records.result_files import load_partial, save_partial
+from apps.records.run_dir import CHECKPOINT, RunDir
+from apps.seeds import Address, Purpose
 from apps.tasks.kind import Kind
 from apps.training.callbacks import Callbacks
-from apps.training.tensorboard import FOLDER as EVENTS
 from apps.training.tensorboard import EventLog
 from apps.training.trainer import Trainer, trainer_for
 from apps.worker.stopping import Stopped, TimedOut, stopping
@@ -69,7 +69,7 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
     trainer = _trainer(task, place)
     records, start, average = _put_in(trainer, task, place, folder, mark)
     trainer.rate.multiply(1.0)
-    log = Path(place.root) / EVENTS / task.folder if place.tensorboard else None
+    log = RunDir(Path(place.root)).tensorboard / task.folder if place.tensorboard else None
     with EventLog(log) as events:
         for record in records:
             events.add(record.epoch, record.metrics)
@@ -167,8 +167,8 @@ def sample_training(task: TrainTask, place: Workplace) -> Sample:
 
 def epoch_order(task: TrainTask, epoch: int, data: Ordered) -> NDArray[np.int64]:
     """Return the order of the training data in an epoch; `epoch` counts from 0."""
-    rng = stream(task.seed, Purpose.DATA_ORDER, trial=task.trial, member=task.member, epoch=epoch)
-    return data.order(rng)
+    address = Address(task.seed, task.trial, task.member, epoch)
+    return data.order(address.stream(Purpose.DATA_ORDER))
 
 
 class Ordered(Protocol):
@@ -215,13 +215,8 @@ class _Average:
 def _put_in(
     trainer: Trainer, task: TrainTask, place: Workplace, folder: Path, mark: str
 ) -> tuple[list[EpochRecord], dict[str, float], _Average]:
-    random_layers = stream(
-        task.seed,
-        Purpose.RANDOM_LAYERS,
-        trial=task.trial,
-        member=task.member,
-        epoch=task.first_epoch,
-    )
+    address = Address(task.seed, task.trial, task.member, task.first_epoch)
+    random_layers = address.stream(Purpose.RANDOM_LAYERS)
     partial = load_partial(folder, mark)
     if partial is not None:
         trainer.member.load(partial.state, random_layers)
@@ -241,14 +236,14 @@ def _put_in(
 def _initial_state(trainer: Trainer, task: TrainTask, place: Workplace) -> Checkpoint:
     match task.start:
         case Fresh():
-            rng = stream(task.seed, Purpose.INITIAL_WEIGHTS, trial=task.trial, member=task.member)
-            return Checkpoint(trainer.blueprint.initial_weights(seed_integer(rng)))
+            seed = Address(task.seed, task.trial, task.member).seed_integer(Purpose.INITIAL_WEIGHTS)
+            return Checkpoint(trainer.blueprint.initial_weights(seed))
         case Offspring() as start:
             return breed(task, start, place, trainer)
         case Continue(checkpoint=ref) | Restart(checkpoint=ref):
             if ref is None:
                 raise HeterosisError(_UNRESOLVED)
-            stored = load_checkpoint(Path(place.root) / ref.path, ref.sha256)
+            stored = open_checkpoint(ref, place)
             return stored if isinstance(task.start, Continue) else Checkpoint(stored.network)
         case Survive():
             raise HeterosisError(_UNRESOLVED)

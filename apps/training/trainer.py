@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from dataclasses import replace
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ from apps.datasets.load import load_dataset
 from apps.messages.fingerprints import to_json
 from apps.messages.specs import DataSpec, NetworkSpec, TrainingSpec
 from apps.messages.tasks import Workplace
+from apps.recent import Recent
 from apps.runtime import load_keras
 from apps.training.blueprint import Blueprint
 from apps.training.data_parts import PartName, Parts
@@ -117,8 +117,8 @@ def trainer_for(
     of the same kind costs no compilation.
     """
     if not hasattr(_local, "trainers"):
-        _local.trainers = OrderedDict()
-    trainers: OrderedDict[tuple[Any, ...], Trainer] = _local.trainers
+        _local.trainers = Recent(_TRAINERS_A_THREAD)
+    trainers: Recent[Trainer] = _local.trainers
     # Members of a search differ in their rates: it is set, and one trainer serves them all.
     others = dict(training.optimizer_params)
     rate = others.pop("learning_rate", None)
@@ -126,11 +126,7 @@ def trainer_for(
         others = training.optimizer_params
     kind = replace(training, optimizer_params=others)
     key = (to_json(data), to_json(network), to_json(kind), seed, place.search_path)
-    if key not in trainers:
-        trainers[key] = new_trainer(data, network, training, seed, place)
-        while len(trainers) > _TRAINERS_A_THREAD:
-            trainers.popitem(last=False)
-    trainers.move_to_end(key)
+    found = trainers.get(key, lambda: new_trainer(data, network, training, seed, place))
     if isinstance(rate, float):
-        trainers[key].rate.set_base(rate)
-    return trainers[key]
+        found.rate.set_base(rate)
+    return found

@@ -111,7 +111,7 @@ def test_module_that_raises_is_told_with_the_users_line(
 
 def test_missing_function_suggests_the_nearest(write: Write, search_path: str) -> None:
     name = write("from os.path import join\ndef load_digits(): ...\ndef other(): ...\n")
-    with pytest.raises(UserError, match=r"has no load_digit; did you mean load_digits\?"):
+    with pytest.raises(UserError, match=r"has no load_digit; did you mean 'load_digits'\?"):
         load_plugin(f"{name}:load_digit", search_path)
     with pytest.raises(UserError, match=r"has no zzz; it has load_digits, other$"):
         load_plugin(f"{name}:zzz", search_path)
@@ -134,6 +134,8 @@ def test_params_that_do_not_fit_show_the_arguments(write: Write, search_path: st
         ("def load(size=3): ...", "size"),
         ("def load(path, **rest):\n    return path", r"size \(it goes into \*\*rest\)"),
         ("def load(size=3):\n    size = 4\n    return [0 for _ in 'size']", "size"),
+        ("def load(size=3):\n    def inner(): return 1\n    return inner()", "size"),
+        ("def load(size=3, *, other=[size for size in (1,)]): ...", "size"),
     ],
 )
 def test_params_that_are_never_read_are_refused(
@@ -154,6 +156,9 @@ def test_params_that_are_never_read_are_refused(
         "def load(**rest): return rest['size']",
         "def load(size=3): return locals()['size']",
         "def load(size=3):\n    size += 0\n    return size",
+        "load = lambda size: size",
+        "class Loader:\n    @staticmethod\n    def load(size): return size\nload = Loader.load",
+        "exec('def load(size): return 4')",
         "import functools\n"
         "def load_size(size, other): return size\n"
         "load = functools.partial(load_size, other=1)",

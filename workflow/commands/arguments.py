@@ -28,11 +28,13 @@ def sites(incomplete: str) -> list[str]:
 
 def runs(incomplete: str) -> list[str]:
     """Return the run directories whose path begins as typed."""
+    from apps.records.run_dir import RunDir
+
     return [
         str(path)
         for pattern in _RUN_FOLDERS
         for path in _matching(incomplete, pattern)
-        if (path / "experiment.toml").is_file() and (path / "driver.lock").exists()
+        if RunDir(path).experiment_toml.is_file() and RunDir(path).lock.exists()
     ]
 
 

@@ -1,4 +1,4 @@
-"""`export`, `predict`, `replay`, `clean`: what becomes of a run that is finished."""
+"""`export`, `store`, `predict`, `replay`, `clean`: what becomes of a run that is finished."""
 
 from __future__ import annotations
 
@@ -27,11 +27,26 @@ def export(
     from workflow.runs.run import Run
 
     opened = Run.open(run)
-    folder = out or opened.folder / "csv"
+    folder = out or opened.directory.csv
     for name, table in opened.tables.items():
         path = folder / f"{name}.csv"
         write_atomic(path, table.to_csv(index=False).encode())
         print(f"{path}: {len(table)} rows")
+
+
+def store(
+    run: RunFolder,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="made where it is not there")],
+) -> None:
+    """Copy what a run's report is made of, small enough to publish, and write the report there.
+
+    Names of machines and paths stay behind.
+    """
+    from analysis.report.storing import store as store_run
+    from apps.records.run_dir import RunDir
+    from workflow.runs.opening import existing_run
+
+    print(store_run(existing_run(run), RunDir(folder)))
 
 
 def predict(

@@ -10,7 +10,8 @@ from typing import TypeGuard
 
 from apps.messages.results import Failure, HarvestResult, TrainResult
 from apps.messages.tasks import Task, TrainTask, Workplace
-from apps.records.result_files import CHECKPOINT, RESULT, checkpoint_is_whole
+from apps.records.result_files import checkpoint_is_whole
+from apps.records.run_dir import CHECKPOINT, RESULT
 from apps.tasks.perform import Outcome, find
 from workflow.driver.trial import Node, TrialGraph
 

@@ -25,6 +25,7 @@ from apps.messages.tasks import (
     Task,
     TrainTask,
 )
+from apps.records.run_dir import RunDir
 from workflow.experiment.arms import Arm, Halt
 from workflow.experiment.config import Experiment
 from workflow.experiment.space import as_space
@@ -159,7 +160,7 @@ def _add_arm(graph: TrialGraph, experiment: Experiment, arm: Arm) -> None:
                 replace(
                     training,
                     member=member,
-                    folder=f"{training.folder}/segment-{number}/member-{member:02d}",
+                    folder=RunDir.member_folder(training.folder, number, member),
                     genome=_genome(experiment, graph.trial, first, member),
                 ),
                 () if mating else population[member : member + 1],
@@ -217,7 +218,7 @@ def _train_task(
         first_epoch=first,
         last_epoch=last,
         start=_start(arm, halt, first),
-        folder=_folder(trial, "" if shared else arm.name),
+        folder=RunDir.arm_folder(trial, None if shared else arm.name),
         average=arm.average_spec(first, last, epochs),
         rates=() if all(rate == 1.0 for rate in rates) else rates,
     )
@@ -237,7 +238,7 @@ def _mate_task(experiment: Experiment, trial: int, arm: Arm, halt: Halt, members
         fitness=experiment.training.fitness,
         mating=halt.mating,
         crossover=halt.crossover_spec,
-        folder=f"{_folder(trial, arm.name)}/halt-{arm.halts.index(halt)}",
+        folder=RunDir.halt_folder(trial, arm.name, arm.halts.index(halt)),
         search=halt.search.spec(as_space(experiment.space or {})) if halt.search else None,
         offspring=0 if (after := arm.size(int(halt.at))) == members else after,
     )
@@ -251,9 +252,5 @@ def _harvest_task(experiment: Experiment, trial: int, arm: Arm, members: int) ->
         members=members,
         fitness=experiment.training.fitness,
         epochs=experiment.training.epochs,
-        folder=f"{_folder(trial, arm.name)}/harvest",
+        folder=RunDir.harvest_folder(trial, arm.name),
     )
-
-
-def _folder(trial: int, arm: str) -> str:
-    return f"trial-{trial:03d}/{arm}" if arm else f"trial-{trial:03d}"

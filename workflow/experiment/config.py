@@ -11,7 +11,7 @@ import tomli_w
 from pydantic import Field, model_validator
 
 from apps.messages.specs import DataSpec, NetworkSpec, TrainingSpec
-from apps.plugins import is_plugin
+from apps.records.run_dir import RunDir
 from apps.strict import Strict
 from workflow.experiment.arms import Arm
 from workflow.experiment.options import Name
@@ -49,20 +49,6 @@ class Training(TrainingSpec):
         """What of the table travels in messages: a segment brings its own epochs."""
         return TrainingSpec(**self.part(TrainingSpec))
 
-    @property
-    def plugins(self) -> list[str]:
-        """The plug-ins that it names."""
-        metrics = self.metrics if isinstance(self.metrics, tuple) else ()
-        by_output = self.metrics.values() if isinstance(self.metrics, dict) else ()
-        losses = self.loss.values() if isinstance(self.loss, dict) else (self.loss,)
-        named = [
-            self.optimizer or "",
-            *losses,
-            *metrics,
-            *(n for names in by_output for n in names),
-        ]
-        return [each for each in (*named, *(c.name for c in self.callbacks)) if is_plugin(each)]
-
 
 class Experiment(Strict):
     """A whole experiment: what is run, and nothing of where.
@@ -95,7 +81,7 @@ class Experiment(Strict):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"arms: two arms are named {name!r}; give each its own name")
-            if name.startswith("segment-"):
+            if RunDir.is_kept_for_folders(name):
                 raise ValueError(f"arms: {name!r} is kept for folders; choose another name")
         control = next((arm for arm in self.arms if arm.name == CONTROL), None)
         if control is None or control.halts:

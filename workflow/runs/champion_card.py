@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from apps.breeding.fitness import harvest_key
@@ -54,8 +55,8 @@ def write_papers(
         "training": asdict(experiment.training),
         "preparation": dict(preparation),
     }
-    _write(run, "card.json", card)
-    _write(run, "pedigree.json", pedigree(outcomes, champion))
+    _write(run.card_json, card)
+    _write(run.pedigree_json, pedigree(outcomes, champion))
 
 
 def pedigree(outcomes: Outcomes, champion: Champion) -> dict[str, Any]:
@@ -122,5 +123,5 @@ def _measured(metrics: Mapping[str, float]) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if not math.isnan(value)}
 
 
-def _write(run: RunDir, name: str, content: dict[str, Any]) -> None:
-    write_atomic(run.champion / name, json.dumps(content, indent=2, allow_nan=False).encode())
+def _write(path: Path, content: dict[str, Any]) -> None:
+    write_atomic(path, json.dumps(content, indent=2, allow_nan=False).encode())

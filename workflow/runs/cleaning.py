@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from apps.messages.tasks import Workplace
-from apps.records.result_files import CHECKPOINT, PARTIAL, RESULT
-from apps.records.run_dir import RunDir
+from apps.records.run_dir import CHECKPOINT, LOST, PARTIAL, PARTIAL_RECORD, RESULT, RunDir
 from apps.worker.watchdog import ERROR_LOG, MEMORY_NOTE
 from workflow.driver.progress import read_tally
 from workflow.driver.retention import Retention
@@ -21,7 +20,9 @@ from workflow.experiment.config import Experiment
 _BESIDE: Final = re.compile(r"\..+\.[0-9a-f]{32}")
 """Files that were being written when a process was killed; see `apps.files.write_atomic`."""
 
-_OF_TASKS: Final = frozenset({RESULT, CHECKPOINT, *PARTIAL, ERROR_LOG, MEMORY_NOTE})
+_OF_TASKS: Final = frozenset(
+    {RESULT, CHECKPOINT, PARTIAL_RECORD, PARTIAL, LOST, ERROR_LOG, MEMORY_NOTE}
+)
 """What the folder of a task holds: a folder with anything else is somebody's own."""
 
 
@@ -59,7 +60,7 @@ def find_waste(run: RunDir, experiment: Experiment) -> list[Waste]:
     found |= dict.fromkeys(_foreign(run, graphs), "of no task of the experiment")
     found |= dict.fromkeys(retention.unneeded(), "needed by no task and no champion")
     for folder in retention.finished_folders():
-        partial = [folder / name for name in PARTIAL if (folder / name).exists()]
+        partial = [folder / name for name in (PARTIAL_RECORD, PARTIAL) if (folder / name).exists()]
         found |= dict.fromkeys(partial, "part of a segment that is finished")
     beside = [path for path in run.root.rglob(".*") if _is_beside(path)]
     found |= dict.fromkeys(beside, "an interrupted writing")
@@ -93,7 +94,7 @@ def _foreign(run: RunDir, graphs: Sequence[TrialGraph]) -> Iterator[Path]:
     """Yield the folders below the trials' that hold results of no task."""
     own = {run.root / node.task.folder for graph in graphs for node in graph.nodes.values()}
     above = {parent for folder in own for parent in folder.parents}
-    for trial in run.root.glob("trial-*"):
+    for trial in run.trials():
         for folder in [trial, *trial.rglob("*")]:
             if folder.is_dir() and folder not in own | above and _is_of_tasks(folder):
                 yield folder

@@ -21,8 +21,8 @@ from apps.messages.results import (
 )
 from apps.messages.tasks import HarvestTask, Task, TrainTask, Workplace
 from apps.records.checkpoint_diff import largest_difference
-from apps.records.result_files import CHECKPOINT, stored_result
-from apps.records.run_dir import RunDir
+from apps.records.result_files import stored_result
+from apps.records.run_dir import CHECKPOINT, RunDir
 from apps.tasks.perform import Outcome, perform
 from apps.worker.stopping import stopping
 from workflow.driver.trial import Node, TrialGraph, build_trial

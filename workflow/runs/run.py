@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 import pandas as pd
 
 from analysis.report.write import arms_table
-from analysis.tables import ReportError, read_tables
+from analysis.tables import read_tables
 from apps.champion import Asked, Champion, load_champion
 from apps.datasets.arrays import Named
 from apps.datasets.preparation import Preparation
@@ -26,7 +26,7 @@ from workflow.experiment.file import read_experiment
 from workflow.runs.opening import existing_run
 from workflow.runs.predictions import read_asked
 
-_CARD: Final = "card.json"
+_CARD: Final = RunDir(Path()).card_json.name
 _KERAS: Final = RunDir(Path()).champion_keras.name
 _AGAIN: Final = "start the same `heterosis run` again to have it written"
 
@@ -65,7 +65,7 @@ class Run:
             UserError: `path` is no run directory, or the run is not finished.
         """
         directory = existing_run(Path(path))
-        trials = _tables(directory)["trials"]
+        trials = read_tables(directory)["trials"]
         failed = trials[trials["status"] != "done"]
         return cls(
             directory,
@@ -96,19 +96,16 @@ class Run:
         Raises:
             UserError: one is missing or cannot be read.
         """
-        return _tables(self.directory)
+        return read_tables(self.directory)
 
     @property
     def arms(self) -> pd.DataFrame:
         """The arms as `heterosis run` prints them: one row an arm, all cells text.
 
         Raises:
-            UserError: the tables hold too little to compare.
+            ReportError: the tables are missing or damaged.
         """
-        try:
-            return arms_table(self.tables)
-        except ReportError as error:
-            raise UserError(str(error), code="report") from error
+        return arms_table(self.tables)
 
     @property
     def report(self) -> Path:
@@ -187,7 +184,7 @@ class Run:
         Raises:
             UserError: it is missing or damaged.
         """
-        return _json(self.directory.champion / _CARD)
+        return _json(self.directory.card_json)
 
     @property
     def place(self) -> Workplace:
@@ -250,13 +247,6 @@ def _no_card(path: Path, error: Exception) -> UserError:
     return UserError(
         f"{path}: is not what a run writes: {first_line(error)}; {_AGAIN}", code="run-damaged"
     )
-
-
-def _tables(directory: RunDir) -> dict[str, pd.DataFrame]:
-    try:
-        return read_tables(directory)
-    except ReportError as error:
-        raise UserError(str(error), code="report") from error
 
 
 def _json(path: Path) -> dict[str, Any]:

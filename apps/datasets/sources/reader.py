@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field
 
 from apps.errors import UserError
-from apps.seeds import Purpose, stream
+from apps.seeds import Address, Purpose
 from apps.strict import Strict
 
 Rows = NDArray[np.int64]
@@ -123,7 +124,7 @@ class Reader(Strict):
 
 def place(folder: Path, path: str) -> Path:
     """Return where a path of a user's settings is."""
-    return folder / Path(path).expanduser()
+    return folder / os.path.expanduser(path)
 
 
 def existing_file(folder: Path, path: str, key: str) -> Path:
@@ -165,7 +166,7 @@ def drawn(
     [7, 3]
     """
     count = number_of(samples, test)
-    order = stream(seed, Purpose.TEST_SPLIT).permutation(samples)
+    order = Address(seed).stream(Purpose.TEST_SPLIT).permutation(samples)
     held, rest = held_out(order, count, None if classes is None else classes[order])
     return np.sort(rest), np.sort(held)
 

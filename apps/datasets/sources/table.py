@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
@@ -40,8 +39,8 @@ from apps.datasets.sources.table_files import (
     prepared,
     read_table,
 )
-from apps.errors import UserError
-from apps.seeds import Purpose, stream
+from apps.errors import UserError, did_you_mean
+from apps.seeds import Address, Purpose
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -199,7 +198,7 @@ class Table(Reader):
             seed = split.seed if self.seed is None else self.seed
             train, rows["test"] = drawn(samples, self.test, seed, classes)
         if held := split.held_out(len(train)):
-            order = train[stream(split.seed, Purpose.DATA_SPLIT).permutation(len(train))]
+            order = train[Address(split.seed).stream(Purpose.DATA_SPLIT).permutation(len(train))]
             own = None if classes is None else classes[order]
             rows["validation"], train = held_out(order, held, own)
             train = np.sort(train)
@@ -340,8 +339,7 @@ def _check_columns(path: Path | str, table: pd.DataFrame, names: Sequence[str], 
     there = set(known)
     for name in names:
         if name not in there:
-            nearest = get_close_matches(name, known, n=1)
-            hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+            hint = did_you_mean(name, known)
             more = f" and {len(known) - _COLUMNS_TOLD:,} more" if len(known) > _COLUMNS_TOLD else ""
             raise UserError(
                 f"{path}: {what}: there is no column {name!r}; {hint}it has "

@@ -11,7 +11,7 @@ from analysis.report.comparison import differing, enter, told_apart
 from analysis.report.comparison_page import write_comparison
 from analysis.statistics.overview import overview
 from analysis.statistics.power import detectable_improvement
-from analysis.tables import ReportError
+from apps.errors import ReportError
 from apps.records.run_dir import RunDir
 
 SETTINGS = """name = "%s"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from apps.breeding.offspring import LOST
+from apps.records.run_dir import LOST
 from tests.support.experiments import changed, write
 from tests.support.own_layers import write_module
 from workflow.launch import run

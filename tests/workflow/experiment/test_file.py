@@ -160,10 +160,10 @@ BAD: dict[str, tuple[Change, list[str]]] = {
     # --------------------------------------------------------------------------------- operators
     "unknown crossover": (
         put(*MEAN, "crossover", "meen"),
-        ["arms.mean.crossover", '"meen"', "did you mean mean?"],
+        ["arms.mean.crossover", '"meen"', "did you mean 'mean'?"],
     ),
-    "unknown mutation": (put(*MEAN, "mutation", "gausian"), ["did you mean gaussian?"]),
-    "unknown selection": (put(*MEAN, "selection", "truncate"), ["did you mean truncation?"]),
+    "unknown mutation": (put(*MEAN, "mutation", "gausian"), ["did you mean 'gaussian'?"]),
+    "unknown selection": (put(*MEAN, "selection", "truncate"), ["did you mean 'truncation'?"]),
     "unknown operator among species": (
         lambda table: table["arms"][2].update(mating="species", crossover="meen"),
         ["arms.mean.crossover", '"meen"'],
@@ -186,7 +186,7 @@ BAD: dict[str, tuple[Change, list[str]]] = {
     # ----------------------------------------------------------------------- network and plug-ins
     "unknown network": (
         put("network", "builder", "two_layer"),
-        ['"two_layer"', "did you mean two_layer_dense?"],
+        ['"two_layer"', "did you mean 'two_layer_dense'?"],
     ),
     "unknown argument of the network": (
         put("network", "params", {"unit": 4}),

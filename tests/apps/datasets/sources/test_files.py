@@ -80,7 +80,7 @@ def test_a_reader_has_no_folder_beside_its_path(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_knows_the_readers() -> None:
-    with pytest.raises(UserError, match="did you mean images"):
+    with pytest.raises(UserError, match="did you mean 'images'"):
         prepare(DataSpec("image"))
 
 
