@@ -15,6 +15,7 @@ from analysis.report.page import settings
 from analysis.statistics.overview import Overview, overview
 from analysis.tables import read_tables
 from apps.errors import ReportError
+from apps.records.former_keys import present_key
 from apps.records.run_dir import RunDir
 
 
@@ -119,7 +120,8 @@ def _settings(run: RunDir) -> tuple[dict[str, str], str]:
     if problem:
         return {}, problem
     try:
-        return _flat(tomllib.loads(text)), ""
+        flat = _flat(tomllib.loads(text))
+        return {present_key(key): value for key, value in flat.items()}, ""
     except tomllib.TOMLDecodeError as error:
         return {}, f"{run.experiment_toml.name} is not TOML: {error}."
 

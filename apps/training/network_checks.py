@@ -12,7 +12,7 @@ from apps.datasets.arrays import Array, listed, mapped
 from apps.errors import UserError, first_line
 from apps.training.blueprint import Blueprint
 from apps.training.data_parts import Parts
-from apps.training.fused import metrics_of
+from apps.training.graph import metrics_of
 from apps.training.input_checks import check_shapes, label_span, two_samples
 from apps.training.member import Member
 

@@ -1,4 +1,4 @@
-"""`export`, `store`, `predict`, `replay`, `clean`: what becomes of a run that is finished."""
+"""`export`, `store`, `predict`, `replay`, `clean`: commands for a finished run."""
 
 from __future__ import annotations
 
@@ -62,13 +62,12 @@ def predict(
         str,
         typer.Argument(
             metavar="DATA",
-            help=".npy, .npz (array x, or the only one, or one for each input by name), .csv or "
-            ".parquet (columns are features in order; of a run on a table by name); of a run on "
-            "pictures a picture or a folder of them; or `test`: the run's own test data",
+            help="a file of samples (.npy, .npz, .csv, .parquet; pictures or their folder), or "
+            "`test` for the run's own test data",
             autocompletion=samples,
         ),
     ],
-    out: Annotated[Path, typer.Option(help="the table that is written")] = Path("predictions.csv"),
+    out: Annotated[Path, typer.Option(help="file for the predictions")] = Path("predictions.csv"),
     unknown: Annotated[
         bool,
         typer.Option(
@@ -78,13 +77,16 @@ def predict(
         ),
     ] = False,
 ) -> None:
-    """Ask a run's champion: a row a sample, with class and probabilities where there are classes.
+    """Predict with a run's champion: one row per sample, with class and probabilities for classes.
 
     Give samples as the run's data have them: they are scaled as in training. The same in Python:
 
     `model = keras.models.load_model("RUN/champion/champion.keras")`
 
     `model.predict(x * scale)`, with the scale that this command prints (pixels: 1/255)
+
+    A .npz has an array `x`, a single array, or one for each input by name. Columns of a .csv or
+    .parquet are the features in order, or are found by name if the run's data are a table.
     """
     from apps.files import write_atomic
     from workflow.runs.predictions import TEST, read_asked, tabled
@@ -109,7 +111,7 @@ def predict(
 
 
 def replay(run: RunFolder) -> None:
-    """Train the champion's line of descent again, alone: does it end at the same weights?
+    """Train the champion's ancestors again: does the champion get the same weights?
 
     Trains in RUN/replay and changes nothing else. Exit code 1 when the weights differ.
     """
@@ -137,12 +139,12 @@ def replay(run: RunFolder) -> None:
 def clean(
     run: RunFolder,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="list what would go, remove nothing")
+        bool, typer.Option("--dry-run", help="list the files, but remove nothing")
     ] = False,
 ) -> None:
-    """Remove what nothing needs: neither a command nor a run that goes on.
+    """Remove files that neither a command nor a continued run needs.
 
-    These are checkpoints of finished ancestors, what interrupted processes left, Parsl's logs of a
+    These are checkpoints of finished ancestors, remains of interrupted processes, Parsl's logs of a
     finished run, and replays. Results, champions, tables and the report stay.
     """
     from rich.filesize import decimal

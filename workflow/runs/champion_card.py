@@ -1,4 +1,4 @@
-"""The champion's papers: `card.json` says what it is, `pedigree.json` where it comes from."""
+"""The champion's records: `card.json` says what it is, `pedigree.json` names its ancestors."""
 
 from __future__ import annotations
 

@@ -43,13 +43,13 @@ class FailedArm:
 
 @dataclass(frozen=True)
 class Run:
-    """What a run left in its directory.
+    """A finished run: its tables, report and champion.
 
     Attributes:
-        directory: where everything is.
+        directory: the run directory.
         failed: the arms without a champion, trial by trial.
-        no_champion: why there is no champion's file; "" when there is one.
-        no_report: why there is no report; "" when there is one.
+        no_champion: why there is no champion; "" if there is one.
+        no_report: why there is no report; "" if there is one.
     """
 
     directory: RunDir
@@ -126,8 +126,9 @@ class Run:
         """Return the best network of the run: a `keras.Model`, compiled.
 
         Raises:
-            HeterosisError: there is none, or it is not what its record says.
-            UserError: Keras does not open it here, for want of the network's own classes, say.
+            HeterosisError: there is no champion, or its file differs from its record.
+            UserError: Keras cannot open it here, for example because the network's own classes are
+                missing.
         """
         return self.trained_champion.model
 
@@ -188,10 +189,10 @@ class Run:
 
     @property
     def place(self) -> Workplace:
-        """Where the run's tasks work when they are performed again in this process.
+        """The workplace for tasks of the run that are performed again in this process.
 
-        Plug-ins are looked for where the run found them, or in the current folder when that one is
-        not here.
+        Plug-ins are looked for where the run found them, or in the current folder if that folder
+        does not exist here.
         """
         recorded = _json(self.directory.environment_json)
         folder = recorded.get("folder")
