@@ -130,6 +130,7 @@ def _html(
     shown, folded = page.shown_kinds(numbers)
     experiment, no_experiment = page.settings(run)
     environment, no_environment = page.environment(run)
+    data_lines, data_remarks = page.data_notes(run)
     return render(
         "report.html.j2",
         name=run.root.resolve().name,
@@ -157,6 +158,8 @@ def _html(
         cost_sentence=page.cost_sentence(numbers),
         experiment=experiment,
         no_experiment=no_experiment,
+        data_lines=data_lines,
+        data_remarks=data_remarks,
         environment=environment,
         no_environment=no_environment,
         control=CONTROL,

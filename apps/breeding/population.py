@@ -16,7 +16,7 @@ from apps.genetics.speciation import SPECIATIONS, Earlier, Species
 from apps.genetics.weights import Array, Weights
 from apps.lookup import lookup
 from apps.messages.results import CheckpointRef, Failure, MatingPlan, Representative, TrainResult
-from apps.messages.specs import Genome, SearchSpec, SpeciesSpec, phenotype
+from apps.messages.specs import Genome, SearchSpec, SpeciesSpec
 from apps.messages.tasks import MateTask, Workplace
 from apps.records.checkpoints import open_checkpoint
 from apps.seeds import Address, Purpose
@@ -214,8 +214,7 @@ class Halted:
 
     def _trainer(self, genome: Genome) -> Trainer:
         task = self._task
-        network, training = phenotype(task.network, task.training, genome)
-        return trainer_for(task.data, network, training, task.seed, self._place)
+        return trainer_for(task.data, task.network, task.training, task.seed, self._place, genome)
 
     def _network(self, ref: CheckpointRef) -> Weights:
         if ref.sha256 not in self._loaded:

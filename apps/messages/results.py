@@ -95,6 +95,8 @@ class TrainResult(NetworkResult):
         epochs: one record per epoch of this segment.
         start: `loss` and `val_loss` of an offspring before training; empty for other starts.
         log: remarks for the run's log.
+        engine: what trained it: `xla`, `graph` or `fit`.
+        engine_reason: why that one.
     """
 
     member: int
@@ -103,6 +105,8 @@ class TrainResult(NetworkResult):
     epochs: tuple[EpochRecord, ...]
     start: dict[str, float]
     log: tuple[str, ...] = ()
+    engine: str = field(default="", metadata=ADDED)
+    engine_reason: str = field(default="", metadata=ADDED)
 
 
 @dataclass(frozen=True)

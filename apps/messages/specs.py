@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Field
 
 from apps.genetics.genes import Space
+from apps.plugins import is_plugin
 from apps.strict import Table
 
 if TYPE_CHECKING:
@@ -43,6 +44,10 @@ Align = Literal["none", "weights", "activations"]
 """Whether networks are permuted onto another before they are merged, and by what."""
 
 
+EngineName = Literal["auto", "xla", "graph", "fit"]
+"""What trains: see `apps.training.engine_choice`."""
+
+
 @dataclass(frozen=True)
 class DataSpec(Table):
     """`[data]`: which data, and how they are split.
@@ -55,6 +60,7 @@ class DataSpec(Table):
         train_limit: largest number of training samples, after the split.
         folder: where Fashion-MNIST's files are; if left out, the usual places are searched.
         digest: filled in when the run begins: SHA-256 of the data's files or the plug-in's source.
+        stratified: whether each part that is drawn gets its share of every class.
     """
 
     name: str = "fashion_mnist"
@@ -63,6 +69,7 @@ class DataSpec(Table):
     train_limit: Annotated[int, Field(ge=1)] | None = None
     folder: str | None = field(default=None, metadata=PLACE)
     digest: str = ""
+    stratified: bool = field(default=False, metadata=ADDED)
 
 
 @dataclass(frozen=True)
@@ -138,6 +145,8 @@ class TrainingSpec(Table):
             own.
         callbacks: names with settings, or plug-ins; they are called once per epoch of a member.
         digest: filled in when the run begins: SHA-256 of the plug-ins' sources.
+        engine: what trains: `xla` compiles an epoch, `graph` does without compiling, `fit` is
+            Keras's own loop; `auto` chooses by the network.
     """
 
     batch_size: Annotated[int, Field(ge=1)] = 128
@@ -149,6 +158,21 @@ class TrainingSpec(Table):
         default=(), metadata=ADDED
     )
     digest: str = field(default="", metadata=ADDED)
+    engine: EngineName = field(default="auto", metadata=ADDED)
+
+    @property
+    def plugins(self) -> list[str]:
+        """The plug-ins that it names."""
+        metrics = self.metrics if isinstance(self.metrics, tuple) else ()
+        by_output = self.metrics.values() if isinstance(self.metrics, dict) else ()
+        losses = self.loss.values() if isinstance(self.loss, dict) else (self.loss,)
+        named = [
+            self.optimizer or "",
+            *losses,
+            *metrics,
+            *(n for names in by_output for n in names),
+        ]
+        return [each for each in (*named, *(c.name for c in self.callbacks)) if is_plugin(each)]
 
 
 @dataclass(frozen=True)
@@ -320,5 +344,8 @@ def phenotype(
     """Return the experiment's network and training with a member's genes filled in."""
     return (
         replace(network, params={**network.params, **genome.network}),
-        replace(training, optimizer_params={**training.optimizer_params, **genome.optimizer}),
+        replace(
+            training,
+            optimizer_params={**training.optimizer_params, **genome.optimizer},
+        ),
     )

@@ -18,7 +18,7 @@ from apps.lookup import check_settings, lookup
 from apps.messages.specs import NetworkSpec, Params, TrainingSpec
 from apps.networks.builders import BUILDERS
 from apps.networks.keras_compile import compile_network
-from apps.plugins import told
+from apps.plugins import check_loaded, is_plugin, told
 from apps.runtime import load_keras
 
 if TYPE_CHECKING:
@@ -54,9 +54,14 @@ def build(
         threads: intra-op threads.
 
     Raises:
-        UserError: the builder is missing, raises, or does not return a built model.
+        UserError: the builder is missing, has changed since the run began, raises, or does not
+            return a built model.
     """
     keras = load_keras(threads)
+    if is_plugin(spec.builder):
+        what = f"network.builder {spec.builder!r}"
+        check_loaded(what, [spec.builder], spec.digest, search_path)
+    check_loaded("training", training.plugins, training.digest, search_path)
     builder = lookup(BUILDERS, spec.builder, "network.builder", search_path)
     check_settings(f"network.builder {spec.builder!r}", builder, spec.params, given=())
     wanted = inspect.signature(builder).parameters

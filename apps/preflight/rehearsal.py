@@ -24,7 +24,9 @@ from apps.messages.tasks import HarvestTask, MateTask, Offspring, TrainTask, Wor
 from apps.plugins import is_plugin, told
 from apps.preflight.search_space import check_choices, check_extremes
 from apps.records.checkpoints import Checkpoint, save_checkpoint
+from apps.records.run_dir import CHAMPION
 from apps.seeds import Address, Purpose
+from apps.tasks.export import saved_and_opened
 from apps.tasks.mate import plan_mating
 from apps.training.callbacks import Callbacks, check_monitors
 from apps.training.trainer import Trainer, trainer_for
@@ -92,6 +94,8 @@ def rehearse(
         check_monitors(task.training.callbacks, model.get_metrics_result())
         _set_rates(_trainer(task, place), task)
     with TemporaryDirectory(prefix="heterosis-") as root:
+        for task in first:
+            _can_be_exported(_trainer(task, place), task, place, Path(root))
         here = replace(place, root=root)
         networks = _networks(first, place, Path(root)) if halts else []
         for halt in halts:
@@ -106,8 +110,20 @@ def rehearse(
 
 
 def _trainer(task: TrainTask, place: Workplace) -> Trainer:
-    network, training = phenotype(task.network, task.training, task.genome)
-    return trainer_for(task.data, network, training, task.seed, place)
+    return trainer_for(task.data, task.network, task.training, task.seed, place, task.genome)
+
+
+def _can_be_exported(trainer: Trainer, task: TrainTask, place: Workplace, root: Path) -> None:
+    """Check that a champion could be written and opened again: what comes last in a run."""
+    training = phenotype(task.network, task.training, task.genome)[1]
+    opened = saved_and_opened(trainer, root / CHAMPION, training, place)
+    if not trainer.checks.agrees_with(opened):
+        raise UserError(
+            f"network {task.network.builder!r} cannot be a champion: Keras writes it to a file and "
+            "opens that again, and then its outputs are others: let get_config of its own classes "
+            "return all that their __init__ takes",
+            code="champion",
+        )
 
 
 @contextmanager

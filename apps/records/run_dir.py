@@ -50,6 +50,11 @@ class RunDir:
         return self.root / "environment.json"
 
     @property
+    def data_json(self) -> Path:
+        """What became of the data, and what looks odd of them."""
+        return self.root / "data.json"
+
+    @property
     def events_jsonl(self) -> Path:
         """The events of the run, a line each: what `heterosis status` reads."""
         return self.root / "events.jsonl"

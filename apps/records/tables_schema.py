@@ -49,6 +49,7 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         "start_val_loss": "float64",
         "genome": "str",  # JSON: what the network has of its own in a search; empty otherwise
         "parameters": "int64",  # trained weights; 0 where it was not recorded
+        "engine": "str",  # xla | graph | fit, and why; empty where it was not recorded
         "fitness": "float64",  # lower is better; NaN for a failed member
         "rank": "int64",  # within trial, arm and segment; 0 is the best
         "started_unix_s": "float64",
@@ -122,7 +123,7 @@ MEASURED: Final = frozenset(
 """Columns that a rerun may change."""
 
 
-ADDED: Final[dict[str, str | int]] = {"genome": "", "parameters": 0}
+ADDED: Final[dict[str, str | int]] = {"genome": "", "parameters": 0, "engine": ""}
 """Columns that older runs did not record, and the value they get when read."""
 
 

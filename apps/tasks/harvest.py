@@ -24,7 +24,7 @@ from apps.messages.results import (
     TrainResult,
     population,
 )
-from apps.messages.specs import Genome, phenotype
+from apps.messages.specs import Genome
 from apps.messages.tasks import HarvestTask, Workplace
 from apps.records.checkpoints import Checkpoint, open_checkpoint, save_checkpoint
 from apps.records.run_dir import CHECKPOINT
@@ -144,8 +144,7 @@ def _merge(
 ) -> _Merge:
     trained = _trained(population, members)
     genome = trained[0].genome
-    network, training = phenotype(task.network, task.training, genome)
-    trainer = trainer_for(task.data, network, training, task.seed, place)
+    trainer = trainer_for(task.data, task.network, task.training, task.seed, place, genome)
     refs = [member.checkpoint for member in trained]
     networks = [open_checkpoint(ref, place).network for ref in refs]
     # The harvest comes after the last epoch, which nothing else is addressed by.

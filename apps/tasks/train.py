@@ -19,7 +19,7 @@ from apps.genetics import averaging
 from apps.genetics.weights import cast_like
 from apps.messages.fingerprints import fingerprint
 from apps.messages.results import CheckpointRef, EpochRecord, Failure, TrainResult, Upstream
-from apps.messages.specs import AverageSpec, phenotype
+from apps.messages.specs import AverageSpec
 from apps.messages.tasks import (
     Continue,
     Fresh,
@@ -91,6 +91,8 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
         log=tuple(trainer.remarks),
         genome=task.genome,
         parameters=trainer.member.parameters,
+        engine=trainer.engine.engine,
+        engine_reason=trainer.engine.reason,
     )
 
 
@@ -143,10 +145,11 @@ def _train(trainer: Trainer, task: TrainTask, place: Workplace, segment: _Segmen
 
 @dataclass(frozen=True)
 class Sample:
-    """The cost of one network on this machine: seconds per epoch, bytes per checkpoint."""
+    """The cost of a network on this machine: seconds an epoch, bytes a checkpoint; its engine."""
 
     epoch_s: float
     checkpoint_bytes: int
+    engine: str
 
 
 def sample_training(task: TrainTask, place: Workplace) -> Sample:
@@ -162,7 +165,8 @@ def sample_training(task: TrainTask, place: Workplace) -> Sample:
     record = _one_epoch(trainer, task, 1)
     state = trainer.member.state()
     arrays = [*state.weights.values(), *state.optimizer.values(), *state.random.values()]
-    return Sample(record.wall_s, sum(array.nbytes for array in arrays))
+    trained_by = f"{trainer.engine.engine} ({trainer.engine.reason})"
+    return Sample(record.wall_s, sum(array.nbytes for array in arrays), trained_by)
 
 
 def epoch_order(task: TrainTask, epoch: int, data: Ordered) -> NDArray[np.int64]:
@@ -180,8 +184,7 @@ class Ordered(Protocol):
 
 
 def _trainer(task: TrainTask, place: Workplace) -> Trainer:
-    network, training = phenotype(task.network, task.training, task.genome)
-    return trainer_for(task.data, network, training, task.seed, place)
+    return trainer_for(task.data, task.network, task.training, task.seed, place, task.genome)
 
 
 class _Average:

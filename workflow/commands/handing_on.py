@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from workflow.commands.arguments import RunFolder, samples
+from workflow.commands.arguments import RunFolder, runs, samples
 
 
 def export(
@@ -50,17 +50,32 @@ def store(
 
 
 def predict(
-    run: RunFolder,
+    run: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN",
+            help="a run directory, or a run's folder `champion` alone",
+            autocompletion=runs,
+        ),
+    ],
     data: Annotated[
         str,
         typer.Argument(
             metavar="DATA",
-            help="a file of samples (.npy, .npz, .csv, .parquet), or `test` for the run's own test "
-            "data",
+            help="a file of samples (.npy, .npz, .csv, .parquet; pictures or their folder), or "
+            "`test` for the run's own test data",
             autocompletion=samples,
         ),
     ],
     out: Annotated[Path, typer.Option(help="file for the predictions")] = Path("predictions.csv"),
+    unknown: Annotated[
+        bool,
+        typer.Option(
+            "--unknown",
+            help="take a category that no training row had as none of the known ones; without it, "
+            "it is refused",
+        ),
+    ] = False,
 ) -> None:
     """Predict with a run's champion: one row per sample, with class and probabilities for classes.
 
@@ -74,16 +89,21 @@ def predict(
     .parquet are the features in order, or are found by name if the run's data are a table.
     """
     from apps.files import write_atomic
-    from workflow.runs.predictions import TEST, tabled
-    from workflow.runs.run import Run
+    from workflow.runs.predictions import TEST, read_asked, tabled
+    from workflow.runs.run import champion_at
 
-    opened = Run.open(run)
-    champion = opened.trained_champion
+    champion = champion_at(run)
     own = data == TEST
-    outputs = champion.predict_test() if own else champion.predict(opened.samples(data))
-    table = tabled(champion, outputs)
+    if own:
+        table = tabled(champion, champion.predict_test())
+    else:
+        asked = read_asked(Path(data), champion.preparation, unknown)
+        table = tabled(champion, champion.predict(asked.x), asked.pictures)
     write_atomic(out, table.to_csv(index=False).encode())
-    print(f"inputs were multiplied by {champion.data.input_scale:.6g}, as in training")
+    if not own and champion.preparation.form.get("kind") == "table" and Path(data).suffix != ".npy":
+        print("columns became inputs as in training")
+    else:
+        print(f"inputs were multiplied by {champion.preparation.scale:.6g}, as in training")
     if own:
         for name, value in champion.tested().items():
             print(f"test {name}: {value:.6g}")

@@ -154,7 +154,7 @@ def data(
     ] = "fashion_mnist",
     folder: Annotated[str | None, typer.Option(help="look here and nowhere else")] = None,
 ) -> None:
-    """Say where the data are, or fetch them."""
+    """Say where the data are, or fetch them; of your own, what becomes of them and looks odd."""
     from apps.datasets.load import describe, prepare
     from apps.messages.specs import DataSpec
     from workflow.experiment.file import load_experiment
@@ -162,8 +162,9 @@ def data(
     path = Path(name)
     if path.suffix == ".toml":
         settings = [] if folder is None else [f"data.folder={folder}"]
-        spec, here = load_experiment(path, settings).data, path.resolve().parent
+        experiment = load_experiment(path, settings)
+        spec, seed, here = experiment.data, experiment.seed, path.resolve().parent
     else:
-        spec, here = DataSpec(name=name, folder=folder, validation=0), Path.cwd()
+        spec, seed, here = DataSpec(name=name, folder=folder, validation=0), 0, Path.cwd()
     prepare(spec, str(here))
-    print(describe(spec, str(here)))
+    print(describe(spec, str(here), seed))

@@ -79,6 +79,12 @@ def run(
             help="write members' metrics for TensorBoard to tensorboard/ in the run directory",
         ),
     ] = False,
+    other_versions: Annotated[
+        bool,
+        typer.Option(
+            "--other-versions", help="go on with other packages than the run was begun with"
+        ),
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="only one line of progress")] = False,
 ) -> None:
     """Run an experiment, or continue it.
@@ -113,6 +119,7 @@ def run(
             checkpoint_every=checkpoint_every,
             monitor=monitor,
             tensorboard=tensorboard,
+            other_versions=other_versions,
             display=display,
             command=["heterosis", *sys.argv[1:]],
             stuck=_leave_at_once,
@@ -135,6 +142,7 @@ def plan(
 ) -> None:
     """Show what an experiment would compute, and its time and disk, without running it."""
     from analysis.statistics.power import visible_in_words
+    from apps import runtime
     from apps.datasets.load import prepare
     from apps.messages.tasks import Workplace
     from site_configs.options import SiteOptions
@@ -143,6 +151,7 @@ def plan(
     from workflow.preflight.rehearse import rehearse_experiment
 
     path = find_experiment(experiment)
+    runtime.prepare()
     loaded = load_experiment(path, settings or [])
     place = Workplace(root="", search_path=str(path.resolve().parent))
     if measure:

@@ -11,7 +11,6 @@ import tomli_w
 from pydantic import Field, model_validator
 
 from apps.messages.specs import DataSpec, NetworkSpec, TrainingSpec
-from apps.plugins import is_plugin
 from apps.records.run_dir import RunDir
 from apps.strict import Strict
 from workflow.experiment.arms import Arm
@@ -49,20 +48,6 @@ class Training(TrainingSpec):
     def spec(self) -> TrainingSpec:
         """The table as it travels in messages, without the epochs, which each segment has."""
         return TrainingSpec(**self.part(TrainingSpec))
-
-    @property
-    def plugins(self) -> list[str]:
-        """The plug-ins that the table names."""
-        metrics = self.metrics if isinstance(self.metrics, tuple) else ()
-        by_output = self.metrics.values() if isinstance(self.metrics, dict) else ()
-        losses = self.loss.values() if isinstance(self.loss, dict) else (self.loss,)
-        named = [
-            self.optimizer or "",
-            *losses,
-            *metrics,
-            *(n for names in by_output for n in names),
-        ]
-        return [each for each in (*named, *(c.name for c in self.callbacks)) if is_plugin(each)]
 
 
 class Experiment(Strict):

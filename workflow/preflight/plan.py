@@ -74,6 +74,7 @@ def _estimates(
         f"time: about {duration(seconds)} on {workers} workers like this machine's cores "
         f"({sample.epoch_s:.2f} s an epoch measured here, start-up not counted)"
     )
+    yield f"trained by: {sample.engine}"
     yield (
         f"disk: {stored:.0f} MB at the end, never more than {peak:.0f} MB "
         f"({megabytes:.2f} MB a checkpoint)"

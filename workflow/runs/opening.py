@@ -30,7 +30,7 @@ def run_directory(runs: Path, name: str | None, experiment: Experiment) -> RunDi
         experiment: what is run.
 
     Raises:
-        UserError: `name` is not a plain name.
+        UserError: `name` is not a plain name, or the locale lacks characters of the path.
     """
     try:
         folder = runs / (experiment.name if name is None else checked_name(name))
@@ -38,7 +38,29 @@ def run_directory(runs: Path, name: str | None, experiment: Experiment) -> RunDi
         raise UserError(
             f"--name {name!r}: {error}; --runs says in which folder", code="run-folder"
         ) from error
+    check_sayable(folder.absolute(), "the run directory")
     return RunDir(folder.absolute())
+
+
+def check_sayable(path: Path, what: str) -> None:
+    """Check that a path has a name that can be written down.
+
+    Args:
+        path: of a file or folder.
+        what: it is, for the message.
+
+    Raises:
+        UserError: the locale of this process lacks its characters.
+    """
+    try:
+        str(path).encode()
+        os.fsencode(path)
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"{what} {str(path)!a}: the locale of this shell lacks characters of the path; "
+            "`export LC_ALL=C.UTF-8`, or choose another folder",
+            code="environment",
+        ) from error
 
 
 def existing_run(path: Path) -> RunDir:

@@ -114,6 +114,7 @@ def _members(cell: _Cell) -> Iterator[Row]:
                 "start_loss": (result.start if result else {}).get("loss", math.nan),
                 "start_val_loss": (result.start if result else {}).get("val_loss", math.nan),
                 **_genome(result.genome if result else (child or task).genome, result),
+                "engine": f"{result.engine}: {result.engine_reason}" if result else "",
                 "fitness": value,
                 "rank": order.index(task.member),
                 "started_unix_s": cost.started_unix_s,
