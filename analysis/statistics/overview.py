@@ -9,6 +9,7 @@ import pandas as pd
 
 from analysis.statistics import costs, curves
 from analysis.statistics.paired import KINDS, SEED, pair_trials, summarize
+from analysis.statistics.scale import lowest_loss
 from analysis.tables import CONTROL, arms_of
 
 
@@ -21,6 +22,7 @@ class Overview:
         trials: number of trials.
         population: members of the first segment.
         epochs: K; 0 if no epoch was recorded.
+        lowest: `scale.lowest_loss`.
         fitness: the loss that chose the champions ("train_loss" or "val_loss"), found by comparing
             it with their fitness; "" if neither agrees.
         champions: one row per arm: means over its finished trials, of the champions' losses and of
@@ -42,6 +44,7 @@ class Overview:
     trials: int
     population: int
     epochs: int
+    lowest: float
     fitness: str
     champions: pd.DataFrame
     paired: pd.DataFrame
@@ -76,7 +79,8 @@ def overview(tables: dict[str, pd.DataFrame], *, seed: int = SEED) -> Overview:
     carried = curves.carried_on(epochs, members)
     lines = curves.best_member_curves(carried, trials)
     outcomes = trials.merge(curves.lowest_losses(lines), on=["trial", "arm"], how="left")
-    paired = pair_trials(outcomes, (*KINDS, *curves.BEST_KINDS))
+    lowest = lowest_loss(tables)
+    paired = pair_trials(outcomes, (*KINDS, *curves.BEST_KINDS), lowest=lowest)
     parity = curves.epochs_to_parity(lines)
     beside = {curve: kind for kind, curve in curves.CURVE_BESIDE.items()}
     reached = curves.parity_summary(parity).replace({"kind": beside})
@@ -87,6 +91,7 @@ def overview(tables: dict[str, pd.DataFrame], *, seed: int = SEED) -> Overview:
         trials=int(trials["trial"].nunique()),
         population=int(first["member"].nunique()),
         epochs=int(carried["epoch"].max()) if len(epochs) else 0,
+        lowest=lowest,
         fitness=_fitness(trials),
         champions=_champions(outcomes),
         paired=paired,

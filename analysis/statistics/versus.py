@@ -6,6 +6,7 @@ each named one as CSV; with `--of ARM` those of one arm alone.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,19 +16,27 @@ import pandas as pd
 
 from analysis.commands import answer
 from analysis.statistics.paired import pair_trials, summarize
+from analysis.statistics.scale import lowest_loss, without_sole_unit
 from analysis.tables import ReportError, read_tables
 from apps.records.run_dir import RunDir
 
 USAGE: Final = "python -m analysis.statistics.versus RUN ARM... [--of ARM]"
 
 
-def versus(trials: pd.DataFrame, yardsticks: Sequence[str], of: str | None = None) -> pd.DataFrame:
+def versus(
+    trials: pd.DataFrame,
+    yardsticks: Sequence[str],
+    of: str | None = None,
+    *,
+    lowest: float = math.nan,
+) -> pd.DataFrame:
     """Return the statistics of every arm, or of one, against each yardstick.
 
     Args:
         trials: the table of that name.
         yardsticks: names of arms that take the control's place, one after the other.
         of: the arm to compare with the yardsticks; None for every arm.
+        lowest: loss of the run, as `analysis.statistics.scale.lowest_loss` returns it.
 
     Returns:
         `paired.summarize` with `against` as the first column. Holm's correction is over the arms
@@ -44,7 +53,7 @@ def versus(trials: pd.DataFrame, yardsticks: Sequence[str], of: str | None = Non
             raise ReportError(
                 f"there is no arm {name!r} in the run; its arms are {', '.join(arms)}"
             )
-    pairs = {name: pair_trials(trials, control=name) for name in yardsticks}
+    pairs = {name: pair_trials(trials, control=name, lowest=lowest) for name in yardsticks}
     if of is not None:
         own = [paired[paired["arm"].eq(of)].assign(arm=name) for name, paired in pairs.items()]
         table = summarize(pd.concat(own)).rename(columns={"arm": "against"})
@@ -67,8 +76,9 @@ def answer_with_csv(arguments: Sequence[str]) -> str:
             raise ReportError(f"usage: {USAGE}")
         of = yardsticks[-1]
         del yardsticks[-2:]
-    table = versus(read_tables(RunDir(Path(run)))["trials"], yardsticks, of)
-    return table.round(6).to_csv(index=False)
+    tables = read_tables(RunDir(Path(run)))
+    table = versus(tables["trials"], yardsticks, of, lowest=lowest_loss(tables))
+    return without_sole_unit(table).round(6).to_csv(index=False)
 
 
 if __name__ == "__main__":

@@ -100,6 +100,16 @@ def test_a_child_without_a_loss_is_left_out_of_the_gain():
     assert lost["gain"].isna().all()
 
 
+@pytest.mark.parametrize(("shift", "lowest"), [(0.4, -0.2), (0.0, -0.01), (0.2, 0.0)])
+def test_the_gain_is_a_difference_where_losses_cannot_be_divided(shift, lowest):
+    values = {("control", 4): [0.4], ("mean", 4): [0.2], ("control", 6): [0.2], ("mean", 6): [0.3]}
+    epochs = _epochs({key: [loss - shift for loss in losses] for key, losses in values.items()})
+    matings = _frame("matings", [_mating(2, 0, "0 1"), _mating(4, 0, "0 1")])
+    table = kinship(matings, epochs, {"mean": [2, 4]}, lowest=lowest)
+    assert table["gain"].tolist() == pytest.approx([0.2, -0.1])
+    assert set(table["unit"]) == {"loss"}
+
+
 def test_no_mating_gives_an_empty_table():
     assert kinship(_frame("matings", []), _epochs({("control", 1): [1.0]}), {}).empty
 
