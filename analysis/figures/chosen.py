@@ -62,7 +62,7 @@ def secondary(numbers: Overview, tables: Tables) -> Secondary:
             tables["matings"],
             carried_on(tables["epochs"], tables["members"]),
             numbers.halts,
-            lowest=numbers.lowest,
+            zero=numbers.zero,
         ),
         species=species_counts(tables["species"]),
         tasks=each,

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
 from analysis.statistics.paired import improvement
-from analysis.statistics.scale import FRACTION, LOSS, units
+from analysis.statistics.scale import ANY_ZERO, FRACTION, LOSS, Zero, units
 from analysis.tables import CONTROL
 
 Matrix = np.ndarray[tuple[int, int], np.dtype[np.float64]]
@@ -63,7 +63,7 @@ def kinship(
     epochs: pd.DataFrame,
     halts: Mapping[str, Sequence[int]],
     *,
-    lowest: float = np.nan,
+    zero: Zero = ANY_ZERO,
 ) -> pd.DataFrame:
     """Return the parents' distance and barrier of each merge, and what its children gained.
 
@@ -76,7 +76,7 @@ def kinship(
         matings: the table of that name; children of a single parent are left out.
         epochs: the table of that name, as `analysis.statistics.curves.carried_on` returns it.
         halts: as `analysis.statistics.curves.halt_epochs` returns them.
-        lowest: loss of the run, as `analysis.statistics.scale.lowest_loss` returns it.
+        zero: of the run's loss.
 
     Returns:
         One row per merge (a trial, arm, halt and set of parents): `distance` (aligned), `barrier`
@@ -99,7 +99,7 @@ def kinship(
         control.rename("control").rename_axis(["trial", "end"]).reset_index(),
         on=["trial", "end"], how="left",
     )  # fmt: skip
-    by_epoch = units(rows["control"], rows["end"], lowest)
+    by_epoch = units(rows["control"], rows["end"], zero)
     unit = FRACTION if by_epoch.eq(FRACTION).all() else LOSS
     rows["gain"] = improvement(rows["control"], rows["val_loss"], unit)
     rows["barrier"] = rows["barrier_raw"].where(rows["align"].eq("none"), rows["barrier_aligned"])

@@ -62,7 +62,7 @@ def against(run: Run, yardsticks: Sequence[str]) -> Shown:
             )
         )
     cells: dict[str, dict[str, str]] = {}
-    for row in versus.versus(run.tables["trials"], known, lowest=run.numbers.lowest).itertuples():
+    for row in versus.versus(run.tables["trials"], known, zero=run.numbers.zero).itertuples():
         if row.kind in both_kinds(run.numbers):
             column = f"{wording.NAMES[str(row.kind)]}, on {row.against}"
             cells.setdefault(column, {})[str(row.arm)] = mean_text(row)

@@ -84,11 +84,11 @@ def _claims(run: Run) -> dict[str, dict[str, Finding]] | Text:
         name: table.loc[table["arm"].isin([CONTROL, *POSTER_ARMS])].reset_index(drop=True)
         for name, table in run.tables.items()
     }
-    numbers = with_parity(overview(own), run.stored.get("statistics"))
+    numbers = with_parity(overview(own, run.numbers.zero.names), run.stored.get("statistics"))
     kinds = both_kinds(numbers)
     rows = {(row.kind, row.arm): row for kind in kinds for row in numbers.rows(kind)}
     both = {kind: [rows[kind, arm] for arm in POSTER_ARMS] for kind in kinds}
-    between = versus.versus(own["trials"], ["random"], lowest=numbers.lowest).itertuples()
+    between = versus.versus(own["trials"], ["random"], zero=numbers.zero).itertuples()
     ahead = {row.kind: row for row in between if row.arm == "mean"}
     near = _kinship(own["matings"], numbers.paired)
     return {

@@ -21,7 +21,7 @@ from analysis.statistics.overview import Overview, overview
 from analysis.statistics.paired import KINDS, RESAMPLES, SMALLEST_BOOTSTRAP
 from analysis.statistics.scale import FRACTION, without_sole_unit
 from analysis.statistics.search import YARDSTICK, Search, searched
-from analysis.tables import CONTROL, ReportError, read_tables
+from analysis.tables import CONTROL, ReportError, loss_names, read_tables
 from apps.records.run_dir import RunDir
 
 __all__ = ["ReportError", "arms_table", "write_report"]
@@ -50,7 +50,7 @@ def write_report(run: RunDir) -> Path:
         ReportError: there are no tables, or the report can't be written.
     """
     tables = read_tables(run)
-    numbers = overview(tables)
+    numbers = overview(tables, loss_names(run))
     more = chosen.secondary(numbers, tables)
     found = searched(tables)
     pictures = chosen.pictures(numbers, more, tables, found)
@@ -83,16 +83,17 @@ def write_report(run: RunDir) -> Path:
     return run.report_html
 
 
-def arms_table(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def arms_table(tables: dict[str, pd.DataFrame], losses: tuple[str, ...] = ()) -> pd.DataFrame:
     """Return the arms of a run in a few columns of text, for a terminal.
 
     Args:
         tables: data frames by name; `members`, `epochs` and `trials` are used.
+        losses: names of the run's losses, as `analysis.tables.loss_names` returns them.
 
     Returns:
         As `report.page.arms_table` says: one row per arm, the control first, all cells text.
     """
-    return page.arms_table(overview(tables))
+    return page.arms_table(overview(tables, losses))
 
 
 def _numbers(numbers: Overview, more: Secondary) -> dict[str, pd.DataFrame]:
@@ -169,6 +170,7 @@ def _html(
         resamples=RESAMPLES,
         smallest_bootstrap=SMALLEST_BOOTSTRAP,
         divided=bool(numbers.summary["unit"].eq(FRACTION).all()),
+        shares=bool(numbers.of(wording.held_out_kind(numbers))["unit"].eq(FRACTION).all()),
     )
 
 

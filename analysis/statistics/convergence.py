@@ -7,6 +7,7 @@ import pandas as pd
 
 from analysis.statistics.curves import cost_to_loss
 from analysis.statistics.paired import with_improvement
+from analysis.statistics.scale import ANY_ZERO, Zero
 from analysis.tables import CONTROL, arms_of
 
 SPENT = ("epoch", "network_epochs", "wall_s")
@@ -14,7 +15,7 @@ SPENT = ("epoch", "network_epochs", "wall_s")
 
 
 def pair_areas(
-    area: pd.DataFrame, control: str = CONTROL, *, lowest: float = np.nan
+    area: pd.DataFrame, control: str = CONTROL, *, zero: Zero = ANY_ZERO
 ) -> pd.DataFrame:
     """Pair the area under each arm's curve with the control's of the same trial.
 
@@ -25,7 +26,7 @@ def pair_areas(
     Args:
         area: as `analysis.statistics.curves.area_under_curve` returns it.
         control: name of the control arm.
-        lowest: loss of the run, as `analysis.statistics.scale.lowest_loss` returns it.
+        zero: of the run's loss.
 
     Returns:
         The rows that `analysis.statistics.paired.summarize` takes: `arm`, `kind` ("area_loss",
@@ -38,7 +39,7 @@ def pair_areas(
     paired = others.merge(reference, on=by, how="left", suffixes=("_arm", "_control"))
     paired = paired.rename(columns={"area_arm": "arm_loss", "area_control": "control_loss"})
     paired["kind"] = "area_" + paired["kind"]
-    return with_improvement(paired, lowest)
+    return with_improvement(paired, zero)
 
 
 def cost_to_control(epochs: pd.DataFrame, parity: pd.DataFrame, kind: str) -> pd.DataFrame:

@@ -9,6 +9,7 @@ trials are pairs, and every interval and test here is one of the improvement ove
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -34,7 +35,7 @@ from analysis.statistics.intervals import (
     mean_interval,
     median_interval,
 )
-from analysis.statistics.scale import FRACTION, units
+from analysis.statistics.scale import ANY_ZERO, FRACTION, Zero, units
 from analysis.tables import CONTROL
 
 __all__ = [
@@ -91,7 +92,7 @@ def pair_trials(
     kinds: tuple[str, ...] = KINDS,
     control: str = CONTROL,
     *,
-    lowest: float = math.nan,
+    zero: Zero = ANY_ZERO,
 ) -> pd.DataFrame:
     """Pair every arm's champion with the control's of the same trial.
 
@@ -99,8 +100,7 @@ def pair_trials(
         trials: the table `trials`.
         kinds: its loss columns to compare.
         control: name of the control arm.
-        lowest: loss of the run, as `analysis.statistics.scale.lowest_loss` returns it; losses that
-            are not in `trials` count with it.
+        zero: of the run's loss; a champion below zero counts, too.
 
     Returns:
         One row per arm other than the control, loss kind and trial: `arm`, `kind`, `trial`,
@@ -116,18 +116,19 @@ def pair_trials(
         reference, on=["trial", "kind"], how="left", suffixes=("_arm", "_control")
     )
     paired = paired.rename(columns={"value_arm": "arm_loss", "value_control": "control_loss"})
-    below = np.nanmin([lowest, *long["value"].where(np.isfinite(long["value"])), np.inf])
-    return with_improvement(paired, float(below))
+    champions = long["value"].where(np.isfinite(long["value"])).min()
+    lowest = float(np.fmin(zero.lowest, champions))
+    return with_improvement(paired, replace(zero, lowest=lowest))
 
 
-def with_improvement(paired: pd.DataFrame, lowest: float) -> pd.DataFrame:
+def with_improvement(paired: pd.DataFrame, zero: Zero) -> pd.DataFrame:
     """Return pairs of losses with their `unit` and, in it, their `improvement`.
 
     Args:
         paired: `arm`, `kind`, `trial`, `control_loss`, `arm_loss`; a pair a row.
-        lowest: loss of the run.
+        zero: of the run's loss.
     """
-    unit = units(paired["control_loss"], paired["kind"], lowest)
+    unit = units(paired["control_loss"], paired["kind"], zero)
     gain = improvement(paired["control_loss"], paired["arm_loss"], unit)
     columns = ["arm", "kind", "trial", "control_loss", "arm_loss"]
     return paired[columns].assign(improvement=gain, unit=unit)

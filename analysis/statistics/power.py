@@ -11,7 +11,7 @@ from scipy import optimize, stats
 
 from analysis.numerals import count, percent
 from analysis.statistics.intervals import SMALLEST_SAMPLE
-from analysis.statistics.scale import FRACTION
+from analysis.statistics.scale import FRACTION, Zero
 
 MOST_TRIALS: Final = 100_000
 """Beyond this an experiment is not planned but abandoned."""
@@ -151,18 +151,27 @@ def sensitivity(summary: pd.DataFrame, effect: float, *, chance: float = CHANCE)
     ).astype({"trials_needed": "Int64"})
 
 
-def visible_in_words(trials: int, compared: int, sd: float = OWN_SPREAD) -> str:
+def visible_in_words(
+    trials: int, compared: int, losses: tuple[str, ...] = (), sd: float = OWN_SPREAD
+) -> str:
     """Return in one line what effect an experiment can detect, before it is run.
 
     Args:
         trials: of the experiment.
         compared: its arms other than the control, at least 1; the tests are at `ALPHA / compared`.
+        losses: names of the experiment's; of some no percentage has a meaning
+            (`analysis.statistics.scale`).
         sd: standard deviation of the improvement in held-out loss over trials, a fraction.
     """
     if trials < SMALLEST_SAMPLE:
         return (
             f"{count(trials, 'trial')} can tell no difference from chance: tests need "
             f"{SMALLEST_SAMPLE} trials"
+        )
+    if unproven := Zero(names=losses).unproven:
+        return (
+            f"{trials} trials will be compared by differences in {' and '.join(unproven)}; how "
+            "small a one they can see depends on its spread over trials, which a run tells"
         )
     effect = detectable_improvement(sd, trials, alpha=ALPHA / compared)
     corrected = f"Holm's correction over {compared} arms, " if compared > 1 else ""

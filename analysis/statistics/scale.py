@@ -1,14 +1,16 @@
 """Whether one loss can be a share of another: the unit in which arms are compared.
 
 A quotient of losses has a meaning where zero is the least a loss can be, and says something where
-no divisor is nearly zero. Likelihoods of densities and similarities have no such zero: their
-arms are compared by differences, in the loss's own unit. Every relative measure asks here.
+no divisor is nearly zero. Likelihoods of densities and similarities have no such zero, even in a
+run in which they happen to stay above it, and of a user's own loss nobody knows: their arms are
+compared by differences, in the loss's own unit. Every relative measure asks here.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -32,10 +34,43 @@ LOSSES: Final = ("loss", "train_loss", "val_loss", "test_loss")
 """Columns of `members`, `epochs` and `trials` that are values of the run's loss."""
 
 
+BELOW_ZERO: Final = ("cosinesimilarity", "poisson")
+"""Keras's losses that can be below zero, in small letters without underscores."""
+
+
+@dataclass(frozen=True)
+class Zero:
+    """What is known of the zero of a run's loss, on whatever data the loss is computed.
+
+    Attributes:
+        lowest: loss of the run, as `lowest_loss` returns it.
+        names: of the run's losses, as `analysis.tables.loss_names` returns them.
+    """
+
+    lowest: float = math.nan
+    names: tuple[str, ...] = ()
+
+    @property
+    def unproven(self) -> tuple[str, ...]:
+        """The names of losses that may be below zero: plug-ins and `BELOW_ZERO`."""
+        return tuple(
+            name
+            for name in self.names
+            if ":" in name or name.replace("_", "").lower() in BELOW_ZERO
+        )
+
+    @property
+    def is_least(self) -> bool:
+        """Whether no loss can be below zero, and none is."""
+        return not (self.lowest < 0 or self.unproven)
+
+
+ANY_ZERO: Final = Zero()
+"""Of losses that are not said to be below zero."""
+
+
 def lowest_loss(tables: Mapping[str, pd.DataFrame]) -> float:
     """Return the lowest finite loss of any member, epoch, arm and trial; NaN if there is none.
-
-    Below zero, the loss of the run has no true zero, on whatever data it is computed.
 
     Args:
         tables: data frames by name; `members`, `epochs` and `trials` are used.
@@ -51,16 +86,16 @@ def lowest_loss(tables: Mapping[str, pd.DataFrame]) -> float:
     return float(finite.min()) if finite.size else np.nan
 
 
-def units(divisors: pd.Series, kinds: pd.Series, lowest: float = np.nan) -> pd.Series:
+def units(divisors: pd.Series, kinds: pd.Series, zero: Zero = ANY_ZERO) -> pd.Series:
     """Return the unit of comparison of each row: one for all rows of a kind.
 
-    `FRACTION` if no loss of the run is below zero, and each finite divisor of the kind is above
+    `FRACTION` if zero is the least a loss can be, and each finite divisor of the kind is above
     zero and at least `NEARLY_NOTHING` of their median; `LOSS` otherwise.
 
     Args:
         divisors: losses of the yardstick, shape (n,); those that are not finite say nothing.
         kinds: what each is a loss of, shape (n,), the same index.
-        lowest: as `lowest_loss` returns it.
+        zero: of the run's loss.
 
     Returns:
         Units, shape (n,), with the index of `kinds`.
@@ -72,7 +107,7 @@ def units(divisors: pd.Series, kinds: pd.Series, lowest: float = np.nan) -> pd.S
     grouped = finite.groupby(kinds)
     smallest, middle = grouped.transform("min"), grouped.transform("median")
     divided = (smallest.gt(0) & smallest.ge(NEARLY_NOTHING * middle)) | smallest.isna()
-    return pd.Series(np.where(divided & ~(lowest < 0), FRACTION, LOSS), index=kinds.index)
+    return pd.Series(np.where(divided & zero.is_least, FRACTION, LOSS), index=kinds.index)
 
 
 def size_text(improvement: float, unit: str, *, sign: bool = True) -> str:
@@ -83,7 +118,8 @@ def size_text(improvement: float, unit: str, *, sign: bool = True) -> str:
     """
     if unit == FRACTION:
         return percent(improvement, sign=sign)
-    return "+" * (sign and 0 < improvement < math.inf) + number(improvement, 3)
+    plus = "+" if sign and 0 < improvement < math.inf else ""
+    return plus + number(improvement, 3)
 
 
 def span_text(low: float, high: float, unit: str) -> str:

@@ -6,7 +6,6 @@ each named one as CSV; with `--of ARM` those of one arm alone.
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,8 +15,8 @@ import pandas as pd
 
 from analysis.commands import answer
 from analysis.statistics.paired import pair_trials, summarize
-from analysis.statistics.scale import lowest_loss, without_sole_unit
-from analysis.tables import ReportError, read_tables
+from analysis.statistics.scale import ANY_ZERO, Zero, lowest_loss, without_sole_unit
+from analysis.tables import ReportError, loss_names, read_tables
 from apps.records.run_dir import RunDir
 
 USAGE: Final = "python -m analysis.statistics.versus RUN ARM... [--of ARM]"
@@ -28,7 +27,7 @@ def versus(
     yardsticks: Sequence[str],
     of: str | None = None,
     *,
-    lowest: float = math.nan,
+    zero: Zero = ANY_ZERO,
 ) -> pd.DataFrame:
     """Return the statistics of every arm, or of one, against each yardstick.
 
@@ -36,7 +35,7 @@ def versus(
         trials: the table of that name.
         yardsticks: names of arms that take the control's place, one after the other.
         of: the arm to compare with the yardsticks; None for every arm.
-        lowest: loss of the run, as `analysis.statistics.scale.lowest_loss` returns it.
+        zero: of the run's loss.
 
     Returns:
         `paired.summarize` with `against` as the first column. Holm's correction is over the arms
@@ -53,7 +52,7 @@ def versus(
             raise ReportError(
                 f"there is no arm {name!r} in the run; its arms are {', '.join(arms)}"
             )
-    pairs = {name: pair_trials(trials, control=name, lowest=lowest) for name in yardsticks}
+    pairs = {name: pair_trials(trials, control=name, zero=zero) for name in yardsticks}
     if of is not None:
         own = [paired[paired["arm"].eq(of)].assign(arm=name) for name, paired in pairs.items()]
         table = summarize(pd.concat(own)).rename(columns={"arm": "against"})
@@ -76,8 +75,10 @@ def answer_with_csv(arguments: Sequence[str]) -> str:
             raise ReportError(f"usage: {USAGE}")
         of = yardsticks[-1]
         del yardsticks[-2:]
-    tables = read_tables(RunDir(Path(run)))
-    table = versus(tables["trials"], yardsticks, of, lowest=lowest_loss(tables))
+    directory = RunDir(Path(run))
+    tables = read_tables(directory)
+    zero = Zero(lowest_loss(tables), loss_names(directory))
+    table = versus(tables["trials"], yardsticks, of, zero=zero)
     return without_sole_unit(table).round(6).to_csv(index=False)
 
 

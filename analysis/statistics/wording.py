@@ -139,10 +139,16 @@ def units_in_words(overview: Overview) -> str:
         "the improvement is the control's loss minus the arm's, in the loss's own unit, over all "
         "trials that both finished"
     )
-    if overview.lowest < 0:
+    zero = overview.zero
+    if zero.lowest < 0:
         return (
-            f"Losses of this run lie below zero, down to {number(overview.lowest, 3)}, so none is "
-            f"a share of another: {differences}."
+            f"Losses of this run lie below zero, down to {number(zero.lowest, 3)}, so none is a "
+            f"share of another: {differences}."
+        )
+    if zero.unproven:
+        return (
+            f"It is not known of {' and '.join(zero.unproven)} that zero is the least it can be, "
+            f"so no loss is taken as a share of another: {differences}."
         )
     names = ", ".join(NAMES[kind] for kind in NAMES if kind in kinds)
     return (

@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 import pandas as pd
 
 from analysis.report.write import arms_table
-from analysis.tables import ReportError, read_tables
+from analysis.tables import ReportError, loss_names, read_tables
 from apps.champion import Asked, Champion, load_champion
 from apps.datasets.arrays import Named
 from apps.datasets.sources.reader import Split
@@ -103,7 +103,7 @@ class Run:
             UserError: the tables hold too little to compare.
         """
         try:
-            return arms_table(self.tables)
+            return arms_table(self.tables, loss_names(self.directory))
         except ReportError as error:
             raise UserError(str(error), code="report") from error
 

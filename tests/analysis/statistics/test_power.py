@@ -128,6 +128,13 @@ def test_one_or_two_trials_are_told_to_see_nothing():
     assert visible_in_words(2, 1).endswith("tests need 3 trials")
 
 
+def test_of_a_loss_that_may_be_below_zero_no_percentage_is_promised():
+    text = visible_in_words(6, 1, ("own:nll",))
+    assert "differences in own:nll" in text
+    assert "%" not in text
+    assert visible_in_words(6, 1, ("mse",)) == visible_in_words(6, 1)
+
+
 def test_sensitivity_is_at_the_level_of_the_family():
     nan = math.nan
     rows = [("a", "val_loss", 10, 0.04), ("b", "val_loss", 10, 0.02), ("c", "val_loss", 2, 0.02)]

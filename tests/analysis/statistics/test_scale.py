@@ -16,6 +16,7 @@ from analysis.statistics.scale import (
     FRACTION,
     LOSS,
     NEARLY_NOTHING,
+    Zero,
     lowest_loss,
     size_text,
     span_text,
@@ -24,6 +25,8 @@ from analysis.statistics.scale import (
 )
 from analysis.statistics.versus import versus
 from analysis.statistics.wording import cautions, units_in_words, verdict
+from analysis.tables import loss_names
+from apps.records.run_dir import RunDir
 
 BELOW = {"shift": 2.0, "trials": 6, "arms": ("control", "mean")}
 CROSSING = {**BELOW, "shift": 0.43}
@@ -31,7 +34,7 @@ ZERO = {**CROSSING, "least": 0.0}
 
 
 def _unit(divisors, lowest=math.nan):
-    (unit,) = set(units(pd.Series(divisors), pd.Series(["a"] * len(divisors)), lowest))
+    (unit,) = set(units(pd.Series(divisors), pd.Series(["a"] * len(divisors)), Zero(lowest)))
     return unit
 
 
@@ -63,6 +66,39 @@ def test_the_unit_is_one_for_a_kind_and_does_not_depend_on_the_losses_unit():
     assert units(values, kinds).tolist() == [LOSS, LOSS, FRACTION, FRACTION]
     assert units(1e-6 * values, kinds).tolist() == units(values, kinds).tolist()
     assert units(values.iloc[:0], kinds.iloc[:0]).empty
+
+
+@pytest.mark.parametrize(
+    ("names", "unproven"),
+    [
+        (("sparse_categorical_crossentropy", "mse", "MeanSquaredError", "kl_divergence"), 0),
+        (("own:nll", "mse"), 1),
+        (("cosine_similarity", "CosineSimilarity", "poisson", "Poisson"), 4),
+        ((), 0),
+    ],
+)
+def test_a_loss_that_may_be_below_zero_is_not_divided(tables_of, names, unproven):
+    zero = Zero(0.5, names)
+    assert (len(zero.unproven), zero.is_least) == (unproven, unproven == 0)
+    numbers = overview(tables_of(trials=3, arms=("control", "mean")), names)
+    assert set(numbers.summary["unit"]) == {LOSS if unproven else FRACTION}
+    told = units_in_words(numbers)
+    assert all(name in told for name in zero.unproven)
+    assert bool(told) == ("%" not in verdict(numbers)) == bool(unproven)
+
+
+def test_the_names_of_the_losses_are_those_of_the_experiment(tmp_path):
+    run = RunDir(tmp_path)
+    assert loss_names(run) == ()
+    for text, names in (
+        ('[training]\nloss = "mse"\n', ("mse",)),
+        ('[training.loss]\na = "mse"\nb = "own:nll"\n', ("mse", "own:nll")),
+        ('training = "x"\n', ()),
+        ("[training]\nepochs = 1\n", ()),
+        ("training = ", ()),
+    ):
+        run.experiment_toml.write_text(text)
+        assert loss_names(run) == names
 
 
 def test_the_lowest_loss_is_looked_for_at_every_epoch_of_every_arm(tables_of):
@@ -111,10 +147,9 @@ def test_below_zero_no_loss_of_the_run_is_divided(tables_of, fields):
 def test_the_differences_do_not_depend_on_where_zero_is(tables_of):
     near, far = (overview(tables_of(**{**BELOW, "shift": shift})) for shift in (2.0, 20.0))
     columns = ["mean", "low", "high", "t_p", "wilcoxon_p", "cohens_d"]
-    kinds = ["val_loss", "train_loss"]
-    rows = [numbers.summary.query("kind in @kinds")[columns] for numbers in (near, far)]
-    np.testing.assert_allclose(rows[0].iloc[1], rows[1].iloc[1], rtol=1e-6)
-    assert near.parity["parity"].tolist() == far.parity["parity"].tolist()
+    rows = [numbers.of("val_loss")[columns] for numbers in (near, far)]
+    np.testing.assert_allclose(*rows, rtol=1e-6)
+    np.testing.assert_array_equal(near.parity["parity"], far.parity["parity"])
 
 
 def test_a_loss_of_zero_makes_differences_of_its_own_kind_only(tables_of):
