@@ -292,8 +292,9 @@ def _improvement_axis(ax: Axes, values: np.ndarray, unit: str) -> str:
         return " on the control (%)" if unit == FRACTION else " on the control (loss)"
     if unit != FRACTION:
         ax.set_xscale("symlog", linthresh=beyond, linscale=1.5)
-        ax.xaxis.set_major_locator(SymmetricalLogLocator(base=10.0, linthresh=beyond))
-        ax.xaxis.get_major_locator().set_params(numticks=6)
+        locator = SymmetricalLogLocator(base=10.0, linthresh=beyond)
+        locator.numticks = 6
+        ax.xaxis.set_major_locator(locator)
         ax.set_xlim(1.3 * low, 1.3 * high)
         return f" (loss, log beyond ±{beyond:.2g})"
     ax.set_xscale("symlog", linthresh=100 * FOLD, linscale=1.5)

@@ -205,15 +205,15 @@ def test_sizes_as_text():
 @pytest.mark.parametrize("draw", ["crossing", "near zero"])
 def test_equal_arms_are_told_apart_in_five_percent_wherever_zero_is(draw):
     rng = np.random.default_rng(8)
-    common = rng.normal(0, 0.10, (800, 1, 20))
-    losses = common + rng.normal(0, 0.05, (800, 2, 20))
+    common = rng.normal(0, 0.10, (2000, 1, 10))
+    losses = common + rng.normal(0, 0.05, (2000, 2, 10))
     if draw == "near zero":
         losses = np.abs(rng.normal(0.3, 0.2, losses.shape))
-    runs = np.repeat(np.arange(800), 20)
+    runs = np.repeat(np.arange(2000), 10)
     control, arm = losses[:, 0].ravel(), losses[:, 1].ravel()
-    below = np.repeat(losses.min(axis=(1, 2)) < 0, 20)
+    below = np.repeat(losses.min(axis=(1, 2)) < 0, 10)
     unit = units(pd.Series(control), pd.Series(runs))
-    gain = p.improvement(control, arm, np.where(below, LOSS, unit)).reshape(800, 20)
+    gain = p.improvement(control, arm, np.where(below, LOSS, unit)).reshape(2000, 10)
     assert np.isfinite(gain).all()
     seen = stats.ttest_1samp(gain, 0, axis=-1).pvalue < 0.05
     assert seen.mean() == pytest.approx(0.05, abs=0.025)
