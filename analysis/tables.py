@@ -7,6 +7,7 @@ from typing import Final
 
 import pandas as pd
 
+from apps.errors import ReportError
 from apps.records.run_dir import RunDir
 from apps.records.tables_schema import TABLES, completed, frame
 
@@ -15,10 +16,6 @@ CONTROL: Final = "control"
 
 REQUIRED: Final = ("members", "epochs", "trials")
 """Tables that a report needs; the others may be missing and then count as empty."""
-
-
-class ReportError(Exception):
-    """A run directory that can't be reported on; the text is meant for the user."""
 
 
 def read_tables(run: RunDir) -> dict[str, pd.DataFrame]:

@@ -6,10 +6,8 @@ import importlib.util
 import os
 import sys
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, time
-from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Final, TypeVar
@@ -17,10 +15,11 @@ from typing import Annotated, Any, Final, TypeVar
 import parsl
 from pydantic import Field, ValidationError
 
-from apps.errors import UserError
-from apps.strict import Strict
+from apps.errors import UserError, did_you_mean
+from apps.strict import Strict, breaches, key_value
 from apps.tasks.checkup import Check
 from site_configs.scheduler import Block, BlockStates, blocks, check_addresses, told_by_parsl
+from site_configs.shell import check_folder
 
 
 @dataclass(frozen=True)
@@ -111,12 +110,15 @@ class Site:
         """Return the site's configuration.
 
         Raises:
-            UserError: an option is unknown or breaks a rule; or a factory of the user's own fails.
+            UserError: an option is unknown or breaks a rule; or a factory of the user's own fails;
+                or the site's jobs would not find `run_dir`.
         """
         options = SiteOptions(
             str(run_dir), workers, self.threads, longest_task_s, dict(self.settings)
         )
-        return self.make_config(options)
+        config = self.make_config(options)
+        check_folder(self.name, config, run_dir)
+        return config
 
     def blocks(self, executor: Any) -> list[Block]:
         """Return the blocks of one of the site's executors."""
@@ -135,7 +137,7 @@ def find_site(reference: str, options: Sequence[str] = ()) -> Site:
     Raises:
         UserError: there is no such site, its file cannot be used, or an option is no `key=value`.
     """
-    given = dict(_option(option) for option in options)
+    given = dict(key_value(option, "--option", "site-option") for option in options)
     path = Path(reference)
     if path.suffix == ".toml":
         table = _table(path)
@@ -154,7 +156,10 @@ def checked_settings(site: str, model: type[_Settings], settings: Mapping[str, A
     try:
         return model.model_validate(dict(settings))
     except ValidationError as error:
-        raise UserError("\n".join(_breaches(site, error)), code="site-option") from error
+        lines = [
+            f"site {site}: {each.told('.'.join(map(str, each.place)))}" for each in breaches(error)
+        ]
+        raise UserError("\n".join(lines), code="site-option") from error
 
 
 def interpreter_first_on_path() -> str:
@@ -177,11 +182,10 @@ def _functions(reference: str) -> dict[str, Any]:
         return {name: getattr(module, name) for name in _RETURNS if hasattr(module, name)}
     path = Path(reference)
     if path.suffix != ".py":
-        nearest = get_close_matches(reference, SITES, n=1)
-        hint = f"did you mean {nearest[0]!r}? " if nearest else ""
         raise UserError(
-            f"site {reference!r} is not known: {hint}known are {', '.join(SITES)}, a file of "
-            "options, PATH.toml, and a file of your own, PATH.py, with make_config(options)",
+            f"site {reference!r} is not known: {did_you_mean(reference, SITES)}known are "
+            f"{', '.join(SITES)}, a file of options, PATH.toml, and a file of your own, PATH.py, "
+            "with make_config(options)",
             code="unknown-name",
         )
     module = _module(path)
@@ -225,18 +229,6 @@ def _guarded(path: Path, name: str, function: Callable[..., Any]) -> Callable[..
     return guarded
 
 
-def _option(text: str) -> tuple[str, Any]:
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise UserError(f"--option {text!r}: an option has the form key=value", code="site-option")
-    try:
-        table = tomllib.loads(f"value = {value}")
-    except tomllib.TOMLDecodeError:
-        return key.strip(), value
-    plain = len(table) == 1 and not isinstance(table["value"], date | time)
-    return key.strip(), table["value"] if plain else value
-
-
 def _table(path: Path) -> dict[str, Any]:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
@@ -254,14 +246,6 @@ def _table(path: Path) -> dict[str, Any]:
             code="site-file",
         )
     return table
-
-
-def _breaches(site: str, error: ValidationError) -> Iterator[str]:
-    for item in error.errors(include_url=False):
-        where = ".".join(str(part) for part in item["loc"])
-        text = item["msg"].removeprefix("Value error, ")
-        shown = f" = {item['input']!r}" if where and item["type"] != "missing" else ""
-        yield f"site {site}: {where}{shown}: {text}" if where else f"site {site}: {text}"
 
 
 def _module(path: Path) -> ModuleType:

@@ -14,12 +14,13 @@ from analysis.report import page
 from analysis.statistics import merging
 from analysis.statistics.curves import CURVE_BESIDE
 from analysis.statistics.overview import Overview, overview
-from analysis.tables import ReportError, loss_names, read_tables
+from analysis.tables import loss_names, read_tables
+from apps.errors import ReportError
 from apps.records.run_dir import RunDir
 from apps.records.tables_schema import ADDED, TABLES, completed, frame
 
 DAMAGE: Final = ("run", *merging.damage(frame("matings", []), frame("members", [])).columns)
-"""Columns of a stored `damage.csv`, as `python -m analysis.statistics.merging` prints it."""
+"""Columns of a stored `damage.csv`, as `heterosis merging` prints it."""
 
 
 class NotebookError(ReportError):

@@ -21,12 +21,14 @@ from analysis.numerals import (
 from analysis.report.comparison import Entrant, differing, enter
 from analysis.report.findings import EFFECT, MARGIN
 from analysis.report.page import improved_cell, spent_cell
-from analysis.report.rendering import render, write_whole
+from analysis.report.rendering import render
 from analysis.statistics.costs import EVERYTHING
 from analysis.statistics.intervals import RESAMPLES, SMALLEST_BOOTSTRAP
 from analysis.statistics.scale import size_text, without_sole_unit
 from analysis.statistics.wording import NAMES, held_out_kind, units_in_words, verdict
-from analysis.tables import CONTROL, ReportError
+from analysis.tables import CONTROL
+from apps.errors import ReportError
+from apps.files import write_atomic
 from apps.records.run_dir import RunDir
 
 SHOWN: Final = ("train_loss", "val_loss", "test_loss")
@@ -58,7 +60,7 @@ def write_comparison(runs: Sequence[RunDir], folder: Path, margin: float = MARGI
     }
     try:
         for name, text in files.items():
-            write_whole(folder / name, text.encode())
+            write_atomic(folder / name, text.encode())
     except OSError as error:
         raise ReportError(
             f"{folder}: the folder of the comparison must be writable, and writing says: {error}. "

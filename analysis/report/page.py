@@ -190,6 +190,16 @@ def settings(run: RunDir) -> tuple[str, str]:
     return _text(run.experiment_toml)
 
 
+def data_notes(run: RunDir) -> tuple[list[str], list[str]]:
+    """Return what became of the data, and what looks odd of them; a run that is older has none."""
+    text, problem = _text(run.data_json)
+    try:
+        noted = {} if problem else json.loads(text)
+        return [str(each) for each in noted["lines"]], [str(each) for each in noted["remarks"]]
+    except (KeyError, TypeError, ValueError):
+        return [], []
+
+
 def environment(run: RunDir) -> tuple[list[tuple[str, str]], str]:
     """Return `environment.json` as rows of dotted key and value, and what is wrong with it."""
     text, problem = _text(run.environment_json)

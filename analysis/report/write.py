@@ -14,17 +14,17 @@ from analysis.figures.picture import Picture
 from analysis.numerals import percent, unbroken
 from analysis.report import page, search_page
 from analysis.report.findings import EFFECT, MARGIN, full_statistics, spent_to_control
-from analysis.report.rendering import render, write_whole
+from analysis.report.rendering import render
 from analysis.statistics import wording
 from analysis.statistics.curves import CURVE_BESIDE
 from analysis.statistics.overview import Overview, overview
 from analysis.statistics.paired import KINDS, RESAMPLES, SMALLEST_BOOTSTRAP
 from analysis.statistics.scale import FRACTION, without_sole_unit
 from analysis.statistics.search import YARDSTICK, Search, searched
-from analysis.tables import CONTROL, ReportError, loss_names, read_tables
+from analysis.tables import CONTROL, loss_names, read_tables
+from apps.errors import ReportError
+from apps.files import write_atomic
 from apps.records.run_dir import RunDir
-
-__all__ = ["ReportError", "arms_table", "write_report"]
 
 CHAPTERS: Final = ("result", "search", "population", "workflow", "cost")
 """Where figures stand in the page."""
@@ -70,11 +70,11 @@ def write_report(run: RunDir) -> Path:
         }
     try:
         for name, table in files.items():
-            write_whole(run.report / f"{name}.csv", table.to_csv(index=False).encode())
+            write_atomic(run.report_csv(name), table.to_csv(index=False).encode())
         for picture in pictures:
-            _write_picture(run.report / "figures", picture)
+            _write_picture(run, picture)
         text = _html(run, numbers, pictures, statistics, spent, _search(found, tables))
-        write_whole(run.report_html, text.encode())
+        write_atomic(run.report_html, text.encode())
     except OSError as error:
         raise ReportError(
             f"{run.report}: the report must be writable, and writing it says: {error}. "
@@ -136,6 +136,7 @@ def _html(
     shown, folded = page.shown_kinds(numbers)
     experiment, no_experiment = page.settings(run)
     environment, no_environment = page.environment(run)
+    data_lines, data_remarks = page.data_notes(run)
     return render(
         "report.html.j2",
         name=run.root.resolve().name,
@@ -163,6 +164,8 @@ def _html(
         cost_sentence=page.cost_sentence(numbers),
         experiment=experiment,
         no_experiment=no_experiment,
+        data_lines=data_lines,
+        data_remarks=data_remarks,
         environment=environment,
         no_environment=no_environment,
         control=CONTROL,
@@ -174,11 +177,11 @@ def _html(
     )
 
 
-def _write_picture(folder: Path, picture: Picture) -> None:
+def _write_picture(run: RunDir, picture: Picture) -> None:
     """Write both forms of a figure as SVG and PNG."""
     for form, name in (("wide", picture.name), ("narrow", f"{picture.name}-narrow")):
-        write_whole(folder / f"{name}.svg", picture.documents[form].encode())
-        write_whole(folder / f"{name}.png", drawing.png(getattr(picture, form)))
+        write_atomic(run.figure(name, "svg"), picture.documents[form].encode())
+        write_atomic(run.figure(name, "png"), drawing.png(getattr(picture, form)))
 
 
 def _element(picture: Picture) -> dict[str, object]:

@@ -1,25 +1,18 @@
 """A run's arms against yardsticks other than the control.
 
-`python -m analysis.statistics.versus RUN ARM...` prints the paired statistics of all arms against
-each named one as CSV; with `--of ARM` those of one arm alone.
+`heterosis versus RUN ARM...` prints the paired statistics of all arms against each named one as
+CSV; with `--of ARM` those of one arm alone.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Final
 
 import pandas as pd
 
-from analysis.commands import answer
 from analysis.statistics.paired import pair_trials, summarize
-from analysis.statistics.scale import ANY_ZERO, Zero, lowest_loss, without_sole_unit
-from analysis.tables import ReportError, loss_names, read_tables
-from apps.records.run_dir import RunDir
-
-USAGE: Final = "python -m analysis.statistics.versus RUN ARM... [--of ARM]"
+from analysis.statistics.scale import ANY_ZERO, Zero
+from apps.errors import ReportError
 
 
 def versus(
@@ -64,23 +57,3 @@ def versus(
         table.insert(0, "against", name)
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
-
-
-def answer_with_csv(arguments: Sequence[str]) -> str:
-    """Return the statistics of a run, the first argument, against the arms that follow, as CSV."""
-    run, *yardsticks = arguments
-    of = None
-    if "--of" in yardsticks:
-        if yardsticks[-2:-1] != ["--of"] or len(yardsticks) < 3:
-            raise ReportError(f"usage: {USAGE}")
-        of = yardsticks[-1]
-        del yardsticks[-2:]
-    directory = RunDir(Path(run))
-    tables = read_tables(directory)
-    zero = Zero(lowest_loss(tables), loss_names(directory))
-    table = versus(tables["trials"], yardsticks, of, zero=zero)
-    return without_sole_unit(table).round(6).to_csv(index=False)
-
-
-if __name__ == "__main__":
-    sys.exit(answer(answer_with_csv, USAGE, 2, sys.argv[1:]))

@@ -201,7 +201,7 @@ def cross(rng: np.random.Generator, space: Space, genomes: Sequence[Genotype]) -
 
 
 def architecture(space: Space, genome: Genotype) -> Genome:
-    """Give the part of a genome that changes shapes.
+    """Return the part of a genome that determines shapes.
 
     Args:
       space: the genes.

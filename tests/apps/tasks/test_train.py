@@ -20,7 +20,7 @@ from apps.messages.fingerprints import fingerprint, from_json, to_json
 from apps.messages.results import CheckpointRef, TrainResult
 from apps.messages.specs import NetworkSpec, TrainingSpec
 from apps.messages.tasks import Continue, Restart, TrainTask, Workplace
-from apps.records.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from apps.records.checkpoints import Checkpoint, open_checkpoint, save_checkpoint
 from apps.records.result_files import checkpoint_is_whole, load_result
 from apps.tasks import train as training_module
 from apps.tasks.perform import perform
@@ -59,7 +59,7 @@ def first(place: Workplace) -> TrainResult:
 
 def stored(result: TrainResult, place: Workplace) -> Checkpoint:
     ref = result.checkpoint
-    return load_checkpoint(Path(place.root) / ref.path, ref.sha256)
+    return open_checkpoint(ref, place)
 
 
 def numbers(result: TrainResult) -> Any:
@@ -351,13 +351,15 @@ def test_a_result_does_not_depend_on_another_thread(whole: TrainResult, tmp_path
 
 
 # ------------------------------------------------------------------------------ fit, and failures
-def test_training_by_fit_is_said_in_the_log_and_repeats(place: Workplace, tmp_path: Path) -> None:
+def test_training_without_xla_is_said_in_the_log_and_repeats(
+    place: Workplace, tmp_path: Path
+) -> None:
     task = training(
         network=net("python_in_training"), training=MOMENTUM, last_epoch=2, folder="fit"
     )
     once = train_member(task, place)
     (remark,) = once.log
-    assert remark.startswith("trained by keras.Model.fit, not fused: ")
+    assert remark.startswith("trained by a graph without XLA: ")
     again = train_member(task, Workplace(str(tmp_path)))
     assert numbers(again) == numbers(once)
 

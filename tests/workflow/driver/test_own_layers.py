@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from apps.breeding.offspring import LOST
+from apps.records.run_dir import LOST
 from tests.support.experiments import changed, write
 from tests.support.own_layers import write_module
 from workflow.launch import run
@@ -21,7 +21,8 @@ OWN: Final[dict[str, Any]] = changed(
         {"name": "control"},
         {
             "name": "turns", "halts": [1], "crossover": "own_net:by_turns", "align": "weights",
-            "search": {"strangers": True, "rate": 0.5}, "measure": False, "mating": "all",
+            "search": {"merge_architectures": True, "mutation_rate": 0.5}, "measure": False,
+            "mating": "all",
         },
     ],
 )  # fmt: skip
