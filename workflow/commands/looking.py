@@ -72,12 +72,16 @@ def versus(
     ] = None,
 ) -> None:
     """Compare a run's arms with other arms than the control: paired statistics, as CSV."""
+    from analysis.statistics.scale import Zero, lowest_loss, without_sole_unit
     from analysis.statistics.versus import versus as compared
-    from analysis.tables import read_tables
+    from analysis.tables import loss_names, read_tables
     from workflow.runs.opening import existing_run
 
-    table = compared(read_tables(existing_run(run))["trials"], arms, of)
-    print(table.round(6).to_csv(index=False), end="")
+    directory = existing_run(run)
+    tables = read_tables(directory)
+    zero = Zero(lowest_loss(tables), loss_names(directory))
+    table = compared(tables["trials"], arms, of, zero=zero)
+    print(without_sole_unit(table).round(6).to_csv(index=False), end="")
 
 
 def merging(

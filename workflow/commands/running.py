@@ -160,7 +160,9 @@ def plan(
     count = workers or SiteOptions(run_dir="").workers_here
     print(describe_plan(loaded, place, count, measure))
     if len(loaded.arms) > 1:
-        print(f"\n{visible_in_words(loaded.trials, len(loaded.arms) - 1)}")
+        loss = loaded.training.loss
+        losses = (loss,) if isinstance(loss, str) else tuple(loss.values())
+        print(f"\n{visible_in_words(loaded.trials, len(loaded.arms) - 1, losses)}")
 
 
 def _leave_at_once() -> None:
