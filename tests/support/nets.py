@@ -200,6 +200,37 @@ def graph_in_training(input_shape: tuple[int, ...], classes: int) -> Any:
     return Graph(_layers(input_shape, classes))
 
 
+def unopened(input_shape: tuple[int, ...], classes: int, what: str) -> Any:
+    """A network that Keras writes to a file and does not open again as it was, in one way each."""
+    import keras
+
+    layers = keras.layers
+
+    def bent(x: Any) -> Any:
+        return keras.ops.relu(x) ** 2
+
+    class Unregistered(layers.Dense):
+        pass
+
+    @keras.saving.register_keras_serializable()
+    class Forgetful(layers.Layer):
+        def __init__(self, factor: float = 1.0, **settings: Any) -> None:
+            super().__init__(**settings)
+            self.factor = factor
+
+        def call(self, x: Any) -> Any:
+            return self.factor * x
+
+    odd = {
+        "lambda": lambda: layers.Lambda(lambda x: x / 3.0),
+        "function": lambda: layers.Dense(5, activation=bent),
+        "class": lambda: Unregistered(5),
+        "forgetful": lambda: Forgetful(factor=7.0),
+    }
+    first, *rest = _layers(input_shape, classes)
+    return keras.Sequential([first, layers.Flatten(), odd[what](), *rest])
+
+
 def strange_layer(input_shape: tuple[int, ...], classes: int) -> Any:
     """A layer of the user's own, whose symmetries nobody knows."""
     import keras
