@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tomllib
 from typing import Final
 
 import pandas as pd
 
+from apps.errors import ReportError
 from apps.records.run_dir import RunDir
 from apps.records.tables_schema import TABLES, completed, frame
 
@@ -14,10 +16,6 @@ CONTROL: Final = "control"
 
 REQUIRED: Final = ("members", "epochs", "trials")
 """Tables that a report needs; the others may be missing and then count as empty."""
-
-
-class ReportError(Exception):
-    """A run directory that can't be reported on; the text is meant for the user."""
 
 
 def read_tables(run: RunDir) -> dict[str, pd.DataFrame]:
@@ -47,6 +45,18 @@ def arms_of(trials: pd.DataFrame) -> list[str]:
     """Return the names of the arms in the order of the table, the control first."""
     names = [str(name) for name in trials["arm"].unique()]
     return sorted(names, key=lambda name: name != CONTROL)
+
+
+def loss_names(run: RunDir) -> tuple[str, ...]:
+    """Return the names of a run's losses, one an output; none where its settings can't be read."""
+    try:
+        settings = tomllib.loads(run.experiment_toml.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # TOML's and Unicode's errors are of these
+        return ()
+    training = settings.get("training")
+    loss = training.get("loss", "") if isinstance(training, dict) else ""
+    names = loss.values() if isinstance(loss, dict) else [loss]
+    return tuple(str(name) for name in names if name)
 
 
 def _read_table(run: RunDir, name: str) -> pd.DataFrame:

@@ -1,9 +1,26 @@
-"""The errors of the project: every one states the rule, what was received, and the next step."""
+"""The errors of the project: every one states the rule, what was received, and the next step.
+
+    HeterosisError              raised on purpose; ends a command with exit code 1
+    |-- UserError               wrong input: file, option, plug-in, data; exit code 2
+    |   |-- ReportError         a run that nothing can be said of, or a page that can't be written
+    |   |   `-- NotebookError   the same in a notebook: one line (analysis.notebook.opening)
+    |   |-- UnknownAnatomy      a network that cannot be grown (apps.architecture.morphable)
+    |   `-- UnknownSymmetry     a layer that cannot be aligned (apps.architecture.unit_trace)
+    |-- DamagedFile             a file is not what its record says (apps.files)
+    |-- GeneticsError           an operator cannot take its arguments (apps.genetics.errors)
+    |-- SiteError               workers cannot be had, or are lost (workflow.driver.engine)
+    |-- Stopped                 a task was told to end (apps.worker.stopping)
+    |-- TimedOut                a task took too long (apps.worker.stopping)
+    `-- TooFewSurvivors         a halt has nobody to mate (apps.breeding.population)
+
+Each carries a `code`, by which docs/errors.md explains it.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from typing import Final, Literal
 
 Code = Literal[
@@ -22,6 +39,7 @@ Code = Literal[
     "data-split",
     "data-values",
     "data-weights",
+    "environment",
     "experiment-file",
     "experiment-object",
     "experiment-setting",
@@ -35,6 +53,7 @@ Code = Literal[
     "no-workers",
     "operator",
     "package-missing",
+    "plugin-changed",
     "plugin-not-found",
     "plugin-raised",
     "plugin-setting",
@@ -57,7 +76,7 @@ Code = Literal[
     "unknown-name",
     "worker-lost",
 ]
-"""What an error is about: stable words, each explained in docs/errors.md."""
+"""The codes of errors: they never change, and docs/errors.md explains each."""
 
 # What Keras and TensorFlow wrap their reasons in: where it happened, and bold letters.
 _WRAPPING: Final = re.compile(r"^Exception encountered when calling .*|\{\{.*?\}\} *|\x1b\[\d*m")
@@ -67,19 +86,19 @@ class HeterosisError(Exception):
     """Base of all errors raised on purpose; its text is meant for the user.
 
     Attributes:
-        code: what it is about.
+        code: one of `Code`, stable where the text is not.
     """
 
     code: Code = "internal"
 
     def __init__(self, text: str, *, code: Code | None = None) -> None:
-        """Raise with the text; without a code the class has one."""
+        """Raise with the text; `code` replaces the class's own."""
         super().__init__(text)
         if code is not None:
             self.code = code
 
     def __reduce__(self) -> tuple[Callable[..., HeterosisError], tuple[object, ...]]:
-        """Go from a worker to the driver as it is, whatever its class's arguments are."""
+        """Pickle by text and state, since subclasses have other arguments."""
         return _raised_elsewhere, (type(self), self.args, self.__dict__)
 
 
@@ -108,8 +127,34 @@ class UserError(HeterosisError):
         super().__init__(text, code=code)
 
 
+class ReportError(UserError):
+    """A run is not what a report, a comparison or a statistic is made of, or can't be written."""
+
+    def __init__(self, text: str) -> None:
+        """Raise with the text: the file or name, the rule, what was found, the next step."""
+        super().__init__(text, code="report")
+
+
+def did_you_mean(name: str, known: Iterable[str], most: int = 1) -> str:
+    """Return the question that names the nearest known names, or nothing where none is near.
+
+    Args:
+        name: what was received.
+        known: what it could have been.
+        most: how many are named at most.
+
+    Returns:
+        A question and a blank, to be put before what a message goes on with; or "".
+
+    >>> f"there is no key 'trails'; {did_you_mean('trails', ['trials', 'seed'])}there are ..."
+    "there is no key 'trails'; did you mean 'trials'? there are ..."
+    """
+    nearest = get_close_matches(name, list(known), n=most)
+    return f"did you mean {' or '.join(map(repr, nearest))}? " if nearest else ""
+
+
 def first_line(error: BaseException) -> str:
-    r"""Return an error's class and the first line of its text that tells something.
+    r"""Return an error's class and the first informative line of its text.
 
     >>> first_line(ValueError("Exception encountered when calling Dense.call().\n\nno such axis"))
     'ValueError: no such axis'

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import dis
+import ast
 import importlib
 import inspect
+import json
+import os
 import sys
 import sysconfig
 import textwrap
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, TypeVar
 
-from apps.errors import UserError
-from apps.files import sha256
+from apps.errors import UserError, did_you_mean
+from apps.files import sha256, sha256_file
+from apps.own_modules import is_library, label, own_modules
 from apps.runtime import prepare
 
 _LIBRARIES: Final = tuple(sysconfig.get_path(name) for name in ("stdlib", "platlib", "purelib"))
@@ -25,6 +28,7 @@ _MESSAGE_CHARACTERS: Final = 600
 
 _imported: Final[dict[str, str | None]] = {}  # the folder that each module was asked for with
 _appended: Final[list[str]] = []
+_sources_loaded: Final[dict[str, dict[str, str]]] = {}
 _importing: Final = threading.RLock()  # threads of one executor ask for one module at once
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -72,12 +76,16 @@ def forget_plugins() -> None:
     """Have the modules of plug-ins read anew when they are next asked for.
 
     In one process, a notebook say, a file may change between two runs, and two projects may have
-    modules of one name. What a plug-in's module imports itself is not read anew.
+    modules of one name. Modules of the user's own that they import are read anew with them.
     """
     with _importing:
         for name in _imported:
+            module = sys.modules.get(name)
+            for helper in own_modules(name, Path(_file(module))) if module else ():
+                sys.modules.pop(helper, None)
             sys.modules.pop(name, None)
         _imported.clear()
+        _sources_loaded.clear()
         for folder in _appended:
             if folder in sys.path:
                 sys.path.remove(folder)
@@ -86,11 +94,10 @@ def forget_plugins() -> None:
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """Return the message about a name that is neither a known one nor a plug-in's."""
-    nearest = get_close_matches(name, known := sorted(known), n=1)
-    hint = f"; did you mean {nearest[0]}?" if nearest else ""
+    hint = did_you_mean(name, known := sorted(known))
     return (
-        f'{kind} "{name}" is unknown: known are {", ".join(known)}, and a plug-in is named'
-        f' "module:function"{hint}'
+        f'{kind} "{name}" is unknown: {hint}known are {", ".join(known)}, and a plug-in is named'
+        ' "module:function"'
     )
 
 
@@ -114,25 +121,22 @@ def call_plugin(reference: str, params: Mapping[str, Any], search_path: str | No
 def check_read(what: str, function: Callable[..., Any], settings: Iterable[str]) -> None:
     """Check that a function does not take settings only to leave them alone.
 
+    An experiment that varies such a setting would compare a network with itself.
+
     Args:
         what: whose settings they are, for the message.
-        function: takes the settings. Of one that is not plain Python, that is wrapped, or that
+        function: takes the settings. Of one whose source cannot be read, that is wrapped, or that
             looks at its variables as a whole, nothing is said.
         settings: names.
 
     Raises:
-        UserError: the function's code never reads one of them.
+        UserError: the function's source never reads one of them.
     """
     code = getattr(function, "__code__", None)
     if code is None or hasattr(function, "__wrapped__"):
         return
-    read: set[Any] = {*code.co_cellvars}
-    for instruction in dis.get_instructions(code):
-        # Since Python 3.13 one instruction may store a name and load another.
-        if any(each in instruction.opname for each in ("LOAD_FAST", "LOAD_DEREF", "LOAD_GLOBAL")):
-            both = isinstance(instruction.argval, tuple)
-            read.update(instruction.argval if both else (instruction.argval,))
-    if read & {"locals", "vars", "eval", "exec"}:
+    read = _names_read(function)
+    if read is None or read & {"locals", "vars", "eval", "exec"}:
         return
     parameters = inspect.signature(function).parameters
     rest = [name for name, each in parameters.items() if each.kind is each.VAR_KEYWORD]
@@ -147,15 +151,149 @@ def check_read(what: str, function: Callable[..., Any], settings: Iterable[str])
             )
 
 
-def plugin_digest(reference: str, search_path: str | None = None) -> str:
-    """Return the SHA-256 of the source file of the plug-in's module.
+def _names_read(function: Callable[..., Any]) -> set[str] | None:
+    """Return the names that a function's body reads, inner functions' too; None if it is hidden."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, TypeError, SyntaxError):  # no file; the middle of an expression
+        return None
+    if not isinstance(defined := tree.body[0], ast.FunctionDef):
+        return None
+    names = [node for line in defined.body for node in ast.walk(line) if isinstance(node, ast.Name)]
+    return {name.id for name in names if isinstance(name.ctx, ast.Load)}
 
-    It does not cover what that module imports. A module without a file has the digest of its name.
+
+def plugin_sources(reference: str, search_path: str | None = None) -> dict[str, str]:
+    """Return the SHA-256 of the files that a plug-in's code is in, by the files' names.
+
+    The first is its module's own; the others are modules of the user's own that it imports, and
+    that these import, in the order of their names. Packages that are installed are left to their
+    versions. A module without a file has the digest of its name.
     """
     load_plugin(reference, search_path)
-    module_name, _ = _parts(reference)
-    path = Path(_file(sys.modules[module_name]))
-    return sha256(path.read_bytes() if path.is_file() else module_name.encode())
+    return _sources(_parts(reference)[0])
+
+
+def plugin_digest(
+    reference: str, search_path: str | None = None, files: Mapping[str, str] | None = None
+) -> str:
+    """Return one SHA-256 of a plug-in's sources.
+
+    Args:
+        reference: `"module:function"`.
+        search_path: as `load_plugin` takes it.
+        files: SHA-256 of further files that it depends on, by name, as `files_named` gives them.
+
+    Returns:
+        Where there is one file only, that of the file.
+    """
+    return digest_of({**plugin_sources(reference, search_path), **(files or {})})
+
+
+def digest_of(sources: Mapping[str, str]) -> str:
+    """Return one SHA-256 of sources: of one file that file's own."""
+    if len(sources) == 1:
+        return next(iter(sources.values()))
+    return sha256(json.dumps(dict(sources), sort_keys=True).encode())
+
+
+def joint_digest(digests: Iterable[str]) -> str:
+    """Return one SHA-256 of the digests of several plug-ins, in their order."""
+    return sha256("".join(digests).encode())
+
+
+def files_named(
+    reference: str, params: Mapping[str, Any], search_path: str | None = None
+) -> dict[str, str]:
+    """Return the SHA-256 of the files that a plug-in is known to read, by the names they go by.
+
+    These are files that its settings name, and those that its function says in its attribute
+    `files`, a list of paths. Paths begin at `search_path`.
+
+    Raises:
+        UserError: the attribute is no list of paths, or one of its files is not there.
+    """
+    function = load_plugin(reference, search_path)
+    folder = Path(search_path or ".")
+    declared = getattr(function, "files", ())
+    if not isinstance(declared, list | tuple) or not all(
+        isinstance(each, str | Path) for each in declared
+    ):
+        raise UserError(
+            f'plug-in "{reference}": the attribute files of its function is a list of paths, got '
+            f"{declared!r}",
+            code="plugin-setting",
+        )
+    found = {}
+    for each in (*map(str, declared), *_texts(params)):
+        path = folder / os.path.expanduser(each)
+        with suppress(OSError, ValueError):  # a text that can be no path
+            if path.is_file():
+                found[each] = sha256_file(path)
+    if missing := [str(each) for each in declared if str(each) not in found]:
+        raise UserError(
+            f'plug-in "{reference}": its function says that it reads {missing[0]!r}, and there is '
+            f"no such file in {folder.absolute()}",
+            code="data-not-found",
+        )
+    return dict(sorted(found.items()))
+
+
+def check_loaded(
+    what: str, references: Iterable[str], digest: str, search_path: str | None = None
+) -> None:
+    """Check that plug-ins are loaded as they were when a run began.
+
+    A file that was changed since it was loaded is none of this process's affair.
+
+    Args:
+        what: names them, for the message.
+        references: the plug-ins.
+        digest: of their sources: of one that of `plugin_digest`, of several the joint one; ""
+            where none was taken.
+        search_path: as `load_plugin` takes it.
+
+    Raises:
+        UserError: their sources are others.
+    """
+    if not digest:
+        return
+    loaded: list[dict[str, str]] = []
+    for each in references:
+        load_plugin(each, search_path)
+        name = _parts(each)[0]
+        with _importing:
+            loaded.append(_sources_loaded.setdefault(name, _sources(name)))
+    own = [next(iter(each.values())) for each in loaded]
+    digests = [digest_of(each) for each in loaded]
+    # Older runs know the module's own file alone.
+    if digest not in (*own[:1], *digests[:1], joint_digest(own), joint_digest(digests)):
+        files = ", ".join(dict.fromkeys(name for each in loaded for name in each))
+        raise UserError(
+            f"{what}: its source has changed since this run began ({files}); undo the change, or "
+            "start over",
+            code="plugin-changed",
+        )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from (text for each in value.values() for text in _texts(each))
+    elif isinstance(value, list | tuple):
+        yield from (text for each in value for text in _texts(each))
+
+
+def _sources(name: str) -> dict[str, str]:
+    path = Path(_file(sys.modules[name]))
+    if not path.is_file():
+        return {name: sha256(name.encode())}
+    own = {} if is_library(path) else own_modules(name, path)
+    files = {label(name, path): path} | {
+        label(each, file): file for each, file in sorted(own.items())
+    }
+    return {called: sha256_file(file) for called, file in files.items()}
 
 
 def _parts(reference: str) -> tuple[str, str]:
@@ -198,9 +336,12 @@ def _found(name: str, folder: str | None) -> ModuleType:
             sys.path.append(folder)
             _appended.append(folder)
         importlib.invalidate_caches()
-        if name not in sys.modules:
-            _imported[name] = folder
-        return importlib.import_module(name)
+        if name in sys.modules:
+            return importlib.import_module(name)
+        _imported[name] = folder
+        module = importlib.import_module(name)
+        _sources_loaded[name] = _sources(name)
+        return module
 
 
 def _missing(reference: str, module: ModuleType, owner: Any, name: str) -> str:
@@ -209,14 +350,10 @@ def _missing(reference: str, module: ModuleType, owner: Any, name: str) -> str:
     own = [
         key for key in public if getattr(getattr(owner, key), "__module__", "") == module.__name__
     ]
-    nearest = get_close_matches(name, own or public, n=3)
     known = [key for key in own if callable(getattr(owner, key))][:8]
-    hint = ""
-    if nearest:
-        hint = f"; did you mean {' or '.join(nearest)}?"
-    elif known:
-        hint = f"; it has {', '.join(known)}"
-    return f'plug-in "{reference}": {_file(module)} has no {name}{hint}'
+    hint = did_you_mean(name, own or public, most=3)
+    hint = hint or (f"it has {', '.join(known)}" if known else "")
+    return f'plug-in "{reference}": {_file(module)} has no {name}; {hint}'.rstrip("; ")
 
 
 def _check_params(reference: str, function: Callable[..., Any], params: Mapping[str, Any]) -> None:

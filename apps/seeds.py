@@ -1,10 +1,11 @@
-"""Seeds as addresses: every random decision of a run has one, and nothing else decides it.
+"""Seeds as addresses: every random decision of a run has one and depends on nothing else.
 
-The arm is not part of an address: arms of a trial see common random numbers, which pairs them.
+The arm is not part of an address: the arms of a trial share random numbers, so they are paired.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import IntEnum, unique
 
 import numpy as np
@@ -14,7 +15,7 @@ from apps.errors import UserError
 
 @unique
 class Purpose(IntEnum):
-    """What a stream is for. The numbers are part of every result: never renumber."""
+    """What a stream is for. The numbers are part of every result: never renumber (12 was used)."""
 
     INITIAL_WEIGHTS = 1
     DATA_ORDER = 2
@@ -27,41 +28,54 @@ class Purpose(IntEnum):
     DATA_SPLIT = 9
     PROBE = 10
     ARCHITECTURE = 11
-    MORPHISM = 12
     TEST_SPLIT = 13
     MADE_DATA = 14
 
 
-def stream(
-    seed: int, purpose: Purpose, *, trial: int = 0, member: int = 0, epoch: int = 0
-) -> np.random.Generator:
-    """Return the generator of one address.
+@dataclass(frozen=True)
+class Address:
+    """Where a random decision stands in an experiment.
 
-    Args:
+    Attributes:
         seed: the experiment's seed, at least 0.
-        purpose: what the numbers decide.
         trial: trial number, from 0.
         member: member (or mating) number, from 0.
         epoch: completed epochs at the time of the decision, from 0.
-
-    Raises:
-        UserError: a part of the address is negative.
-
-    Reference:
-        `numpy.random.SeedSequence`, spawn keys.
-
-    >>> a = stream(1, Purpose.MUTATION, member=3).random()
-    >>> a == stream(1, Purpose.MUTATION, member=3).random()
-    True
-    >>> a == stream(1, Purpose.MUTATION, member=4).random()
-    False
     """
-    address = (int(purpose), trial, member, epoch)
-    if seed < 0 or min(address) < 0:
-        raise UserError(
-            f"a seed and its address are at least 0, got seed {seed}, {address}", code="seed"
-        )
-    return np.random.default_rng(np.random.SeedSequence(entropy=seed, spawn_key=address))
+
+    seed: int
+    trial: int = 0
+    member: int = 0
+    epoch: int = 0
+
+    def stream(self, purpose: Purpose) -> np.random.Generator:
+        """Return the generator of this address.
+
+        Args:
+            purpose: what the numbers are for.
+
+        Raises:
+            UserError: a part of the address is negative.
+
+        Reference:
+            `numpy.random.SeedSequence`, spawn keys.
+
+        >>> a = Address(1, member=3).stream(Purpose.MUTATION).random()
+        >>> a == Address(1, member=3).stream(Purpose.MUTATION).random()
+        True
+        >>> a == Address(1, member=4).stream(Purpose.MUTATION).random()
+        False
+        """
+        key = (int(purpose), self.trial, self.member, self.epoch)
+        if self.seed < 0 or min(key) < 0:
+            raise UserError(
+                f"a seed and its address are at least 0, got seed {self.seed}, {key}", code="seed"
+            )
+        return np.random.default_rng(np.random.SeedSequence(entropy=self.seed, spawn_key=key))
+
+    def seed_integer(self, purpose: Purpose) -> int:
+        """Return this address's seed for a library that wants a Python integer below 2**31."""
+        return seed_integer(self.stream(purpose))
 
 
 def seed_integer(rng: np.random.Generator) -> int:

@@ -6,10 +6,8 @@ import importlib.util
 import os
 import sys
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, time
-from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Final, TypeVar
@@ -17,8 +15,11 @@ from typing import Annotated, Any, Final, TypeVar
 import parsl
 from pydantic import Field, ValidationError
 
-from apps.errors import UserError
-from apps.strict import Strict
+from apps.errors import UserError, did_you_mean
+from apps.strict import Strict, breaches, key_value
+from apps.tasks.checkup import Check
+from site_configs.scheduler import Block, BlockStates, blocks, check_addresses, told_by_parsl
+from site_configs.shell import check_folder
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class SiteOptions:
 
 
 MakeConfig = Callable[[SiteOptions], parsl.Config]
+CheckSite = Callable[[parsl.Config], Iterable[Check]]
 
 SITES: Final = {
     "local_threads": "threads of this process (the default): quick to start, one machine",
@@ -57,6 +59,13 @@ SITES: Final = {
 
 READY: Final = Path(__file__).parent / "ready"
 """Folder of TOML files to copy."""
+
+_RETURNS: Final[dict[str, tuple[type, str]]] = {
+    "make_config": (parsl.Config, "a parsl.Config is needed"),
+    "check": (Check, "findings are apps.tasks.checkup.Check"),
+    "block_states": (Mapping, "a mapping of job ids to states is needed"),
+}
+"""The functions that a site may have, and what each one returns."""
 
 _Settings = TypeVar("_Settings", bound=Strict)
 
@@ -77,13 +86,17 @@ class Site:
 
     Attributes:
         name: as the user gave it.
-        make_config: makes the configuration.
         settings: the site's own options.
+        make_config: makes the configuration.
+        check: looks at what is needed on the driver's side before any block is asked for.
+        block_states: asks the scheduler for the state of jobs.
     """
 
     name: str
-    make_config: MakeConfig
     settings: Mapping[str, Any]
+    make_config: MakeConfig
+    check: CheckSite = check_addresses
+    block_states: BlockStates = told_by_parsl
 
     @property
     def threads(self) -> int:
@@ -97,12 +110,19 @@ class Site:
         """Return the site's configuration.
 
         Raises:
-            UserError: an option is unknown or breaks a rule; or a factory of the user's own fails.
+            UserError: an option is unknown or breaks a rule; or a factory of the user's own fails;
+                or the site's jobs would not find `run_dir`.
         """
         options = SiteOptions(
             str(run_dir), workers, self.threads, longest_task_s, dict(self.settings)
         )
-        return self.make_config(options)
+        config = self.make_config(options)
+        check_folder(self.name, config, run_dir)
+        return config
+
+    def blocks(self, executor: Any) -> list[Block]:
+        """Return the blocks of one of the site's executors."""
+        return blocks(executor, self.block_states)
 
 
 def find_site(reference: str, options: Sequence[str] = ()) -> Site:
@@ -110,20 +130,21 @@ def find_site(reference: str, options: Sequence[str] = ()) -> Site:
 
     Args:
         reference: a name; PATH.toml with a table `[site]`, whose `name` is one of the others; or
-            PATH.py with `make_config(options)`.
+            PATH.py with `make_config(options)` and, as it likes, `check(config)` and
+            `block_states(jobs)`, see `Site`.
         options: `key=value` pairs that are added to the site's options, or replace them.
 
     Raises:
         UserError: there is no such site, its file cannot be used, or an option is no `key=value`.
     """
-    given = dict(_option(option) for option in options)
+    given = dict(key_value(option, "--option", "site-option") for option in options)
     path = Path(reference)
     if path.suffix == ".toml":
         table = _table(path)
         name = str(table.pop("name"))
         below = path.parent / name if name.endswith(".py") else name
-        return Site(reference, _factory(str(below)), {**table, **given})
-    return Site(reference, _factory(reference), given)
+        return Site(reference, {**table, **given}, **_functions(str(below)))
+    return Site(reference, given, **_functions(reference))
 
 
 def checked_settings(site: str, model: type[_Settings], settings: Mapping[str, Any]) -> _Settings:
@@ -135,7 +156,10 @@ def checked_settings(site: str, model: type[_Settings], settings: Mapping[str, A
     try:
         return model.model_validate(dict(settings))
     except ValidationError as error:
-        raise UserError("\n".join(_breaches(site, error)), code="site-option") from error
+        lines = [
+            f"site {site}: {each.told('.'.join(map(str, each.place)))}" for each in breaches(error)
+        ]
+        raise UserError("\n".join(lines), code="site-option") from error
 
 
 def interpreter_first_on_path() -> str:
@@ -151,33 +175,58 @@ def interpreter_first_on_path() -> str:
     return os.environ["PATH"]
 
 
-def _factory(reference: str) -> MakeConfig:
+def _functions(reference: str) -> dict[str, Any]:
+    """Return the functions of a site by name: make_config, and which others it has."""
     if reference in SITES:
         module = importlib.import_module(f"site_configs.{reference}")
-        found: MakeConfig = module.make_config
-        return found
+        return {name: getattr(module, name) for name in _RETURNS if hasattr(module, name)}
     path = Path(reference)
     if path.suffix != ".py":
-        nearest = get_close_matches(reference, SITES, n=1)
-        hint = f"did you mean {nearest[0]!r}? " if nearest else ""
         raise UserError(
-            f"site {reference!r} is not known: {hint}known are {', '.join(SITES)}, a file of "
-            "options, PATH.toml, and a file of your own, PATH.py, with make_config(options)",
+            f"site {reference!r} is not known: {did_you_mean(reference, SITES)}known are "
+            f"{', '.join(SITES)}, a file of options, PATH.toml, and a file of your own, PATH.py, "
+            "with make_config(options)",
             code="unknown-name",
         )
-    return _from_file(path)
+    module = _module(path)
+    if not callable(getattr(module, "make_config", None)):
+        raise UserError(
+            f"site {str(path)!r} has no function make_config(options) that returns a parsl.Config; "
+            "site_configs/local_threads.py is the shortest example",
+            code="site-file",
+        )
+    return {
+        name: _guarded(path, name, getattr(module, name))
+        for name in _RETURNS
+        if hasattr(module, name)
+    }
 
 
-def _option(text: str) -> tuple[str, Any]:
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise UserError(f"--option {text!r}: an option has the form key=value", code="site-option")
-    try:
-        table = tomllib.loads(f"value = {value}")
-    except tomllib.TOMLDecodeError:
-        return key.strip(), value
-    plain = len(table) == 1 and not isinstance(table["value"], date | time)
-    return key.strip(), table["value"] if plain else value
+def _guarded(path: Path, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function of a user's file that fails with the file's name."""
+
+    def guarded(*arguments: Any) -> Any:
+        try:
+            made = function(*arguments)
+            # A generator runs when it is asked.
+            made = list(made) if name == "check" else made
+        except UserError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise UserError(
+                f"site {str(path)!r}: {name} raised {type(error).__name__}: {error}",
+                code="site-file",
+            ) from error
+        kind, what = _RETURNS[name]
+        odd = [each for each in (made if name == "check" else [made]) if not isinstance(each, kind)]
+        if odd:
+            raise UserError(
+                f"site {str(path)!r}: {name} returned a {type(odd[0]).__name__}, {what}",
+                code="site-file",
+            )
+        return made
+
+    return guarded
 
 
 def _table(path: Path) -> dict[str, Any]:
@@ -197,45 +246,6 @@ def _table(path: Path) -> dict[str, Any]:
             code="site-file",
         )
     return table
-
-
-def _breaches(site: str, error: ValidationError) -> Iterator[str]:
-    for item in error.errors(include_url=False):
-        where = ".".join(str(part) for part in item["loc"])
-        text = item["msg"].removeprefix("Value error, ")
-        shown = f" = {item['input']!r}" if where and item["type"] != "missing" else ""
-        yield f"site {site}: {where}{shown}: {text}" if where else f"site {site}: {text}"
-
-
-def _from_file(path: Path) -> MakeConfig:
-    module = _module(path)
-    make_config = getattr(module, "make_config", None)
-    if not callable(make_config):
-        raise UserError(
-            f"site {str(path)!r} has no function make_config(options) that returns a parsl.Config; "
-            "site_configs/local_threads.py is the shortest example",
-            code="site-file",
-        )
-
-    def checked(options: SiteOptions) -> parsl.Config:
-        try:
-            config = make_config(options)
-        except UserError:
-            raise
-        except (Exception, SystemExit) as error:
-            raise UserError(
-                f"site {str(path)!r}: make_config raised {type(error).__name__}: {error}",
-                code="site-file",
-            ) from error
-        if not isinstance(config, parsl.Config):
-            raise UserError(
-                f"site {str(path)!r}: make_config returned a {type(config).__name__}, "
-                "a parsl.Config is needed",
-                code="site-file",
-            )
-        return config
-
-    return checked
 
 
 def _module(path: Path) -> ModuleType:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from parsl.config import Config
 from parsl.launchers import SimpleLauncher, WrappedLauncher
 from parsl.launchers.base import Launcher
 from parsl.providers import PBSProProvider
 
+from apps.tasks.checkup import Check
 from site_configs.cluster import ClusterSettings, cluster_config
 from site_configs.options import SiteOptions, checked_settings
+from site_configs.scheduler import ask, check_addresses, check_commands
 
 
 class PbsSettings(ClusterSettings):
@@ -66,6 +70,21 @@ def make_config(options: SiteOptions) -> Config:
     )
     provider.poll_s = float(settings.poll_s)
     return cluster_config(settings, options, "pbs", provider)
+
+
+def check(config: Config) -> Iterator[Check]:
+    """Look for PBS's commands and the queue, and at the driver's address."""
+    for executor in config.executors:
+        if isinstance(provider := getattr(executor, "provider", None), PBSProProvider):
+            yield (commands := check_commands("PBS", "qsub", "qstat", "qdel"))
+            if commands.ok and provider.queue:
+                yield Check(
+                    "queue",
+                    ask("qstat", "-Q", str(provider.queue)) is not None,
+                    str(provider.queue),
+                    "`qstat -Q` lists the queues; choose one with --option queue=...",
+                )
+    yield from check_addresses(config)
 
 
 def _launcher(settings: PbsSettings) -> Launcher:

@@ -1,18 +1,18 @@
-"""What the scheduler behind a site says: its commands and queues, and the state of its blocks."""
+"""What sites tell of themselves: whether what they need is there, and the state of their blocks."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from parsl.config import Config
 from parsl.executors import HighThroughputExecutor
-from parsl.providers import LocalProvider, PBSProProvider, SlurmProvider
+from parsl.providers import LocalProvider
 
 from apps.tasks.checkup import Check
 
@@ -46,98 +46,58 @@ class Block:
         return f"block {self.number}{job} of {self.executor}: {self.state}{tail}"
 
 
-def blocks(executor: Any) -> list[Block]:
-    """Return the blocks of an executor as the scheduler sees them; none for threads."""
-    provider = getattr(executor, "provider", None)
+BlockStates = Callable[[Sequence[str]], Mapping[str, str]]
+"""Ids of jobs -> the state of each in words, as far as the scheduler tells one."""
+
+
+def told_by_parsl(jobs: Sequence[str]) -> dict[str, str]:
+    """Tell no states beyond those that Parsl knows."""
+    return {}
+
+
+def blocks(executor: Any, block_states: BlockStates) -> list[Block]:
+    """Return the blocks of an executor; none for threads.
+
+    Args:
+        executor: Parsl's.
+        block_states: asks the scheduler; where it says nothing, Parsl's word is told.
+    """
+    ids = dict(getattr(executor, "blocks_to_job_id", {}))
+    states = block_states([str(job) for job in ids.values()]) if ids else {}
     found = []
     for number, status in sorted(dict(getattr(executor, "status_facade", {})).items()):
-        job = str(getattr(executor, "blocks_to_job_id", {}).get(number, ""))
+        job = str(ids.get(number, ""))
         state = status.state.name.lower()
         if status.message:
             state += f" ({' '.join(status.message.split())})"
-        if isinstance(provider, SlurmProvider) and job:
-            state = _slurm_state(job) or state
+        state = states.get(job, state)
         found.append(Block(executor.label, number, job, state, _tail(status.stderr_path)))
     return found
 
 
-def check_scheduler(config: Config) -> Iterator[Check]:
-    """Look at what a site needs on the driver's side before any block is asked for."""
+def check_addresses(config: Config, one_machine: bool = False) -> Iterator[Check]:
+    """Look whether workers on other nodes can reach the driver where they are told to.
+
+    Args:
+        config: of the site.
+        one_machine: whether all nodes are this machine, as in a test.
+    """
     for executor in config.executors:
-        provider = getattr(executor, "provider", None)
-        if isinstance(provider, SlurmProvider):
-            yield from _check_slurm(provider)
-        elif isinstance(provider, PBSProProvider):
-            yield from _check_pbs(provider)
-        if isinstance(executor, HighThroughputExecutor):
-            yield _check_address(executor)
-
-
-def _check_slurm(provider: SlurmProvider) -> Iterator[Check]:
-    yield (commands := _commands("Slurm", "sbatch", "squeue", "scancel", "sinfo"))
-    if not commands.ok:
-        return
-    known = _ask("sinfo", "-h", "-o", "%R %a %l")
-    if known is None:
+        if not isinstance(executor, HighThroughputExecutor):
+            continue
+        local = one_machine or isinstance(executor.provider, LocalProvider)
+        loopback = str(executor.address).startswith("127.")
         yield Check(
-            "Slurm's controller",
-            False,
-            "sinfo gives no answer",
-            "try `sinfo` in this shell; the controller may be down, or SLURM_CONF be wrong",
-        )
-        return
-    partitions = {line.split()[0]: line.split()[1:] for line in known.splitlines() if line}
-    name = provider.partition
-    if name is None:
-        yield Check("partition", True, f"Slurm's default, among {', '.join(partitions)}")
-    elif name not in partitions:
-        yield Check(
-            "partition",
-            False,
-            f"there is no {name!r}",
-            f"choose one of {', '.join(partitions)} with --option partition=...",
-        )
-    else:
-        state, limit = partitions[name][:2]
-        yield Check(
-            "partition",
-            state == "up",
-            f"{name} is {state}, its longest walltime is {limit}",
-            "wait for it, or choose another with --option partition=...",
+            f"address of the driver ({executor.label})",
+            executor.address is not None and (local or not loopback),
+            f"workers are told {executor.address}",
+            "workers on other nodes cannot reach that: give --option interface=..., as `ip addr` "
+            "lists them",
         )
 
 
-def _check_pbs(provider: PBSProProvider) -> Iterator[Check]:
-    yield (commands := _commands("PBS", "qsub", "qstat", "qdel"))
-    if not commands.ok or not provider.queue:
-        return
-    yield Check(
-        "queue",
-        _ask("qstat", "-Q", str(provider.queue)) is not None,
-        str(provider.queue),
-        "`qstat -Q` lists the queues; choose one with --option queue=...",
-    )
-
-
-def _check_address(executor: HighThroughputExecutor) -> Check:
-    local = isinstance(executor.provider, LocalProvider)
-    loopback = str(executor.address).startswith("127.")
-    return Check(
-        f"address of the driver ({executor.label})",
-        executor.address is not None and (local or not loopback or _one_machine()),
-        f"workers are told {executor.address}",
-        "workers on other nodes cannot reach that: give --option interface=..., as `ip addr` "
-        "lists them",
-    )
-
-
-def _one_machine() -> bool:
-    """Whether all of Slurm's nodes are this machine, as in a test."""
-    nodes = _ask("sinfo", "-h", "-N", "-o", "%o") if shutil.which("sinfo") else None
-    return bool(nodes) and {line.strip() for line in str(nodes).splitlines()} <= {"127.0.0.1"}
-
-
-def _commands(scheduler: str, *names: str) -> Check:
+def check_commands(scheduler: str, *names: str) -> Check:
+    """Look whether the commands of a scheduler are there."""
     missing = [name for name in names if shutil.which(name) is None]
     found = ", ".join(names) if not missing else f"there is no {', '.join(missing)}"
     return Check(
@@ -148,15 +108,8 @@ def _commands(scheduler: str, *names: str) -> Check:
     )
 
 
-def _slurm_state(job: str) -> str | None:
-    said = _ask("squeue", "-h", "-t", "all", "-j", job, "-o", "%T %r")
-    if not said:
-        return None
-    state, _, reason = said.splitlines()[0].partition(" ")
-    return state.lower() if reason in ("", "None") else f"{state.lower()} ({reason})"
-
-
-def _ask(*command: str) -> str | None:
+def ask(*command: str) -> str | None:
+    """Return what a command prints; None if it fails or takes too long."""
     try:
         done = subprocess.run(
             command,

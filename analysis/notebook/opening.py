@@ -14,12 +14,13 @@ from analysis.report import page
 from analysis.statistics import merging
 from analysis.statistics.curves import CURVE_BESIDE
 from analysis.statistics.overview import Overview, overview
-from analysis.tables import ReportError, read_tables
+from analysis.tables import loss_names, read_tables
+from apps.errors import ReportError
 from apps.records.run_dir import RunDir
 from apps.records.tables_schema import ADDED, TABLES, completed, frame
 
 DAMAGE: Final = ("run", *merging.damage(frame("matings", []), frame("members", [])).columns)
-"""Columns of a stored `damage.csv`, as `python -m analysis.statistics.merging` prints it."""
+"""Columns of a stored `damage.csv`, as `heterosis merging` prints it."""
 
 
 class NotebookError(ReportError):
@@ -84,7 +85,8 @@ def open_run(folder: str | Path) -> Run:
         for path in files
         if path.stem not in TABLES
     }
-    return Run(found, tables, stored, with_parity(overview(tables), stored.get("statistics")))
+    numbers = overview(tables, loss_names(run))
+    return Run(found, tables, stored, with_parity(numbers, stored.get("statistics")))
 
 
 def with_parity(numbers: Overview, stored: pd.DataFrame | None) -> Overview:

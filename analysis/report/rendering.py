@@ -1,8 +1,7 @@
-"""Pages filled in from the templates beside this module, and files written whole or not at all."""
+"""Pages from the templates beside this module."""
 
 from __future__ import annotations
 
-import uuid
 from pathlib import Path
 from typing import Final
 
@@ -21,16 +20,3 @@ def render(template: str, **values: object) -> str:
         lstrip_blocks=True,
     )
     return templates.get_template(template).render(**values)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file beside its place and move it there, so that no reader sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -1,20 +1,17 @@
 """A finished run -> a folder small enough to be published, that the report can be made of again.
 
-`python -m analysis.report.storing RUN FOLDER` copies settings, environment and tables, and
-writes the report beside them. Names of machines and paths stay behind.
+`heterosis store RUN FOLDER` copies settings, environment and tables, and writes the report beside
+them. Names of machines and paths stay behind.
 """
 
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 
-from analysis.commands import answer
 from analysis.report.write import write_report
 from analysis.tables import read_tables
 from apps.records.run_dir import RunDir
@@ -26,12 +23,12 @@ PATHS: Final = ("--runs", "--site", "--name")
 """Options of the command whose values name places of one machine."""
 
 
-def store(run: RunDir, folder: Path) -> Path:
+def store(run: RunDir, stored: RunDir) -> Path:
     """Copy what a report is made of, and write the report.
 
     Args:
         run: a finished run.
-        folder: where to; made where it is not there. Of an older copy, files are replaced.
+        stored: where to; made where it is not there. Of an older copy, files are replaced.
 
     Returns:
         The report's page, which is not worth storing: it is made of what is.
@@ -41,7 +38,6 @@ def store(run: RunDir, folder: Path) -> Path:
         OSError: something can't be read or written.
     """
     tables = read_tables(run)
-    stored = RunDir(folder)
     stored.tables.mkdir(parents=True, exist_ok=True)
     stored.experiment_toml.write_bytes(run.experiment_toml.read_bytes())
     environment = json.loads(run.environment_json.read_text())
@@ -69,15 +65,3 @@ def _nameless(table: pd.DataFrame) -> pd.DataFrame:
         return table
     numbers = {host: f"node {place + 1}" for place, host in enumerate(sorted(set(table["host"])))}
     return table.assign(host=table["host"].map(numbers), log="")
-
-
-def answer_with_page(arguments: Sequence[str]) -> str:
-    """Store a run, the first argument, in a folder, the second; return the report's page."""
-    run, folder = arguments[:2]
-    return f"{store(RunDir(Path(run)), Path(folder))}\n"
-
-
-if __name__ == "__main__":
-    sys.exit(
-        answer(answer_with_page, "python -m analysis.report.storing RUN FOLDER", 2, sys.argv[1:])
-    )

@@ -1,18 +1,15 @@
 """What merging does to networks: the damage of a crossover, and how much alignment mends of it.
 
-`python -m analysis.statistics.merging RUN...` prints the table of one or several runs as CSV.
+`heterosis merging RUN...` prints the table of one or several runs as CSV.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from analysis.commands import answer
 from analysis.tables import read_tables
 from apps.records.run_dir import RunDir
 
@@ -54,6 +51,19 @@ def damage(matings: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:
     return table.reset_index()
 
 
+def damage_of_runs(runs: Sequence[RunDir]) -> pd.DataFrame:
+    """Return `damage` of several runs, one below the other, the run's name as the first column.
+
+    Raises:
+        ReportError: a run has no tables, or one can't be read.
+    """
+    each = [(run.root.name, read_tables(run)) for run in runs]
+    together = pd.concat(
+        [damage(tables["matings"], tables["members"]).assign(run=name) for name, tables in each]
+    )
+    return together[["run", *together.columns.drop("run")]]
+
+
 def mended(table: pd.DataFrame) -> pd.DataFrame:
     """Return the share of a crossover's damage that alignment removes.
 
@@ -80,19 +90,3 @@ def _parents_loss(merges: pd.DataFrame, members: pd.DataFrame) -> pd.Series:
     losses = members.rename(columns={"last_epoch": "epoch"})[[*place, "member", "val_loss"]]
     known = each.merge(losses, on=[*place, "member"], how="left")
     return known.groupby("merge")["val_loss"].mean().reindex(merges.index)
-
-
-def answer_with_csv(runs: Sequence[str]) -> str:
-    """Return the damage in each run, the run's name first, as CSV."""
-    each = [(Path(run).name, read_tables(RunDir(Path(run)))) for run in runs]
-    together = pd.concat(
-        damage(tables["matings"], tables["members"]).assign(run=name) for name, tables in each
-    )
-    columns = ["run", *(name for name in together.columns if name != "run")]
-    return together[columns].round(5).to_csv(index=False)
-
-
-if __name__ == "__main__":
-    sys.exit(
-        answer(answer_with_csv, "python -m analysis.statistics.merging RUN...", 1, sys.argv[1:])
-    )

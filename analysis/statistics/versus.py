@@ -1,33 +1,34 @@
 """A run's arms against yardsticks other than the control.
 
-`python -m analysis.statistics.versus RUN ARM...` prints the paired statistics of all arms against
-each named one as CSV; with `--of ARM` those of one arm alone.
+`heterosis versus RUN ARM...` prints the paired statistics of all arms against each named one as
+CSV; with `--of ARM` those of one arm alone.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Final
 
 import pandas as pd
 
-from analysis.commands import answer
 from analysis.statistics.paired import pair_trials, summarize
-from analysis.tables import ReportError, read_tables
-from apps.records.run_dir import RunDir
-
-USAGE: Final = "python -m analysis.statistics.versus RUN ARM... [--of ARM]"
+from analysis.statistics.scale import ANY_ZERO, Zero
+from apps.errors import ReportError
 
 
-def versus(trials: pd.DataFrame, yardsticks: Sequence[str], of: str | None = None) -> pd.DataFrame:
+def versus(
+    trials: pd.DataFrame,
+    yardsticks: Sequence[str],
+    of: str | None = None,
+    *,
+    zero: Zero = ANY_ZERO,
+) -> pd.DataFrame:
     """Return the statistics of every arm, or of one, against each yardstick.
 
     Args:
         trials: the table of that name.
         yardsticks: names of arms that take the control's place, one after the other.
         of: the arm to compare with the yardsticks; None for every arm.
+        zero: of the run's loss.
 
     Returns:
         `paired.summarize` with `against` as the first column. Holm's correction is over the arms
@@ -44,7 +45,7 @@ def versus(trials: pd.DataFrame, yardsticks: Sequence[str], of: str | None = Non
             raise ReportError(
                 f"there is no arm {name!r} in the run; its arms are {', '.join(arms)}"
             )
-    pairs = {name: pair_trials(trials, control=name) for name in yardsticks}
+    pairs = {name: pair_trials(trials, control=name, zero=zero) for name in yardsticks}
     if of is not None:
         own = [paired[paired["arm"].eq(of)].assign(arm=name) for name, paired in pairs.items()]
         table = summarize(pd.concat(own)).rename(columns={"arm": "against"})
@@ -56,20 +57,3 @@ def versus(trials: pd.DataFrame, yardsticks: Sequence[str], of: str | None = Non
         table.insert(0, "against", name)
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
-
-
-def answer_with_csv(arguments: Sequence[str]) -> str:
-    """Return the statistics of a run, the first argument, against the arms that follow, as CSV."""
-    run, *yardsticks = arguments
-    of = None
-    if "--of" in yardsticks:
-        if yardsticks[-2:-1] != ["--of"] or len(yardsticks) < 3:
-            raise ReportError(f"usage: {USAGE}")
-        of = yardsticks[-1]
-        del yardsticks[-2:]
-    table = versus(read_tables(RunDir(Path(run)))["trials"], yardsticks, of)
-    return table.round(6).to_csv(index=False)
-
-
-if __name__ == "__main__":
-    sys.exit(answer(answer_with_csv, USAGE, 2, sys.argv[1:]))

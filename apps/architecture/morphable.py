@@ -6,26 +6,32 @@ The model's graph is walked as `apps.architecture.symmetries` does; the rules of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from apps.architecture.layer_functions import (
-    FUNCTIONS,
     activation_of,
     function_step,
+    is_function,
     layer_of,
     masks,
-    step_of,
 )
-from apps.architecture.symmetries import UnknownSymmetry, graph_of, nodes_of, permutation_spec
+from apps.architecture.layer_symmetries import rule_of
+from apps.architecture.own_layers import array_name, kind_of, own_layer
+from apps.architecture.own_trial import Trial
+from apps.architecture.symmetries import (
+    UnknownSymmetry,
+    arguments_of,
+    blank,
+    call_of,
+    graph_of,
+    is_tried,
+    nodes_of,
+    permutation_spec,
+)
 from apps.errors import UserError
-from apps.genetics.anatomy import Anatomy, Layer, Step
-from apps.genetics.errors import GeneticsError
-from apps.genetics.morphism import How, Morph, morph
-from apps.genetics.weights import Weights, cast_like, check_alike
+from apps.genetics.anatomy import Anatomy, Layer, Step, parts_of
 from apps.networks.build import named_weights
 
 if TYPE_CHECKING:
@@ -62,57 +68,23 @@ def anatomy(model: keras.Model) -> Anatomy:
     inputs = tuple(found.values())
     walk.through(graph, found)
     outputs = tuple(found[id(tensor)] for tensor in graph.outputs)
-    layers: Iterable[Layer] = walk.layers.values()
-    steps = walk.steps
-    if walk.masked:
-        # A new layer may lose the mask, a new sum may change it.
-        layers = [replace(layer, exact=False) for layer in layers]
-        steps = [replace(step, adds=False) for step in steps]
-    return Anatomy(spec, tuple(layers), tuple(steps), inputs, outputs)
+    # A new sum may change a mask.
+    steps = [replace(step, adds=step.adds and not walk.masked) for step in walk.steps]
+    return Anatomy(spec, tuple(walk.layers.values()), tuple(steps), inputs, outputs)
 
 
-def morphed(
-    rng: np.random.Generator,
-    parent: Weights,
-    fresh: Weights,
-    before: Anatomy | None,
-    after: Anatomy | None,
-    how: How = "zeros",
-    noise: float = 0.5,
-) -> Morph:
-    """Start a child from its parent, whatever the architectures of the two.
-
-    Args:
-        rng: see `morph`.
-        parent: its weights.
-        fresh: the child's, as initialised.
-        before: the parent's architecture; None if `anatomy` could not be told.
-        after: the child's, likewise.
-        how: what new units do, see `morph`.
-        noise: see `morph`.
-
-    Returns:
-        See `morph`. Without both anatomies a child whose arrays are of the same names and shapes
-        has the parent's values; that it computes the same is then not known.
-
-    Raises:
-        UnknownAnatomy: an anatomy is needed and missing.
-    """
-    if before is not None and after is not None:
-        return morph(rng, parent, fresh, before, after, how, noise)
-    try:
-        check_alike([fresh, parent])
-    except GeneticsError:
-        whose = "parent's" if before is None else "child's"
-        raise _unknown(f"the anatomy of the {whose} model is not known") from None
-    remark = "only the arrays' names and shapes were compared: a model has no anatomy"
-    return Morph(cast_like(parent, fresh), False, (remark,), {})
+def _try_growth(node: Any) -> None:
+    layer = node.operation
+    arguments = arguments_of(node, {id(tensor): blank(tensor) for tensor in node.input_tensors})
+    parts = parts_of([layer_of(layer, {id(v): array_name(layer, v) for v in layer.weights})])
+    Trial(rule_of(layer), layer, *arguments, lambda _: False).check_growth(parts)
 
 
 def _unknown(what: str) -> UnknownAnatomy:
     return UnknownAnatomy(
         f"{what}, so weights cannot pass between models that differ in width or depth; build such "
-        "models from Keras's own layers (Sequential or functional), or keep one architecture"
+        "models from Keras's own layers (Sequential or functional) and from layers that "
+        "apps.architecture.register_layer knows, or keep one architecture"
     )
 
 
@@ -149,21 +121,28 @@ class _Walk:
             found |= {id(t): number for t, number in zip(node.outputs, outputs, strict=True)}
 
     def _step(self, node: Any, inputs: tuple[int, ...]) -> tuple[int, ...]:
-        operation, kind = node.operation, type(node.operation).__name__
+        operation = node.operation
         outputs = tuple(self.tensor() for _ in node.outputs)
         layer = ""
         self.masked |= masks(operation)
         if getattr(operation, "weights", None):
             if id(operation) not in self.layers:
                 self.layers[id(operation)] = layer_of(operation, self._names)
+                if own_layer(operation) is not None:
+                    _try_growth(node)
             layer = self.layers[id(operation)].name
-        shape = node.outputs[0].shape[1:]
-        if kind in FUNCTIONS and len(inputs) == len(outputs) == 1 and not layer:
-            self.steps.append(function_step(operation, shape, inputs, *outputs))
-            return outputs
-        self.steps.append(step_of(node, inputs, outputs, layer))
+        if len(inputs) == len(outputs) == 1 and not layer:
+            if is_function(operation):
+                self.steps.append(function_step(operation, inputs, *outputs))
+                return outputs
+            if is_tried(operation):
+                call = call_of(node)
+                self.steps.append(function_step(lambda x: call([x])[0], inputs, *outputs))
+                return outputs
+        adds = kind_of(operation) == "Add" and len(inputs) > 1
+        self.steps.append(Step(inputs, outputs, layer, adds))
         activation = activation_of(operation)
         if activation is not None:
             inputs, outputs = outputs, (self.tensor(),)
-            self.steps.append(function_step(activation, shape, inputs, *outputs))
+            self.steps.append(function_step(activation, inputs, *outputs))
         return outputs

@@ -1,4 +1,4 @@
-"""How near two parents are: distances and the loss barrier between them."""
+"""Distances and loss barriers between two parents."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from typing import Final
 import numpy as np
 
 from apps.architecture.unit_trace import UnknownSymmetry
-from apps.breeding.merge import Address, align_parents
+from apps.breeding.merge import align_parents
 from apps.genetics.distance import raw_distance
 from apps.genetics.weights import Weights, is_floating
+from apps.seeds import Address
 from apps.training.trainer import Trainer
 
 _STEPS: Final = 5
 
 
 class Kinship:
-    """Measures pairs of parents on the probe, the beginning of the training data."""
+    """Measures pairs of parents on the probe, the first samples of the training data."""
 
     unknown: Final = dict.fromkeys(
         ("distance_raw", "distance_aligned", "barrier_raw", "barrier_aligned"), math.nan
     )
-    """What is said of a merge without a second parent."""
+    """The measures of a merge with a single parent."""
 
     def __init__(self, trainer: Trainer, align: str, address: Address) -> None:
         """Measure with a trainer.

@@ -1,9 +1,9 @@
-"""Parents -> one network: aligned, crossed, repaired, whatever the architecture."""
+"""Parents -> one network: align, cross, repair."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from apps.datasets.arrays import Array
 from apps.genetics import repair as repairing
@@ -14,18 +14,8 @@ from apps.genetics.weights import Weights
 from apps.lookup import lookup
 from apps.messages.specs import CrossoverSpec
 from apps.messages.tasks import Workplace
-from apps.seeds import Purpose, stream
+from apps.seeds import Address, Purpose
 from apps.training.trainer import Trainer
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where the random numbers of one merge come from."""
-
-    seed: int
-    trial: int
-    epoch: int
-    merge: int
 
 
 def merge(
@@ -43,7 +33,7 @@ def merge(
         networks: the parents, best first.
         fitness: theirs, lower is better.
         crossover: the operator, and whether to align before and to repair after.
-        address: seeds alignment and crossover.
+        address: of the merge: seeds alignment and crossover.
         place: where plug-ins are looked for.
 
     Raises:
@@ -52,33 +42,24 @@ def merge(
     """
     operator = lookup(CROSSOVERS, crossover.name, "crossover", place.search_path)
     aligned = align_parents(trainer, networks, crossover.align, address)
-    rng = stream(
-        address.seed,
-        Purpose.CROSSOVER,
-        trial=address.trial,
-        member=address.merge,
-        epoch=address.epoch,
-    )
-    # Only an operator on whole units asks for the symmetries of a network that is not aligned.
-    spec = trainer.measures.spec if crossover.align != "none" or crossover.name == "unit" else None
-    parents = Parents(
-        tuple(aligned), tuple(fitness), spec=spec, statistics=trainer.member.statistics
-    )
-    merged = operator(rng, parents, **crossover.params)
+    # Only an operator that asks for them needs the symmetries of a network that is not aligned.
+    wanted = "spec" in inspect.signature(operator).parameters
+    asked = {"spec": trainer.measures.spec} if wanted else {}
+    parents = Parents(tuple(aligned), tuple(fitness), trainer.member.statistics)
+    merged = operator(address.stream(Purpose.CROSSOVER), parents, **asked, **crossover.params)
     return restored(trainer, merged, aligned, crossover.repair)
 
 
 def restored(
     trainer: Trainer, merged: Weights, parents: Sequence[Weights], repair: bool
 ) -> Weights:
-    """Return a merge with what merging spoils put right.
+    """Return a merge with its running statistics measured anew and, if asked for, repaired units.
 
     Args:
         trainer: of the architecture.
         merged: the merge.
-        parents: what it was made of, as aligned; of a single one nothing is spoilt.
-        repair: whether units get back their parents' spread (REPAIR); running statistics are
-            measured anew in any case.
+        parents: the aligned parents; with a single one nothing needs to be restored.
+        repair: whether units are rescaled to their parents' spread (REPAIR).
     """
     if len(parents) < 2:
         return merged
@@ -119,14 +100,7 @@ def align_parents(
 def _match_weights(
     trainer: Trainer, first: Weights, other: Weights, address: Address
 ) -> Mapping[str, Array]:
-    rng = stream(
-        address.seed,
-        Purpose.ALIGNMENT,
-        trial=address.trial,
-        member=address.merge,
-        epoch=address.epoch,
-    )
-    return align(rng, first, other, trainer.measures.spec)
+    return align(address.stream(Purpose.ALIGNMENT), first, other, trainer.measures.spec)
 
 
 def _repaired(trainer: Trainer, merged: Weights, parents: Sequence[Weights]) -> Weights:

@@ -1,44 +1,45 @@
-"""Parents -> one child's starting state, made where the child is trained."""
+"""Parents -> one child's initial state, made in the child's own task."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from apps.architecture import morphable
-from apps.breeding.merge import Address, merge
+from apps.architecture.morphable import anatomy
+from apps.breeding.merge import merge
 from apps.datasets.arrays import Array
 from apps.errors import HeterosisError
+from apps.files import write_atomic
 from apps.genetics.averaging import running_mean
+from apps.genetics.morphism import Morph, morph
 from apps.genetics.mutation import MUTATIONS
 from apps.genetics.weights import Weights, cast_like
 from apps.lookup import lookup
 from apps.messages.results import CheckpointRef, ChildPlan
 from apps.messages.specs import phenotype
 from apps.messages.tasks import Offspring, TrainTask, Workplace
-from apps.records.checkpoints import Checkpoint, load_checkpoint
-from apps.seeds import Purpose, seed_integer, stream
+from apps.records.checkpoints import Checkpoint, open_checkpoint
+from apps.records.run_dir import LOST
+from apps.seeds import Address, Purpose
 from apps.training.blueprint import Blueprint
 from apps.training.trainer import Trainer
 
 
 def breed(task: TrainTask, start: Offspring, place: Workplace, trainer: Trainer) -> Checkpoint:
-    """Return the state in which an offspring starts.
+    """Return the initial state of an offspring.
 
-    A parent of another architecture, in a search, is first grown or cut to the child's. All
-    children of one merge see the same random numbers in the crossover, so each worker makes
-    the same merge again; the mutation is the child's own.
+    A parent of another architecture, in a search, is first grown or cut to the child's; what gets
+    lost is told in the child's folder. All children of one merge see the same random numbers in the
+    crossover, so each worker makes the same merge again; the mutation is the child's own.
 
     Args:
-        task: the child's task; `first_epoch` dates the halt.
+        task: the child's task; its `first_epoch` is the halt's.
         start: operators and the child's plan.
         place: where the parents' checkpoints are.
         trainer: of the architecture; what was in it is replaced.
 
     Returns:
-        The child's weights, and its optimiser's state when the plan says that it inherits one.
+        The child's weights, and its optimiser state if the plan lets it inherit one.
 
     Raises:
         DamagedFile: a parent's checkpoint is not what its record says.
@@ -50,18 +51,13 @@ def breed(task: TrainTask, start: Offspring, place: Workplace, trainer: Trainer)
         raise HeterosisError("an offspring's plan is filled in before it is bred")
     if not start.inherit and plan.mutate:
         return Checkpoint(trainer.blueprint.initial_weights(_fresh_seed(task)))
-    address = Address(task.seed, task.trial, task.first_epoch, plan.merge)
+    address = Address(task.seed, task.trial, plan.merge, task.first_epoch)
     networks, fitness = _parents(task, start, plan, place, trainer)
     weights = merge(trainer, networks, fitness, start.crossover, address, place)
     if plan.mutate:
         mutation = lookup(MUTATIONS, start.mutation.name, "mutation", place.search_path)
-        rng = stream(
-            task.seed,
-            Purpose.MUTATION,
-            trial=task.trial,
-            member=plan.child,
-            epoch=task.first_epoch,
-        )
+        own = Address(task.seed, task.trial, plan.child, task.first_epoch)
+        rng = own.stream(Purpose.MUTATION)
         weights = mutation(rng, weights, keep=trainer.member.statistics, **start.mutation.params)
     return Checkpoint(weights, optimizer=_inherited(plan.optimizer, _shapes(weights), place))
 
@@ -70,74 +66,58 @@ def _parents(
     task: TrainTask, start: Offspring, plan: ChildPlan, place: Workplace, trainer: Trainer
 ) -> tuple[list[Weights], list[float]]:
     """Return the networks to merge, all in the child's architecture, and their fitness."""
-    stored: list[Weights] = [
-        load_checkpoint(Path(place.root) / r.path, r.sha256).network for r in plan.parents
-    ]
+    stored: list[Weights] = [open_checkpoint(ref, place).network for ref in plan.parents]
     if all(genome.network == plan.genome.network for genome in plan.genomes):
         return stored, list(plan.fitness)
     seed = _fresh_seed(task)
     networks: list[Weights] = []
-    fitness = []
+    fitness, lost = [], []
     for number, (weights, genome) in enumerate(zip(stored, plan.genomes, strict=True)):
-        if not start.strangers and plan.members[number] in plan.strange:
+        if not start.merge_architectures and plan.members[number] in plan.strange:
             continue
         network, training = phenotype(task.network, task.training, genome)
-        rng = stream(
-            task.seed,
-            Purpose.MORPHISM,
-            trial=task.trial,
-            member=plan.merge,
-            epoch=task.first_epoch,
-        )
-        networks.append(
-            _morphed(rng, weights, trainer.blueprint.of(network, training), trainer, seed)
-        )
+        made = _morphed(weights, trainer.blueprint.of(network, training), trainer, seed)
+        lost += [f"of parent {plan.members[number]}: {line}" for line in made.lost]
+        networks.append(made.weights)
         fitness.append(plan.fitness[number])
+    if lost:
+        told = "".join(f"{line}\n" for line in lost)
+        write_atomic(Path(place.root) / task.folder / LOST, told.encode())
     return networks, fitness
 
 
-def _morphed(
-    rng: np.random.Generator, weights: Weights, parent: Blueprint, trainer: Trainer, seed: int
-) -> Weights:
-    """Return a parent's weights, grown or cut to the trainer's architecture.
+def _morphed(weights: Weights, parent: Blueprint, trainer: Trainer, seed: int) -> Morph:
+    """Return the weights of a parent of another architecture, grown or cut to the child's.
 
     Args:
-        rng: draws what the change leaves open.
         weights: the parent's.
         parent: what it was built of.
         trainer: of the child's architecture.
         seed: of the initial weights that new units and layers start from.
 
     Raises:
-        UserError: a layer is not known to grow; the message names it.
+        UserError: it is not known how a layer grows; the message names it.
     """
     if _shapes(weights) == _shapes(trainer.member.weights()):
-        return dict(weights)
+        return Morph(dict(weights), ())
     fresh = trainer.blueprint.initial_weights(seed)
-    before, after = morphable.anatomy(parent.build(0)), morphable.anatomy(trainer.model)
-    return dict(morphable.morphed(rng, weights, fresh, before, after).weights)
+    return morph(weights, fresh, anatomy(parent.build(0)), anatomy(trainer.model))
 
 
 def _fresh_seed(task: TrainTask) -> int:
-    """Return the seed of what a child has that no parent had."""
-    rng = stream(
-        task.seed,
-        Purpose.INITIAL_WEIGHTS,
-        trial=task.trial,
-        member=task.member,
-        epoch=task.first_epoch,
-    )
-    return seed_integer(rng)
+    """Return the seed of those initial weights of a child that no parent gives."""
+    address = Address(task.seed, task.trial, task.member, task.first_epoch)
+    return address.seed_integer(Purpose.INITIAL_WEIGHTS)
 
 
 def _inherited(
     donors: Sequence[CheckpointRef], shapes: Mapping[str, tuple[int, ...]], place: Workplace
 ) -> dict[str, Array]:
-    """Return the mean of the donors' optimiser states; counters are the first one's.
+    """Return the mean of the donors' optimiser states; counters are the first donor's.
 
-    An optimiser's state is of the shapes of its own network: of others than `shapes` none is kept.
+    States of arrays whose shapes are not in `shapes`, those of other architectures, are left out.
     """
-    stored = [load_checkpoint(Path(place.root) / ref.path, ref.sha256) for ref in donors]
+    stored = [open_checkpoint(ref, place) for ref in donors]
     if not stored or any(_shapes(each.network) != shapes for each in stored):
         return {}
     states = [dict(each.optimizer) for each in stored]

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from apps.breeding import genomes
 from apps.breeding.fitness import fitness_of
 from apps.breeding.loss_barrier import Kinship
-from apps.breeding.merge import Address
 from apps.errors import Code, HeterosisError
 from apps.genetics.distance import DISTANCES, Population
 from apps.genetics.speciation import SPECIATIONS, Earlier, Species
@@ -20,13 +18,13 @@ from apps.lookup import lookup
 from apps.messages.results import CheckpointRef, Failure, MatingPlan, Representative, TrainResult
 from apps.messages.specs import Genome, SearchSpec, SpeciesSpec
 from apps.messages.tasks import MateTask, Workplace
-from apps.records.checkpoints import load_checkpoint
-from apps.seeds import Purpose, stream
+from apps.records.checkpoints import open_checkpoint
+from apps.seeds import Address, Purpose
 from apps.training.trainer import Trainer, trainer_for
 
 
 class TooFewSurvivors(HeterosisError):
-    """Too few members have a finite fitness for what is to be made of them."""
+    """Fewer members have a finite fitness than a mating or a harvest needs."""
 
     code: Code = "survivors"
 
@@ -51,10 +49,10 @@ def need_survivors(
 
 
 class Halted:
-    """A population at a halt, with its networks loaded where they are needed.
+    """A population at a halt; networks are loaded as they are needed.
 
     Attributes:
-        fitness: lower is better; NaN of a member that failed or diverged.
+        fitness: of each member, lower is better; NaN if it failed or diverged.
     """
 
     def __init__(
@@ -69,7 +67,7 @@ class Halted:
         Args:
             task: the halt.
             population: the members' results, by member number.
-            earlier: the mating before, whose species go on.
+            earlier: the previous mating plan, whose species continue.
             place: the run directory.
 
         Raises:
@@ -86,24 +84,24 @@ class Halted:
 
     # --------------------------------------------------------------------------------- members
     def checkpoint(self, member: int) -> CheckpointRef:
-        """Return where a member's network is; one that failed has none."""
+        """Return the checkpoint of a member that did not fail."""
         found = self._population[member]
         if isinstance(found, Failure):
             raise HeterosisError(f"member {member} failed and has no network")
         return found.checkpoint
 
     def genome(self, member: int) -> Genome:
-        """Return what a member has of its own, in a search."""
+        """Return a member's genome, in a search."""
         found = self._population[member]
         return Genome() if isinstance(found, Failure) else found.genome
 
     def donor(self, member: int) -> tuple[CheckpointRef, ...]:
-        """Return the member's own state for its successor; nothing if it failed or diverged."""
+        """Return the member's checkpoint, for an optimiser; empty if it failed or diverged."""
         return (self.checkpoint(member),) if self._is_healthy(member) else ()
 
     # --------------------------------------------------------------------------------- species
     def species(self) -> Species:
-        """Divide the population, going on with the species of the halt before."""
+        """Divide the population into species, continuing those of the previous halt."""
         spec = self._task.species
         if spec is None:
             return Species((0,) * len(self.fitness), {}, 1)
@@ -125,7 +123,7 @@ class Halted:
         return find(distances, earlier, **spec.method.params)
 
     def records(self, species: Species) -> tuple[Representative, ...]:
-        """Return who stands for each species, and for how many halts it has not improved."""
+        """Return each species' representative, best fitness and halts without improvement."""
         earlier = self._earlier.representatives if self._earlier is not None else ()
         former = {each.species: each for each in earlier}
         records = []
@@ -159,7 +157,7 @@ class Halted:
         if task.search is not None and not genomes.alike(task.search.space, one, two):
             return Kinship.unknown
         pair = [self._network(self.checkpoint(member)) for member in parents[:2]]
-        address = Address(task.seed, task.trial, task.epoch, merge)
+        address = Address(task.seed, task.trial, merge, task.epoch)
         return Kinship(self._trainer(one), task.crossover.align, address).measure(*pair)
 
     def _distances(
@@ -199,7 +197,7 @@ class Halted:
         """Return the distances between networks of one architecture."""
         measure = lookup(DISTANCES, spec.distance.name, "species.distance", self._place.search_path)
         task = self._task
-        rng = stream(task.seed, Purpose.ALIGNMENT, trial=task.trial, epoch=task.epoch)
+        rng = Address(task.seed, task.trial, epoch=task.epoch).stream(Purpose.ALIGNMENT)
         trainer = self._trainer(members[0][1])
         left = self._as_population(spec, trainer, members)
         right = None if others is None else self._as_population(spec, trainer, others)
@@ -220,8 +218,7 @@ class Halted:
 
     def _network(self, ref: CheckpointRef) -> Weights:
         if ref.sha256 not in self._loaded:
-            path = Path(self._place.root) / ref.path
-            self._loaded[ref.sha256] = load_checkpoint(path, ref.sha256).network
+            self._loaded[ref.sha256] = open_checkpoint(ref, self._place).network
         return self._loaded[ref.sha256]
 
 

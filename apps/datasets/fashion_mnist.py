@@ -1,8 +1,9 @@
 """Fashion-MNIST: found or fetched, verified, decoded once per machine.
 
-Checksums are of the unpacked files: one set of them holds for the official download, for Debian's
-package (which repacked them) and for files that somebody unpacked. With the official gzip headers
-restored, Debian's files have the MD5 sums that the data set's README lists.
+SHA-256 is of the unpacked files: one set of them holds for the official download, for Debian's
+package (which repacked them) and for files that somebody unpacked. What is downloaded is checked
+before by pooch, with the MD5 sums of the packed files that the data set's README lists; with the
+official gzip headers restored, Debian's files have them, too.
 
 Reference:
     Xiao, Rasul, Vollgraf: Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning
@@ -11,25 +12,22 @@ Reference:
 
 from __future__ import annotations
 
-import http.client
 import logging
 import os
-import urllib.error
-import urllib.request
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from tempfile import gettempdir
+from typing import Any, Final
 
 from filelock import FileLock, Timeout
 
 from apps.datasets import idx
 from apps.datasets.idx import Arrays, IdxFile
 from apps.errors import UserError
-from apps.files import write_atomic
 
-Fetch = Callable[[str, int], bytes]
-"""Returns what a URL answers, at most so many bytes of it; OSError when it cannot."""
+Fetch = Callable[[str, str, Any], None]
+"""One of pooch's downloaders: writes what a URL answers to a path; OSError when it cannot."""
 
 CONNECT_TIMEOUT_S: Final = 5.0
 LOCK_TIMEOUT_S: Final = 600.0
@@ -46,12 +44,14 @@ class Collection:
         files: by array: `x_train`, `y_train`, `x_test`, `y_test`.
         folders: system folders to search.
         url: where they are downloaded from; None for nowhere.
+        packed: by name, the MD5 of the files as they are downloaded.
     """
 
     name: str
     files: dict[str, IdxFile]
     folders: tuple[Path, ...] = ()
     url: str | None = None
+    packed: Mapping[str, str] = field(default_factory=dict)
 
 
 FASHION_MNIST: Final = Collection(
@@ -83,6 +83,12 @@ FASHION_MNIST: Final = Collection(
         Path("/usr/local/share/datasets/fashion-mnist"),
     ),
     url="http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+    packed={
+        "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+        "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
+        "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
+        "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
+    },
 )
 
 SAMPLE: Final = Collection(
@@ -114,11 +120,18 @@ SAMPLE: Final = Collection(
 
 
 def cache_folder() -> Path:
-    """Return the user's data folder: `HETEROSIS_DATA`, or `heterosis` in the user's cache."""
+    """Return the user's data folder: `HETEROSIS_DATA`, or `heterosis` in the user's cache.
+
+    A user without a home directory has one among the temporary files.
+    """
     if own := os.environ.get("HETEROSIS_DATA"):
         return Path(own).expanduser().absolute()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "heterosis"
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base) / "heterosis"
+    home = os.path.expanduser("~")
+    if home == "~":  # neither HOME nor an entry in passwd, as in a container
+        return Path(gettempdir()) / f"heterosis-{os.getuid()}"
+    return Path(home) / ".cache" / "heterosis"
 
 
 def decoded_folder(collection: Collection = FASHION_MNIST) -> Path:
@@ -126,22 +139,22 @@ def decoded_folder(collection: Collection = FASHION_MNIST) -> Path:
     return cache_folder() / collection.name / "decoded"
 
 
-def download(url: str, limit_bytes: int) -> bytes:
-    """Return at most `limit_bytes` of what `url` answers.
+def download(url: str, path: str, _: Any) -> None:
+    """Write what `url` answers to `path`, as one of pooch's downloaders.
 
     Raises:
         OSError: no connection, no answer, or an answer other than success.
     """
+    import pooch
+
     try:
-        with urllib.request.urlopen(url, timeout=CONNECT_TIMEOUT_S) as response:
-            content: bytes = response.read(limit_bytes)
-    except urllib.error.HTTPError:
-        raise
-    except urllib.error.URLError as error:
-        raise OSError(f"no connection ({error.reason})") from error
-    except http.client.HTTPException as error:
-        raise OSError(f"not an HTTP answer: {error!r}") from error
-    return content
+        pooch.HTTPDownloader(timeout=CONNECT_TIMEOUT_S)(url, path, None)
+    except OSError as error:
+        # Without a connection the text repeats host, port and path, and what was tried.
+        reason = getattr(next(iter(error.args), None), "reason", None)
+        if reason is None:
+            raise
+        raise OSError(f"no connection ({reason})") from error
 
 
 def load_arrays(
@@ -273,16 +286,22 @@ def _fetched(file: IdxFile, fetch: Fetch, collection: Collection) -> bytes:
         return idx.read_file(cache, file)
     except UserError:
         pass  # absent or damaged: replaced
-    url = f"{collection.url}{file.name}.gz"
+    name = f"{file.name}.gz"
+    url = f"{collection.url}{name}"
     if not os.access(cache, os.W_OK):
         raise UserError(
             f"{url} not tried, because {cache} cannot be written", code="data-not-found"
         )
     _LOG.info("downloading %s", url)
+    import pooch
+
+    pooch.get_logger().setLevel(logging.WARNING)  # it would say the same
+    checksum = f"md5:{collection.packed[name]}"
     try:
-        packed = fetch(url, file.limit_bytes)
+        path = Path(pooch.retrieve(url, checksum, name, cache, downloader=fetch))
+        path.chmod(0o644)  # pooch leaves it to its owner alone; caches are shared
     except OSError as error:
         raise UserError(f"{url}: {idx.told(error)}", code="data-not-found") from error
-    content = idx.verified(packed, file, url, packed=True)
-    write_atomic(cache / f"{file.name}.gz", packed)
-    return content
+    except ValueError as error:
+        raise UserError(f"{url}: {error}", code="data-damaged") from error
+    return idx.read_file(cache, file)

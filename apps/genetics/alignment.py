@@ -4,7 +4,7 @@ Two networks that learnt the same may hold it in different units; their mean is 
 Aligned first, unit meets like unit.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from apps.genetics.permutation import (
     permute,
     validate,
 )
-from apps.genetics.weights import Array, Weights, check_alike, copy, is_finite
+from apps.genetics.weights import Array, Weights, check_alike, is_finite
 
 
 def match_weights(
@@ -61,11 +61,10 @@ def match_weights(
 
     Reference: Ainsworth, Hayase and Srinivasa, Git Re-Basin, arXiv:2209.04836, algorithm 1.
 
-    >>> from apps.genetics.permutation import dense_spec
-    >>> rng = np.random.default_rng(0)
-    >>> shapes = {"h/kernel": (4, 3), "h/bias": (3,), "o/kernel": (3, 2)}
-    >>> network = {name: rng.normal(size=shape) for name, shape in shapes.items()}
-    >>> spec = dense_spec(network)
+    >>> from apps.genetics.permutation import Segment
+    >>> rng, h = np.random.default_rng(0), (Segment(3, "h"),)
+    >>> network = {"h/kernel": rng.normal(size=(4, 3)), "o/kernel": rng.normal(size=(3, 2))}
+    >>> spec = PermutationSpec({"h/kernel": ((), h), "o/kernel": (h, ())})
     >>> moved = permute(network, spec, {"h": np.array([2, 0, 1])})
     >>> match_weights(rng, network, moved, spec)
     {'h': array([1, 2, 0])}
@@ -159,53 +158,15 @@ def align(
     Raises:
       GeneticsError: see `match_weights`.
 
-    >>> from apps.genetics.permutation import dense_spec
-    >>> rng = np.random.default_rng(0)
+    >>> from apps.genetics.permutation import Segment
+    >>> rng, h = np.random.default_rng(0), (Segment(3, "h"),)
     >>> network = {"h/kernel": rng.normal(size=(4, 3)), "o/kernel": rng.normal(size=(3, 2))}
-    >>> spec = dense_spec(network)
+    >>> spec = PermutationSpec({"h/kernel": ((), h), "o/kernel": (h, ())})
     >>> moved = permute(network, spec, {"h": np.array([2, 0, 1])})
     >>> bool((align(rng, network, moved, spec)["o/kernel"] == network["o/kernel"]).all())
     True
     """
     return permute(other, spec, match_weights(rng, reference, other, spec, restarts))
-
-
-def align_all(
-    rng: np.random.Generator,
-    networks: Sequence[Weights],
-    spec: PermutationSpec,
-    reference: int = 0,
-    restarts: int = 2,
-) -> tuple[Weights, ...]:
-    """Permute several networks onto one of them.
-
-    Args:
-      rng: see `match_weights`.
-      networks: T >= 1 networks of one architecture.
-      spec: their symmetries.
-      reference: number of the network that stays as it is.
-      restarts: see `match_weights`.
-
-    Returns:
-      The networks in the same order, each aligned to the reference.
-
-    Raises:
-      GeneticsError: see `match_weights`; or the reference is not one of the networks.
-
-    >>> len(align_all(np.random.default_rng(0), [{}, {}, {}], PermutationSpec({})))
-    3
-    """
-    check_alike(networks)
-    if not 0 <= reference < len(networks):
-        raise GeneticsError(
-            f"reference must be the number of a network, 0 .. {len(networks) - 1}, received "
-            f"{reference}. Use 0 for the first."
-        )
-    model = networks[reference]
-    return tuple(
-        copy(network) if number == reference else align(rng, model, network, spec, restarts)
-        for number, network in enumerate(networks)
-    )
 
 
 def _normalised(group: str, signals: Array) -> Scores:

@@ -3,7 +3,7 @@
 Beside the symmetries, which say which units lie along the axes of an array, an anatomy says what
 an axis does with its units: it *makes* them (the last axis of a dense kernel, a bias, a running
 mean) or it *consumes* them (the axis that is summed over). With the order of the operations that
-is enough to match the layers of two architectures and to tell whether both compute the same.
+is enough to match the layers of two architectures and to carry weights from one to the other.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,14 +13,12 @@ from typing import Literal
 from apps.genetics.errors import GeneticsError
 from apps.genetics.permutation import Axis, PermutationSpec
 
-Identity = Literal["never", "not_negative", "always"]
-Sign = Literal["unknown", "kept", "not_negative"]
 Start = Literal["identity", "zero"]
 
 
 @dataclass(frozen=True)
 class Neutral:
-    """The values of an array with which its layer passes on what it is given.
+    """The values of an array with which its layer passes its input on unchanged.
 
     Attributes:
       axis: along which the units lie that the layer makes.
@@ -59,14 +57,12 @@ class Layer:
       kind: only layers of one kind are matched.
       parts: name of the array within the layer -> the array.
       makes: whether it makes units; a normalisation does not.
-      exact: whether it is the identity when all its parts are neutral.
     """
 
     name: str
     kind: str
     parts: Mapping[str, Part]
     makes: bool = True
-    exact: bool = False
 
     @property
     def passes(self) -> bool:
@@ -81,20 +77,14 @@ class Step:
     Attributes:
       inputs: the tensors that it reads.
       outputs: the tensors that it gives.
-      does: what it computes, but for arrays and widths: steps with one `does` compute the same.
       layer: the layer whose arrays it uses, '' without arrays.
-      identity: on which inputs it returns its input.
-      sign: whether its outputs are never negative, always or if its inputs are.
       adds: whether it is the sum of its inputs.
-      slope: of the straight line through 0 that is nearest to it, see `fold`.
+      slope: of the line through 0 nearest to the function, see `fold`.
     """
 
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    does: str
     layer: str = ""
-    identity: Identity = "never"
-    sign: Sign = "unknown"
     adds: bool = False
     slope: float = 1.0
 
@@ -151,7 +141,7 @@ def match_layers(before: Anatomy, after: Anatomy) -> dict[str, str]:
       parent's others are dropped.
 
     >>> def stack(*names):
-    ...     steps = tuple(Step((i,), (i + 1,), "", name) for i, name in enumerate(names))
+    ...     steps = tuple(Step((i,), (i + 1,), name) for i, name in enumerate(names))
     ...     layers = tuple(Layer(name, "Dense", {}) for name in names)
     ...     return Anatomy(PermutationSpec({}), layers, steps, (0,), (len(names),))
     >>> match_layers(stack("a", "b"), stack("a", "b", "c"))
@@ -218,7 +208,7 @@ def slope_after(anatomy: Anatomy, layer: str) -> float:
     Returns:
       1 if there are none.
 
-    >>> steps = (Step((0,), (1,), "", "a"), Step((1,), (2,), "relu", slope=0.5))
+    >>> steps = (Step((0,), (1,), "a"), Step((1,), (2,), slope=0.5))
     >>> slope_after(Anatomy(PermutationSpec({}), (Layer("a", "", {}),), steps, (0,), (2,)), "a")
     0.5
     """
@@ -242,7 +232,7 @@ def ends_in_sum(anatomy: Anatomy, layer: str) -> bool:
     Returns:
       True if a sum is reached that way.
 
-    >>> steps = (Step((0,), (1,), "dense", "a"), Step((0, 1), (2,), "add", adds=True))
+    >>> steps = (Step((0,), (1,), "a"), Step((0, 1), (2,), adds=True))
     >>> parts = (Layer("a", "Dense", {}),)
     >>> ends_in_sum(Anatomy(PermutationSpec({}), parts, steps, (0,), (2,)), "a")
     True
@@ -255,93 +245,6 @@ def ends_in_sum(anatomy: Anatomy, layer: str) -> bool:
         if step.layer == layer or (step.layer not in makes and reached & {*step.inputs}):
             reached.update(step.outputs)
     return False
-
-
-def same_function(
-    before: Anatomy, after: Anatomy, matches: Mapping[str, str], starts: Mapping[str, Start]
-) -> bool:
-    """Tell whether two architectures compute the same, if matched layers do.
-
-    Every tensor gets the number of the formula by which it is computed; formulas are equal if
-    their steps and arrays are. New layers that start as the identity or with zeros are left out
-    of formulas, and so are activations on inputs that they do not change.
-
-    Args:
-      before: the parent's architecture.
-      after: the child's.
-      matches: child's layer -> parent's layer that computes the same.
-      starts: new layer -> how it starts; a layer that is neither is no one's equal.
-
-    Returns:
-      True if all outputs have equal formulas. False may also mean that it could not be told.
-
-    >>> plain = Anatomy(PermutationSpec({}), (), (Step((0,), (1,), "relu"),), (0,), (1,))
-    >>> noisy = (Step((0,), (1,), "relu"), Step((1,), (2,), "dropout", identity="always"))
-    >>> same_function(plain, Anatomy(PermutationSpec({}), (), noisy, (0,), (2,)), {}, {})
-    True
-    """
-    formulas = _Formulas()
-    own = {layer.name: ("before", layer.name) for layer in before.layers}
-    new = {
-        layer.name: own.get(matches.get(layer.name, ""), ("after", layer.name))
-        for layer in after.layers
-    }
-    neutral: dict[str, Start] = {
-        name: start
-        for name, start in starts.items()
-        if start == "zero" or any(each.name == name and each.exact for each in after.layers)
-    }
-    return formulas.outputs(before, own, {}) == formulas.outputs(after, new, neutral)
-
-
-class _Formulas:
-    """Numbers of formulas, 0 being the formula of zeros."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[tuple[object, ...], int] = {}
-        self._not_negative = {0}
-
-    def outputs(
-        self,
-        anatomy: Anatomy,
-        names: Mapping[str, tuple[str, str]],
-        starts: Mapping[str, Start],
-    ) -> list[int]:
-        found = {tensor: self._number("input", k) for k, tensor in enumerate(anatomy.inputs)}
-        for step in anatomy.steps:
-            inputs = [found[tensor] for tensor in step.inputs]
-            found |= dict(zip(step.outputs, self._made(step, inputs, names, starts), strict=True))
-        return [found[tensor] for tensor in anatomy.outputs]
-
-    def _made(
-        self,
-        step: Step,
-        inputs: list[int],
-        names: Mapping[str, tuple[str, str]],
-        starts: Mapping[str, Start],
-    ) -> list[int]:
-        positive = self._not_negative.issuperset(inputs)
-        start = starts.get(step.layer)
-        if start == "zero":
-            return [0] * len(step.outputs)
-        if step.identity == "always" or (step.identity == "not_negative" and positive):
-            return inputs
-        if start == "identity":
-            return inputs
-        if step.adds and 0 in inputs:
-            inputs = [number for number in inputs if number] or [0]
-            if len(inputs) == 1:
-                return inputs
-        made = [
-            self._number(step.does, names.get(step.layer), *inputs, k)
-            for k in range(len(step.outputs))
-        ]
-        if step.sign == "not_negative" or (step.sign == "kept" and positive):
-            self._not_negative.update(made)
-        return made
-
-    def _number(self, *key: object) -> int:
-        return self._numbers.setdefault(key, len(self._numbers) + 1)
 
 
 def _last_layers(anatomy: Anatomy) -> set[str]:

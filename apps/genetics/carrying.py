@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from apps.genetics.anatomy import Part
 from apps.genetics.permutation import Axis, Segment
-from apps.genetics.weights import Array, is_floating
+from apps.genetics.weights import Array
 
 Indices = NDArray[np.intp]
 
 NEW: Final = -1
-"""In the place of a parent's unit or index: there is none."""
+"""Stands in place of a parent's unit or index where there is none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,19 +33,6 @@ class Source:
 
 Sources = Mapping[str, Source]
 """Child's group -> where its units come from; a group that is all new is not named."""
-
-
-@dataclass(frozen=True, eq=False)
-class Carried:
-    """An array of the child, made from the parent's.
-
-    Attributes:
-      array: the child's.
-      exact: whether the layer then computes with it what the parent's computes.
-    """
-
-    array: Array
-    exact: bool
 
 
 def placed(axis: Axis, length: int) -> list[tuple[int, Segment]]:
@@ -147,26 +134,22 @@ def window_indices(length: int, other_length: int) -> Indices:
 
 
 def carry(
-    rng: np.random.Generator,
     array: Array,
     theirs: tuple[Axis, ...],
     fresh: Array,
     ours: tuple[Axis, ...],
     part: Part,
     sources: Sources,
-    noise: float,
-) -> Carried | None:
+) -> Array | None:
     """Make an array of the child from its counterpart.
 
     Args:
-      rng: draws for the shares of copied units.
       array: the parent's.
       theirs: what lies along its axes.
       fresh: the child's, as initialised.
       ours: what lies along its axes.
       part: the roles of its axes.
       sources: of the child's groups.
-      noise: see `share_out`.
 
     Returns:
       Entries of units that both have are the parent's. Those from a new unit are 0, those of a new
@@ -174,7 +157,6 @@ def carry(
     """
     if len(ours) != len(theirs):
         return None
-    exact, value = True, array
     numbers = range(array.ndim)
     plans = [
         window_indices(fresh.shape[k], array.shape[k])
@@ -184,86 +166,34 @@ def carry(
     ]
     if any(index.size and (index == NEW).all() for index in plans):
         return None
-    # First what is made: a weight from a dropped unit to a dropped one is no loss.
-    for number in sorted(numbers, key=lambda each: each in part.consumed):
-        index = plans[number]
-        if number in part.consumed or number in part.windows:
-            exact &= not np.delete(value, index[index != NEW], axis=number).any()
-        if number not in part.consumed and number not in part.windows:
-            units = parent_units(ours[number], index.size, sources)
-            exact &= bool(((index == NEW) == (units == NEW)).all())
+    value = array
+    for number, index in enumerate(plans):
         value = np.take(value, index, axis=number)
-        if number in part.consumed and is_floating(value):
-            value = share_out(rng, value, index, number, noise)
     made = [k for k in numbers if k not in part.consumed and k not in part.windows]
     for axes, filling in ((part.windows, 0), (made, fresh), (part.consumed, 0)):
         value = np.where(_somewhere_new(plans, axes), np.asarray(filling, fresh.dtype), value)
-    return Carried(value.astype(fresh.dtype), exact)
+    carried: Array = value.astype(fresh.dtype)
+    return carried
 
 
-def share_out(
-    rng: np.random.Generator, array: Array, index: Indices, axis: int, noise: float
-) -> Array:
-    r"""Share the weights out of a unit among its copies.
-
-    .. math:: w'_k = \frac{1 + s \, (z_k - \bar z)}{n} \, w, \quad z_k \sim N(0, 1)
-
-    Args:
-      rng: draws z for every weight of its own.
-      array: in which copies have the weights of their unit.
-      index: equal for copies, `NEW` for new units: [length of the axis].
-      axis: that of the units.
-      noise: s; 0 shares evenly.
-
-    Returns:
-      An array of the same shape. Over the n copies of a unit the weights sum to what they were;
-      those of a unit without copies are unchanged.
-
-    >>> copies = np.array([[4.0], [3.0], [4.0]])
-    >>> share_out(np.random.default_rng(0), copies, np.array([0, 1, 0]), 0, 0.0).ravel().tolist()
-    [2.0, 3.0, 2.0]
-    """
-    there = np.flatnonzero(index != NEW)
-    _, labels, counts = np.unique(index[there], return_inverse=True, return_counts=True)
-    if not (counts > 1).any():
-        return array
-    shared = np.moveaxis(array, axis, 0).copy()
-    draws = rng.normal(size=shared[there].shape)
-    sums = np.zeros((counts.size, *draws.shape[1:]))
-    np.add.at(sums, labels, draws)
-    copies = counts[labels].reshape([-1] + [1] * (array.ndim - 1))
-    shares = (1 + noise * (draws - sums[labels] / copies)) / copies
-    shared[there] = np.where(copies > 1, shared[there] * shares, shared[there])
-    return np.moveaxis(shared, 0, axis)
-
-
-def pass_on(
-    rng: np.random.Generator,
-    fresh: Array,
-    axes: tuple[Axis, ...],
-    part: Part,
-    sources: Sources,
-    noise: float,
-) -> Array:
+def pass_on(fresh: Array, axes: tuple[Axis, ...], part: Part, sources: Sources) -> Array:
     """Make an array of a new layer that passes on what it is given.
 
     Args:
-      rng: draws for the shares of copied units.
       fresh: as initialised.
       axes: what lies along its axes.
       part: the roles of its axes, at most one of which consumes, and its neutral values.
       sources: of the child's groups.
-      noise: see `share_out`.
 
     Returns:
-      Each unit that continues one of the parent's reads the units that continue it too; new
+      Each unit that continues one of the parent's reads the unit that continues it too; new
       units keep their initialisation.
 
     >>> sources = {name: Source("a", np.array([0, NEW])) for name in "ab"}
     >>> from apps.genetics.anatomy import Neutral
     >>> axes, fresh = ((Segment(2, "a"),), (Segment(2, "b"),)), np.full((2, 2), 7.0)
     >>> part = Part("kernel", consumed=(0,), neutral=Neutral(1, 1.0, ()))
-    >>> pass_on(np.random.default_rng(0), fresh, axes, part, sources, 0.0).tolist()
+    >>> pass_on(fresh, axes, part, sources).tolist()
     [[1.0, 7.0], [0.0, 7.0]]
     """
     neutral = part.neutral
@@ -277,7 +207,6 @@ def pass_on(
             for unit in np.flatnonzero(read == units[made]).tolist():
                 place = _place(neutral.tap, {neutral.axis: made, number: unit})
                 plate[place] = neutral.value
-        plate = share_out(rng, plate, read, number, noise)
     elif neutral.tap is not None:
         plate[_place(neutral.tap, {neutral.axis: slice(None)})] = neutral.value
     carried = (units != NEW).reshape(_along(neutral.axis, fresh.ndim))

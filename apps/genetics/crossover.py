@@ -1,8 +1,10 @@
 """Crossovers: `f(rng, parents, **settings) -> weights` of one child.
 
 Every operator takes one parent or more, gives a single parent back unchanged, and never modifies
-its inputs. Arrays that are not floating come from the first parent. To cross strangers, align
-the parents first (`apps.genetics.alignment`): here, unit i of one parent meets unit i of another.
+its inputs. Arrays that are not floating come from the first parent. To cross networks that began
+from different weights, align them first (`apps.genetics.alignment`): here, unit i of one parent
+meets unit i of another.
+An operator with an argument `spec` is given the symmetries of the parents' architecture.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,11 +29,7 @@ class Parents:
     Attributes:
       weights: one network for each parent, of one architecture.
       fitness: the loss of each parent, lower is better.
-      spec: the architecture's symmetries, if known; `unit` needs them.
-      units: array name -> axis along which its weights belong to hidden units; by default what
-        `unit_axes` derives from the spec.
-      statistics: names of arrays that are running statistics; those of the spec are added. No
-        operator extrapolates them.
+      statistics: names of arrays that are running statistics. No operator extrapolates them.
 
     Raises:
       GeneticsError: no parent, parents of different architectures, or another number of losses.
@@ -39,8 +37,6 @@ class Parents:
 
     weights: tuple[Weights, ...]
     fitness: tuple[float, ...]
-    spec: PermutationSpec | None = None
-    units: Mapping[str, int] | None = None
     statistics: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
@@ -121,7 +117,7 @@ def random(rng: np.random.Generator, parents: Parents) -> Weights:
     return _combine(parents, draw)
 
 
-def unit(rng: np.random.Generator, parents: Parents) -> Weights:
+def unit(rng: np.random.Generator, parents: Parents, spec: PermutationSpec) -> Weights:
     """Take each hidden unit whole, in-weights, bias and out-weights, from one parent.
 
     A weight between two hidden units goes with the unit it leads to (`unit_axes`). Weights that
@@ -129,13 +125,11 @@ def unit(rng: np.random.Generator, parents: Parents) -> Weights:
 
     Args:
       rng: draws a parent for every unit, group by group in the spec's order.
-      parents: T >= 1 networks and, for more than one, their spec.
+      parents: T >= 1 networks.
+      spec: their symmetries.
 
     Returns:
       A child whose hidden units are each one parent's.
-
-    Raises:
-      GeneticsError: several parents without a spec.
 
     Reference: intact neurons as the units of crossover, Uriot and Izzo, arXiv:2003.10306 (there
     after alignment, as here if the parents were aligned).
@@ -144,21 +138,12 @@ def unit(rng: np.random.Generator, parents: Parents) -> Weights:
     >>> units = (Segment(2, "hidden"),)
     >>> spec = PermutationSpec({"bias": (units,), "kernel": (units, ())})
     >>> pair = tuple({"bias": np.full(2, v), "kernel": np.full((2, 3), v)} for v in (0.0, 1.0))
-    >>> child = unit(np.random.default_rng(0), Parents(pair, (0.2, 0.1), spec))
+    >>> child = unit(np.random.default_rng(0), Parents(pair, (0.2, 0.1)), spec)
     >>> bool((child["kernel"] == child["bias"][:, None]).all())
     True
     """
     count = len(parents.weights)
-    if count == 1:
-        return copy(parents.weights[0])
-    if parents.spec is None:
-        raise GeneticsError(
-            "The crossover 'unit' must know which weights belong to which hidden unit, received "
-            "no permutation spec. Pass the spec, or use mean, weighted_mean, random, layer, blend "
-            "or slerp."
-        )
-    spec = parents.spec
-    owners = unit_axes(spec) if parents.units is None else parents.units
+    owners = unit_axes(spec)
     picks = {group: rng.integers(count, size=size) for group, size in spec.groups.items()}
     rest = int(rng.integers(count))
 
@@ -219,10 +204,9 @@ def blend(rng: np.random.Generator, parents: Parents, alpha: float = 0.5) -> Wei
     """
     if not 0 <= alpha < np.inf:
         raise GeneticsError(f"alpha must be a finite number >= 0, received {alpha}. Use e.g. 0.5.")
-    statistics = parents.statistics | (parents.spec.statistics if parents.spec else frozenset())
 
     def draw(name: str, arrays: Sequence[Array]) -> Array:
-        if name in statistics:
+        if name in parents.statistics:
             return _average(arrays)
         low, high = _bounds(arrays)
         reach = alpha * (high - low)
@@ -276,8 +260,6 @@ CROSSOVERS: Mapping[str, Crossover] = MappingProxyType(
         "slerp": slerp,
     }
 )
-NEEDS_SPEC = frozenset({"unit"})
-"""The crossovers that work only where the architecture's symmetries are known."""
 
 
 def _combine(

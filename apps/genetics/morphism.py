@@ -1,12 +1,11 @@
 """Weights survive a change of architecture: a child starts from a parent of another shape.
 
-Growth keeps the function (Net2Net), shrinking drops the least important units, and the rest of
-the child is copied from the parent as far as it fits.
+Growth keeps the function, as in Net2Net, shrinking drops the least important units, and the rest
+of the child is copied from the parent as far as it fits.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,33 +17,25 @@ from apps.genetics.anatomy import (
     match_layers,
     parts_of,
     passage,
-    same_function,
 )
-from apps.genetics.carrying import NEW, Carried, Indices, Source, Sources, carry, pass_on, placed
-from apps.genetics.errors import GeneticsError
+from apps.genetics.carrying import NEW, Indices, Source, carry, pass_on, placed
 from apps.genetics.folding import fold
 from apps.genetics.permutation import Segment, validate
 from apps.genetics.weights import Array, Weights, is_floating
 
-How = Literal["zeros", "split"]
-
 
 @dataclass(frozen=True, eq=False)
 class Morph:
-    """A child and what it has of its parent.
+    """A child and what it lost.
 
     Attributes:
       weights: the child.
-      preserved: whether it computes what the parent does, when it is not trained and but for
-        rounding; False may also mean that it is not known.
-      remarks: what of the function was not carried over; none if it is preserved.
-      sources: child's group -> the parent's units that its units continue.
+      lost: which layers and how many units of the parent the child does not have, and which of
+        its arrays have no counterpart in the parent, a line each.
     """
 
     weights: dict[str, Array]
-    preserved: bool
-    remarks: tuple[str, ...]
-    sources: Mapping[str, Source]
+    lost: tuple[str, ...]
 
 
 def importance(weights: Weights, anatomy: Anatomy) -> dict[str, NDArray[np.float64]]:
@@ -95,28 +86,13 @@ def importance(weights: Weights, anatomy: Anatomy) -> dict[str, NDArray[np.float
     return {group: np.sqrt(made * read) for group, (made, read) in squares.items()}
 
 
-def morph(
-    rng: np.random.Generator,
-    parent: Weights,
-    child: Weights,
-    before: Anatomy,
-    after: Anatomy,
-    how: How = "zeros",
-    noise: float = 0.5,
-) -> Morph:
-    r"""Start a child of another architecture from its parent.
+def morph(parent: Weights, child: Weights, before: Anatomy, after: Anatomy) -> Morph:
+    """Start a child of another architecture from its parent.
 
     Layers are matched by `match_layers`. Of a group of units that grows, the parent's units come
-    first and then new ones; of one that shrinks, the most important ones are kept in their order.
-    New units do not change what is computed:
-
-    * `zeros`: they have the in-weights of the child's initialisation and out-weights 0;
-    * `split`: they repeat units of the parent, drawn at random with replacement, and each weight
-      out of a unit that now exists n times is shared out among the n,
-
-      .. math:: w'_k = \frac{1 + s \, (z_k - \bar z)}{n} \, w, \quad z_k \sim N(0, 1)
-
-      with s the `noise`. Shares sum to 1, so noise breaks the copies' symmetry for free.
+    first and then new ones, which do not change what is computed: they have the in-weights of the
+    child's initialisation and out-weights 0. Of one that shrinks, the most important units are kept
+    in their order.
 
     A new layer starts as the identity where it can; the last layer of a new residual branch starts
     with zeros. A layer that is dropped is folded into the one that reads it, see `fold`. A
@@ -124,22 +100,19 @@ def morph(
     Whatever has no counterpart keeps the child's initialisation.
 
     Args:
-      rng: draws for `split` only.
       parent: its weights.
       child: freshly initialised weights of the child's architecture.
       before: the parent's architecture.
       after: the child's.
-      how: what new units do.
-      noise: how unevenly `split` shares weights out; 0 shares them evenly.
 
     Returns:
       The child, in its own order and dtypes. Of equal architectures: the parent's values.
 
     Raises:
-      GeneticsError: an anatomy does not fit its weights, or an unknown `how`.
+      GeneticsError: an anatomy does not fit its weights.
 
     Reference: Chen, Goodfellow and Shlens 2016, Net2Net, arXiv:1511.05641; they copy units and
-    add noise that changes the function a little. New units behind zeros: Evci et al. 2022,
+    share their out-weights among the copies. New units behind zeros: Evci et al. 2022,
     GradMax, arXiv:2201.05125, who then choose the in-weights by gradients.
 
     >>> from apps.genetics.anatomy import Layer, Part
@@ -151,12 +124,10 @@ def morph(
     ...     return Anatomy(PermutationSpec(axes), layers, (), (), ())
     >>> old = {"a": np.ones((1, 2)), "b": np.ones((2, 1))}
     >>> new = {"a": np.full((1, 3), 7.0), "b": np.full((3, 1), 7.0)}
-    >>> grown = morph(np.random.default_rng(0), old, new, stack(2), stack(3))
-    >>> grown.weights["a"].tolist(), grown.weights["b"].tolist(), grown.preserved
-    ([[1.0, 1.0, 7.0]], [[1.0], [1.0], [0.0]], True)
+    >>> grown = morph(old, new, stack(2), stack(3))
+    >>> grown.weights["a"].tolist(), grown.weights["b"].tolist(), grown.lost
+    ([[1.0, 1.0, 7.0]], [[1.0], [1.0], [0.0]], ())
     """
-    if how not in get_args(How):
-        raise GeneticsError(f"New units start by one of {get_args(How)}, received {how!r}.")
     validate(before.spec, parent)
     validate(after.spec, child)
     matches = match_layers(before, after)
@@ -172,46 +143,60 @@ def morph(
     sources: dict[str, Source] = {}
     for group, origin in origins.items():
         units, size = np.arange(important[origin].size), after.spec.groups[group]
-        sources[group] = Source(origin, _chosen(rng, units, size, important[origin], how))
-    starts = _starts(rng, after, matches, sources, important, how)
+        sources[group] = Source(origin, _chosen(units, size, important[origin]))
+    starts = _starts(after, matches, sources, important)
     owners = {part.array: layer.name for layer in after.layers for part in layer.parts.values()}
     parts, weights = parts_of(after.layers), {}
-    exact, anew = True, []
+    # A narrow layer of a new branch loses nothing: all units go on beside it.
+    kept = [
+        source
+        for group, source in sources.items()
+        if group in origins or group in _groups_read(after, counterparts)
+    ]
+    lost = _dropped(before, matches, kept, folded.into)
     for name, fresh in child.items():
         axes, start = after.spec.axes[name], starts.get(owners.get(name, ""))
         made = None
         if name in counterparts:
             old = counterparts[name]
             theirs = old_spec.axes[old]
-            made = carry(rng, folded.weights[old], theirs, fresh, axes, parts[name], sources, noise)
+            made = carry(folded.weights[old], theirs, fresh, axes, parts[name], sources)
         elif start == "zero" and parts[name].consumed:
-            made = Carried(np.zeros_like(fresh), True)
+            made = np.zeros_like(fresh)
         elif start is not None:
-            made = Carried(pass_on(rng, fresh, axes, parts[name], sources, noise), True)
+            made = pass_on(fresh, axes, parts[name], sources)
         if made is None:
-            anew.append(f"{name} starts anew")
-        exact &= made is not None and made.exact
-        weights[name] = fresh.copy() if made is None else made.array
-    preserved = exact and same_function(before, after, matches, starts)
-    remarks = [] if preserved else _dropped(before, matches, sources, folded.into) + anew
-    return Morph(weights, preserved, tuple(remarks), sources)
+            lost.append(f"{name} starts anew")
+        weights[name] = fresh.copy() if made is None else made
+    return Morph(weights, tuple(lost))
 
 
 def _dropped(
-    before: Anatomy, matches: Mapping[str, str], sources: Sources, into: Mapping[str, str]
+    before: Anatomy, matches: Mapping[str, str], kept: Iterable[Source], into: Mapping[str, str]
 ) -> list[str]:
     """Say which layers and how many units of the parent the child does not have."""
-    remarks = [
+    lost = [
         f"layer {layer.name} is "
         + (f"folded into {into[layer.name]}" if layer.name in into else "dropped")
         for layer in before.layers
         if layer.name not in matches.values()
     ]
-    for source in sources.values():
+    for source in kept:
         size = before.spec.groups[source.group]
-        if lost := size - np.unique(source.units[source.units != NEW]).size:
-            remarks.append(f"{lost} of {size} units of {source.group} are dropped")
-    return [*dict.fromkeys(remarks)]
+        if gone := size - np.unique(source.units[source.units != NEW]).size:
+            lost.append(f"{gone} of {size} units of {source.group} are dropped")
+    return [*dict.fromkeys(lost)]
+
+
+def _groups_read(after: Anatomy, arrays: Iterable[str]) -> set[str | None]:
+    """Name the groups whose units some arrays of the child sum over."""
+    parts = parts_of(after.layers)
+    return {
+        segment.group
+        for name in arrays
+        for number in parts[name].consumed
+        for segment in after.spec.axes[name][number]
+    }
 
 
 def _rerouted(
@@ -256,12 +241,10 @@ def _origins(before: Anatomy, after: Anatomy, matches: Mapping[str, str]) -> dic
 
 
 def _starts(
-    rng: np.random.Generator,
     after: Anatomy,
     matches: Mapping[str, str],
     sources: dict[str, Source],
     important: Mapping[str, Array],
-    how: How,
 ) -> dict[str, Start]:
     """Decide how new layers start, and add the sources of the units that they pass on."""
     starts: dict[str, Start] = {}
@@ -277,23 +260,19 @@ def _starts(
             source = sources[read]
             there = np.unique(source.units[source.units != NEW])
             size = after.spec.groups[made]
-            units = _chosen(rng, there, size, important[source.group], how)
+            units = _chosen(there, size, important[source.group])
             sources[made] = Source(source.group, units)
             starts[layer.name] = "identity"
     return starts
 
 
-def _chosen(
-    rng: np.random.Generator, units: Indices, size: int, important: Array, how: How
-) -> Indices:
+def _chosen(units: Indices, size: int, important: Array) -> Indices:
     """Choose which of the parent's units a group of the child continues."""
     if size <= units.size:
         # A stable order: of equally important units, as if all are dead, the first ones stay.
         best = np.argsort(-important[units], kind="stable")[:size]
         return units[np.sort(best)]
-    extra = size - units.size
-    added = rng.choice(units, extra) if how == "split" else np.full(extra, NEW)
-    return np.concatenate([units, added])
+    return np.concatenate([units, np.full(size - units.size, NEW)])
 
 
 def _form(segment: Segment) -> tuple[bool, int, int]:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apps.genetics.errors import GeneticsError
-from apps.genetics.weights import Array, Weights, layers
+from apps.genetics.weights import Array, Weights
 
 Permutation = NDArray[np.intp]
 Permutations = Mapping[str, Permutation]
@@ -186,31 +186,6 @@ def random_permutations(rng: np.random.Generator, spec: PermutationSpec) -> dict
     return {group: rng.permutation(size) for group, size in spec.groups.items()}
 
 
-def inverse(permutations: Permutations) -> dict[str, Permutation]:
-    """Give the permutations that undo the given ones.
-
-    >>> inverse({"units": np.array([1, 2, 0])})
-    {'units': array([2, 0, 1])}
-    """
-    return {group: np.argsort(order) for group, order in permutations.items()}
-
-
-def compose(first: Permutations, second: Permutations) -> dict[str, Permutation]:
-    """Give the permutations that do the first and then the second.
-
-    Args:
-      first: group -> [size].
-      second: group -> [size], the same groups.
-
-    Returns:
-      `permute(w, spec, compose(p, q))` equals `permute(permute(w, spec, p), spec, q)`.
-
-    >>> compose({"units": np.array([1, 2, 0])}, {"units": np.array([2, 0, 1])})
-    {'units': array([0, 1, 2])}
-    """
-    return {group: order[second[group]] for group, order in first.items()}
-
-
 def permute(
     weights: Weights, spec: PermutationSpec, permutations: Permutations
 ) -> dict[str, Array]:
@@ -330,49 +305,6 @@ def unit_axes(spec: PermutationSpec) -> dict[str, int]:
         for name, axes in spec.axes.items()
         if (owned := [i for i, axis in enumerate(axes) if any(s.group for s in axis)])
     }
-
-
-def dense_spec(weights: Weights) -> PermutationSpec:
-    """Describe a plain stack of dense layers, by names and shapes alone.
-
-    Args:
-      weights: arrays `LAYER/kernel` [in, out] and `LAYER/bias` [out] (or no bias), layer after
-        layer; a layer's outputs are the next one's inputs.
-
-    Returns:
-      One group for each layer but the last, named as the layer.
-
-    Raises:
-      GeneticsError: an array is neither a kernel nor a bias, or the shapes do not chain.
-
-    >>> network = {"h/kernel": np.zeros((5, 3)), "h/bias": np.zeros(3), "o/kernel": np.ones((3, 2))}
-    >>> dict(dense_spec(network).groups)
-    {'h': 3}
-    """
-    names = layers(weights)
-    axes: dict[str, tuple[Axis, ...]] = {}
-    before: Axis = ()
-    for number, (layer, arrays) in enumerate(names.items(), start=1):
-        kernel = weights.get(f"{layer}/kernel")
-        if (
-            kernel is None
-            or kernel.ndim != 2
-            or not {*arrays}
-            <= {
-                f"{layer}/kernel",
-                f"{layer}/bias",
-            }
-        ):
-            raise GeneticsError(
-                f"A dense layer has 'kernel' [in, out] and 'bias' [out], received {arrays} for "
-                f"layer {layer!r}. Write the PermutationSpec of such a network by hand."
-            )
-        after: Axis = () if number == len(names) else (Segment(kernel.shape[1], layer),)
-        axes |= {name: (before, after) if name.endswith("/kernel") else (after,) for name in arrays}
-        before = after
-    spec = PermutationSpec(axes)
-    validate(spec, weights)
-    return spec
 
 
 def _gather(array: Array, axes: tuple[Axis, ...], permutations: Permutations) -> Array:

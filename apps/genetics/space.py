@@ -6,6 +6,7 @@ All draws follow the order of the space, none that of a dict, and floats are rou
 so that one generator's state gives one genome on every machine. Inputs are never modified.
 
 >>> from apps.genetics.domains import Choice, Float, Integer
+>>> from apps.genetics.genes import Gene
 >>> space = Space((
 ...     Gene("layers", Integer(1, 3)),
 ...     Gene("units", Integer(16, 256, log=True), per="layers"),
@@ -19,7 +20,6 @@ so that one generator's state gives one genome on every machine. Inputs are neve
 {'layers': 3, 'units': [64, 32, 32], 'pooling': 'none', 'learning_rate': 0.001}
 """
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -28,7 +28,6 @@ from apps.genetics import domains
 from apps.genetics.domains import Value
 from apps.genetics.errors import GeneticsError
 from apps.genetics.genes import (
-    Gene,
     Genome,
     Genotype,
     Space,
@@ -37,7 +36,6 @@ from apps.genetics.genes import (
     is_active,
     length_of,
     put_values,
-    references,
     values_of,
 )
 
@@ -59,6 +57,7 @@ def sample(rng: np.random.Generator, space: Space) -> Genome:
     arXiv:1902.07638.
 
     >>> from apps.genetics.domains import Choice, Integer
+    >>> from apps.genetics.genes import Gene
     >>> space = Space((Gene("layers", Integer(1, 3)), Gene("units", Choice((32, 64)), "layers")))
     >>> sample(np.random.default_rng(0), space)
     {'layers': 3, 'units': [64, 64, 32]}
@@ -113,6 +112,7 @@ def mutate(
     (NEAT: structure grows from what is there).
 
     >>> from apps.genetics.domains import Integer
+    >>> from apps.genetics.genes import Gene
     >>> space = Space((Gene("layers", Integer(1, 2)), Gene("units", Integer(1, 99), "layers")))
     >>> mutate(np.random.default_rng(4), space, {"layers": 1, "units": [50]})
     {'layers': 1, 'units': [56]}
@@ -178,6 +178,7 @@ def cross(rng: np.random.Generator, space: Space, genomes: Sequence[Genotype]) -
     do in NEAT by innovation number (Stanley and Miikkulainen 2002).
 
     >>> from apps.genetics.domains import Integer
+    >>> from apps.genetics.genes import Gene
     >>> space = Space((Gene("layers", Integer(1, 3)), Gene("units", Integer(1, 99), "layers")))
     >>> parents = [{"layers": 1, "units": [10]}, {"layers": 3, "units": [20, 30, 40]}]
     >>> cross(np.random.default_rng(0), space, parents)
@@ -204,7 +205,7 @@ def cross(rng: np.random.Generator, space: Space, genomes: Sequence[Genotype]) -
 
 
 def architecture(space: Space, genome: Genotype) -> Genome:
-    """Give the part of a genome that changes shapes.
+    """Return the part of a genome that determines shapes.
 
     Args:
       space: the genes.
@@ -217,6 +218,7 @@ def architecture(space: Space, genome: Genotype) -> Genome:
       GeneticsError: the genome is not of the space.
 
     >>> from apps.genetics.domains import Float, Integer
+    >>> from apps.genetics.genes import Gene
     >>> space = Space((Gene("units", Integer(1, 9)), Gene("dropout", Float(0, 0.5))))
     >>> architecture(space, {"units": 5, "dropout": 0.1})
     {'units': 5}
@@ -227,68 +229,3 @@ def architecture(space: Space, genome: Genotype) -> Genome:
         for gene in space.genes
         if gene.is_structural and gene.name in genome
     }
-
-
-def size(space: Space) -> float:
-    """Count the genomes of a space.
-
-    Args:
-      space: the genes.
-
-    Returns:
-      How many distinct genomes there are; infinite if a float gene can be active.
-
-    >>> from apps.genetics.domains import Choice, Integer
-    >>> size(Space((Gene("layers", Integer(1, 3)), Gene("units", Choice((32, 64)), "layers"))))
-    14.0
-    """
-    # Gene by gene: the values that later genes ask for -> how many ways lead there.
-    ways: dict[tuple[tuple[str, Value], ...], int] = {(): 1}
-    genes = _by_component(space.genes)
-    for number, gene in enumerate(genes):
-        later = genes[number + 1 :]
-        asked = {name for other in later for name in references(other)}
-        after: dict[tuple[tuple[str, Value], ...], int] = {}
-        for state, count in ways.items():
-            genome: Genome = dict(state)
-            outcomes: list[tuple[Genome, int]] = [({}, 1)]
-            if is_active(gene, genome):
-                if math.isinf(domains.points(gene.domain)):
-                    return math.inf
-                outcomes = _outcomes(gene, length_of(gene, genome), later)
-            for added, each in outcomes:
-                both = genome | added
-                kept = tuple(
-                    (k, v) for k, v in both.items() if k in asked and not isinstance(v, list)
-                )
-                after[kept] = after.get(kept, 0) + count * each
-        ways = after
-    try:
-        return float(sum(ways.values()))
-    except OverflowError:
-        return math.inf
-
-
-# ------------------------------------------------------------------------------------- genomes
-
-
-def _by_component(genes: Sequence[Gene]) -> list[Gene]:
-    """Put genes that depend on each other side by side: few values are then asked for at once."""
-    label = {gene.name: number for number, gene in enumerate(genes)}
-    for gene in genes:
-        tied = {label[name] for name in [gene.name, *references(gene)]}
-        label = {name: min(tied) if each in tied else each for name, each in label.items()}
-    return sorted(genes, key=lambda gene: label[gene.name])
-
-
-def _outcomes(gene: Gene, length: int, later: Sequence[Gene]) -> list[tuple[Genome, int]]:
-    """Part an active gene's values by what later genes can tell apart, and count each part."""
-    domain, points = gene.domain, int(domains.points(gene.domain))
-    if isinstance(domain, domains.Integer) and any(other.per == gene.name for other in later):
-        return [
-            ({gene.name: value}, 1) for value in range(domain.low, domain.high + 1, domain.step)
-        ]
-    named = {value for other in later for value in other.when.get(gene.name, ())}
-    # The empty genome stands for all other values: to later genes they are as good as inactive.
-    parts: list[tuple[Genome, int]] = [({gene.name: v}, 1) for v in sorted(named, key=repr)]
-    return [*parts, ({}, points**length - len(named))]

@@ -17,7 +17,7 @@ Weights = Mapping[str, Array]
 
 
 def is_floating(array: Array) -> bool:
-    """Tell whether an array holds genes: real floating numbers, bfloat16 included.
+    """Tell whether an array holds genes: floating-point numbers, bfloat16 included.
 
     Args:
       array: any array.
@@ -126,39 +126,13 @@ def flatten(weights: Weights) -> NDArray[np.float64]:
       weights: the network.
 
     Returns:
-      A float64 vector [number of genes]; `unflatten` is its inverse.
+      A float64 vector [number of genes].
 
     >>> flatten({"kernel": np.ones((1, 2)), "step": np.array(7), "bias": np.zeros(1)})
     array([1., 1., 0.])
     """
     parts = [array.astype(np.float64).ravel() for array in weights.values() if is_floating(array)]
     return np.concatenate(parts) if parts else np.zeros(0)
-
-
-def unflatten(vector: Array, model: Weights) -> dict[str, Array]:
-    """Cut a vector into the floating arrays of a model network.
-
-    Args:
-      vector: [number of genes], in the model's order.
-      model: gives names, shapes and dtypes, and the arrays that are not floating.
-
-    Returns:
-      A new network; `unflatten(flatten(w), w)` equals `w`.
-
-    Raises:
-      GeneticsError: the vector's length is not the model's number of genes.
-
-    >>> unflatten(np.array([1.0, 2.0]), {"bias": np.zeros(2, np.float32)})
-    {'bias': array([1., 2.], dtype=float32)}
-    """
-    genes = sum(array.size for array in model.values() if is_floating(array))
-    if vector.shape != (genes,):
-        raise GeneticsError(
-            f"A vector for this network must have shape ({genes},), received {vector.shape}. "
-            "Pass what flatten() returned for a network of the same architecture."
-        )
-    remaining = iter(np.split(vector, np.cumsum(_sizes(model))))
-    return map_floating(lambda _, array: next(remaining).reshape(array.shape), model)
 
 
 def is_finite(weights: Weights) -> bool:
@@ -188,7 +162,3 @@ def layers(weights: Weights) -> dict[str, tuple[str, ...]]:
         layer = name.rpartition("/")[0] or name
         grouped[layer] = (*grouped.get(layer, ()), name)
     return grouped
-
-
-def _sizes(weights: Weights) -> list[int]:
-    return [array.size for array in weights.values() if is_floating(array)]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from apps.datasets.arrays import listed, mapped
-from apps.errors import UserError, first_line
+from apps.errors import UserError, did_you_mean, first_line
 from apps.messages.specs import TrainingSpec
 from apps.plugins import call_plugin, is_plugin, load_plugin
 from apps.runtime import load_keras
@@ -25,7 +24,7 @@ _CHOSEN_BY_OUTPUTS: Final = ("accuracy", "acc", "crossentropy", "ce")
 def compile_network(
     model: keras.Model, training: TrainingSpec, search_path: str | None = None
 ) -> None:
-    """Give a model its loss, metrics and optimiser; one that has them gets the optimiser alone.
+    """Compile a model with loss, metrics and optimiser; a compiled one gets the optimiser only.
 
     Args:
         model: built.
@@ -68,7 +67,7 @@ def open_network(path: Path, training: TrainingSpec, search_path: str | None = N
         search_path: where plug-ins are looked for.
 
     Raises:
-        Exception: whatever Keras raises of a file that it does not open.
+        Exception: whatever Keras raises for a file that it cannot open.
     """
     names = [*listed(training.loss), *(n for each in listed(training.metrics) for n in each)]
     own = [load_plugin(name, search_path) for name in names if is_plugin(name)]
@@ -106,13 +105,12 @@ def _metric(keras: Any, name: str, search_path: str | None) -> Any:
 
 
 def _understood(module: Any, name: str, what: str, description: Any = None) -> Any:
-    """Return what Keras makes of a name, or of a description with settings."""
+    """Return the Keras object of a name, or of a description with settings."""
     try:
         return module.get(description or name)
     except Exception as error:
         # Of one thing's two names, BinaryCrossentropy and binary_crossentropy, the second.
         names = sorted(key for key, value in vars(module).items() if callable(value))
         known = {key.replace("_", "").lower(): key.lower() for key in names}.values()
-        nearest = get_close_matches(name.lower(), known, n=1)
-        hint = f"; did you mean {nearest[0]!r}?" if nearest and name.lower() not in known else ""
-        raise UserError(f"{what}: {first_line(error)}{hint}", code="training-setting") from error
+        hint = "" if name.lower() in known else did_you_mean(name.lower(), known)
+        raise UserError(f"{what}: {hint}{first_line(error)}", code="training-setting") from error

@@ -1,7 +1,7 @@
 """A trial in small, before a run begins: what would fail on the workers fails here, in seconds.
 
-The network is built and takes a step, and every halt is gone through with a few untrained networks,
-by the code that the workers run.
+The network is built and takes a step, and every halt is performed with a few untrained networks, by
+the code that the workers run.
 """
 
 from __future__ import annotations
@@ -19,21 +19,23 @@ from apps.breeding.offspring import breed
 from apps.errors import HeterosisError, UserError
 from apps.genetics.genes import Space
 from apps.messages.results import CheckpointRef, TrainResult
-from apps.messages.specs import Genome
+from apps.messages.specs import Genome, phenotype
 from apps.messages.tasks import HarvestTask, MateTask, Offspring, TrainTask, Workplace
 from apps.plugins import is_plugin, told
 from apps.preflight.search_space import check_choices, check_extremes
 from apps.records.checkpoints import Checkpoint, save_checkpoint
-from apps.seeds import Purpose, seed_integer, stream
+from apps.records.run_dir import CHAMPION
+from apps.seeds import Address, Purpose
+from apps.tasks.export import saved_and_opened
 from apps.tasks.mate import plan_mating
 from apps.training.callbacks import Callbacks, check_monitors
 from apps.training.trainer import Trainer, trainer_for
 
 NETWORKS: Final = 3
-"""Different networks of the population; further members are copies of these."""
+"""Number of different networks in a rehearsed population; further members are copies."""
 
 _MEMBERS: Final = 2 * NETWORKS
-"""Members at a halt at most, but for as many parents: distances between them take time."""
+"""Largest population of a rehearsed halt, unless more parents are needed: distances take time."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class HaltRehearsal:
     Attributes:
         where: its name, for the message.
         mate: the task that plans it.
-        child: the task of a child that comes of it.
+        child: the task of one of its children.
     """
 
     where: str
@@ -66,15 +68,15 @@ def rehearse(
     place: Workplace,
     space: Space | None = None,
 ) -> None:
-    """Build the network of a trial, and go through its halts with untrained networks.
+    """Build the network of a trial, and perform its halts with untrained networks.
 
     Args:
-        first: the tasks of a few members that start anew; they say which network, training and
-            data, and differ where architectures are searched.
+        first: the tasks of a few members of the first generation, with network, training and data;
+            in a search they differ.
         halts: each one with settings of its own.
         harvests: likewise.
         place: where plug-ins are looked for; nothing is written below its root.
-        space: of a search: a builder of the user's own must answer to every choice.
+        space: of a search; a user's own builder must use every choice.
 
     Raises:
         UserError: builder, optimizer, loss, an operator or its settings are wrong, or a layer
@@ -92,6 +94,8 @@ def rehearse(
         check_monitors(task.training.callbacks, model.get_metrics_result())
         _set_rates(_trainer(task, place), task)
     with TemporaryDirectory(prefix="heterosis-") as root:
+        for task in first:
+            _can_be_exported(_trainer(task, place), task, place, Path(root))
         here = replace(place, root=root)
         networks = _networks(first, place, Path(root)) if halts else []
         for halt in halts:
@@ -107,6 +111,19 @@ def rehearse(
 
 def _trainer(task: TrainTask, place: Workplace) -> Trainer:
     return trainer_for(task.data, task.network, task.training, task.seed, place, task.genome)
+
+
+def _can_be_exported(trainer: Trainer, task: TrainTask, place: Workplace, root: Path) -> None:
+    """Check that a champion could be written and opened again: what comes last in a run."""
+    training = phenotype(task.network, task.training, task.genome)[1]
+    opened = saved_and_opened(trainer, root / CHAMPION, training, place)
+    if not trainer.checks.agrees_with(opened):
+        raise UserError(
+            f"network {task.network.builder!r} cannot be a champion: Keras writes it to a file and "
+            "opens that again, and then its outputs are others: let get_config of its own classes "
+            "return all that their __init__ takes",
+            code="champion",
+        )
 
 
 @contextmanager
@@ -126,8 +143,8 @@ def _networks(
     for member in range(NETWORKS):
         task = first[member % len(first)]
         trainer = _trainer(task, place)
-        rng = stream(task.seed, Purpose.INITIAL_WEIGHTS, trial=0, member=member)
-        weights = trainer.blueprint.initial_weights(seed_integer(rng))
+        address = Address(task.seed, member=member)
+        weights = trainer.blueprint.initial_weights(address.seed_integer(Purpose.INITIAL_WEIGHTS))
         trainer.member.load(Checkpoint(weights), np.random.default_rng(0))
         path = f"member-{member}.safetensors"
         ref = CheckpointRef(path, save_checkpoint(root / path, trainer.member.state()))

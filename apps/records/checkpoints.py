@@ -15,25 +15,27 @@ from safetensors.numpy import load, save
 
 from apps.files import DamagedFile, read_limited, sha256, write_atomic
 from apps.genetics.weights import cast_like
+from apps.messages.results import CheckpointRef
+from apps.messages.tasks import Workplace
 
 Array = NDArray[Any]
 
 LARGEST: Final = 64 * 2**30
-"""Bytes read from a checkpoint at most."""
+"""Largest size of a checkpoint that is read, in bytes."""
 
 _GROUPS: Final = ("weights", "optimizer", "random", "average")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What is needed to go on as if training had never halted.
+    """A member's state, from which training goes on as if it had never halted.
 
     Attributes:
         weights: name -> array, in the network's order; the learnt arrays and running statistics.
         optimizer: its variables, in its own order; empty for a fresh one.
         random: states of the network's random layers, in the network's order.
         average: the running average of the weights in float64; empty if there is none.
-        averaged: how many networks the average holds.
+        averaged: number of networks in the average.
     """
 
     weights: Mapping[str, Array]
@@ -97,6 +99,15 @@ def load_checkpoint(path: Path, expected: str | None = None) -> Checkpoint:
     except (SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise DamagedFile(f"{path}: not a checkpoint of heterosis: {error}") from error
     return Checkpoint(**groups, averaged=averaged)
+
+
+def open_checkpoint(ref: CheckpointRef, place: Workplace) -> Checkpoint:
+    """Read the checkpoint that a message refers to, below the run directory of `place`.
+
+    Raises:
+        DamagedFile: as `load_checkpoint`.
+    """
+    return load_checkpoint(Path(place.root) / ref.path, ref.sha256)
 
 
 def _metadata(content: bytes) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""A task's result is a file: `result.json` beside its checkpoint, written last and atomically."""
+"""A task's result as a file: `result.json` beside its checkpoint, written last, atomically."""
 
 from __future__ import annotations
 
@@ -10,23 +10,17 @@ from apps.files import DamagedFile, read_limited, sha256_file, write_atomic
 from apps.messages.fingerprints import from_json, to_json
 from apps.messages.results import EpochRecord, Result
 from apps.records.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
-
-CHECKPOINT: Final = "checkpoint.safetensors"
-RESULT: Final = "result.json"
-_PARTIAL: Final = "partial.safetensors"
-_PARTIAL_RECORD: Final = "partial.json"
-PARTIAL: Final = (_PARTIAL_RECORD, _PARTIAL)
-"""Where a member stands part of the way through a segment: its record, its state."""
+from apps.records.run_dir import PARTIAL, PARTIAL_RECORD, RESULT
 
 LARGEST: Final = 64 * 2**20
-"""Bytes read from a record at most."""
+"""Largest size of a record that is read, in bytes."""
 
 _Result = TypeVar("_Result", bound=Result)
 
 
 @dataclass(frozen=True)
 class Partial:
-    """A member part of the way through a segment."""
+    """The record of a partial checkpoint, in the middle of a segment."""
 
     fingerprint: str
     sha256: str
@@ -36,7 +30,7 @@ class Partial:
 
 @dataclass(frozen=True)
 class PartialState:
-    """What to go on from: the state, and what was recorded on the way to it."""
+    """A partial checkpoint as it is read: the state, and the epochs recorded before it."""
 
     state: Checkpoint
     records: tuple[EpochRecord, ...]
@@ -49,7 +43,7 @@ def save_result(folder: Path, result: Result) -> None:
     What was stored on the way to it is no longer needed and goes.
     """
     write_atomic(folder / RESULT, to_json(result))
-    for name in PARTIAL:
+    for name in (PARTIAL_RECORD, PARTIAL):
         (folder / name).unlink(missing_ok=True)
 
 
@@ -63,7 +57,7 @@ def load_result(folder: Path, kind: type[_Result], fingerprint: str) -> _Result 
 
 
 def stored_result(folder: Path, kind: type[_Result]) -> _Result | None:
-    """Return the record in a task's folder, of whatever message; None when it is not whole."""
+    """Return the record in a task's folder, whatever its fingerprint; None without one."""
     try:
         return from_json(kind, read_limited(folder / RESULT, LARGEST))
     except (OSError, DamagedFile):
@@ -85,19 +79,19 @@ def save_partial(
     records: list[EpochRecord],
     start: dict[str, float],
 ) -> None:
-    """Store where a member is, so that a lost worker costs little."""
-    digest = save_checkpoint(folder / _PARTIAL, state)
+    """Store a partial checkpoint, so that a lost worker costs little."""
+    digest = save_checkpoint(folder / PARTIAL, state)
     record = Partial(fingerprint, digest, tuple(records), start)
-    write_atomic(folder / _PARTIAL_RECORD, to_json(record))
+    write_atomic(folder / PARTIAL_RECORD, to_json(record))
 
 
 def load_partial(folder: Path, fingerprint: str) -> PartialState | None:
-    """Return where a member of the same task was left, or None."""
+    """Return the partial checkpoint of the same task, or None."""
     try:
-        record = from_json(Partial, read_limited(folder / _PARTIAL_RECORD, LARGEST))
+        record = from_json(Partial, read_limited(folder / PARTIAL_RECORD, LARGEST))
         if record.fingerprint != fingerprint:
             return None
-        state = load_checkpoint(folder / _PARTIAL, record.sha256)
+        state = load_checkpoint(folder / PARTIAL, record.sha256)
     except (OSError, DamagedFile):
         return None
     return PartialState(state, record.records, record.start)
@@ -106,6 +100,6 @@ def load_partial(folder: Path, fingerprint: str) -> PartialState | None:
 def partial_epochs(folder: Path) -> int:
     """Return how many epochs of a segment a partial checkpoint holds; 0 without one."""
     try:
-        return len(from_json(Partial, read_limited(folder / _PARTIAL_RECORD, LARGEST)).records)
+        return len(from_json(Partial, read_limited(folder / PARTIAL_RECORD, LARGEST)).records)
     except (OSError, DamagedFile):
         return 0

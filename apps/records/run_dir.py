@@ -1,10 +1,36 @@
-"""The layout of a run directory: every path of a run is a property or a method of `RunDir`."""
+"""The layout of a run directory: every path of a run is a property or a method of `RunDir`.
+
+What messages and results name is relative to the run directory: the folder of a task, such as
+`trial-000/mean/segment-1/member-00`, and a file in it. Names of folders and files are part of what
+older runs have on disk and in their records: never rename.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+RESULT: Final = "result.json"
+"""In a task's folder: its record, written last."""
+
+CHECKPOINT: Final = "checkpoint.safetensors"
+"""In a task's folder: the network's state."""
+
+PARTIAL: Final = "partial.safetensors"
+"""In the folder of a member part of the way through a segment: its state."""
+
+PARTIAL_RECORD: Final = "partial.json"
+"""Beside `PARTIAL`: what was recorded until then."""
+
+LOST: Final = "lost.txt"
+"""In a child's folder: which layers and units of its parents it does not have."""
+
+CHAMPION: Final = "champion.keras"
+"""In the folder of the champion: the network as a Keras file."""
+
+_SEGMENT: Final = "segment-"
 
 
 @dataclass(frozen=True)
@@ -24,8 +50,13 @@ class RunDir:
         return self.root / "environment.json"
 
     @property
+    def data_json(self) -> Path:
+        """What became of the data, and what looks odd of them."""
+        return self.root / "data.json"
+
+    @property
     def events_jsonl(self) -> Path:
-        """What happened, a line each: the source of `heterosis status`."""
+        """The events of the run, a line each: what `heterosis status` reads."""
         return self.root / "events.jsonl"
 
     @property
@@ -35,7 +66,7 @@ class RunDir:
 
     @property
     def lock(self) -> Path:
-        """Held by the one driver that works on the run."""
+        """The lock file of the driver that works on the run."""
         return self.root / "driver.lock"
 
     @property
@@ -49,13 +80,47 @@ class RunDir:
         return self.root / "monitoring.db"
 
     @property
+    def tensorboard(self) -> Path:
+        """What `tensorboard --logdir` is given: event files, in a folder for each task."""
+        return self.root / "tensorboard"
+
+    @property
     def replay(self) -> Path:
         """Folder in which the champion's line of descent is trained again."""
         return self.root / "replay"
 
     def results(self) -> Iterator[Path]:
         """The records of the tasks that have finished, as they are found."""
-        return self.root.glob("trial-*/**/result.json")
+        return self.root.glob(f"trial-*/**/{RESULT}")
+
+    def trials(self) -> Iterator[Path]:
+        """The folders of the trials that were begun, as they are found."""
+        return self.root.glob("trial-*")
+
+    @staticmethod
+    def is_kept_for_folders(arm: str) -> bool:
+        """Whether an arm's folder could not be told from one of a segment that arms share."""
+        return arm.startswith(_SEGMENT)
+
+    @staticmethod
+    def arm_folder(trial: int, arm: str | None) -> str:
+        """Return an arm's folder in a trial; that of all arms, for what they share, for None."""
+        return f"trial-{trial:03d}" if arm is None else f"trial-{trial:03d}/{arm}"
+
+    @staticmethod
+    def member_folder(within: str, segment: int, member: int) -> str:
+        """Return the folder of a member's task in a segment; `within` is as `arm_folder` says."""
+        return f"{within}/{_SEGMENT}{segment}/member-{member:02d}"
+
+    @staticmethod
+    def halt_folder(trial: int, arm: str, halt: int) -> str:
+        """Return the folder of the mating at a halt."""
+        return f"{RunDir.arm_folder(trial, arm)}/halt-{halt}"
+
+    @staticmethod
+    def harvest_folder(trial: int, arm: str) -> str:
+        """Return the folder of an arm's harvest."""
+        return f"{RunDir.arm_folder(trial, arm)}/harvest"
 
     @property
     def tables(self) -> Path:
@@ -67,6 +132,11 @@ class RunDir:
         return self.tables / f"{name}.parquet"
 
     @property
+    def csv(self) -> Path:
+        """Folder of the tables as CSV, where no other is asked for."""
+        return self.root / "csv"
+
+    @property
     def champion(self) -> Path:
         """Folder of the run's best network."""
         return self.root / "champion"
@@ -74,7 +144,17 @@ class RunDir:
     @property
     def champion_keras(self) -> Path:
         """The best network as a Keras file."""
-        return self.champion / "champion.keras"
+        return self.champion / CHAMPION
+
+    @property
+    def card_json(self) -> Path:
+        """What the champion is."""
+        return self.champion / "card.json"
+
+    @property
+    def pedigree_json(self) -> Path:
+        """The champion's line of descent."""
+        return self.champion / "pedigree.json"
 
     @property
     def report(self) -> Path:
@@ -85,3 +165,11 @@ class RunDir:
     def report_html(self) -> Path:
         """The report's page."""
         return self.report / "index.html"
+
+    def report_csv(self, name: str) -> Path:
+        """One table of the report's numbers."""
+        return self.report / f"{name}.csv"
+
+    def figure(self, name: str, ending: str) -> Path:
+        """One figure of the report; `ending` is "svg" or "png"."""
+        return self.report / "figures" / f"{name}.{ending}"

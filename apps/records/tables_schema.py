@@ -124,11 +124,11 @@ MEASURED: Final = frozenset(
 
 
 ADDED: Final[dict[str, str | int]] = {"genome": "", "parameters": 0, "engine": ""}
-"""Columns that older runs did not record, and what stands for that."""
+"""Columns that older runs did not record, and the value they get when read."""
 
 
 def completed(data: pd.DataFrame, table: str) -> pd.DataFrame:
-    """Return a table as it was read, with the columns that are younger than it.
+    """Return a stored table with the columns added that it is too old to have.
 
     Args:
         data: the table.
@@ -139,7 +139,7 @@ def completed(data: pd.DataFrame, table: str) -> pd.DataFrame:
 
 
 def frame(table: str, rows: list[dict[str, object]]) -> pd.DataFrame:
-    """Return `rows` as the data frame that the schema says.
+    """Return `rows` as a data frame with the schema's columns and dtypes.
 
     Args:
         table: a key of `TABLES`.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from apps.breeding.fitness import fitness_of, harvest_key
-from apps.breeding.merge import Address, align_parents, restored
+from apps.breeding.merge import align_parents, restored
 from apps.breeding.population import need_survivors
 from apps.errors import HeterosisError
 from apps.genetics.harvest import greedy_soup, uniform_soup
@@ -26,8 +26,9 @@ from apps.messages.results import (
 )
 from apps.messages.specs import Genome
 from apps.messages.tasks import HarvestTask, Workplace
-from apps.records.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
-from apps.records.result_files import CHECKPOINT
+from apps.records.checkpoints import Checkpoint, open_checkpoint, save_checkpoint
+from apps.records.run_dir import CHECKPOINT
+from apps.seeds import Address
 from apps.tasks.kind import Kind
 from apps.tasks.train import final_metrics
 from apps.training.trainer import trainer_for
@@ -41,8 +42,8 @@ def harvest(
 ) -> HarvestResult:
     """Make one network of a finished population; a merged one is stored.
 
-    The best member is the champion, unless the mean of a species (`mean`), or the greedy mean of
-    those members that lower its validation loss (`greedy`), has a better fitness still. Nothing is
+    The champion is the best member, unless the mean of a species (`mean`), or the greedy mean of
+    those members that lower its validation loss (`greedy`), has a better fitness. Nothing is
     trained, and the test data choose nothing.
 
     Args:
@@ -145,9 +146,9 @@ def _merge(
     genome = trained[0].genome
     trainer = trainer_for(task.data, task.network, task.training, task.seed, place, genome)
     refs = [member.checkpoint for member in trained]
-    networks = [load_checkpoint(Path(place.root) / ref.path, ref.sha256).network for ref in refs]
+    networks = [open_checkpoint(ref, place).network for ref in refs]
     # The harvest comes after the last epoch, which nothing else is addressed by.
-    address = Address(task.seed, task.trial, task.epochs, 0)
+    address = Address(task.seed, task.trial, epoch=task.epochs)
     aligned = align_parents(trainer, networks, task.align, address)
     losses = [fitness[member] for member in members]
     if task.method == "greedy":

@@ -26,13 +26,13 @@ from apps.messages.results import (
 )
 from apps.messages.specs import Genome
 from apps.messages.tasks import MateTask, Workplace
-from apps.seeds import Purpose, stream
+from apps.seeds import Address, Purpose
 from apps.tasks.kind import Kind
 
 
 @dataclass(frozen=True)
 class _Brood:
-    """Children of one merge: the same parents, the same random choices."""
+    """The children of one merge, which share parents and random choices."""
 
     parents: tuple[int, ...]
     children: tuple[int, ...]
@@ -51,7 +51,7 @@ def plan_mating(
     Args:
         task: how to choose, and how many children are planned.
         population: the members' results, by member number.
-        earlier: the mating before, whose species go on.
+        earlier: the previous mating plan, whose species continue.
         place: the run directory.
 
     Raises:
@@ -76,7 +76,7 @@ def plan_mating(
 def _fertile(
     task: MateTask, fitness: list[float], species: Species, records: Sequence[Representative]
 ) -> list[float]:
-    """Return the fitness of those that may have children: NaN in a species that stagnates."""
+    """Return the fitness, with NaN for the members of species that stagnate."""
     limit = task.species.stagnation if task.species is not None else 0
     best = species.ids[rank(fitness)[0]]
     barren = {
@@ -98,7 +98,7 @@ def _broods(
     def chosen(rng: np.random.Generator, among: Sequence[float], count: int) -> tuple[int, ...]:
         return tuple(select(rng, among, count, **task.selection.params))
 
-    address = {"trial": task.trial, "epoch": task.epoch}
+    address = Address(task.seed, task.trial, epoch=task.epoch)
     if task.mating == "species" and task.species is not None:
         spec = task.species
         allotted = reproduction.allot(
@@ -110,7 +110,7 @@ def _broods(
             elitism=spec.elitism,
         )
         matings = reproduction.mate(
-            stream(task.seed, Purpose.MATING, **address),
+            address.stream(Purpose.MATING),
             fitness,
             species.ids,
             allotted,
@@ -126,8 +126,7 @@ def _broods(
     if task.mating == "survivors":
         best = rank(fitness)[: task.children]
         return [_Brood((member,), (child,), champion=True) for child, member in enumerate(best)]
-    rng = stream(task.seed, Purpose.SELECTION, **address)
-    survivors = chosen(rng, fitness, task.parents)
+    survivors = chosen(address.stream(Purpose.SELECTION), fitness, task.parents)
     everyone = tuple(range(task.children))
     pairs = list(combinations(survivors, 2)) if task.mating == "pairs" else []
     if not pairs:
@@ -173,7 +172,7 @@ def _children(task: MateTask, halted: Halted, broods: list[_Brood]) -> list[Chil
 def _genome(task: MateTask, child: int, parents: Sequence[Genome], mutate: bool) -> Genome:
     if task.search is None:
         return parents[0]
-    rng = stream(task.seed, Purpose.ARCHITECTURE, trial=task.trial, member=child, epoch=task.epoch)
+    rng = Address(task.seed, task.trial, child, task.epoch).stream(Purpose.ARCHITECTURE)
     return genomes.child_genome(task.search, parents, rng, mutate)
 
 

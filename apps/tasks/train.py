@@ -30,12 +30,12 @@ from apps.messages.tasks import (
     Workplace,
     resolve,
 )
-from apps.records.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
-from apps.records.result_files import CHECKPOINT, load_partial, save_partial
-from apps.seeds import Purpose, seed_integer, stream
+from apps.records.checkpoints import Checkpoint, open_checkpoint, save_checkpoint
+from apps.records.result_files import load_partial, save_partial
+from apps.records.run_dir import CHECKPOINT, RunDir
+from apps.seeds import Address, Purpose
 from apps.tasks.kind import Kind
 from apps.training.callbacks import Callbacks
-from apps.training.tensorboard import FOLDER as EVENTS
 from apps.training.tensorboard import EventLog
 from apps.training.trainer import Trainer, trainer_for
 from apps.worker.stopping import Stopped, TimedOut, stopping
@@ -50,7 +50,7 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
     """Train one member over one segment and store its checkpoint.
 
     The result depends on `task` and on nothing else: not on the worker, nor on what ran before.
-    A partial checkpoint of the same task, left by a worker that was lost, is taken up.
+    Training continues from a partial checkpoint of the same task, if a lost worker left one.
 
     Args:
         task: resolved: its start names the checkpoints it needs.
@@ -61,7 +61,7 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
         DamagedFile: a checkpoint it needs is not what its record says.
         OSError: the run directory cannot be written.
         Stopped: the run is being stopped; a partial checkpoint is stored.
-        TimedOut: it takes longer than it may; likewise.
+        TimedOut: it takes longer than `--task-timeout`; a partial checkpoint is stored.
     """
     mark = fingerprint(task)
     folder = Path(place.root) / task.folder
@@ -69,7 +69,7 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
     trainer = _trainer(task, place)
     records, start, average = _put_in(trainer, task, place, folder, mark)
     trainer.rate.multiply(1.0)
-    log = Path(place.root) / EVENTS / task.folder if place.tensorboard else None
+    log = RunDir(Path(place.root)).tensorboard / task.folder if place.tensorboard else None
     with EventLog(log) as events:
         for record in records:
             events.add(record.epoch, record.metrics)
@@ -98,7 +98,7 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
 
 @dataclass(frozen=True)
 class _Segment:
-    """A segment on its way."""
+    """A segment while it is trained."""
 
     folder: Path
     fingerprint: str
@@ -109,7 +109,7 @@ class _Segment:
 
 
 def _train(trainer: Trainer, task: TrainTask, place: Workplace, segment: _Segment) -> str:
-    """Train to the segment's end, or to where it diverges or is stopped; return why it diverged."""
+    """Train until the segment ends, diverges or is stopped; return why it diverged, or ""."""
     records, average = segment.records, segment.average
     callbacks = Callbacks(
         task.training.callbacks, trainer.model, task.last_epoch, segment.folder, place.search_path
@@ -145,7 +145,7 @@ def _train(trainer: Trainer, task: TrainTask, place: Workplace, segment: _Segmen
 
 @dataclass(frozen=True)
 class Sample:
-    """What a network takes on this machine: seconds an epoch, bytes a checkpoint; its engine."""
+    """The cost of a network on this machine: seconds an epoch, bytes a checkpoint; its engine."""
 
     epoch_s: float
     checkpoint_bytes: int
@@ -171,12 +171,12 @@ def sample_training(task: TrainTask, place: Workplace) -> Sample:
 
 def epoch_order(task: TrainTask, epoch: int, data: Ordered) -> NDArray[np.int64]:
     """Return the order of the training data in an epoch; `epoch` counts from 0."""
-    rng = stream(task.seed, Purpose.DATA_ORDER, trial=task.trial, member=task.member, epoch=epoch)
-    return data.order(rng)
+    address = Address(task.seed, task.trial, task.member, epoch)
+    return data.order(address.stream(Purpose.DATA_ORDER))
 
 
 class Ordered(Protocol):
-    """Data, or what holds them, that can be put in an order."""
+    """Data whose samples or batches have an order that can be drawn."""
 
     def order(self, rng: np.random.Generator) -> NDArray[np.int64]:
         """Return an order for one epoch."""
@@ -188,7 +188,7 @@ def _trainer(task: TrainTask, place: Workplace) -> Trainer:
 
 
 class _Average:
-    """The average of a member along its path, or none."""
+    """The running average of a member's weights, if it has one."""
 
     def __init__(self, spec: AverageSpec | None, begun: Checkpoint) -> None:
         self._spec = spec
@@ -207,7 +207,7 @@ class _Average:
         self._count += 1
 
     def with_state(self, trainer: Trainer, refresh: bool = False) -> Checkpoint:
-        """Return the member's state with the average, whose statistics may be measured anew."""
+        """Return the member's state and average; `refresh` measures its statistics anew."""
         average = self._average
         if average and refresh and trainer.member.statistics:
             measured = trainer.measures.refreshed(cast_like(average, trainer.member.weights()))
@@ -218,13 +218,8 @@ class _Average:
 def _put_in(
     trainer: Trainer, task: TrainTask, place: Workplace, folder: Path, mark: str
 ) -> tuple[list[EpochRecord], dict[str, float], _Average]:
-    random_layers = stream(
-        task.seed,
-        Purpose.RANDOM_LAYERS,
-        trial=task.trial,
-        member=task.member,
-        epoch=task.first_epoch,
-    )
+    address = Address(task.seed, task.trial, task.member, task.first_epoch)
+    random_layers = address.stream(Purpose.RANDOM_LAYERS)
     partial = load_partial(folder, mark)
     if partial is not None:
         trainer.member.load(partial.state, random_layers)
@@ -244,14 +239,14 @@ def _put_in(
 def _initial_state(trainer: Trainer, task: TrainTask, place: Workplace) -> Checkpoint:
     match task.start:
         case Fresh():
-            rng = stream(task.seed, Purpose.INITIAL_WEIGHTS, trial=task.trial, member=task.member)
-            return Checkpoint(trainer.blueprint.initial_weights(seed_integer(rng)))
+            seed = Address(task.seed, task.trial, task.member).seed_integer(Purpose.INITIAL_WEIGHTS)
+            return Checkpoint(trainer.blueprint.initial_weights(seed))
         case Offspring() as start:
             return breed(task, start, place, trainer)
         case Continue(checkpoint=ref) | Restart(checkpoint=ref):
             if ref is None:
                 raise HeterosisError(_UNRESOLVED)
-            stored = load_checkpoint(Path(place.root) / ref.path, ref.sha256)
+            stored = open_checkpoint(ref, place)
             return stored if isinstance(task.start, Continue) else Checkpoint(stored.network)
         case Survive():
             raise HeterosisError(_UNRESOLVED)
@@ -288,7 +283,7 @@ def _finish(
 def final_metrics(
     trainer: Trainer, last_epoch: Mapping[str, float] | None = None
 ) -> dict[str, float]:
-    """Return the metrics of the network that is in a trainer, on the whole of every part.
+    """Return the metrics of a loaded network on the whole of each part of the data.
 
     Args:
         trainer: holds the network.
@@ -317,7 +312,7 @@ def _standard(metrics: dict[str, float]) -> dict[str, float]:
 
 
 def settle(task: TrainTask, upstream: Upstream) -> tuple[TrainTask, Upstream] | Failure:
-    """Return the task with its start filled in, or the failure upstream that rules it out.
+    """Return the task with its start filled in, or the upstream failure that prevents it.
 
     Nothing else of upstream counts: the start names the checkpoints by their bytes.
     """

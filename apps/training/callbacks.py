@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
-from apps.errors import HeterosisError, UserError
+from apps.errors import HeterosisError, UserError, did_you_mean
 from apps.messages.specs import OperatorSpec
 from apps.plugins import is_plugin, load_plugin, told, unknown
 from apps.runtime import load_keras
@@ -91,11 +90,9 @@ def check_monitors(specs: Sequence[OperatorSpec], metrics: Collection[str]) -> N
     for spec in specs:
         monitor = spec.params.get("monitor")
         if spec.name in CALLBACKS and monitor is not None and monitor not in known:
-            nearest = get_close_matches(str(monitor), known, n=1)
-            hint = f"did you mean {nearest[0]}? " if nearest else ""
             raise UserError(
                 f"training.callbacks {spec.name!r}: there is no metric {monitor!r} to monitor; "
-                f"{hint}there are {', '.join(known)}",
+                f"{did_you_mean(str(monitor), known)}there are {', '.join(known)}",
                 code="callback",
             )
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Final, Literal
 
@@ -13,6 +11,7 @@ from numpy.typing import NDArray
 from apps.datasets.arrays import Samples, mapped
 from apps.datasets.batches import Batches
 from apps.datasets.load import Dataset
+from apps.recent import Recent
 
 PartName = Literal["train", "validation", "test", "probe"]
 """Parts of the data; the probe is the beginning of the training set."""
@@ -20,8 +19,7 @@ PartName = Literal["train", "validation", "test", "probe"]
 EVALUATION_BATCH: Final = 500
 """Samples a step of evaluation."""
 
-_tensor_lock = threading.Lock()
-_tensor_cache: OrderedDict[bytes, dict[str, tuple[Any, ...]]] = OrderedDict()
+_tensors_kept: Final[Recent[dict[str, tuple[Any, ...]]]] = Recent(most=2)
 
 
 class Parts:
@@ -104,13 +102,11 @@ def _tensors(data: Dataset, key: bytes) -> dict[str, tuple[Any, ...]]:
     parts = {"train": data.train, "validation": data.validation, "test": data.test}
     if isinstance(data.train, Batches):
         parts["probe"] = data.probe
-    with _tensor_lock:
-        if key not in _tensor_cache:
-            _tensor_cache[key] = {
-                name: each(tf.constant, part.fields)
-                for name, part in parts.items()
-                if isinstance(part, Samples)
-            }
-            while len(_tensor_cache) > 2:
-                _tensor_cache.popitem(last=False)
-        return _tensor_cache[key]
+    return _tensors_kept.get(
+        key,
+        lambda: {
+            name: each(tf.constant, part.fields)
+            for name, part in parts.items()
+            if isinstance(part, Samples)
+        },
+    )

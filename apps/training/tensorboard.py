@@ -7,12 +7,9 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Any
 
 from apps.errors import UserError
-
-FOLDER: Final = "tensorboard"
-"""Below the run directory: what `tensorboard --logdir` is given."""
 
 
 def check_installed() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from dataclasses import replace
 from typing import Any, Final
 
@@ -21,6 +20,7 @@ from apps.messages.specs import (
     phenotype,
 )
 from apps.messages.tasks import Workplace
+from apps.recent import Recent
 from apps.runtime import load_keras
 from apps.training.blueprint import Blueprint
 from apps.training.data_parts import PartName, Parts
@@ -30,6 +30,7 @@ from apps.training.learning_rate import LearningRate
 from apps.training.measures import Measures
 from apps.training.member import Member
 from apps.training.network_checks import NetworkChecks
+from apps.training.targets import with_scaled_targets
 
 _TRAINERS_A_THREAD: Final = 4
 
@@ -119,8 +120,11 @@ def new_trainer(
     loaded = load_dataset(data, seed, place.search_path)
     load_keras(place.threads)
     blueprint = Blueprint(loaded, network, training, place)
-    key = to_json(data) + f"{seed} {place.search_path}".encode()
-    made = Trainer(blueprint, blueprint.build(0), Parts(loaded, key), few_steps)
+    model = blueprint.build(0)
+    learnt = with_scaled_targets(loaded, model.loss)
+    bytes_left = sorted(learnt.byte_targets)
+    key = to_json(data) + f"{seed} {place.search_path} {bytes_left}".encode()
+    made = Trainer(blueprint, model, Parts(learnt, key), few_steps)
     made.checks.fits_the_data()
     return made
 
@@ -139,8 +143,8 @@ def trainer_for(
     of the same kind costs no compilation.
     """
     if not hasattr(_local, "trainers"):
-        _local.trainers = OrderedDict()
-    trainers: OrderedDict[tuple[Any, ...], Trainer] = _local.trainers
+        _local.trainers = Recent(_TRAINERS_A_THREAD)
+    trainers: Recent[Trainer] = _local.trainers
     # Members of a search differ in their rates: it is set, and one trainer serves them all.
     network, training = phenotype(network, training, genome)
     few_steps = bool(genome.network)
@@ -150,11 +154,7 @@ def trainer_for(
         others = training.optimizer_params
     kind = replace(training, optimizer_params=others)
     key = (to_json(data), to_json(network), to_json(kind), seed, place.search_path, few_steps)
-    if key not in trainers:
-        trainers[key] = new_trainer(data, network, training, seed, place, few_steps)
-        while len(trainers) > _TRAINERS_A_THREAD:
-            trainers.popitem(last=False)
-    trainers.move_to_end(key)
+    found = trainers.get(key, lambda: new_trainer(data, network, training, seed, place, few_steps))
     if isinstance(rate, float):
-        trainers[key].rate.set_base(rate)
-    return trainers[key]
+        found.rate.set_base(rate)
+    return found

@@ -17,7 +17,7 @@ def test_a_name_with_a_colon_is_a_plugin() -> None:
 
 
 def test_an_unknown_name_is_refused_naming_the_nearest() -> None:
-    with pytest.raises(UserError, match=r"crossover \"maen\" is unknown.*did you mean mean"):
+    with pytest.raises(UserError, match=r"crossover \"maen\" is unknown.*did you mean 'mean'"):
         lookup(REGISTRY, "maen", "crossover")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import pairwise
 from statistics import median
 
@@ -11,9 +12,9 @@ import numpy as np
 from measures import Measure
 
 from apps.genetics.alignment import align
-from apps.genetics.crossover import CROSSOVERS, Parents
+from apps.genetics.crossover import CROSSOVERS, Parents, unit
 from apps.genetics.distance import Population, aligned
-from apps.genetics.permutation import dense_spec
+from apps.genetics.permutation import PermutationSpec, Segment
 from apps.genetics.weights import Weights
 
 POSTER = (784, 128, 10)
@@ -28,6 +29,16 @@ def dense_network(rng: np.random.Generator, sizes: tuple[int, ...]) -> Weights:
         weights[f"dense_{number}/kernel"] = kernel.astype(np.float32)
         weights[f"dense_{number}/bias"] = rng.normal(0, 0.01, outputs).astype(np.float32)
     return weights
+
+
+def dense_spec(network: Weights) -> PermutationSpec:
+    """Return the symmetries of a network that `dense_network` makes."""
+    units = [network[name].size for name in network if name.endswith("bias")]
+    hidden = [(Segment(size, str(number)),) for number, size in enumerate(units[:-1])]
+    axes = {}
+    for number, (read, made) in enumerate(pairwise([(), *hidden, ()])):
+        axes |= {f"dense_{number}/kernel": (read, made), f"dense_{number}/bias": (made,)}
+    return PermutationSpec(axes)
 
 
 def measures() -> Iterator[Measure]:
@@ -48,10 +59,11 @@ def measures() -> Iterator[Measure]:
         most=20.0,
     )
 
-    parents = Parents(many[:2], (0.1, 0.2), dense_spec(many[0]))
+    parents = Parents(many[:2], (0.1, 0.2))
+    crossovers = {**CROSSOVERS, "unit": partial(unit, spec=dense_spec(many[0]))}
     seconds_of = {
         name: timed(lambda cross=cross: cross(np.random.default_rng(0), parents), 20)
-        for name, cross in CROSSOVERS.items()
+        for name, cross in crossovers.items()
     }
     slowest = max(seconds_of, key=seconds_of.__getitem__)
     yield Measure(

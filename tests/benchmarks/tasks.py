@@ -289,7 +289,7 @@ def _learnt_nothing(task: Any, place: Any) -> Any:
 
     from apps.messages.results import CheckpointRef, EpochRecord, TrainResult
     from apps.records.checkpoints import Checkpoint, save_checkpoint
-    from apps.records.result_files import CHECKPOINT
+    from apps.records.run_dir import CHECKPOINT
 
     folder = Path(place.root) / task.folder
     digest = save_checkpoint(folder / CHECKPOINT, Checkpoint({"w": np.zeros(1, np.float32)}))

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from parsl.jobs.states import JobState, JobStatus
 
+from apps.errors import UserError
 from site_configs.options import find_site
-from site_configs.scheduler import blocks, check_scheduler
+from site_configs.scheduler import blocks, told_by_parsl
+from site_configs.slurm import block_states
 
 SINFO = """case "$*" in
 *%R*) echo 'main up infinite'; echo 'old down 1:00:00' ;;
@@ -40,8 +42,8 @@ def slurm(folder: Path, sinfo: str = SINFO) -> None:
 
 
 def checked(site: str, *options: str) -> dict[str, Any]:
-    config = find_site(site, ["cores_per_node=1", *options]).config(Path("here"), None)
-    return {check.what: check for check in check_scheduler(config)}
+    place = find_site(site, ["cores_per_node=1", *options])
+    return {check.what: check for check in place.check(place.config(Path("here"), None))}
 
 
 def test_without_slurm_its_commands_are_missed(programs: Path) -> None:
@@ -96,25 +98,25 @@ def test_a_queue_of_pbs_must_be_there(programs: Path) -> None:
 
 
 def test_local_sites_need_no_scheduler() -> None:
-    assert list(check_scheduler(find_site("local_threads").config(Path("here"), None))) == []
-    (check,) = check_scheduler(find_site("local_processes").config(Path("here"), None))
+    threads, processes = find_site("local_threads"), find_site("local_processes")
+    assert list(threads.check(threads.config(Path("here"), None))) == []
+    (check,) = processes.check(processes.config(Path("here"), None))
     assert check.ok
 
 
 # --------------------------------------------------------------------------------------- blocks
-def executor(tmp_path: Path, state: JobState, message: str | None, provider: Any = None) -> Any:
+def executor(tmp_path: Path, state: JobState, message: str | None) -> Any:
     stderr = tmp_path / "block.stderr"
     stderr.write_text("first\n" * 1000 + "\nlast but one\nlast words\n")
     return SimpleNamespace(
         label="cluster",
-        provider=provider,
         status_facade={"0": JobStatus(state, message, stderr_path=str(stderr))},
         blocks_to_job_id={"0": 17},
     )
 
 
 def test_a_block_is_told_with_its_job_and_its_last_words(tmp_path: Path) -> None:
-    (block,) = blocks(executor(tmp_path, JobState.FAILED, "no such\n node"))
+    (block,) = blocks(executor(tmp_path, JobState.FAILED, "no such\n node"), told_by_parsl)
     assert str(block).startswith("block 0 (job 17) of cluster: failed (no such node); its stderr")
     assert str(block).endswith("last but one | last words")
     assert str(block).count("first") == 3
@@ -122,22 +124,96 @@ def test_a_block_is_told_with_its_job_and_its_last_words(tmp_path: Path) -> None
 
 def test_slurm_itself_is_asked_for_the_state_and_its_reason(tmp_path: Path, programs: Path) -> None:
     slurm(programs)
-    provider = find_site("slurm", ["cores_per_node=1"]).config(tmp_path, None).executors[0].provider
-    pending = executor(tmp_path, JobState.PENDING, None, provider)
-    program(programs, "squeue", "echo 'PENDING Resources'")
-    assert blocks(pending)[0].state == "pending (Resources)"
-    program(programs, "squeue", "echo 'RUNNING None'")
-    assert blocks(pending)[0].state == "running"
+    site = find_site("slurm", ["cores_per_node=1"])
+    pending = executor(tmp_path, JobState.PENDING, None)
+    program(programs, "squeue", 'test "$5" = 17 && echo "17 PENDING Resources"')
+    assert site.blocks(pending)[0].state == "pending (Resources)"
+    program(programs, "squeue", "echo '17 RUNNING None'")
+    assert site.blocks(pending)[0].state == "running"
     program(programs, "squeue", "exit 1")  # it has forgotten the job
-    assert blocks(pending)[0].state == "pending"
+    assert site.blocks(pending)[0].state == "pending"
+
+
+def test_slurm_is_asked_for_all_jobs_at_once(programs: Path) -> None:
+    slurm(programs)
+    lines = "17 RUNNING None\n18 PENDING Job held by user"
+    program(programs, "squeue", f'test "$5" = 17,18,19 && echo "{lines}"')
+    states = {"17": "running", "18": "pending (Job held by user)"}
+    assert block_states(["17", "18", "19"]) == states
 
 
 def test_threads_have_no_blocks() -> None:
     (threads,) = find_site("local_threads").config(Path("here"), None).executors
-    assert blocks(threads) == []
+    assert blocks(threads, told_by_parsl) == []
 
 
 def test_a_block_without_output_is_told_without(tmp_path: Path) -> None:
     silent = executor(tmp_path, JobState.PENDING, None)
     (tmp_path / "block.stderr").unlink()
-    assert str(blocks(silent)[0]) == "block 0 (job 17) of cluster: pending"
+    assert str(blocks(silent, told_by_parsl)[0]) == "block 0 (job 17) of cluster: pending"
+
+
+# ---------------------------------------------------------------------------- a site of one's own
+OWN = """
+from parsl.config import Config
+from parsl.executors import ThreadPoolExecutor
+
+from apps.tasks.checkup import Check
+
+
+def make_config(options):
+    return Config(executors=[ThreadPoolExecutor(label="own")])
+"""
+
+
+def own_site(folder: Path, functions: str) -> Any:
+    (folder / "own.py").write_text(OWN + functions)
+    return find_site(str(folder / "own.py"))
+
+
+def test_a_site_of_ones_own_brings_its_check_and_its_states(tmp_path: Path) -> None:
+    site = own_site(
+        tmp_path,
+        """
+def check(config):
+    yield Check("licence", False, f"none for {config.executors[0].label}", "ask for one")
+
+
+def block_states(jobs):
+    return {job: "waits for a licence" for job in jobs}
+""",
+    )
+    (found,) = site.check(site.config(tmp_path, None))
+    assert (found.what, found.ok, found.found) == ("licence", False, "none for own")
+    (block,) = site.blocks(executor(tmp_path, JobState.PENDING, None))
+    assert block.state == "waits for a licence"
+
+
+def test_a_site_of_ones_own_may_have_those_of_slurm(tmp_path: Path) -> None:
+    site = own_site(tmp_path, "from site_configs.slurm import block_states, check\n")
+    assert list(site.check(site.config(tmp_path, None))) == []
+
+
+@pytest.mark.parametrize(
+    ("functions", "told"),
+    [
+        ("def check(config):\n    yield 1 / 0", "check raised ZeroDivisionError"),
+        ("def check(config):\n    return ['bad']", "check returned a str, findings are"),
+        ("def check(config):\n    pass", "check raised TypeError"),
+        ("check = 5", "check raised TypeError"),
+        ("def block_states(jobs):\n    raise OSError('down')", "block_states raised OSError: down"),
+        ("def block_states(jobs):\n    return None", "block_states returned a NoneType, a mapping"),
+    ],
+)
+def test_a_function_of_a_site_that_fails_is_told_by_its_file(
+    functions: str, told: str, tmp_path: Path
+) -> None:
+    site = own_site(tmp_path, functions)
+
+    def ask() -> None:
+        list(site.check(site.config(tmp_path, None)))
+        site.blocks(executor(tmp_path, JobState.PENDING, None))
+
+    with pytest.raises(UserError, match=told) as caught:
+        ask()
+    assert "own.py" in str(caught.value)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from apps.genetics.weights import Weights
+from apps.genetics.permutation import Axis, Permutation, Permutations, PermutationSpec, Segment
+from apps.genetics.weights import Weights, layers
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -22,6 +23,27 @@ def dense(
         network[f"l{number}/kernel"] = rng.normal(size=(inputs, units)).astype(dtype)
         network[f"l{number}/bias"] = rng.normal(size=units).astype(dtype)
     return network
+
+
+def dense_spec(network: Weights) -> PermutationSpec:
+    """The symmetries of a dense stack, with biases or without: a group for each layer but the last.
+
+    Args:
+        network: arrays `LAYER/kernel` [in, out] and `LAYER/bias` [out], layer after layer.
+    """
+    axes: dict[str, tuple[Axis, ...]] = {}
+    names, before = layers(network), Axis()
+    for number, (layer, arrays) in enumerate(names.items(), start=1):
+        units = network[f"{layer}/kernel"].shape[1]
+        after = () if number == len(names) else (Segment(units, layer),)
+        axes |= {name: (before, after) if name.endswith("/kernel") else (after,) for name in arrays}
+        before = after
+    return PermutationSpec(axes)
+
+
+def inverse(permutations: Permutations) -> dict[str, Permutation]:
+    """The permutations that undo the given ones."""
+    return {group: np.argsort(order) for group, order in permutations.items()}
 
 
 def same(a: Weights, b: Weights) -> bool:

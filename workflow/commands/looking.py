@@ -1,4 +1,7 @@
-"""`status`, `report`, `compare`, `data`, `sites`, `doctor`: what is there, and how it stands."""
+"""What is there, and how it stands.
+
+`status`, `report`, `compare`, `versus`, `merging`, `data`, `sites`, `doctor`.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +26,10 @@ def status(run: RunFolder) -> None:
 
 def report(run: RunFolder) -> None:
     """Write the report of a run again from its tables."""
-    from analysis.report.write import ReportError, write_report
-    from apps.errors import UserError
+    from analysis.report.write import write_report
     from workflow.runs.opening import existing_run
 
-    try:
-        print(write_report(existing_run(run)))
-    except ReportError as error:
-        raise UserError(str(error), code="report") from error
+    print(write_report(existing_run(run)))
 
 
 def compare(
@@ -56,15 +55,51 @@ def compare(
     """Put several runs side by side on one page: arms, cost, and the settings that differ."""
     from analysis.report.comparison_page import write_comparison
     from analysis.report.findings import MARGIN
-    from analysis.tables import ReportError
-    from apps.errors import UserError
     from workflow.runs.opening import existing_run
 
     allowed = MARGIN if margin is None else margin / 100
-    try:
-        print(write_comparison([existing_run(run) for run in runs], out, allowed))
-    except ReportError as error:
-        raise UserError(str(error), code="report") from error
+    print(write_comparison([existing_run(run) for run in runs], out, allowed))
+
+
+def versus(
+    run: RunFolder,
+    arms: Annotated[
+        list[str],
+        typer.Argument(metavar="ARM...", help="arms that take the control's place, one by one"),
+    ],
+    of: Annotated[
+        str | None, typer.Option(metavar="ARM", help="the one arm that is asked about")
+    ] = None,
+) -> None:
+    """Compare a run's arms with other arms than the control: paired statistics, as CSV."""
+    from analysis.statistics.scale import Zero, lowest_loss, without_sole_unit
+    from analysis.statistics.versus import versus as compared
+    from analysis.tables import loss_names, read_tables
+    from workflow.runs.opening import existing_run
+
+    directory = existing_run(run)
+    tables = read_tables(directory)
+    zero = Zero(lowest_loss(tables), loss_names(directory))
+    table = compared(tables["trials"], arms, of, zero=zero)
+    print(without_sole_unit(table).round(6).to_csv(index=False), end="")
+
+
+def merging(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="run directories", autocompletion=arguments.runs),
+    ],
+) -> None:
+    """Say what merging does to networks, and how much of it alignment mends, as CSV.
+
+    A row a run, crossover, alignment and halt: losses of the parents and of the child before it
+    trains, loss barriers, distances.
+    """
+    from analysis.statistics.merging import damage_of_runs
+    from workflow.runs.opening import existing_run
+
+    table = damage_of_runs([existing_run(run) for run in runs])
+    print(table.round(5).to_csv(index=False), end="")
 
 
 def sites() -> None:
@@ -76,7 +111,8 @@ def sites() -> None:
     print(f"PATH.toml        a table [site] with a name and options; copy one from {READY}")
     print(
         "PATH.py          a file of your own with make_config(options) -> parsl.Config; "
-        "options has run_dir, workers, threads, longest_task_s, settings"
+        "options has run_dir, workers, threads, longest_task_s, settings; as it likes with "
+        "check(config) for doctor and block_states(jobs)"
     )
 
 
@@ -94,7 +130,6 @@ def doctor(
 
     from apps.messages.specs import DataSpec
     from site_configs.options import find_site
-    from site_configs.scheduler import blocks, check_scheduler
     from workflow.preflight.doctor import Patient, diagnose, tell
 
     place = find_site(site, options or [])
@@ -107,8 +142,8 @@ def doctor(
             cores=place.threads,
             gpus=bool(place.settings.get("gpus_per_node")),
         ),
-        check_scheduler,
-        blocks,
+        place.check,
+        place.blocks,
         patience,
         print,
     )
@@ -123,7 +158,7 @@ def data(
     ] = "fashion_mnist",
     folder: Annotated[str | None, typer.Option(help="look here and nowhere else")] = None,
 ) -> None:
-    """Say where the data are, or fetch them."""
+    """Say where the data are, or fetch them; of your own, what becomes of them and looks odd."""
     from apps.datasets.load import describe, prepare
     from apps.messages.specs import DataSpec
     from workflow.experiment.file import load_experiment
@@ -131,8 +166,9 @@ def data(
     path = Path(name)
     if path.suffix == ".toml":
         settings = [] if folder is None else [f"data.folder={folder}"]
-        spec, here = load_experiment(path, settings).data, path.resolve().parent
+        experiment = load_experiment(path, settings)
+        spec, seed, here = experiment.data, experiment.seed, path.resolve().parent
     else:
-        spec, here = DataSpec(name=name, folder=folder, validation=0), Path.cwd()
+        spec, seed, here = DataSpec(name=name, folder=folder, validation=0), 0, Path.cwd()
     prepare(spec, str(here))
-    print(describe(spec, str(here)))
+    print(describe(spec, str(here), seed))

@@ -1,7 +1,7 @@
 """One trial as a task graph: segments -> mating -> segments -> harvest, for every arm at once.
 
-The graph is static: N members stay N, so all of it is known before anything runs. Tasks are keyed
-by content; arms that ask for the same segment share it.
+The graph is static: the size of every population is known before anything runs. Tasks are keyed by
+content; arms that ask for the same segment share it.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from apps.messages.tasks import (
     Task,
     TrainTask,
 )
+from apps.records.run_dir import RunDir
 from workflow.experiment.arms import Arm, Halt
 from workflow.experiment.config import Experiment
 from workflow.experiment.space import as_space
@@ -159,7 +160,7 @@ def _add_arm(graph: TrialGraph, experiment: Experiment, arm: Arm) -> None:
                 replace(
                     training,
                     member=member,
-                    folder=f"{training.folder}/segment-{number}/member-{member:02d}",
+                    folder=RunDir.member_folder(training.folder, number, member),
                     genome=_genome(experiment, graph.trial, first, member),
                 ),
                 () if mating else population[member : member + 1],
@@ -191,12 +192,12 @@ def _start(arm: Arm, halt: Halt | None, first: int) -> Start:
         crossover=halt.crossover_spec,
         mutation=halt.mutation_spec(arm.halts.index(halt)),
         inherit=search is None or search.inherit == "weights",
-        strangers=search is not None and search.strangers,
+        merge_architectures=search is not None and search.merge_architectures,
     )
 
 
 def _genome(experiment: Experiment, trial: int, first: int, member: int) -> Genome:
-    """Return what a new member of a search has of its own; later ones have it from their start."""
+    """Return the genome of a new member of a search; later members get theirs from their start."""
     if experiment.space is None or first > 0:
         return Genome()
     return first_genome(as_space(experiment.space), experiment.seed, trial, member)
@@ -217,7 +218,7 @@ def _train_task(
         first_epoch=first,
         last_epoch=last,
         start=_start(arm, halt, first),
-        folder=_folder(trial, "" if shared else arm.name),
+        folder=RunDir.arm_folder(trial, None if shared else arm.name),
         average=arm.average_spec(first, last, epochs),
         rates=() if all(rate == 1.0 for rate in rates) else rates,
     )
@@ -237,7 +238,7 @@ def _mate_task(experiment: Experiment, trial: int, arm: Arm, halt: Halt, members
         fitness=experiment.training.fitness,
         mating=halt.mating,
         crossover=halt.crossover_spec,
-        folder=f"{_folder(trial, arm.name)}/halt-{arm.halts.index(halt)}",
+        folder=RunDir.halt_folder(trial, arm.name, arm.halts.index(halt)),
         search=halt.search.spec(as_space(experiment.space or {})) if halt.search else None,
         offspring=0 if (after := arm.size(int(halt.at))) == members else after,
     )
@@ -251,9 +252,5 @@ def _harvest_task(experiment: Experiment, trial: int, arm: Arm, members: int) ->
         members=members,
         fitness=experiment.training.fitness,
         epochs=experiment.training.epochs,
-        folder=f"{_folder(trial, arm.name)}/harvest",
+        folder=RunDir.harvest_folder(trial, arm.name),
     )
-
-
-def _folder(trial: int, arm: str) -> str:
-    return f"trial-{trial:03d}/{arm}" if arm else f"trial-{trial:03d}"

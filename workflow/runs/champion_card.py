@@ -1,4 +1,4 @@
-"""The champion's papers: `card.json` says what it is, `pedigree.json` where it comes from."""
+"""The champion's records: `card.json` says what it is, `pedigree.json` names its ancestors."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from apps.breeding.fitness import harvest_key
@@ -18,8 +19,22 @@ from workflow.driver.run import Champion, Outcomes
 from workflow.driver.trial import Node
 
 
-def write_papers(outcomes: Outcomes, champion: Champion, export: ExportResult, run: RunDir) -> None:
-    """Write the card and the pedigree of the run's champion beside its Keras file."""
+def write_papers(
+    outcomes: Outcomes,
+    champion: Champion,
+    export: ExportResult,
+    run: RunDir,
+    preparation: Mapping[str, Any],
+) -> None:
+    """Write the card and the pedigree of the run's champion beside its Keras file.
+
+    Args:
+        outcomes: of the run.
+        champion: its best network.
+        export: of the champion.
+        run: where they are written.
+        preparation: how samples become inputs: it travels with the champion.
+    """
     experiment = outcomes.experiment
     card = {
         "experiment": experiment.name,
@@ -38,9 +53,10 @@ def write_papers(outcomes: Outcomes, champion: Champion, export: ExportResult, r
         "network": asdict(experiment.network),
         "data": asdict(experiment.data),
         "training": asdict(experiment.training),
+        "preparation": dict(preparation),
     }
-    _write(run, "card.json", card)
-    _write(run, "pedigree.json", pedigree(outcomes, champion))
+    _write(run.card_json, card)
+    _write(run.pedigree_json, pedigree(outcomes, champion))
 
 
 def pedigree(outcomes: Outcomes, champion: Champion) -> dict[str, Any]:
@@ -107,5 +123,5 @@ def _measured(metrics: Mapping[str, float]) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if not math.isnan(value)}
 
 
-def _write(run: RunDir, name: str, content: dict[str, Any]) -> None:
-    write_atomic(run.champion / name, json.dumps(content, indent=2, allow_nan=False).encode())
+def _write(path: Path, content: dict[str, Any]) -> None:
+    write_atomic(path, json.dumps(content, indent=2, allow_nan=False).encode())

@@ -1,4 +1,4 @@
-"""One driver a run directory."""
+"""The lock that keeps a run directory to one driver."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
+
+from filelock import FileLock, Timeout
 
 from apps.errors import UserError
 
@@ -20,14 +22,14 @@ _PATIENCE_S: Final = 1.0
 
 @contextmanager
 def only_driver(path: Path) -> Iterator[None]:
-    """Hold the lock of a run directory; it is free again when the holder ends, however it ends.
+    """Hold the lock of a run directory; it is released when the process ends, even if killed.
 
     Raises:
         UserError: another driver holds it; the message names it. Or the lock cannot be written.
     """
     try:
-        opened = _locked(path)
-    except BlockingIOError as error:
+        held = _held(path)
+    except Timeout as error:
         raise UserError(
             f"{path.parent}: another driver works on this run ({_holder(path)}); wait for it, "
             "or end it; `heterosis run` can be given another --name",
@@ -39,17 +41,16 @@ def only_driver(path: Path) -> Iterator[None]:
             "folder with --runs",
             code="folder-not-writable",
         ) from error
-    with opened as file:
-        file.truncate(0)
-        file.write(
-            json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "since": time.time()})
-        )
-        file.flush()
+    with held:
         yield
 
 
 def driver_at_work(path: Path) -> str | None:
-    """Return who holds the lock of a run directory, or None; nothing is written."""
+    """Return who holds the lock of a run directory, or None; nothing is written.
+
+    A shared lock of a file opened for reading: who may only look can ask, several at a time, and
+    network file systems grant it, which they do not with the exclusive one that filelock takes.
+    """
     try:
         with path.open() as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -60,24 +61,27 @@ def driver_at_work(path: Path) -> str | None:
     return None
 
 
-def _locked(path: Path) -> IO[str]:
-    deadline = time.monotonic() + _PATIENCE_S
-    while True:
-        file = path.open("a+")
+class _MovedAside(Exception):
+    """The folder of the lock was moved between opening it and taking it."""
+
+
+def _held(path: Path) -> AbstractContextManager[object]:
+    """Take the lock, write into it who holds it, and return what gives it back at its exit."""
+
+    def sign(descriptor: int) -> None:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Its folder may have been moved aside since it was opened.
-            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                return file
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                file.close()
-                raise
-        except BaseException:
-            file.close()
-            raise
-        file.close()
-        time.sleep(0.02)
+            if not os.path.samestat(os.fstat(descriptor), path.stat()):
+                raise _MovedAside
+        except FileNotFoundError as error:
+            raise _MovedAside from error
+        holder = {"host": socket.gethostname(), "pid": os.getpid(), "since": time.time()}
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, json.dumps(holder).encode())
+
+    while True:
+        lock = FileLock(path, timeout=_PATIENCE_S, poll_interval=0.02, on_acquired=sign)
+        with suppress(_MovedAside):
+            return lock.acquire()
 
 
 def _holder(path: Path) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from apps.datasets.sources.reader import Parts, Reader, Seed, Share, Split, number_of
-from apps.seeds import Purpose, stream
+from apps.seeds import Address, Purpose
 
 
 class Friedman(Reader):
@@ -38,7 +38,8 @@ class Friedman(Reader):
 
     def read(self, folder: Path, split: Split) -> Parts:
         """Return inputs [n, features] and targets [n]; the last samples are for testing."""
-        rng = stream(split.seed if self.seed is None else self.seed, Purpose.MADE_DATA)
+        seed = split.seed if self.seed is None else self.seed
+        rng = Address(seed).stream(Purpose.MADE_DATA)
         x = rng.uniform(size=(self.samples, self.features))
         y = 10 * np.sin(np.pi * x[:, 0] * x[:, 1]) + 20 * (x[:, 2] - 0.5) ** 2
         y += 10 * x[:, 3] + 5 * x[:, 4] + self.noise * rng.standard_normal(self.samples)

@@ -17,6 +17,7 @@ from apps.datasets.sources.reader import Reader
 from apps.datasets.sources.table import Table
 from apps.errors import UserError
 from apps.files import sha256, sha256_file
+from apps.strict import breaches
 
 READERS: Final[dict[str, type[Reader]]] = {
     "friedman": Friedman,
@@ -41,19 +42,16 @@ def make_reader(name: str, params: Mapping[str, Any]) -> Reader:
     try:
         return READERS[name].model_validate(dict(params))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(["data.params", *map(str, first["loc"])])
-        if first["type"] == "missing":
+        first = next(breaches(error))
+        key = ".".join(["data.params", *map(str, first.place)])
+        if first.kind == "missing":
             raise UserError(
                 f'{key} is needed by data.name = "{name}"; it has the settings '
                 f"{', '.join(READERS[name].known_keys())}",
                 code="data-setting",
             ) from error
-        value = first["input"]
-        shown = "" if isinstance(value, Mapping) else f" = {value!r}"
-        rule = first["msg"].removeprefix("Value error, ")
         raise UserError(
-            f'{key}{shown} of data.name = "{name}": {rule}', code="data-setting"
+            f'{key}{first.shown} of data.name = "{name}": {first.rule}', code="data-setting"
         ) from error
 
 

@@ -68,8 +68,8 @@ def test_storing_leaves_out_places(tables_of, run_of, tmp_path):
     environment = {"command": words, "host": "mine", "interpreter": "python", "cores": 2}
     run = run_of(tables_of(arms=("control", "mean")), environment=environment)
     run.experiment_toml.write_text('name = "x"\n')
-    page = store(run, tmp_path / "kept")
     kept = RunDir(tmp_path / "kept")
+    page = store(run, kept)
     assert json.loads(kept.environment_json.read_text()) == {
         "command": ["heterosis", "run", "x", "--workers", "2"],
         "cores": 2,

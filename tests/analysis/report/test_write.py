@@ -14,8 +14,9 @@ from rich.table import Table
 
 from analysis.figures import drawing
 from analysis.report.page import arm_rows, facts, shown_kinds
-from analysis.report.write import ReportError, arms_table, write_report
+from analysis.report.write import arms_table, write_report
 from analysis.statistics.overview import overview
+from apps.errors import ReportError
 from apps.records.run_dir import RunDir
 from apps.records.tables_schema import TABLES, frame
 from tests.support.reports import without_pictures

@@ -6,7 +6,7 @@ import pytest
 from analysis.statistics.hypotheses import holm
 from analysis.statistics.paired import KINDS
 from analysis.statistics.versus import versus
-from analysis.tables import ReportError
+from apps.errors import ReportError
 
 
 def trials() -> pd.DataFrame:

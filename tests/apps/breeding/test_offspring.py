@@ -226,7 +226,10 @@ def test_an_offspring_without_its_plan_is_refused(place: Workplace) -> None:
 
 @pytest.mark.parametrize(
     ("crossover", "mutation", "message"),
-    [("maen", NONE, "did you mean mean"), ("mean", OperatorSpec("gauss"), "did you mean gaussian")],
+    [
+        ("maen", NONE, "you mean 'mean'"),
+        ("mean", OperatorSpec("gauss"), "you mean 'gaussian'"),
+    ],
 )
 def test_an_unknown_operator_is_the_users_error(
     place: Workplace,

@@ -81,7 +81,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def no_fetch(url: str, limit_bytes: int) -> NoReturn:
+def no_fetch(url: str, output: str, pooch: object) -> NoReturn:
     raise OSError("no network in tests")
 
 
@@ -134,7 +134,7 @@ def test_arrays_are_read_only(plugin: Callable[..., DataSpec]) -> None:
 
 
 def test_unknown_name_suggests_the_nearest() -> None:
-    with pytest.raises(UserError, match=r'"fashion_mnst" is unknown.*did you mean fashion_mnist'):
+    with pytest.raises(UserError, match=r'"fashion_mnst" is unknown.*did you mean .fashion_mnist'):
         load_dataset(DataSpec("fashion_mnst"), 0)
 
 

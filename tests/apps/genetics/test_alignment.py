@@ -8,18 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.genetics.alignment import align, align_all, match_activations, match_weights
+from apps.genetics.alignment import align, match_activations, match_weights
 from apps.genetics.errors import GeneticsError
 from apps.genetics.permutation import (
     PermutationSpec,
     Segment,
-    dense_spec,
-    inverse,
     permute,
     random_permutations,
 )
 from apps.genetics.weights import flatten
-from tests.support.genetics import SEEDS, dense, same
+from tests.support.genetics import SEEDS, dense, dense_spec, inverse, same
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -213,21 +211,6 @@ def test_half_precision_is_matched_without_overflow():
     spec = CASES["one hidden layer"][2]
     copy = permute(network, spec, random_permutations(rng(), spec))
     assert same(align(rng(), network, copy, spec), network)
-
-
-def test_align_all_keeps_the_reference_and_the_order():
-    network, stranger, spec = CASES["one hidden layer"]
-    copies = [permute(network, spec, random_permutations(rng(s), spec)) for s in range(2)]
-    aligned = align_all(rng(), [copies[0], network, stranger, copies[1]], spec, reference=1)
-    assert [same(each, network) for each in aligned] == [True, True, False, True]
-    assert same(aligned[2], align(rng(), network, stranger, spec))
-    assert not np.shares_memory(aligned[1]["l0/bias"], network["l0/bias"])
-
-
-@pytest.mark.parametrize("reference", [-1, 2])
-def test_reference_must_be_one_of_the_networks(reference):
-    with pytest.raises(GeneticsError, match="reference must be the number of a network"):
-        align_all(rng(), [{}, {}], PermutationSpec({}), reference=reference)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

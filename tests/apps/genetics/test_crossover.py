@@ -1,18 +1,19 @@
 """Crossovers: the rules that every registered operator keeps, and each one's own."""
 
 import dataclasses
+import inspect
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.genetics.crossover import CROSSOVERS, NEEDS_SPEC, Parents, blend, slerp, weighted_mean
+from apps.genetics.crossover import CROSSOVERS, Parents, blend, slerp, weighted_mean
 from apps.genetics.errors import GeneticsError
-from apps.genetics.permutation import PermutationSpec, Segment, dense_spec
+from apps.genetics.permutation import PermutationSpec, Segment
 from apps.genetics.selection import merit
 from apps.genetics.weights import copy
-from tests.support.genetics import SEEDS, dense, families, same
+from tests.support.genetics import SEEDS, dense, dense_spec, families, same
 
 PARENTS_VALUES = ["random", "unit", "layer"]
 BETWEEN = ["mean", "weighted_mean"]
@@ -30,14 +31,23 @@ def family_spec(network) -> PermutationSpec:
 
 def make(networks) -> Parents:
     fitness = tuple(0.1 * (k + 1) for k in range(len(networks)))
-    return Parents(tuple(networks), fitness, family_spec(networks[0]))
+    return Parents(tuple(networks), fitness)
+
+
+def cross(name, generator, parents: Parents, spec: PermutationSpec | None = None):
+    """Cross as a merge does: an operator that asks for the symmetries gets them."""
+    operator, first = CROSSOVERS[name], parents.weights[0]
+    if "spec" not in inspect.signature(operator).parameters:
+        return operator(generator, parents)
+    derived = family_spec if "h/bias" in first else dense_spec
+    return operator(generator, parents, derived(first) if spec is None else spec)
 
 
 @pytest.mark.parametrize("name", CROSSOVERS)
 @given(family=families(), seed=SEEDS)
 def test_child_is_alike_seeded_and_the_parents_untouched(name, family, seed):
     before = [copy(network) for network in family]
-    child = CROSSOVERS[name](rng(seed), make(family))
+    child = cross(name, rng(seed), make(family))
     assert all(same(a, b) for a, b in zip(family, before, strict=True))
     assert list(child) == list(family[0])
     for array in family[0]:
@@ -46,20 +56,20 @@ def test_child_is_alike_seeded_and_the_parents_untouched(name, family, seed):
         assert type(child[array]) is np.ndarray
         assert not any(np.shares_memory(child[array], network[array]) for network in family)
     assert child["steps"].tolist() == [0, 7]
-    assert same(child, CROSSOVERS[name](rng(seed), make(family)))
+    assert same(child, cross(name, rng(seed), make(family)))
 
 
 @pytest.mark.parametrize("name", CROSSOVERS)
 @given(family=families(max_count=1), seed=SEEDS, loss=st.floats())
 def test_one_parent_is_given_back(name, family, seed, loss):
-    child = CROSSOVERS[name](rng(seed), Parents((family[0],), (loss,)))
+    child = cross(name, rng(seed), Parents((family[0],), (loss,)))
     assert same(child, family[0])
 
 
 @pytest.mark.parametrize("name", CROSSOVERS)
 @given(family=families(max_count=1), seed=SEEDS, count=st.integers(2, 4))
 def test_equal_parents_give_themselves(name, family, seed, count):
-    child = CROSSOVERS[name](rng(seed), make(family * count))
+    child = cross(name, rng(seed), make(family * count))
     for array in child:
         np.testing.assert_allclose(child[array], family[0][array], rtol=1e-6, atol=1e-37)
 
@@ -67,7 +77,7 @@ def test_equal_parents_give_themselves(name, family, seed, count):
 @pytest.mark.parametrize("name", PARENTS_VALUES)
 @given(family=families(), seed=SEEDS)
 def test_every_value_is_a_parents_at_that_place(name, family, seed):
-    child = CROSSOVERS[name](rng(seed), make(family))
+    child = cross(name, rng(seed), make(family))
     for array in child:
         options = np.stack([network[array] for network in family])
         assert (child[array] == options).any(axis=0).all() or array == "steps"
@@ -76,7 +86,7 @@ def test_every_value_is_a_parents_at_that_place(name, family, seed):
 @pytest.mark.parametrize("name", BETWEEN)
 @given(family=families(), seed=SEEDS)
 def test_means_lie_between(name, family, seed):
-    child = CROSSOVERS[name](rng(seed), make(family))
+    child = cross(name, rng(seed), make(family))
     for array in child:
         options = np.stack([network[array] for network in family])
         assert (options.min(axis=0) <= child[array]).all()
@@ -88,60 +98,45 @@ def test_means_lie_between(name, family, seed):
 def test_a_nan_of_the_parent_not_chosen_never_leaks(name, bad):
     good = dense(rng(), (7, 5, 3))
     broken = {n: np.full_like(a, bad) for n, a in good.items()}
-    parents = Parents((good, broken), (0.1, 0.2), dense_spec(good))
+    parents = Parents((good, broken), (0.1, 0.2))
     for seed in range(5):
-        child = CROSSOVERS[name](rng(seed), parents)
+        child = cross(name, rng(seed), parents)
         for array in child:
             from_good = child[array] == good[array]
             assert (from_good | ~np.isfinite(child[array])).all()
-    shares = [np.isfinite(CROSSOVERS[name](rng(s), parents)["l0/kernel"]).mean() for s in range(40)]
+    shares = [np.isfinite(cross(name, rng(s), parents)["l0/kernel"]).mean() for s in range(40)]
     assert np.mean(shares) == pytest.approx(0.5, abs=0.25)
-
-
-@pytest.mark.parametrize("name", sorted(set(CROSSOVERS) - NEEDS_SPEC))
-def test_works_without_symmetries(name):
-    pair = (dense(rng(0)), dense(rng(1)))
-    assert CROSSOVERS[name](rng(), Parents(pair, (0.1, 0.2))).keys() == pair[0].keys()
-
-
-@pytest.mark.parametrize("name", sorted(NEEDS_SPEC))
-def test_says_that_it_needs_symmetries(name):
-    pair = (dense(rng(0)), dense(rng(1)))
-    with pytest.raises(GeneticsError, match="no permutation spec"):
-        CROSSOVERS[name](rng(), Parents(pair, (0.1, 0.2)))
 
 
 @pytest.mark.parametrize("name", CROSSOVERS)
 def test_arrays_meet_by_name_not_by_order(name):
     a, b = dense(rng(0)), dense(rng(1))
     turned = {array: b[array] for array in reversed(list(b))}
-    spec = dense_spec(a)
     assert same(
-        CROSSOVERS[name](rng(), Parents((a, b), (0.1, 0.2), spec)),
-        CROSSOVERS[name](rng(), Parents((a, turned), (0.1, 0.2), spec)),
+        cross(name, rng(), Parents((a, b), (0.1, 0.2))),
+        cross(name, rng(), Parents((a, turned), (0.1, 0.2))),
     )
 
 
 @pytest.mark.parametrize("name", CROSSOVERS)
 def test_network_without_arrays(name):
-    spec = PermutationSpec({})
-    assert CROSSOVERS[name](rng(), Parents(({}, {}), (0.1, 0.2), spec)) == {}
+    assert cross(name, rng(), Parents(({}, {}), (0.1, 0.2)), PermutationSpec({})) == {}
 
 
 @pytest.mark.parametrize("name", BETWEEN)
 def test_rounding_does_not_move_equal_parents(name):
     # A third three times is not one in floating point.
     network = {"a": rng().normal(size=1001)}
-    child = CROSSOVERS[name](rng(), Parents((network,) * 3, (0.1, 0.2, 0.4)))
+    child = cross(name, rng(), Parents((network,) * 3, (0.1, 0.2, 0.4)))
     assert child["a"].tolist() == network["a"].tolist()
 
 
 def test_mean_accumulates_in_float64():
     # In float16 the sum of 3 would overflow, and in float32 the small parts would be lost.
     large = [{"a": np.full(1, 60000, np.float16)} for _ in range(3)]
-    assert CROSSOVERS["mean"](rng(), Parents(tuple(large), (1.0,) * 3))["a"] == 60000
+    assert cross("mean", rng(), Parents(tuple(large), (1.0,) * 3))["a"] == 60000
     parts = [{"a": np.full(1, v, np.float32)} for v in (1e8, 1.0, 1.0, 1.0, -1e8)]
-    child = CROSSOVERS["mean"](rng(), Parents(tuple(parts), (1.0,) * 5))
+    child = cross("mean", rng(), Parents(tuple(parts), (1.0,) * 5))
     assert child["a"][0] == np.float32(0.6)
 
 
@@ -166,7 +161,7 @@ def test_weighted_mean_of_failed_parents_is_an_error():
 
 def test_random_draws_every_parent_equally():
     networks = tuple({"a": np.full(9001, k)} for k in (0.0, 1.0, 2.0))
-    child = CROSSOVERS["random"](rng(), Parents(networks, (0.1,) * 3))["a"]
+    child = cross("random", rng(), Parents(networks, (0.1,) * 3))["a"]
     np.testing.assert_allclose(np.bincount(child.astype(int)) / 9001, 1 / 3, atol=0.02)
 
 
@@ -175,8 +170,8 @@ def test_unit_keeps_whole_units(seed, count):
     networks = [
         {n: np.full_like(a, k) for n, a in dense(rng(), (4, 5, 3, 2)).items()} for k in range(count)
     ]
-    parents = Parents(tuple(networks), (0.1,) * count, dense_spec(networks[0]))
-    child = CROSSOVERS["unit"](rng(seed), parents)
+    parents = Parents(tuple(networks), (0.1,) * count)
+    child = cross("unit", rng(seed), parents)
     # First hidden layer: in-weights and bias; its out-weights lead to hidden units of the second.
     assert (child["l0/kernel"] == child["l0/bias"]).all()
     # Second: in-weights, bias, and out-weights, which lead to the output.
@@ -188,7 +183,7 @@ def test_unit_keeps_whole_units(seed, count):
 def test_weights_of_no_unit_all_come_from_one_parent():
     spec = PermutationSpec({f"scale{k}": () for k in range(9)})
     networks = tuple({name: np.array(v) for name in spec.axes} for v in (0.0, 1.0))
-    child = CROSSOVERS["unit"](rng(), Parents(networks, (0.1, 0.2), spec))
+    child = cross("unit", rng(), Parents(networks, (0.1, 0.2)), spec)
     assert len({float(array) for array in child.values()}) == 1
 
 
@@ -196,7 +191,7 @@ def test_unit_follows_gates_positions_and_fixed_parts():
     gates, flat = (Segment(3, "h", outer=4),), (Segment(2), Segment(3, "h", outer=2, inner=2))
     spec = PermutationSpec({"gates": (gates,), "out": (flat, ())})
     networks = tuple({"gates": np.full(12, k), "out": np.full((14, 2), k)} for k in (0.0, 1.0))
-    child = CROSSOVERS["unit"](rng(1), Parents(networks, (0.1, 0.2), spec))
+    child = cross("unit", rng(1), Parents(networks, (0.1, 0.2)), spec)
     units = child["gates"][:3]
     assert 0 < units.sum() < 3
     assert child["gates"].tolist() == np.tile(units, 4).tolist()
@@ -204,19 +199,10 @@ def test_unit_follows_gates_positions_and_fixed_parts():
     assert (child["out"][:2] == child["out"][0, 0]).all()
 
 
-def test_unit_takes_the_owners_it_is_given():
-    networks = [{n: np.full_like(a, k) for n, a in dense(rng(), (4, 5, 3)).items()} for k in (0, 1)]
-    spec = dense_spec(networks[0])
-    owners = {"l0/bias": 0, "l0/kernel": 1}
-    child = CROSSOVERS["unit"](rng(), Parents(tuple(networks), (0.1, 0.2), spec, units=owners))
-    assert (child["l0/kernel"] == child["l0/bias"]).all()
-    assert len(set(child["l1/kernel"].ravel().tolist())) == 1
-
-
 @given(SEEDS, st.integers(2, 4))
 def test_layer_keeps_whole_layers(seed, count):
     networks = tuple({n: np.full_like(a, k) for n, a in dense(rng()).items()} for k in range(count))
-    child = CROSSOVERS["layer"](rng(seed), Parents(networks, (0.1,) * count))
+    child = cross("layer", rng(seed), Parents(networks, (0.1,) * count))
     for number in (0, 1):
         values = {*child[f"l{number}/kernel"].ravel(), *child[f"l{number}/bias"]}
         assert len(values) == 1
@@ -226,7 +212,7 @@ def test_layers_are_drawn_independently():
     networks = tuple({n: np.full_like(a, k) for n, a in dense(rng()).items()} for k in range(2))
     draws = {
         (float(c["l0/bias"][0]), float(c["l1/bias"][0]))
-        for c in (CROSSOVERS["layer"](rng(s), Parents(networks, (0.1, 0.2))) for s in range(30))
+        for c in (cross("layer", rng(s), Parents(networks, (0.1, 0.2))) for s in range(30))
     }
     assert len(draws) == 4
 
@@ -256,8 +242,6 @@ def test_blend_averages_running_statistics():
     networks = ({"variance": np.full(99, 0.1)}, {"variance": np.full(99, 5.0)})
     parents = Parents(networks, (0.1, 0.2), statistics=frozenset({"variance"}))
     np.testing.assert_allclose(blend(rng(), parents)["variance"], 2.55)
-    spec = PermutationSpec({"variance": ((),)}, frozenset({"variance"}))
-    np.testing.assert_allclose(blend(rng(), Parents(networks, (0.1, 0.2), spec))["variance"], 2.55)
 
 
 @pytest.mark.parametrize("alpha", [-0.1, float("nan"), float("inf")])

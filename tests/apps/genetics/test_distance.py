@@ -19,12 +19,11 @@ from apps.genetics.errors import GeneticsError
 from apps.genetics.permutation import (
     PermutationSpec,
     Segment,
-    dense_spec,
     permute,
     random_permutations,
 )
 from apps.genetics.weights import flatten
-from tests.support.genetics import SEEDS, dense
+from tests.support.genetics import SEEDS, dense, dense_spec
 
 SHALLOW, DEEP = (7, 11, 3), (7, 5, 11, 3)
 

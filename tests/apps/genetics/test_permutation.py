@@ -12,17 +12,14 @@ from apps.genetics.permutation import (
     PermutationSpec,
     Segment,
     axis_indices,
-    compose,
-    dense_spec,
     identity,
-    inverse,
     permute,
     random_permutations,
     spread,
     unit_axes,
     validate,
 )
-from tests.support.genetics import SEEDS, dense, same
+from tests.support.genetics import SEEDS, dense, dense_spec, inverse, same
 
 GROUPS = {"a": 1, "b": 3, "c": 5}
 
@@ -68,24 +65,6 @@ def test_identity_moves_nothing_and_shares_nothing(spec, seed):
     moved = permute(network, spec, identity(spec))
     assert same(moved, network)
     assert not any(np.shares_memory(moved[name], network[name]) for name in network)
-
-
-@given(specs(), SEEDS)
-def test_composition_is_one_after_the_other(spec, seed):
-    network, generator = network_of(spec), rng(seed)
-    first, second = (random_permutations(generator, spec) for _ in range(2))
-    one_by_one = permute(permute(network, spec, first), spec, second)
-    assert same(permute(network, spec, compose(first, second)), one_by_one)
-
-
-@given(specs(), SEEDS)
-def test_composition_with_the_inverse_is_the_identity(spec, seed):
-    permutations = random_permutations(rng(seed), spec)
-    back = inverse(permutations)
-    for both in (compose(permutations, back), compose(back, permutations)):
-        assert {g: p.tolist() for g, p in both.items()} == {
-            g: p.tolist() for g, p in identity(spec).items()
-        }
 
 
 @given(specs(), SEEDS)
@@ -202,23 +181,3 @@ def test_what_is_no_permutation_is_an_error(order):
         permute({"x": np.zeros(3)}, spec, {"h": np.array(order)})
     with pytest.raises(GeneticsError, match="'h' is missing"):
         permute({"x": np.zeros(3)}, spec, {})
-
-
-def test_dense_spec_allows_missing_biases():
-    network = {"a/kernel": np.zeros((2, 3)), "b/kernel": np.zeros((3, 1)), "b/bias": np.zeros(1)}
-    assert dict(dense_spec(network).groups) == {"a": 3}
-    assert dict(dense_spec({}).groups) == {}
-
-
-@pytest.mark.parametrize(
-    "network",
-    [
-        {"a/gamma": np.zeros(3)},
-        {"a/kernel": np.zeros((2, 2, 3))},
-        {"a/kernel": np.zeros((2, 3)), "a/gamma": np.zeros(3)},
-        {"a/kernel": np.zeros((2, 3)), "b/kernel": np.zeros((4, 3))},
-    ],
-)
-def test_dense_spec_refuses_other_networks(network):
-    with pytest.raises(GeneticsError):
-        dense_spec(network)

@@ -261,7 +261,7 @@ def test_an_optimiser_that_keras_does_not_know_is_named(training: TrainingSpec) 
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        (NetworkSpec("two_layer_dens"), "unknown.*did you mean two_layer_dense"),
+        (NetworkSpec("two_layer_dens"), "unknown.*did you mean 'two_layer_dense'"),
         (NetworkSpec("tests.support.nets:missing"), "has no missing"),
         (NetworkSpec("tests.apps.missing:net"), "there is no module 'tests.apps.missing'"),
         (NetworkSpec("tests.support.nets:raises"), "raised ValueError: no such luck"),

@@ -222,8 +222,8 @@ OPERATORS: dict[str, tuple[dict[str, Any], str]] = {
     "crossover's setting": ({"crossover": CrossoverSpec("blend", {"alfa": 1.0})}, "'alfa'"),
     "mutation": ({"mutation": operator("gaussian", scale=-1.0)}, "scale must be"),
     "selection": ({"selection": operator("tournament", size=0)}, "size >= 1"),
-    "unknown mutation": ({"mutation": operator("gausian")}, "did you mean gaussian"),
-    "unknown crossover": ({"crossover": CrossoverSpec("means")}, "did you mean mean"),
+    "unknown mutation": ({"mutation": operator("gausian")}, "did you mean 'gaussian'"),
+    "unknown crossover": ({"crossover": CrossoverSpec("means")}, "did you mean 'mean'"),
     "method of species": (
         {
             "mating": "species",
@@ -233,7 +233,7 @@ OPERATORS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "distance of species": (
         {"mating": "species", "species": replace(SPECIES, distance=operator("rawe"))},
-        "did you mean raw",
+        "did you mean 'raw'",
     ),
     **{
         f"{what} that {name}": (

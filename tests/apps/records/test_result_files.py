@@ -14,13 +14,13 @@ from apps.messages.results import EpochRecord, ExportResult, HarvestResult, Mati
 from apps.records import result_files
 from apps.records.checkpoints import Checkpoint
 from apps.records.result_files import (
-    RESULT,
     checkpoint_is_whole,
     load_partial,
     load_result,
     save_partial,
     save_result,
 )
+from apps.records.run_dir import RESULT
 from tests.support.examples import example
 
 STATE = Checkpoint({"w": np.arange(3.0)}, {"000": np.array(2)}, {"000": np.array([1, 2])})

@@ -207,7 +207,7 @@ def test_choices_by_chance_have_an_address_and_are_common_to_the_arms(tmp_path: 
 
 def test_an_unknown_selection_is_the_users_error(tmp_path: Path) -> None:
     task = halt(selection=OperatorSpec("truncatoin"))
-    with pytest.raises(UserError, match="did you mean truncation"):
+    with pytest.raises(UserError, match="did you mean 'truncation'"):
         plan(task, members(0.4, 0.1, 0.3, 0.2), tmp_path)
 
 

@@ -20,7 +20,7 @@ from apps.messages.fingerprints import fingerprint, from_json, to_json
 from apps.messages.results import CheckpointRef, TrainResult
 from apps.messages.specs import NetworkSpec, TrainingSpec
 from apps.messages.tasks import Continue, Restart, TrainTask, Workplace
-from apps.records.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from apps.records.checkpoints import Checkpoint, open_checkpoint, save_checkpoint
 from apps.records.result_files import checkpoint_is_whole, load_result
 from apps.tasks import train as training_module
 from apps.tasks.perform import perform
@@ -59,7 +59,7 @@ def first(place: Workplace) -> TrainResult:
 
 def stored(result: TrainResult, place: Workplace) -> Checkpoint:
     ref = result.checkpoint
-    return load_checkpoint(Path(place.root) / ref.path, ref.sha256)
+    return open_checkpoint(ref, place)
 
 
 def numbers(result: TrainResult) -> Any:

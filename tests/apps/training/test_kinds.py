@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from apps.breeding.merge import Address, align_parents
+from apps.breeding.merge import align_parents
 from apps.datasets.batches import Batches
 from apps.datasets.load import load_dataset, prepare
 from apps.errors import UserError
 from apps.messages.results import TrainResult
 from apps.messages.specs import DataSpec, NetworkSpec, OperatorSpec, TrainingSpec
 from apps.messages.tasks import Continue, TrainTask, Workplace
-from apps.records.checkpoints import load_checkpoint
+from apps.records.checkpoints import open_checkpoint
+from apps.seeds import Address
 from apps.tasks.train import train_member
 from apps.training.trainer import Trainer, trainer_for
 from tests.support.small import SEED, training
@@ -64,7 +65,7 @@ def test_networks_with_inputs_by_name_are_aligned_by_their_activations(place: Wo
     given = task(data("two_inputs"), "functional")
     trainer = trainer_of(given, place)
     parents = [trainer.blueprint.initial_weights(seed) for seed in (1, 2)]
-    _, aligned = align_parents(trainer, parents, "activations", Address(SEED, 0, 0, 0))
+    _, aligned = align_parents(trainer, parents, "activations", Address(SEED))
     name = next(name for name, array in aligned.items() if array.shape == (8, 8))
     assert not np.array_equal(aligned[name], parents[1][name])
     one, other = (
@@ -244,10 +245,7 @@ def test_early_stopping_ends_a_segment_with_the_weights_of_its_best_epoch(place:
     result = train_member(with_callback("early_stopping", **settings), place)
     plain = train_member(task(data("weighted"), last_epoch=1, folder="plain"), place)
     assert [record.epoch for record in result.epochs] == [1, 2]
-    best, first = (
-        load_checkpoint(Path(place.root) / each.checkpoint.path, each.checkpoint.sha256).weights
-        for each in (result, plain)
-    )
+    best, first = (open_checkpoint(each.checkpoint, place).weights for each in (result, plain))
     assert all(np.array_equal(best[name], first[name]) for name in best)
     assert result.final["val_loss"] == plain.final["val_loss"]
 
@@ -272,7 +270,7 @@ def test_a_callback_of_ones_own_acts_and_leaves_no_trace_in_the_next_member(
 @pytest.mark.parametrize(
     ("name", "params", "message"),
     [
-        ("early_stoping", {}, '"early_stoping" is unknown.*did you mean early_stopping'),
+        ("early_stoping", {}, '"early_stoping" is unknown.*did you mean .early_stopping'),
         ("early_stopping", {"patient": 3}, "'early_stopping' with .*patient"),
         (f"{HERE}:by_batch", {}, "on_train_batch_end, which is never called"),
         (f"{HERE}:own_optimizer", {}, "must return a keras.callbacks.Callback, got SGD"),

@@ -398,7 +398,7 @@ def test_what_says_nothing_about_the_model_is_no_reason_for_fit(
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ((9,), "label value of 9 which is outside the valid range"),
+        ((9,), "labels reach 9, and it has 9 outputs"),
         ((2, 10), "outputs (2, 10)"),
         ((), "outputs ()"),
     ],

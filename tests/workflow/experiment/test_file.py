@@ -65,6 +65,30 @@ BAD: dict[str, tuple[Change, list[str]]] = {
         put(*HALT, [{"at": 2, "mutatoin": "gaussian"}]),
         ["arms.mean.halts.0: ", "'mutatoin'", "did you mean 'mutation'?"],
     ),
+    "known by two names in an arm": (
+        put(*MEAN, {"name": "mean", "halts": [2], "rate": 2.0, "learning_rate_factor": 2.0}),
+        ["arms.mean: ", "'learning_rate_factor' is set twice, also as 'rate'"],
+    ),
+    "known by two names in a halt": (
+        put(*HALT, [{"at": 2, "rate": 2.0, "learning_rate_factor": 2.0}]),
+        ["arms.mean.halts.0: ", "'learning_rate_factor' is set twice, also as 'rate'"],
+    ),
+    "known by two names in a search": (
+        put(*MEAN, "search", {"strangers": True, "merge_architectures": True}),
+        ["arms.mean.search: ", "'merge_architectures' is set twice, also as 'strangers'"],
+    ),
+    "former name in an arm": (
+        put(*MEAN, "rate", -1.0),
+        ["arms.mean.learning_rate_factor = -1.0: ", "greater than 0"],
+    ),
+    "former name in a halt": (
+        put(*HALT, [{"at": 2, "rate": -1.0}]),
+        ["arms.mean.halts.0.learning_rate_factor = -1.0: ", "greater than 0"],
+    ),
+    "former name in a search": (
+        put(*MEAN, "search", {"rate": 2.0}),
+        ["arms.mean.search.mutation_rate = 2.0: ", "less than or equal to 1"],
+    ),
     "misspelt in an average": (
         put(*MEAN, "average", {"kind": "swa", "widnow": 2}),
         ["arms.mean.average: ", "did you mean 'window'?"],
@@ -160,10 +184,10 @@ BAD: dict[str, tuple[Change, list[str]]] = {
     # --------------------------------------------------------------------------------- operators
     "unknown crossover": (
         put(*MEAN, "crossover", "meen"),
-        ["arms.mean.crossover", '"meen"', "did you mean mean?"],
+        ["arms.mean.crossover", '"meen"', "did you mean 'mean'?"],
     ),
-    "unknown mutation": (put(*MEAN, "mutation", "gausian"), ["did you mean gaussian?"]),
-    "unknown selection": (put(*MEAN, "selection", "truncate"), ["did you mean truncation?"]),
+    "unknown mutation": (put(*MEAN, "mutation", "gausian"), ["did you mean 'gaussian'?"]),
+    "unknown selection": (put(*MEAN, "selection", "truncate"), ["did you mean 'truncation'?"]),
     "unknown operator among species": (
         lambda table: table["arms"][2].update(mating="species", crossover="meen"),
         ["arms.mean.crossover", '"meen"'],
@@ -186,7 +210,7 @@ BAD: dict[str, tuple[Change, list[str]]] = {
     # ----------------------------------------------------------------------- network and plug-ins
     "unknown network": (
         put("network", "builder", "two_layer"),
-        ['"two_layer"', "did you mean two_layer_dense?"],
+        ['"two_layer"', "did you mean 'two_layer_dense'?"],
     ),
     "unknown argument of the network": (
         put("network", "params", {"unit": 4}),

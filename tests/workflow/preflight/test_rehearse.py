@@ -112,7 +112,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "loss that does not fit": (training(loss="categorical_crossentropy"), "same rank"),
     "monitor": (
         training(callbacks=[{"name": "early_stopping", "monitor": "val_acc"}]),
-        "there is no metric 'val_acc' to monitor; did you mean val_accuracy? there are loss",
+        "there is no metric 'val_acc' to monitor; did you mean 'val_accuracy'? there are loss",
     ),
     "metric": (training(metrics=["acuracy"]), "acuracy"),
     "network's setting": (network(params={"units": -4}), "units"),

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from pandas.testing import assert_frame_equal
 
-from apps.records.result_files import CHECKPOINT
-from apps.records.run_dir import RunDir
+from apps.records.run_dir import CHECKPOINT, RunDir
 from apps.records.tables_schema import TABLES, reproducible
 from tests.support.experiments import copied, events, last_start, read_tables
 from tests.workflow.conftest import Heterosis

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -107,7 +108,34 @@ def test_an_unreadable_holder_is_still_a_holder(lock: Path) -> None:
 def test_a_lock_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (
-        pytest.raises(UserError, match="cannot be written: Not a directory"),
+        pytest.raises(UserError, match="cannot be written: "),
         only_driver(tmp_path / "file" / "driver.lock"),
     ):
         pass
+
+
+def test_a_process_that_the_driver_forks_holds_nothing(lock: Path) -> None:
+    """Else a run whose driver was killed would stay locked as long as such a process lives."""
+    code = (
+        "import os, sys, time\n"
+        "from pathlib import Path\n"
+        "from workflow.runs.lock import only_driver\n"
+        "with only_driver(Path(sys.argv[1])):\n"
+        "    if os.fork() == 0:\n"
+        "        time.sleep(60)\n"
+        "    print('held', flush=True)\n"
+        "    os._exit(0)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(lock)],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        try:
+            holder.wait()
+            assert driver_at_work(lock) is None
+        finally:
+            os.killpg(holder.pid, signal.SIGKILL)
