@@ -9,7 +9,6 @@ convolutions, and takes seconds to make it.
 from __future__ import annotations
 
 from contextlib import nullcontext
-from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from apps.datasets.arrays import listed, mapped
 from apps.training.batch_norm import RunningMeans
 from apps.training.data_parts import EVALUATION_BATCH, PartName, Parts, each
-from apps.training.kernel_updates import one_kernel_updates
+from apps.training.kernel_updates import one_kernel_updates, undistributed
 from apps.training.threefry import threefry
 
 if TYPE_CHECKING:
@@ -75,12 +74,11 @@ class Graph:
 
         size = self._batch_size
         full, rest = divmod(samples, size)
-        updates = (
-            nullcontext if self._by_xla else partial(one_kernel_updates, self._model.optimizer)
-        )
+        optimizer = self._model.optimizer
+        updates = nullcontext if self._by_xla else one_kernel_updates
 
         def step(batch: Any) -> None:
-            with updates():
+            with undistributed(optimizer), updates(optimizer):
                 self._model.train_step(batch)
 
         @tf.function(jit_compile=self._by_xla)

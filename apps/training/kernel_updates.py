@@ -10,6 +10,47 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+
+@contextmanager
+def undistributed(optimizer: Any) -> Iterator[None]:
+    """Let an optimiser update its variables itself in what is traced meanwhile.
+
+    Keras hands every update to `tf.distribute`, which has one device here and keeps the graph of
+    each network for as long as the process lives: five megabytes an architecture.
+
+    Optimizers with a way of their own (Nadam, Muon) go it.
+
+    Args:
+        optimizer: built; another thread must not use it meanwhile.
+    """
+    from keras import optimizers
+
+    def update(gradients: Any, variables: Any, learning_rate: Any) -> None:
+        for gradient, variable in zip(gradients, variables, strict=True):
+            optimizer.update_step(gradient, getattr(variable, "value", variable), learning_rate)
+
+    def decay(variables: Any) -> None:
+        if optimizer.weight_decay is None:
+            return
+        for variable in filter(optimizer._use_weight_decay, variables):
+            decayed = variable * optimizer.weight_decay * optimizer.learning_rate
+            optimizer.assign_sub(variable, decayed)
+
+    usual = optimizers.Optimizer
+    ours = {
+        name: function
+        for name, function in (("_backend_update_step", update), ("_apply_weight_decay", decay))
+        if getattr(type(optimizer), name) is getattr(usual, name)
+    }
+    for name, function in ours.items():
+        setattr(optimizer, name, function)
+    try:
+        yield
+    finally:
+        for name in ours:
+            delattr(optimizer, name)
+
+
 Update = Callable[[Any, Any, Any], None]
 """`optimizer.update_step`: gradient, variable, learning rate."""
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import gc
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from apps.messages.tasks import Workplace
 from apps.runtime import load_keras
-from apps.training.kernel_updates import one_kernel_updates
+from apps.training.kernel_updates import one_kernel_updates, undistributed
+from apps.training.trainer import new_trainer
+from tests.support.small import ADAM, DATA, PLAIN, SEED
 
 STEPS = 5
 
@@ -65,7 +71,7 @@ def trained(name: str, settings: dict[str, Any], by_kernel: bool) -> tuple[list[
     def steps() -> None:
         for index in tf.range(STEPS):
             if by_kernel:
-                with one_kernel_updates(made):
+                with undistributed(made), one_kernel_updates(made):
                     made.apply([each[index] for each in gradients], variables)
             else:
                 made.apply([each[index] for each in gradients], variables)
@@ -100,6 +106,25 @@ def test_the_optimiser_is_as_before_when_all_is_traced() -> None:
     with one_kernel_updates(made):
         assert "update_step" in vars(made)
     assert "update_step" not in vars(made)
+
+
+def test_a_graph_of_training_goes_with_its_trainer(tmp_path: Path) -> None:
+    """Whatever holds one holds five megabytes for every architecture of a search."""
+    from tensorflow.python.framework.func_graph import FuncGraph
+
+    trainer = new_trainer(
+        DATA, PLAIN, replace(ADAM, engine="graph"), SEED, Workplace(str(tmp_path))
+    )
+    before = _graphs(FuncGraph)
+    trainer.run_epoch(np.arange(100))
+    assert _graphs(FuncGraph) > before
+    del trainer
+    assert _graphs(FuncGraph) <= before
+
+
+def _graphs(kind: type) -> int:
+    gc.collect()
+    return sum(isinstance(each, kind) for each in gc.get_objects())
 
 
 def test_sparse_gradients_and_other_types_are_updated_by_keras() -> None:
