@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from analysis.report.write import write_report
 from apps import runtime
@@ -32,6 +32,7 @@ from workflow.experiment.file import find_experiment, load_experiment, with_plug
 from workflow.preflight.plan import longest_segment_s
 from workflow.preflight.rehearse import Rehearse, rehearse_apart, rehearse_experiment
 from workflow.runs.champion_card import write_papers
+from workflow.runs.data_notes import noted_data
 from workflow.runs.environment import describe as describe_environment
 from workflow.runs.opening import check_directory, check_sayable, opened, run_directory
 from workflow.runs.record import as_begun, described
@@ -149,11 +150,12 @@ def run(
         environment = describe_environment(command, site, workers, place)
         environment |= described(directory, asked.experiment, asked.folder, begins)
         write_atomic(directory.environment_json, json.dumps(environment, indent=2).encode())
+        noted = noted_data(directory, asked.experiment, place, begins, display.say)
         with engine(config, place) as loaded:
             outcomes, exported = _drive(
                 asked.experiment, loaded, place, directory, display, keep == "all", stuck, where
             )
-        return _concluded(outcomes, exported, directory)
+        return _concluded(outcomes, exported, directory, noted["preparation"])
 
 
 @dataclass(frozen=True)
@@ -218,7 +220,12 @@ def _drive(
     return outcomes, exported
 
 
-def _concluded(outcomes: Outcomes, exported: Outcome | None, directory: RunDir) -> Run:
+def _concluded(
+    outcomes: Outcomes,
+    exported: Outcome | None,
+    directory: RunDir,
+    preparation: Mapping[str, Any],
+) -> Run:
     write_tables(outcomes, directory)
     champion = outcomes.champion
     no_champion = "" if champion is not None else "every arm failed in every trial"
@@ -230,7 +237,7 @@ def _concluded(outcomes: Outcomes, exported: Outcome | None, directory: RunDir) 
     if isinstance(exported, Failure):
         no_champion = f"it could not be exported: {exported.reason}"
     if champion is not None and isinstance(exported, ExportResult):
-        write_papers(outcomes, champion, exported, directory)
+        write_papers(outcomes, champion, exported, directory, preparation)
     no_report = ""
     try:
         write_report(directory)

@@ -6,12 +6,14 @@ Nothing is imported from Keras at the top; layers are told by the name of their 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 
 from apps.architecture.own_layers import array_name, kind_of, own_layer
+from apps.architecture.unit_trace import unknown
 from apps.genetics.anatomy import Layer, Neutral, Part, Step
 
 _RANKS: Final = (1, 2, 3)
@@ -20,7 +22,8 @@ _TRANSPOSED: Final = frozenset(f"Conv{rank}DTranspose" for rank in _RANKS)
 _DEPTHWISE: Final = frozenset({"DepthwiseConv1D", "DepthwiseConv2D"})
 _SEPARABLE: Final = frozenset({"SeparableConv1D", "SeparableConv2D"})
 _WINDOWED: Final = _CONVOLUTIONS | _TRANSPOSED | _DEPTHWISE | _SEPARABLE
-_CELLS: Final = frozenset({"SimpleRNNCell", "GRUCell", "LSTMCell"})
+_CELLS: Final = frozenset({"SimpleRNNCell", "GRUCell", "LSTMCell", "ConvLSTMCell"})
+_HEADS: Final = frozenset({"MultiHeadAttention", "GroupQueryAttention", "GroupedQueryAttention"})
 _ACTIVATED: Final = _WINDOWED | {"Dense"}
 """Layers that end with an activation, which is taken for a step of its own."""
 
@@ -29,8 +32,8 @@ _FUNCTIONS = (
     "Relu6 Sigmoid Silu Softplus Sqrt Square Tanh"
 )
 _MAKES_NONE = (
-    "BatchNormalization DepthwiseConv1D DepthwiseConv2D GroupNormalization LayerNormalization "
-    "Normalization PReLU RMSNormalization"
+    "AdditiveAttention Attention BatchNormalization DepthwiseConv1D DepthwiseConv2D "
+    "GroupNormalization LayerNormalization LayerScale Normalization PReLU RMSNormalization"
 )
 
 
@@ -44,7 +47,8 @@ def layer_of(layer: Any, names: Mapping[int, str]) -> Layer:
     owners = {id(v): each for each in layer._flatten_layers() for v in each.weights}
     parts: dict[str, Part] = {}
     for variable in layer.weights:
-        role, copies = variable.name, 1
+        # Keras numbers the arrays that a layer gives no name.
+        role, copies = re.sub(r"^variable_\d+$", "variable", variable.name), 1
         while role in parts:
             copies += 1
             role = f"{variable.name}:{copies}"
@@ -58,6 +62,28 @@ def layer_of(layer: Any, names: Mapping[int, str]) -> Layer:
         parts=parts,
         makes=own.makes if own and not own.like else kind_of(layer) not in _MAKES_NONE.split(),
     )
+
+
+def equation_of(layer: Any) -> tuple[str, str, str]:
+    """Return the letters of an `EinsumDense`: of input, kernel and output; digits stand for dots.
+
+    Raises:
+        UnknownSymmetry: the batch is not first, a letter stands twice, or one of the output in
+            neither of the others.
+    """
+    rank = layer.input_spec.ndim
+    left, made = layer.equation.replace(" ", "").split("->")
+    read, weights = left.split(",")
+    dots = "".join(str(number) for number in range(rank - len(read.replace("...", ""))))
+    read, weights, made = (each.replace("...", dots) for each in (read, weights, made))
+    if (
+        read[:1] != made[:1]
+        or any(len({*each}) < len(each) for each in (read, weights, made))
+        or not {*made} <= {*read, *weights}
+        or len(read) != rank
+    ):
+        raise unknown(layer.name, f"EinsumDense by {layer.equation!r}")
+    return read, weights, made
 
 
 def masks(operation: Any) -> bool:
@@ -125,7 +151,7 @@ def _part(layer: Any, owner: Any, variable: Any, array: str) -> Part:
     kind, name, rank = kind_of(owner), variable.name, len(variable.shape)
     consumed: tuple[int, ...] = ()
     windows: tuple[int, ...] = ()
-    if kind_of(layer) == "MultiHeadAttention":
+    if kind_of(layer) in _HEADS:
         if name == "kernel":
             consumed = (0, 1) if owner is layer._output_dense else (0,)
     elif kind in _WINDOWED and name.endswith("kernel"):
@@ -134,6 +160,10 @@ def _part(layer: Any, owner: Any, variable: Any, array: str) -> Part:
             consumed = (rank - 1 if kind in _TRANSPOSED else rank - 2,)
     elif kind in _CELLS | {"Dense"} and name.endswith("kernel"):
         consumed = (rank - 2,)
+        windows = tuple(range(rank - 2))
+    elif kind == "EinsumDense" and name == "kernel":
+        _, weights, made = equation_of(owner)
+        consumed = tuple(number for number, term in enumerate(weights) if term not in made)
     # Of a layer that is like Keras's it is not known that it does no more.
     passes = owner is layer and own_layer(layer) is None
     return Part(array, consumed, windows, _neutral(owner, name, rank) if passes else None)
@@ -146,7 +176,7 @@ def _neutral(layer: Any, name: str, rank: int) -> Neutral | None:
         # Its variance is not 1, since epsilon is added to it.
         values = {"gamma": 1.0, "beta": 0.0, "moving_mean": 0.0}
         return Neutral(rank - 1, values.get(name, 1.0 - layer.epsilon))
-    if kind == "PReLU":
+    if kind in {"PReLU", "LayerScale"}:
         return Neutral(rank - 1, 1.0)
     if name == "bias" and kind in _WINDOWED | {"Dense"}:
         return Neutral(0, 0.0)

@@ -13,9 +13,32 @@ from typing import Any, Final
 
 import numpy as np
 
+from apps.architecture.layer_functions import equation_of
 from apps.architecture.own_layers import IN, OUT, array_name, kind_of, own_layer, units_of
 from apps.architecture.own_trial import Trial
-from apps.architecture.unit_trace import Layout, OpenLength, Trace, layouts_in, unknown
+from apps.architecture.sequence_symmetries import (
+    attention,
+    attention_heads,
+    grouped_attention,
+    one_step,
+    recurrent,
+    recurrent_convolution,
+)
+from apps.architecture.tried_units import tried
+from apps.architecture.unit_trace import (
+    Layout,
+    OpenLength,
+    Trace,
+    blank_of,
+    channel_axis,
+    failed,
+    fixed,
+    known,
+    layouts_in,
+    mapped,
+    output_shape,
+    unknown,
+)
 from apps.genetics.atoms import AtomAxis
 
 Rule = Callable[..., Any]
@@ -34,59 +57,59 @@ def _activation(trace: Trace, layer: Any, x: Layout) -> Layout:
 
 def _dense(trace: Trace, layer: Any, x: Layout) -> Layout:
     out = trace.units(layer, layer.kernel, layer.units)
-    trace.array(layer.kernel, _known(x[-1]), out)
+    trace.array(layer.kernel, known(x[-1]), out)
     trace.array(layer.bias, out)
     return (*x[:-1], trace.activated(layer.activation, out))
 
 
 def _convolution(trace: Trace, layer: Any, x: Layout) -> Layout:
-    channels = _known(x[_channel_axis(layer)])
+    channels = known(x[channel_axis(layer)])
     out = trace.units(layer, layer.kernel, layer.filters)
     if layer.groups > 1:
         # One axis of the kernel serves the channels of all groups.
         trace.atoms.fix(channels)
         trace.atoms.colour(out, np.arange(out.size) // (out.size // layer.groups))
         channels = trace.atoms.fixed(channels.size // layer.groups)
-    trace.array(layer.kernel, *_fixed(trace, layer.kernel_size), channels, out)
+    trace.array(layer.kernel, *fixed(trace, layer.kernel_size), channels, out)
     trace.array(layer.bias, out)
     return _windows(trace, layer, x, trace.activated(layer.activation, out))
 
 
 def _transposed_convolution(trace: Trace, layer: Any, x: Layout) -> Layout:
-    channels = _known(x[_channel_axis(layer)])
+    channels = known(x[channel_axis(layer)])
     out = trace.units(layer, layer.kernel, layer.filters)
-    trace.array(layer.kernel, *_fixed(trace, layer.kernel_size), out, channels)
+    trace.array(layer.kernel, *fixed(trace, layer.kernel_size), out, channels)
     trace.array(layer.bias, out)
     return _windows(trace, layer, x, trace.activated(layer.activation, out))
 
 
 def _depthwise_convolution(trace: Trace, layer: Any, x: Layout) -> Layout:
-    channels = _known(x[_channel_axis(layer)])
+    channels = known(x[channel_axis(layer)])
     out = np.repeat(channels, layer.depth_multiplier)
     each = trace.atoms.fixed(layer.depth_multiplier)
-    trace.array(layer.kernel, *_fixed(trace, layer.kernel_size), channels, each)
+    trace.array(layer.kernel, *fixed(trace, layer.kernel_size), channels, each)
     trace.array(layer.bias, out)
     return _windows(trace, layer, x, trace.activated(layer.activation, out))
 
 
 def _separable_convolution(trace: Trace, layer: Any, x: Layout) -> Layout:
-    channels = _known(x[_channel_axis(layer)])
+    channels = known(x[channel_axis(layer)])
     each = trace.atoms.fixed(layer.depth_multiplier)
     inner = np.repeat(channels, layer.depth_multiplier)
     out = trace.units(layer, layer.pointwise_kernel, layer.filters)
-    trace.array(layer.depthwise_kernel, *_fixed(trace, layer.kernel_size), channels, each)
-    trace.array(layer.pointwise_kernel, *_fixed(trace, [1] * (len(x) - 1)), inner, out)
+    trace.array(layer.depthwise_kernel, *fixed(trace, layer.kernel_size), channels, each)
+    trace.array(layer.pointwise_kernel, *fixed(trace, [1] * (len(x) - 1)), inner, out)
     trace.array(layer.bias, out)
     return _windows(trace, layer, x, trace.activated(layer.activation, out))
 
 
 def windows(trace: Trace, layer: Any, x: Layout) -> Layout:
     """Work on the positions, channel by channel: pooling, padding, cropping, upsampling."""
-    return _windows(trace, layer, x, x[_channel_axis(layer)])
+    return _windows(trace, layer, x, x[channel_axis(layer)])
 
 
 def _global_pooling(trace: Trace, layer: Any, x: Layout, mask: Any = None) -> Layout:
-    channel = _channel_axis(layer)
+    channel = channel_axis(layer)
     trace.fix((*x[:channel], *x[channel:][1:]))
     if not layer.keepdims:
         return (x[channel],)
@@ -96,7 +119,7 @@ def _global_pooling(trace: Trace, layer: Any, x: Layout, mask: Any = None) -> La
 
 
 def _batch_normalization(trace: Trace, layer: Any, x: Layout, **_: Any) -> Layout:
-    channels = _known(x[layer.axis if layer.axis < 0 else layer.axis - 1])
+    channels = known(x[layer.axis if layer.axis < 0 else layer.axis - 1])
     for name in ("gamma", "beta", "moving_mean", "moving_variance"):
         variable = getattr(layer, name, None)
         trace.array(variable, channels)
@@ -112,12 +135,12 @@ def _layer_normalization(trace: Trace, layer: Any, x: Layout, **_: Any) -> Layou
         # `scale` is an array of RMSNormalization and a flag of LayerNormalization.
         variable = getattr(layer, name, None)
         if id(variable) in trace.names:
-            trace.array(variable, *(_known(axis) for axis in axes))
+            trace.array(variable, *(known(axis) for axis in axes))
     return x
 
 
 def _group_normalization(trace: Trace, layer: Any, x: Layout) -> Layout:
-    channels = _known(x[layer.axis if layer.axis < 0 else layer.axis - 1])
+    channels = known(x[layer.axis if layer.axis < 0 else layer.axis - 1])
     trace.array(layer.gamma if layer.scale else None, channels)
     trace.array(layer.beta if layer.center else None, channels)
     if 1 < layer.groups < channels.size:
@@ -131,11 +154,49 @@ def _prelu(trace: Trace, layer: Any, x: Layout) -> Layout:
     trace.array(
         layer.alpha,
         *(
-            trace.atoms.fixed(1) if length == 1 else _known(axis)
+            trace.atoms.fixed(1) if length == 1 else known(axis)
             for length, axis in zip(lengths, x, strict=True)
         ),
     )
     return x
+
+
+def _scaled(trace: Trace, layer: Any, x: Layout) -> Layout:
+    trace.array(layer.gamma, known(x[-1]))
+    return x
+
+
+def _einsum(trace: Trace, layer: Any, x: Layout) -> Layout:
+    read, weights, made = equation_of(layer)
+    axes: dict[str, AtomAxis | None] = dict(zip(read[1:], x, strict=True))
+    for term, length in zip(weights, layer.kernel.shape, strict=True):
+        if term not in axes:
+            axes[term] = (
+                trace.units(layer, layer.kernel, length, f"units {term}" if len(made) > 2 else "")
+                if term in made
+                else trace.atoms.fixed(length)
+            )
+    trace.array(layer.kernel, *(known(axes[term]) for term in weights))
+    out = [axes[term] for term in made[1:]]
+    if layer.bias is not None:
+        lengths = layer.bias.shape
+        trace.array(
+            layer.bias,
+            *(
+                trace.atoms.fixed(1) if length == 1 else known(axis)
+                for length, axis in zip(lengths, out[len(out) - len(lengths) :], strict=True)
+            ),
+        )
+    last = out[-1] if out else None
+    if last is not None:
+        trace.activated(layer.activation, last)
+    return tuple(out)
+
+
+def _spectral(trace: Trace, layer: Any, x: Layout, **_: Any) -> Any:
+    made = apply(trace, layer.layer, x)
+    trace.array(layer.vector_u, trace.atoms.fixed(1), trace.axes_of(layer.kernel)[-1])
+    return made
 
 
 def _embedding(trace: Trace, layer: Any, x: Layout) -> Layout:
@@ -144,33 +205,11 @@ def _embedding(trace: Trace, layer: Any, x: Layout) -> Layout:
     return (*trace.fix(x), out)
 
 
-def _recurrent(trace: Trace, layer: Any, x: Layout, initial_state: Any = None, **_: Any) -> Any:
-    cell = layer.cell
-    gates = {"SimpleRNNCell": 1, "GRUCell": 3, "LSTMCell": 4}.get(type(cell).__name__)
-    if gates is None:
-        raise unknown(layer.name, f"{type(layer).__name__} of {type(cell).__name__}")
-    out = trace.units(layer, cell.kernel, cell.units)
-    every = np.tile(out, gates)
-    trace.array(cell.kernel, _known(x[-1]), every)
-    trace.array(cell.recurrent_kernel, out, every)
-    if cell.bias is not None:
-        extra = [trace.atoms.fixed(2)] if len(cell.bias.shape) == 2 else []
-        trace.array(cell.bias, *extra, every)
-    for function in (cell.activation, getattr(cell, "recurrent_activation", None)):
-        trace.activated(function, out)
-    trace.fix(x[:-1])
-    for state in layouts_in(initial_state):
-        trace.merged((out,), state)
-    made: Layout = (*x[:-1], out) if layer.return_sequences else (out,)
-    count = 2 if gates == 4 else 1
-    return [made, *[(out,)] * count] if layer.return_state else made
-
-
 def _bidirectional(trace: Trace, layer: Any, x: Layout, **keywords: Any) -> Any:
     if layer.return_state or keywords.get("initial_state") is not None:
         raise unknown(layer.name, "Bidirectional with states passed on")
-    forward = _recurrent(trace, layer.forward_layer, x)
-    backward = _recurrent(trace, layer.backward_layer, x)
+    forward = recurrent(trace, layer.forward_layer, x)
+    backward = recurrent(trace, layer.backward_layer, x)
     if layer.merge_mode is None:
         return [forward, backward]
     join = _concatenated if layer.merge_mode == "concat" else elementwise
@@ -182,39 +221,10 @@ def _time_distributed(trace: Trace, layer: Any, x: Layout, **_: Any) -> Layout:
     return (x[0], *apply(trace, layer.layer, x[1:]))
 
 
-def _attention_heads(
-    trace: Trace,
-    layer: Any,
-    query: Layout,
-    value: Layout,
-    key: Layout | None = None,
-    return_attention_scores: bool = False,
-    **_: Any,
-) -> Layout:
-    if len(query) != 2 or return_attention_scores:
-        raise unknown(layer.name, "MultiHeadAttention over several axes, or giving its scores")
-    parts = {"query": query, "key": value if key is None else key, "value": value}
-    names = {part: getattr(layer, f"_{part}_dense") for part in parts}
-    kernel = names["query"].kernel
-    heads = trace.units(layer, kernel, layer.num_heads, "heads")
-    # One permutation for all heads, since they share an axis of each kernel.
-    inside = trace.units(layer, kernel, layer.key_dim, "key")
-    carried = trace.units(layer, kernel, layer.value_dim or layer.key_dim, "value")
-    for part, x in parts.items():
-        units = carried if part == "value" else inside
-        trace.fix(x[:1])
-        trace.array(names[part].kernel, _known(x[-1]), heads, units)
-        trace.array(names[part].bias, heads, units)
-    last = layer._output_dense
-    out = trace.units(layer, last.kernel, last.kernel.shape[-1])
-    trace.array(last.kernel, heads, carried, out)
-    trace.array(last.bias, out)
-    return (query[0], out)
-
-
 def elementwise(trace: Trace, layer: Any, *inputs: Any, **_: Any) -> Layout:
     """Join streams element by element: what meets permutes together."""
-    streams: Sequence[Any] = inputs[0] if len(inputs) == 1 else inputs
+    alone = len(inputs) == 1 and isinstance(inputs[0], list)
+    streams: Sequence[Any] = inputs[0] if alone else inputs
     met, *others = [stream for stream in streams if isinstance(stream, tuple)]
     for other in others:
         met = trace.merged(met, other)
@@ -237,7 +247,7 @@ def _concatenated(trace: Trace, layer: Any, streams: Sequence[Layout]) -> Layout
         trace.fix(tuple(joined))
         made[number] = None
     else:
-        made[number] = np.concatenate([_known(axis) for axis in joined])
+        made[number] = np.concatenate([known(axis) for axis in joined])
     return tuple(made)
 
 
@@ -248,15 +258,15 @@ def _flattened(trace: Trace, layer: Any, x: Layout) -> Layout:
 
 
 def _reshaped(trace: Trace, layer: Any, x: Layout) -> Layout:
-    shape = _output_shape(layer, x)
+    shape = output_shape(layer, x)
     moving = [number for number, axis in enumerate(x) if axis is not None and trace.moves((axis,))]
     if None in shape or any(axis is None for axis in x) or len(moving) > 1:
         trace.fix(x)
-        return _blank(trace, shape)
-    axes: list[AtomAxis | None] = list(_blank(trace, shape))
+        return blank_of(trace, shape)
+    axes: list[AtomAxis | None] = list(blank_of(trace, shape))
     if moving:
         number = moving[0]
-        labels = _along(_known(x[number]), number, [_known(axis).size for axis in x])
+        labels = _along(known(x[number]), number, [known(axis).size for axis in x])
         found = _only_axis(labels.reshape([int(length) for length in shape if length is not None]))
         if found is None:
             trace.fix(x)
@@ -280,7 +290,7 @@ def _rescaled(trace: Trace, layer: Any, x: Layout) -> Layout:
 def _untouched(trace: Trace, layer: Any, x: Layout) -> Layout:
     """Keep all units in place, those of the layer's arrays too."""
     for variable in layer.weights:
-        trace.array(variable, *_fixed(trace, variable.shape))
+        trace.array(variable, *fixed(trace, variable.shape))
     return trace.fix(x)
 
 
@@ -289,21 +299,41 @@ def _as_described(trace: Trace, layer: Any, *inputs: Any, **_: Any) -> Layout:
     own = own_layer(layer)
     assert own is not None
     x = elementwise(trace, layer, layouts_in([*inputs]))
-    known: dict[str, AtomAxis] = {}
+    axes_of: dict[str, AtomAxis] = {}
     for variable in layer.weights:
         axes: list[AtomAxis] = []
         described = own.arrays.get(array_name(layer, variable), ())
         for axis, length in zip(described, variable.shape, strict=False):
             name, times = units_of(axis)
             if name == IN:
-                known[IN] = _known(x[-1])
-            elif name and name not in known:
+                axes_of[IN] = known(x[-1])
+            elif name and name not in axes_of:
                 role = "" if name == OUT else name
-                known[name] = trace.units(layer, variable, length // times, role)
-            axes.append(np.tile(known[name], times) if name else trace.atoms.fixed(length))
+                axes_of[name] = trace.units(layer, variable, length // times, role)
+            axes.append(np.tile(axes_of[name], times) if name else trace.atoms.fixed(length))
         if len(axes) == len(variable.shape):
             trace.array(variable, *axes)
-    return (*x[:-1], known.get(OUT, x[-1]))
+    return (*x[:-1], axes_of.get(OUT, x[-1]))
+
+
+def _as_tried(trace: Trace, layer: Any, *arguments: Any, **keywords: Any) -> Any:
+    """Try a layer without arrays on float32 numbers."""
+    import keras
+
+    layouts = layouts_in([[*arguments], keywords])
+    if any(axis is None for layout in layouts for axis in layout):
+        raise OpenLength
+
+    def call(values: list[Any]) -> list[Any]:
+        numbers = iter(values)
+        given, named = mapped([[*arguments], keywords], lambda _: next(numbers))
+        with keras.StatelessScope():
+            return [np.asarray(each) for each in keras.tree.flatten(layer(*given, **named))]
+
+    try:
+        return tried(trace, call, layouts, ["float32"] * len(layouts))
+    except Exception as error:
+        raise failed(layer, error) from error
 
 
 def apply(trace: Trace, layer: Any, *arguments: Any, **keywords: Any) -> Any:
@@ -335,6 +365,8 @@ def rule_of(layer: Any) -> Rule:
     """
     own = own_layer(layer)
     rule = _as_described if own is not None and not own.like else RULES.get(kind_of(layer))
+    if rule is None and kind_of(layer) and not layer.weights:
+        return _as_tried
     if rule is None:
         raise unknown(layer.name, type(layer).__name__)
     return rule
@@ -360,56 +392,40 @@ RULES: Final[Mapping[str, Rule]] = {
     **{f"Conv{rank}DTranspose": _transposed_convolution for rank in (1, 2, 3)},
     **{f"DepthwiseConv{rank}D": _depthwise_convolution for rank in (1, 2)},
     **{f"SeparableConv{rank}D": _separable_convolution for rank in (1, 2)},
-    **dict.fromkeys(("RNN", "SimpleRNN", "GRU", "LSTM"), _recurrent),
+    **dict.fromkeys(("RNN", "SimpleRNN", "GRU", "LSTM"), recurrent),
     **dict.fromkeys(("LayerNormalization", "RMSNormalization"), _layer_normalization),
     **dict.fromkeys(_MERGES.split(), elementwise),
+    **dict.fromkeys(("Attention", "AdditiveAttention"), attention),
+    **{f"ConvLSTM{rank}D": recurrent_convolution for rank in (1, 2, 3)},
+    **dict.fromkeys(("SimpleRNNCell", "GRUCell", "LSTMCell"), one_step),
     "Activation": _activation,
     "BatchNormalization": _batch_normalization,
     "Bidirectional": _bidirectional,
     "Concatenate": _concatenated,
     "Dense": _dense,
+    "EinsumDense": _einsum,
     "Embedding": _embedding,
     "Flatten": _flattened,
     "GroupNormalization": _group_normalization,
-    "MultiHeadAttention": _attention_heads,
+    "GroupedQueryAttention": grouped_attention,
+    "LayerScale": _scaled,
+    "MultiHeadAttention": attention_heads,
     "Normalization": _untouched,
     "PReLU": _prelu,
     "Permute": _transposed,
     "RepeatVector": _repeated,
     "Rescaling": _rescaled,
     "Reshape": _reshaped,
+    "SpectralNormalization": _spectral,
     "TimeDistributed": _time_distributed,
 }
 """Class name of a Keras layer -> its rule."""
 
 
-def _known(axis: AtomAxis | None) -> AtomAxis:
-    if axis is None:
-        raise OpenLength
-    return axis
-
-
-def _channel_axis(layer: Any) -> int:
-    return 0 if getattr(layer, "data_format", None) == "channels_first" else -1
-
-
-def _fixed(trace: Trace, lengths: Sequence[int]) -> list[AtomAxis]:
-    return [trace.atoms.fixed(length) for length in lengths]
-
-
-def _output_shape(layer: Any, x: Layout) -> tuple[int | None, ...]:
-    shape = (None, *(None if axis is None else axis.size for axis in x))
-    return tuple(layer.compute_output_shape(shape)[1:])
-
-
-def _blank(trace: Trace, shape: Sequence[int | None]) -> Layout:
-    return tuple(None if length is None else trace.atoms.fixed(length) for length in shape)
-
-
 def _windows(trace: Trace, layer: Any, x: Layout, out: AtomAxis | None) -> Layout:
-    channel = _channel_axis(layer) % len(x)
+    channel = channel_axis(layer) % len(x)
     trace.fix((*x[:channel], *x[channel + 1 :]))
-    made = list(_blank(trace, _output_shape(layer, x)))
+    made = list(blank_of(trace, output_shape(layer, x)))
     made[channel] = out
     return tuple(made)
 

@@ -24,7 +24,9 @@ from apps.architecture.symmetries import (
     UnknownSymmetry,
     arguments_of,
     blank,
+    call_of,
     graph_of,
+    is_tried,
     nodes_of,
     permutation_spec,
 )
@@ -129,9 +131,14 @@ class _Walk:
                 if own_layer(operation) is not None:
                     _try_growth(node)
             layer = self.layers[id(operation)].name
-        if is_function(operation) and len(inputs) == len(outputs) == 1 and not layer:
-            self.steps.append(function_step(operation, inputs, *outputs))
-            return outputs
+        if len(inputs) == len(outputs) == 1 and not layer:
+            if is_function(operation):
+                self.steps.append(function_step(operation, inputs, *outputs))
+                return outputs
+            if is_tried(operation):
+                call = call_of(node)
+                self.steps.append(function_step(lambda x: call([x])[0], inputs, *outputs))
+                return outputs
         adds = kind_of(operation) == "Add" and len(inputs) > 1
         self.steps.append(Step(inputs, outputs, layer, adds))
         activation = activation_of(operation)

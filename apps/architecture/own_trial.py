@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from apps.architecture.own_layers import array_name
-from apps.architecture.unit_trace import Layout, Trace, layouts_in
+from apps.architecture.unit_trace import Layout, Trace, layouts_in, mapped
 from apps.errors import Code, UserError, first_line
 from apps.genetics.anatomy import Part
 from apps.genetics.errors import GeneticsError
@@ -70,7 +70,7 @@ class Trial:
             return layout
 
         try:
-            given, named = _mapped([arguments, keywords], fresh)
+            given, named = mapped([arguments, keywords], fresh)
             made = layouts_in(rule(trace, layer, *given, **named))
             if missing := [name for name in self._variables if not trace.atoms.knows(name)]:
                 raise self._wrong(f"nothing is said of its array {missing[0]!r}")
@@ -188,7 +188,7 @@ class Trial:
         import keras
 
         numbers = iter(range(len(values)))
-        arguments, keywords = _mapped(self._arguments, lambda _: values[f"input {next(numbers)}"])
+        arguments, keywords = mapped(self._arguments, lambda _: values[f"input {next(numbers)}"])
         state = [(variable, values[name]) for name, variable in self._variables.items()]
         with keras.StatelessScope(state_mapping=state):
             made = self._layer(*arguments, **keywords)
@@ -208,14 +208,3 @@ class Trial:
             "numbers. Change what apps.architecture.register_layer is told of it",
             code=code,
         )
-
-
-def _mapped(value: Any, function: Callable[[Layout], Any]) -> Any:
-    """Put something in the place of every layout."""
-    if isinstance(value, tuple):
-        return function(value)
-    if isinstance(value, list):
-        return [_mapped(each, function) for each in value]
-    if isinstance(value, dict):
-        return {key: _mapped(each, function) for key, each in value.items()}
-    return value

@@ -14,9 +14,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from apps.architecture.layer_symmetries import apply, elementwise
+from apps.architecture.layer_symmetries import RULES, apply, elementwise
 from apps.architecture.own_layers import kind_of, own_layer
-from apps.architecture.unit_trace import Layout, Trace, UnknownSymmetry, layouts_in, unknown
+from apps.architecture.tried_units import Operation, tried
+from apps.architecture.unit_trace import (
+    Layout,
+    Trace,
+    UnknownSymmetry,
+    failed,
+    layouts_in,
+    unknown,
+)
 from apps.datasets.arrays import Named, listed, mapped
 from apps.genetics.permutation import PermutationSpec
 from apps.genetics.repair import UnitLayer
@@ -30,12 +38,13 @@ __all__ = ["Symmetries", "UnknownSymmetry", "permutation_spec", "symmetries"]
 
 _REPAIRABLE: Final = frozenset({"Dense", "Conv1D", "Conv2D", "Conv3D"})
 # Operations of keras.ops (`x + y` in a functional model) that work element by element.
-_ELEMENTWISE: Final = (
+_ELEMENTWISE = (
     "Add Divide Maximum Minimum Multiply Subtract TrueDivide "
     "Abs Elu Exp Gelu HardSwish LeakyRelu Negative Relu Relu6 Sigmoid Silu Softplus Sqrt Square "
     "Tanh"
 )
-_OPERATIONS: Final = frozenset(_ELEMENTWISE.split())
+OPERATIONS: Final = frozenset(_ELEMENTWISE.split())
+"""Operations whose outcome is known without a trial."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +194,7 @@ def _walk(trace: Trace, graph: Any, layouts: dict[int, Layout]) -> None:
     """Find the layouts of all tensors of a graph from those of its inputs."""
     for node in nodes_of(graph):
         if not all(id(tensor) in layouts for tensor in node.outputs):
-            made = _applied(trace, node, *arguments_of(node, layouts))
+            made = _applied(trace, node, layouts)
             layouts |= {id(t): each for t, each in zip(node.outputs, made, strict=True)}
 
 
@@ -208,10 +217,11 @@ def _in_layouts(value: Any, layouts: Mapping[int, Layout]) -> Any:
     return value
 
 
-def _applied(trace: Trace, node: Any, arguments: list[Any], keywords: dict[str, Any]) -> Any:
+def _applied(trace: Trace, node: Any, layouts: Mapping[int, Layout]) -> Any:
     import keras
 
     operation = node.operation
+    arguments, keywords = arguments_of(node, layouts)
     inputs = layouts_in([arguments, keywords])
     if isinstance(operation, keras.Model):
         nested = graph_of(operation)
@@ -223,13 +233,60 @@ def _applied(trace: Trace, node: Any, arguments: list[Any], keywords: dict[str, 
     if not getattr(operation, "weights", None) and not any(trace.moves(each) for each in inputs):
         # No units to permute go in (scaled or augmented inputs, masks): none come out.
         return [blank(tensor) for tensor in node.outputs]
+    if is_tried(operation):
+        return _tried(trace, node, layouts)
     if isinstance(operation, keras.Layer):
         made = apply(trace, operation, *arguments, **keywords)
-    elif kind_of(operation) in _OPERATIONS:
-        made = elementwise(trace, operation, *arguments)
     else:
-        raise unknown(operation.name, f"the operation {type(operation).__name__}")
+        made = elementwise(trace, operation, *arguments, *keywords.values())
     return made if isinstance(made, list) else [made]
+
+
+def is_tried(operation: Any) -> bool:
+    """Whether only a trial tells what an operation without arrays does."""
+    import keras
+
+    if isinstance(operation, keras.Layer):
+        known = own_layer(operation) is not None or not kind_of(operation)
+        return not (known or operation.weights or kind_of(operation) in RULES)
+    return kind_of(operation) not in OPERATIONS
+
+
+def call_of(node: Any) -> Operation:
+    """Return what a node computes, as a function of the tensors that it reads."""
+    import keras
+
+    tensors = _read(node)
+
+    def call(values: list[Array]) -> list[Array]:
+        given = dict(zip(map(id, tensors), values, strict=True))
+        arguments, keywords = node.arguments.fill_in(given)
+        with keras.StatelessScope():
+            made = node.operation(*arguments, **keywords)
+        return [np.asarray(each) for each in keras.tree.flatten(made)]
+
+    return call
+
+
+def _read(node: Any) -> list[Any]:
+    return [*{id(tensor): tensor for tensor in node.input_tensors}.values()]
+
+
+def _tried(trace: Trace, node: Any, layouts: Mapping[int, Layout]) -> list[Layout]:
+    tensors = _read(node)
+    dtypes = [str(tensor.dtype) for tensor in tensors]
+    try:
+        found = tried(trace, call_of(node), [layouts[id(tensor)] for tensor in tensors], dtypes)
+        return [_opened(trace, *each) for each in zip(found, node.outputs, strict=True)]
+    except Exception as error:  # of any operation
+        raise failed(node.operation, error) from error
+
+
+def _opened(trace: Trace, layout: Layout, tensor: Any) -> Layout:
+    """Leave the axes of a layout open whose lengths are: no units lie along those."""
+    pairs = list(zip(layout, tensor.shape[1:], strict=True))
+    trace.fix(tuple(axis for axis, length in pairs if length is None))
+    return tuple(None if length is None else axis for axis, length in pairs)
 
 
 def _unit_layers(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
 from typing import Any
 
 import numpy as np
 
-from apps.errors import UserError
+from apps.errors import UserError, first_line
 from apps.genetics.atoms import AtomAxis, Atoms
+from apps.genetics.crossover import CROSSOVERS
 
 Layout = tuple[AtomAxis | None, ...]
 """The atoms along each axis of a tensor but that of the batch; None where its length is open."""
@@ -40,11 +42,17 @@ class Trace:
         self.names = names
         self.statistics: set[str] = set()
         self._units: dict[tuple[int, str], AtomAxis] = {}
+        self._axes: dict[int, tuple[AtomAxis, ...]] = {}
 
     def array(self, variable: Any, *axes: AtomAxis) -> None:
         """Describe an array of a layer; None, an array that the layer does without, is passed."""
         if variable is not None and id(variable) in self.names:
             self.atoms.site(self.names[id(variable)], axes)
+            self._axes[id(variable)] = axes
+
+    def axes_of(self, variable: Any) -> tuple[AtomAxis, ...]:
+        """Return the units along the axes of an array that has been described."""
+        return self._axes[id(variable)]
 
     def units(self, layer: Any, variable: Any, size: int, role: str = "") -> AtomAxis:
         """Return the units that a layer makes; the same ones if the layer is used again."""
@@ -91,6 +99,49 @@ class Trace:
         return a if b.size == 1 else b
 
 
+def known(axis: AtomAxis | None) -> AtomAxis:
+    """Return an axis that meets weights.
+
+    Raises:
+        OpenLength: its length is open.
+    """
+    if axis is None:
+        raise OpenLength
+    return axis
+
+
+def fixed(trace: Trace, lengths: Sequence[int]) -> list[AtomAxis]:
+    """Return axes of units that stay in place."""
+    return [trace.atoms.fixed(length) for length in lengths]
+
+
+def blank_of(trace: Trace, shape: Sequence[int | None]) -> Layout:
+    """Return the layout of a shape whose units stay in place."""
+    return tuple(None if length is None else trace.atoms.fixed(length) for length in shape)
+
+
+def channel_axis(layer: Any) -> int:
+    """Return where the channels lie in a layer's layouts."""
+    return 0 if getattr(layer, "data_format", None) == "channels_first" else -1
+
+
+def output_shape(layer: Any, x: Layout) -> tuple[int | None, ...]:
+    """Return the shape of what a layer gives, without the batch."""
+    shape = (None, *(None if axis is None else axis.size for axis in x))
+    return tuple(layer.compute_output_shape(shape)[1:])
+
+
+def mapped(value: Any, function: Callable[[Layout], Any]) -> Any:
+    """Put something in the place of every layout among arguments."""
+    if isinstance(value, tuple):
+        return function(value)
+    if isinstance(value, list):
+        return [mapped(each, function) for each in value]
+    if isinstance(value, dict):
+        return {key: mapped(each, function) for key, each in value.items()}
+    return value
+
+
 def layouts_in(arguments: Any) -> list[Layout]:
     """List the layouts among arguments: layouts are tuples, what holds several is a list."""
     if isinstance(arguments, tuple):
@@ -104,13 +155,21 @@ def layouts_in(arguments: Any) -> list[Layout]:
 
 def unknown(name: str, kind: str) -> UnknownSymmetry:
     """Return the error for a layer without a rule."""
+    *others, last = [
+        key for key, function in CROSSOVERS.items() if "spec" not in signature(function).parameters
+    ]
     return UnknownSymmetry(
         f"the symmetries of layer {name!r} ({kind}) are not known, so networks with it cannot be "
         "aligned nor crossed by whole units; say what a layer of your own does with "
         "apps.architecture.register_layer in your network's module, or use align = 'none' with the "
-        "crossover mean, weighted_mean, random, layer, blend or slerp, and the distance raw or "
-        "disagreement"
+        f"crossover {', '.join(others)} or {last}, and the distance raw or disagreement"
     )
+
+
+def failed(operation: Any, error: Exception) -> UnknownSymmetry:
+    """Return the error for an operation that cannot be tried with random numbers."""
+    kind = f"{type(operation).__name__}, which fails for random numbers: {first_line(error)}"
+    return unknown(operation.name, kind)
 
 
 def _is_equivariant(function: Any) -> bool:

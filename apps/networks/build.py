@@ -1,4 +1,4 @@
-"""Networks: reproducible building, canonical names of the arrays."""
+"""Building networks reproducibly, and canonical names of their arrays."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def build(
         spec: builder and arguments.
         training: optimiser; loss and metrics for a model that is not compiled.
         seed: of the initial weights, below 2**31.
-        facts: arguments that a builder gets when it asks for them by name and the experiment does
-            not set them: `input_shape` and `classes`.
+        facts: `input_shape` and `classes` of the data, passed to a builder that has arguments of
+            these names which the experiment does not set.
         search_path: where plug-ins are looked for.
         threads: intra-op threads.
 
     Raises:
-        UserError: the builder is missing, has changed since the run began, raises, or returns
-            something else than a built model.
+        UserError: the builder is missing, has changed since the run began, raises, or does not
+            return a built model.
     """
     keras = load_keras(threads)
     if is_plugin(spec.builder):
@@ -124,7 +124,7 @@ def assign(variables: Mapping[str, keras.Variable], values: Mapping[str, Array])
 
 
 class _OwnRandom:
-    """Python's module `random` as Keras sees it: one thread has a generator of its own."""
+    """Python's module `random` as Keras sees it, with a generator of its own for one thread."""
 
     def __init__(self, seed: int) -> None:
         self._thread = threading.get_ident()

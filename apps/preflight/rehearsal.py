@@ -1,7 +1,7 @@
 """A trial in small, before a run begins: what would fail on the workers fails here, in seconds.
 
-The network is built and takes a step, and every halt is gone through with a few untrained networks,
-by the code that the workers run.
+The network is built and takes a step, and every halt is performed with a few untrained networks, by
+the code that the workers run.
 """
 
 from __future__ import annotations
@@ -24,17 +24,18 @@ from apps.messages.tasks import HarvestTask, MateTask, Offspring, TrainTask, Wor
 from apps.plugins import is_plugin, told
 from apps.preflight.search_space import check_choices, check_extremes
 from apps.records.checkpoints import Checkpoint, save_checkpoint
+from apps.records.run_dir import CHAMPION
 from apps.seeds import Address, Purpose
-from apps.tasks.export import CHAMPION, saved_and_opened
+from apps.tasks.export import saved_and_opened
 from apps.tasks.mate import plan_mating
 from apps.training.callbacks import Callbacks, check_monitors
 from apps.training.trainer import Trainer, trainer_for
 
 NETWORKS: Final = 3
-"""Different networks of the population; further members are copies of these."""
+"""Number of different networks in a rehearsed population; further members are copies."""
 
 _MEMBERS: Final = 2 * NETWORKS
-"""Members at a halt at most, but for as many parents: distances between them take time."""
+"""Largest population of a rehearsed halt, unless more parents are needed: distances take time."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class HaltRehearsal:
     Attributes:
         where: its name, for the message.
         mate: the task that plans it.
-        child: the task of a child that comes of it.
+        child: the task of one of its children.
     """
 
     where: str
@@ -67,15 +68,15 @@ def rehearse(
     place: Workplace,
     space: Space | None = None,
 ) -> None:
-    """Build the network of a trial, and go through its halts with untrained networks.
+    """Build the network of a trial, and perform its halts with untrained networks.
 
     Args:
-        first: the tasks of a few members that start anew; they say which network, training and
-            data, and differ where architectures are searched.
+        first: the tasks of a few members of the first generation, with network, training and data;
+            in a search they differ.
         halts: each one with settings of its own.
         harvests: likewise.
         place: where plug-ins are looked for; nothing is written below its root.
-        space: of a search: a builder of the user's own must answer to every choice.
+        space: of a search; a user's own builder must use every choice.
 
     Raises:
         UserError: builder, optimizer, loss, an operator or its settings are wrong, or a layer
@@ -109,8 +110,7 @@ def rehearse(
 
 
 def _trainer(task: TrainTask, place: Workplace) -> Trainer:
-    network, training = phenotype(task.network, task.training, task.genome)
-    return trainer_for(task.data, network, training, task.seed, place)
+    return trainer_for(task.data, task.network, task.training, task.seed, place, task.genome)
 
 
 def _can_be_exported(trainer: Trainer, task: TrainTask, place: Workplace, root: Path) -> None:

@@ -12,8 +12,8 @@ from apps.datasets.arrays import Array, listed, mapped
 from apps.errors import UserError, first_line
 from apps.training.blueprint import Blueprint
 from apps.training.data_parts import Parts
-from apps.training.fused import metrics_of
-from apps.training.input_checks import check_shapes, lowest_label, two_samples
+from apps.training.graph import metrics_of
+from apps.training.input_checks import check_shapes, label_span, two_samples
 from apps.training.member import Member
 
 _COMPARED: Final = 8
@@ -45,7 +45,7 @@ class NetworkChecks:
         """
         data, training = self._parts.data, self._blueprint.training
         two = two_samples(self._parts, training)
-        check_shapes(self._model, self._blueprint.network, two, partial(lowest_label, data))
+        check_shapes(self._model, self._blueprint.network, two, partial(label_span, data))
         self._repeats(two)
 
     def takes_a_step(self) -> None:

@@ -96,7 +96,7 @@ def test_a_plugin_that_imports_keras_changes_no_setting_and_is_heard_alone(
     found = fresh_process("-c", code)
     assert found.stderr == b"before\nafter\n"
     backend, threads, threads_if_unset, loader = found.stdout.decode().splitlines()
-    assert backend == "tensorflow 40 0"
+    assert backend == "tensorflow 40 1"
     assert (threads, threads_if_unset) == ("0" if "Variable" in source else "1", "1")
     assert loader == "True SourceFileLoader"
 

@@ -1,4 +1,4 @@
-"""The experiment file: found, read, changed by `--set`; mistakes are told in the user's terms."""
+"""The experiment file: found, read, changed by `--set`, with errors in the user's terms."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from apps.plugins import (
     plugin_sources,
 )
 from apps.strict import breaches, key_value
+from workflow.experiment.arms import Halt
 from workflow.experiment.config import Experiment
 
 READY: Final = Path(__file__).parents[1] / "experiments"
@@ -67,7 +68,7 @@ def find_experiment(reference: str) -> Path:
 
 
 def load_experiment(path: Path | str, settings: Sequence[str] = ()) -> Experiment:
-    """Read and check an experiment file, find its plug-ins and note what their files hold.
+    """Read and check an experiment file, import its plug-ins and fill in the digests.
 
     Args:
         path: as `find_experiment`'s.
@@ -81,10 +82,10 @@ def load_experiment(path: Path | str, settings: Sequence[str] = ()) -> Experimen
 
 
 def with_plugins(experiment: Experiment, folder: Path, source: Path | str) -> Experiment:
-    """Return an experiment whose plug-ins were found and noted by what their files hold.
+    """Return an experiment with its plug-ins imported and the digests of their sources filled in.
 
     Args:
-        experiment: whose plug-ins they are.
+        experiment: names the plug-ins.
         folder: where they are looked for.
         source: the experiment's file or name, for messages.
 
@@ -127,7 +128,7 @@ def read_experiment(path: Path, settings: Sequence[str] = ()) -> Experiment:
 
 
 def _check_plugins(source: Path | str, experiment: Experiment, folder: str) -> None:
-    """Check before anything runs what is otherwise seen on the workers only."""
+    """Check plug-ins before a run, so that mistakes do not first show on the workers."""
     network = experiment.network
     try:
         lookup({**COLLECTIONS, **READERS}, experiment.data.name, "data.name", folder)
@@ -259,6 +260,7 @@ def _place(loc: Sequence[int | str], table: Mapping[str, Any]) -> list[str]:
         parts[1] = arm["name"]
     if parts[2:3] == ["halts"] and len(parts) > 4:
         halt = arm["halts"][loc[3]]
-        if parts[4] in arm and not (isinstance(halt, Mapping) and parts[4] in halt):
+        names = {parts[4], *(old for old, new in Halt.former_keys().items() if new == parts[4])}
+        if names & arm.keys() and not (isinstance(halt, Mapping) and names & halt.keys()):
             del parts[2:4]  # the key stands in the arm, for all of its halts
     return parts

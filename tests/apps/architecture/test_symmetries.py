@@ -500,19 +500,20 @@ def unknown_models(L, K):
     return {
         "odd": stack(Custom(name="odd")),
         "mine": stack(Dense(5, name="mine")),
-        "any": stack(L.Lambda(lambda z: z, name="any")),
+        "tied": K.Sequential([K.Input((4,)), L.ReversibleEmbedding(5, 3, name="tied")]),
         "python": python,
         "tuned": tuned,
-        "inside": K.Sequential([K.Input((4,)), L.Dense(5), stack_in(L, K)]),
-        "dots": K.Model(x, L.Dense(3)(L.Dot(-1, name="dots")([L.Dense(4)(x), L.Dense(4)(x)]))),
+        "inside": K.Sequential(
+            [
+                K.Input((4,)),
+                L.Dense(5),
+                K.Sequential([K.Input((5,)), Custom(name="inside")], name="block"),
+            ]
+        ),
         "scores": K.Model(
             x, L.MultiHeadAttention(2, 3, name="scores")(x, x, return_attention_scores=True)[0]
         ),
     }
-
-
-def stack_in(L, K):
-    return K.Sequential([K.Input((5,)), L.Lambda(lambda z: z, name="inside")], name="block")
 
 
 def test_unknown_layer_is_named_with_what_still_works():
