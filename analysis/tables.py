@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from typing import Final
 
 import pandas as pd
@@ -44,6 +45,18 @@ def arms_of(trials: pd.DataFrame) -> list[str]:
     """Return the names of the arms in the order of the table, the control first."""
     names = [str(name) for name in trials["arm"].unique()]
     return sorted(names, key=lambda name: name != CONTROL)
+
+
+def loss_names(run: RunDir) -> tuple[str, ...]:
+    """Return the names of a run's losses, one an output; none where its settings can't be read."""
+    try:
+        settings = tomllib.loads(run.experiment_toml.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # TOML's and Unicode's errors are of these
+        return ()
+    training = settings.get("training")
+    loss = training.get("loss", "") if isinstance(training, dict) else ""
+    names = loss.values() if isinstance(loss, dict) else [loss]
+    return tuple(str(name) for name in names if name)
 
 
 def _read_table(run: RunDir, name: str) -> pd.DataFrame:

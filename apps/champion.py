@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 
 from apps.datasets.arrays import Array, Named, concatenated
 from apps.datasets.batches import Batches
 from apps.datasets.load import Dataset, load_dataset
+from apps.datasets.preparation import Example, Preparation
+from apps.datasets.sources.table import asked_frame
 from apps.errors import UserError, first_line
 from apps.files import DamagedFile, sha256_file
 from apps.messages.specs import DataSpec, NetworkSpec, TrainingSpec
@@ -21,6 +24,7 @@ from apps.networks.keras_compile import open_network
 from apps.plugins import is_plugin, load_plugin
 from apps.runtime import load_keras
 from apps.training.data_parts import EVALUATION_BATCH
+from apps.training.targets import with_scaled_targets
 
 if TYPE_CHECKING:
     import keras
@@ -34,15 +38,26 @@ Asked = ArrayLike | Mapping[str, ArrayLike]
 
 @dataclass(frozen=True)
 class Champion:
-    """A trained network and the data that it was trained for.
+    """A trained network, and how samples become its inputs.
 
     Attributes:
         model: the Keras model, compiled.
-        data: the run's own; its inputs say what others must be like.
+        preparation: of the run's data; it says what others must be like.
+        load: reads the run's data, which are needed for what they say themselves only.
     """
 
     model: keras.Model
-    data: Dataset
+    preparation: Preparation
+    load: Callable[[], Dataset]
+
+    @property
+    def data(self) -> Dataset:
+        """The run's own data.
+
+        Raises:
+            UserError: they are not where they were, or have changed.
+        """
+        return with_scaled_targets(self.load(), self.model.loss)
 
     def predict(self, inputs: Asked) -> Named:
         """Return the network's outputs [n, ...] for inputs [n, ...] as the data set has them.
@@ -82,33 +97,36 @@ class Champion:
     @property
     def inputs(self) -> tuple[str, ...]:
         """The names of the network's inputs; none where there is one only."""
-        x = self.data.probe.x
-        return tuple(x) if isinstance(x, Mapping) else ()
+        return self.preparation.names
 
     def fitted(self, inputs: Asked) -> Named:
         """Return inputs as the network takes them: checked, in its shape, scaled.
 
+        A pandas table that a champion of a table is asked is read by its columns' names.
+
         Raises:
             UserError: they are not numbers, or not of the network's shape, or not of its names.
         """
-        example = self.data.probe.x
-        if not isinstance(example, Mapping):
+        examples, form = self.preparation.arrays, self.preparation.form
+        if form.get("kind") == "table" and isinstance(inputs, pd.DataFrame):
+            inputs = asked_frame(form, inputs)
+        if not self.inputs:
             if isinstance(inputs, Mapping):
                 raise UserError(
                     f"inputs must be one array, got several: {', '.join(inputs)}",
                     code="predict-input",
                 )
-            return self._fitted("inputs", inputs, example)
+            return self._fitted("inputs", inputs, examples[""])
         given = inputs.keys() if isinstance(inputs, Mapping) else ()
-        if not isinstance(inputs, Mapping) or set(given) != set(example):
+        if not isinstance(inputs, Mapping) or set(given) != set(examples):
             raise UserError(
-                f"inputs must be arrays by the names {', '.join(example)}, got "
+                f"inputs must be arrays by the names {', '.join(examples)}, got "
                 f"{', '.join(given) or 'one without a name'}",
                 code="predict-input",
             )
         found = {
             name: self._fitted(f"inputs {name!r}", inputs[name], each)
-            for name, each in example.items()
+            for name, each in examples.items()
         }
         if len({len(each) for each in found.values()}) > 1:
             sizes = ", ".join(f"{name} {len(each)}" for name, each in found.items())
@@ -117,9 +135,9 @@ class Champion:
             )
         return found
 
-    def _fitted(self, what: str, inputs: ArrayLike, example: Array) -> Array:
+    def _fitted(self, what: str, inputs: ArrayLike, example: Example) -> Array:
         x = np.asarray(inputs)
-        sample = example.shape[1:]
+        sample = example.shape
         if x.dtype.kind not in "biuf":
             raise UserError(f"{what} must be numbers, got dtype {x.dtype}", code="predict-input")
         if x.ndim == 2 and x.shape[1:] != sample and x.shape[1] == np.prod(sample):
@@ -138,7 +156,7 @@ class Champion:
             raise UserError(
                 f"{what} must be finite numbers, got NaN or infinity", code="predict-input"
             )
-        scale = self.data.input_scale
+        scale = self.preparation.scale
         if example.dtype.kind in "iu" and not np.array_equal(x, np.floor(x)):
             raise UserError(
                 f"{what} must be whole numbers, as in training ({example.dtype}, multiplied by "
@@ -189,6 +207,7 @@ def load_champion(
     specs: tuple[DataSpec, NetworkSpec, TrainingSpec],
     seed: int,
     place: Workplace,
+    preparation: Preparation | None = None,
 ) -> Champion:
     """Open a champion's file.
 
@@ -198,6 +217,7 @@ def load_champion(
         specs: the run's; the module of a builder that is a plug-in registers its own classes.
         seed: the run's.
         place: where plug-ins are looked for.
+        preparation: how samples become inputs, where it was stored; else the run's data say it.
 
     Raises:
         DamagedFile: the file is not the one recorded.
@@ -209,19 +229,34 @@ def load_champion(
             "`heterosis run` again to have it written anew"
         )
     data, network, training = specs
-    dataset = load_dataset(data, seed, place.search_path)
+
+    def load() -> Dataset:
+        return load_dataset(data, seed, place.search_path)
+
+    preparation = preparation or Preparation.of(load())
     load_keras(place.threads)
-    if is_plugin(network.builder):
-        load_plugin(network.builder, place.search_path)
+    missing = _register(network, place)
     try:
         model = open_network(path, training, place.search_path)
     except UserError:
         raise
     except Exception as error:
+        if missing is not None:
+            raise missing from error
         raise UserError(
             f"{path}: Keras does not open it here: {first_line(error)}", code="champion"
         ) from error
-    return Champion(model, dataset)
+    return Champion(model, preparation, load)
+
+
+def _register(network: NetworkSpec, place: Workplace) -> UserError | None:
+    """Import a builder of the user's own; return why that failed: Keras may not need it."""
+    if is_plugin(network.builder):
+        try:
+            load_plugin(network.builder, place.search_path)
+        except UserError as error:
+            return error
+    return None
 
 
 def _softmax(outputs: Array) -> Array:

@@ -39,6 +39,7 @@ Code = Literal[
     "data-split",
     "data-values",
     "data-weights",
+    "environment",
     "experiment-file",
     "experiment-object",
     "experiment-setting",
@@ -52,6 +53,7 @@ Code = Literal[
     "no-workers",
     "operator",
     "package-missing",
+    "plugin-changed",
     "plugin-not-found",
     "plugin-raised",
     "plugin-setting",
@@ -74,7 +76,7 @@ Code = Literal[
     "unknown-name",
     "worker-lost",
 ]
-"""What an error is about: stable words, each explained in docs/errors.md."""
+"""The codes of errors: they never change, and docs/errors.md explains each."""
 
 # What Keras and TensorFlow wrap their reasons in: where it happened, and bold letters.
 _WRAPPING: Final = re.compile(r"^Exception encountered when calling .*|\{\{.*?\}\} *|\x1b\[\d*m")
@@ -84,19 +86,19 @@ class HeterosisError(Exception):
     """Base of all errors raised on purpose; its text is meant for the user.
 
     Attributes:
-        code: what it is about.
+        code: one of `Code`, stable where the text is not.
     """
 
     code: Code = "internal"
 
     def __init__(self, text: str, *, code: Code | None = None) -> None:
-        """Raise with the text; without a code the class has one."""
+        """Raise with the text; `code` replaces the class's own."""
         super().__init__(text)
         if code is not None:
             self.code = code
 
     def __reduce__(self) -> tuple[Callable[..., HeterosisError], tuple[object, ...]]:
-        """Go from a worker to the driver as it is, whatever its class's arguments are."""
+        """Pickle by text and state, since subclasses have other arguments."""
         return _raised_elsewhere, (type(self), self.args, self.__dict__)
 
 
@@ -152,7 +154,7 @@ def did_you_mean(name: str, known: Iterable[str], most: int = 1) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    r"""Return an error's class and the first line of its text that tells something.
+    r"""Return an error's class and the first informative line of its text.
 
     >>> first_line(ValueError("Exception encountered when calling Dense.call().\n\nno such axis"))
     'ValueError: no such axis'

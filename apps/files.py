@@ -1,4 +1,4 @@
-"""Files that are whole or not there: write beside, fsync, rename; checksums; limits on reading."""
+"""Files written atomically (write beside, fsync, rename), checksums, limits on reading."""
 
 from __future__ import annotations
 

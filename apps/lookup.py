@@ -1,4 +1,4 @@
-"""Named things: a registered one by its name, a user's own by `"module:function"`."""
+"""Finding operators and other functions: a registered one by name, a user's own as a plug-in."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from apps.errors import UserError, did_you_mean
 from apps.plugins import check_read, is_plugin, load_plugin, unknown
 
 _GIVEN: Final = ("keep", "earlier", "others", "spec")
-"""What operators get from the project although it has a default."""
+"""Arguments that the project gives to operators, and users cannot set."""
 
 _Value = TypeVar("_Value")
 
@@ -21,13 +21,13 @@ def lookup(
     """Return what `name` stands for.
 
     Args:
-        registry: the built-in ones.
-        name: a key of it, or a plug-in.
-        what: what is looked for, as the user calls it, for the message.
+        registry: the built-in ones by name.
+        name: a key of the registry, or a plug-in.
+        what: the kind of thing, for the message.
         search_path: where plug-ins are looked for.
 
     Raises:
-        UserError: there is no such thing; the message names the nearest.
+        UserError: the name is unknown; the message has the nearest one.
 
     >>> lookup({"mean": 1}, "mean", "crossover")
     1
@@ -48,14 +48,15 @@ def check_settings(
     """Check that a function takes the settings of an experiment file.
 
     Args:
-        what: whose settings they are, for the message.
+        what: the function, for the message.
         function: what takes them.
         settings: as the user gave them.
-        given: arguments that the project gives, which are no settings; None for an operator, whose
-            settings have defaults.
+        given: arguments that the project gives and that are no settings; None for an operator,
+            whose settings all have defaults.
 
     Raises:
-        UserError: it does not know one, then the message shows those it knows; or never reads it.
+        UserError: a setting is unknown (the message has the known ones), or the function never uses
+            it.
     """
     parameters = inspect.signature(function).parameters
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):

@@ -5,18 +5,22 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import json
+import os
 import sys
 import sysconfig
 import textwrap
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, TypeVar
 
 from apps.errors import UserError, did_you_mean
-from apps.files import sha256
+from apps.files import sha256, sha256_file
+from apps.own_modules import is_library, label, own_modules
 from apps.runtime import prepare
 
 _LIBRARIES: Final = tuple(sysconfig.get_path(name) for name in ("stdlib", "platlib", "purelib"))
@@ -24,6 +28,7 @@ _MESSAGE_CHARACTERS: Final = 600
 
 _imported: Final[dict[str, str | None]] = {}  # the folder that each module was asked for with
 _appended: Final[list[str]] = []
+_sources_loaded: Final[dict[str, dict[str, str]]] = {}
 _importing: Final = threading.RLock()  # threads of one executor ask for one module at once
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -71,12 +76,16 @@ def forget_plugins() -> None:
     """Have the modules of plug-ins read anew when they are next asked for.
 
     In one process, a notebook say, a file may change between two runs, and two projects may have
-    modules of one name. What a plug-in's module imports itself is not read anew.
+    modules of one name. Modules of the user's own that they import are read anew with them.
     """
     with _importing:
         for name in _imported:
+            module = sys.modules.get(name)
+            for helper in own_modules(name, Path(_file(module))) if module else ():
+                sys.modules.pop(helper, None)
             sys.modules.pop(name, None)
         _imported.clear()
+        _sources_loaded.clear()
         for folder in _appended:
             if folder in sys.path:
                 sys.path.remove(folder)
@@ -154,15 +163,137 @@ def _names_read(function: Callable[..., Any]) -> set[str] | None:
     return {name.id for name in names if isinstance(name.ctx, ast.Load)}
 
 
-def plugin_digest(reference: str, search_path: str | None = None) -> str:
-    """Return the SHA-256 of the source file of the plug-in's module.
+def plugin_sources(reference: str, search_path: str | None = None) -> dict[str, str]:
+    """Return the SHA-256 of the files that a plug-in's code is in, by the files' names.
 
-    It does not cover what that module imports. A module without a file has the digest of its name.
+    The first is its module's own; the others are modules of the user's own that it imports, and
+    that these import, in the order of their names. Packages that are installed are left to their
+    versions. A module without a file has the digest of its name.
     """
     load_plugin(reference, search_path)
-    module_name, _ = _parts(reference)
-    path = Path(_file(sys.modules[module_name]))
-    return sha256(path.read_bytes() if path.is_file() else module_name.encode())
+    return _sources(_parts(reference)[0])
+
+
+def plugin_digest(
+    reference: str, search_path: str | None = None, files: Mapping[str, str] | None = None
+) -> str:
+    """Return one SHA-256 of a plug-in's sources.
+
+    Args:
+        reference: `"module:function"`.
+        search_path: as `load_plugin` takes it.
+        files: SHA-256 of further files that it depends on, by name, as `files_named` gives them.
+
+    Returns:
+        Where there is one file only, that of the file.
+    """
+    return digest_of({**plugin_sources(reference, search_path), **(files or {})})
+
+
+def digest_of(sources: Mapping[str, str]) -> str:
+    """Return one SHA-256 of sources: of one file that file's own."""
+    if len(sources) == 1:
+        return next(iter(sources.values()))
+    return sha256(json.dumps(dict(sources), sort_keys=True).encode())
+
+
+def joint_digest(digests: Iterable[str]) -> str:
+    """Return one SHA-256 of the digests of several plug-ins, in their order."""
+    return sha256("".join(digests).encode())
+
+
+def files_named(
+    reference: str, params: Mapping[str, Any], search_path: str | None = None
+) -> dict[str, str]:
+    """Return the SHA-256 of the files that a plug-in is known to read, by the names they go by.
+
+    These are files that its settings name, and those that its function says in its attribute
+    `files`, a list of paths. Paths begin at `search_path`.
+
+    Raises:
+        UserError: the attribute is no list of paths, or one of its files is not there.
+    """
+    function = load_plugin(reference, search_path)
+    folder = Path(search_path or ".")
+    declared = getattr(function, "files", ())
+    if not isinstance(declared, list | tuple) or not all(
+        isinstance(each, str | Path) for each in declared
+    ):
+        raise UserError(
+            f'plug-in "{reference}": the attribute files of its function is a list of paths, got '
+            f"{declared!r}",
+            code="plugin-setting",
+        )
+    found = {}
+    for each in (*map(str, declared), *_texts(params)):
+        path = folder / os.path.expanduser(each)
+        with suppress(OSError, ValueError):  # a text that can be no path
+            if path.is_file():
+                found[each] = sha256_file(path)
+    if missing := [str(each) for each in declared if str(each) not in found]:
+        raise UserError(
+            f'plug-in "{reference}": its function says that it reads {missing[0]!r}, and there is '
+            f"no such file in {folder.absolute()}",
+            code="data-not-found",
+        )
+    return dict(sorted(found.items()))
+
+
+def check_loaded(
+    what: str, references: Iterable[str], digest: str, search_path: str | None = None
+) -> None:
+    """Check that plug-ins are loaded as they were when a run began.
+
+    A file that was changed since it was loaded is none of this process's affair.
+
+    Args:
+        what: names them, for the message.
+        references: the plug-ins.
+        digest: of their sources: of one that of `plugin_digest`, of several the joint one; ""
+            where none was taken.
+        search_path: as `load_plugin` takes it.
+
+    Raises:
+        UserError: their sources are others.
+    """
+    if not digest:
+        return
+    loaded: list[dict[str, str]] = []
+    for each in references:
+        load_plugin(each, search_path)
+        name = _parts(each)[0]
+        with _importing:
+            loaded.append(_sources_loaded.setdefault(name, _sources(name)))
+    own = [next(iter(each.values())) for each in loaded]
+    digests = [digest_of(each) for each in loaded]
+    # Older runs know the module's own file alone.
+    if digest not in (*own[:1], *digests[:1], joint_digest(own), joint_digest(digests)):
+        files = ", ".join(dict.fromkeys(name for each in loaded for name in each))
+        raise UserError(
+            f"{what}: its source has changed since this run began ({files}); undo the change, or "
+            "start over",
+            code="plugin-changed",
+        )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from (text for each in value.values() for text in _texts(each))
+    elif isinstance(value, list | tuple):
+        yield from (text for each in value for text in _texts(each))
+
+
+def _sources(name: str) -> dict[str, str]:
+    path = Path(_file(sys.modules[name]))
+    if not path.is_file():
+        return {name: sha256(name.encode())}
+    own = {} if is_library(path) else own_modules(name, path)
+    files = {label(name, path): path} | {
+        label(each, file): file for each, file in sorted(own.items())
+    }
+    return {called: sha256_file(file) for called, file in files.items()}
 
 
 def _parts(reference: str) -> tuple[str, str]:
@@ -205,9 +336,12 @@ def _found(name: str, folder: str | None) -> ModuleType:
             sys.path.append(folder)
             _appended.append(folder)
         importlib.invalidate_caches()
-        if name not in sys.modules:
-            _imported[name] = folder
-        return importlib.import_module(name)
+        if name in sys.modules:
+            return importlib.import_module(name)
+        _imported[name] = folder
+        module = importlib.import_module(name)
+        _sources_loaded[name] = _sources(name)
+        return module
 
 
 def _missing(reference: str, module: ModuleType, owner: Any, name: str) -> str:

@@ -6,12 +6,39 @@ import os
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
+
+from apps.errors import UserError
+
+_BACKEND: Final = "tensorflow"
+
+_NEVER: Final = (
+    "KERAS_MAX_EPOCHS",
+    "KERAS_MAX_STEPS_PER_EPOCH",
+    "KERAS_NNX_ENABLED",
+    "TF_USE_LEGACY_KERAS",
+    "TF_ENABLE_AUTO_MIXED_PRECISION",
+    "TF_AUTO_MIXED_PRECISION_GRAPH_REWRITE_LEVEL",
+)
+"""Variables that make another training of the same message: they are taken away."""
+
+_TOLD: Final = (
+    "TF_ENABLE_ONEDNN_OPTS",
+    "TF_XLA_FLAGS",
+    "XLA_FLAGS",
+    "NVIDIA_TF32_OVERRIDE",
+    "TF_ENABLE_CUBLAS_TENSOR_OP_MATH_FP32",
+    "TF_ENABLE_CUDNN_TENSOR_OP_MATH_FP32",
+    "TF_DETERMINISTIC_OPS",
+    "ONEDNN_MAX_CPU_ISA",
+    "ONEDNN_DEFAULT_FPMATH_MODE",
+)
+"""Variables that round otherwise and that a machine may need: they stay, and are told."""
 
 _loading = threading.Lock()
 _settled = False
@@ -20,16 +47,29 @@ _settled = False
 def prepare() -> None:
     """Set what TensorFlow reads when it is imported, whoever imports it; cheap.
 
-    Called before a plug-in is imported, whose module may import Keras.
+    Called before a plug-in is imported, whose module may import Keras. The settings of a home
+    directory, `keras.json`, do not count: Keras gets its own defaults whoever imports it.
+
+    Raises:
+        UserError: `KERAS_BACKEND` asks for another backend.
     """
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    _check_backend(os.environ.setdefault("KERAS_BACKEND", _BACKEND), "KERAS_BACKEND")
+    for name in _NEVER:
+        os.environ.pop(name, None)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # oneDNN sums in an order that depends on the machine's load.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    # Left out, it is on by the processor: convolutions take half the time with it.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     # A plug-in may compute while it is imported: after that, threads cannot be set any more.
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
-    if _quiet_finder not in sys.meta_path:
-        sys.meta_path.insert(0, _quiet_finder)
+    for finder in (_quiet_finder, _plain_finder):
+        if finder not in sys.meta_path:
+            sys.meta_path.insert(0, finder)
+
+
+def variables() -> dict[str, str]:
+    """Return the environment variables that are set here and change how numbers are rounded."""
+    prepare()
+    return {name: os.environ[name] for name in _TOLD if name in os.environ}
 
 
 def load_keras(threads: int = 1) -> ModuleType:
@@ -38,6 +78,9 @@ def load_keras(threads: int = 1) -> ModuleType:
     Args:
         threads: intra-op threads of one task. N independent tasks fill the cores better than one
             task on N threads, and a fixed number keeps sums in a fixed order.
+
+    Raises:
+        UserError: Keras has another backend than TensorFlow.
     """
     global _settled
     with _loading:
@@ -46,6 +89,9 @@ def load_keras(threads: int = 1) -> ModuleType:
         import tensorflow as tf
 
         if not _settled:
+            _check_backend(keras.backend.backend(), "the backend of Keras")
+            if not _plain_finder.found:  # somebody had imported Keras before
+                _make_plain(keras.config)
             tf.get_logger().setLevel("ERROR")
             # RuntimeError: the process has run operations before, and its threads stay.
             with suppress(RuntimeError):
@@ -53,37 +99,71 @@ def load_keras(threads: int = 1) -> ModuleType:
             for device in tf.config.list_physical_devices("GPU"):
                 with suppress(RuntimeError):
                     tf.config.experimental.set_memory_growth(device, True)
+                tf.config.experimental.enable_op_determinism()
             _settled = True
     module: ModuleType = keras
     return module
 
 
-class _QuietFinder(MetaPathFinder):
-    """Lets TensorFlow be imported without its remarks, wherever in a plug-in that happens.
+def _check_backend(backend: str, what: str) -> None:
+    if backend != _BACKEND:
+        raise UserError(
+            f"{what} is {backend!r}, and heterosis trains with Keras on {_BACKEND}: "
+            f"`unset KERAS_BACKEND`, or set it to {_BACKEND}",
+            code="environment",
+        )
 
-    Two lines on missing GPUs come from C++ at every import, before any log level counts; each
-    worker would repeat them, in the middle of the driver's display. Importing TensorFlow ahead of
-    every plug-in would be simpler, and load it into drivers whose plug-ins only make data.
-    """
+
+def _make_plain(config: Any) -> None:
+    """Give Keras the defaults that a `keras.json` may have changed."""
+    config.set_floatx("float32")
+    config.set_epsilon(1e-7)
+    config.set_image_data_format("channels_last")
+
+
+_Execute = Callable[[ModuleType], None]
+
+
+class _Finder(MetaPathFinder):
+    """Lets one module be executed in a way of our own, wherever in a plug-in it is imported."""
+
+    def __init__(self, name: str, executed: Callable[[_Execute, ModuleType], None]) -> None:
+        self._name = name
+        self._executed = executed
+        self.found = False
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname != "tensorflow":
+        if fullname != self._name:
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is not None and spec.loader is not None:
             execute = spec.loader.exec_module
 
-            def quietly(module: ModuleType) -> None:
-                with _silent_stderr():
-                    execute(module)
+            def ours(module: ModuleType) -> None:
+                self.found = True
+                self._executed(execute, module)
 
-            spec.loader.exec_module = quietly  # type: ignore[method-assign]
+            spec.loader.exec_module = ours  # type: ignore[method-assign]
         return spec
 
 
-_quiet_finder: Final = _QuietFinder()
+def _quietly(execute: _Execute, module: ModuleType) -> None:
+    # Two lines on missing GPUs come from C++ at every import, before any log level counts; each
+    # worker would repeat them, in the middle of the driver's display. Importing TensorFlow ahead
+    # of every plug-in would be simpler, and load it into drivers whose plug-ins only make data.
+    with _silent_stderr():
+        execute(module)
+
+
+def _plainly(execute: _Execute, module: ModuleType) -> None:
+    execute(module)
+    _make_plain(module)
+
+
+_quiet_finder: Final = _Finder("tensorflow", _quietly)
+_plain_finder: Final = _Finder("keras.src.backend.config", _plainly)
 
 
 @contextmanager
@@ -92,7 +172,8 @@ def _silent_stderr() -> Iterator[None]:
 
     C++ writes there, so replacing `sys.stderr` would not do.
     """
-    sys.stderr.flush()
+    if sys.stderr is not None:
+        sys.stderr.flush()
     with tempfile.TemporaryFile() as kept:
         saved = os.dup(2)
         os.dup2(kept.fileno(), 2)

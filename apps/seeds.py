@@ -1,6 +1,6 @@
-"""Seeds as addresses: every random decision of a run has one, and nothing else decides it.
+"""Seeds as addresses: every random decision of a run has one and depends on nothing else.
 
-The arm is not part of an address: arms of a trial see common random numbers, which pairs them.
+The arm is not part of an address: the arms of a trial share random numbers, so they are paired.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Address:
         """Return the generator of this address.
 
         Args:
-            purpose: what the numbers decide.
+            purpose: what the numbers are for.
 
         Raises:
             UserError: a part of the address is negative.

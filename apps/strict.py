@@ -59,6 +59,11 @@ class Table:
         return [item.name for item in fields(cls)]  # type: ignore[arg-type]
 
     @classmethod
+    def former_keys(cls) -> Mapping[str, str]:
+        """Keys of earlier versions that a file may still have, and what they are called now."""
+        return {}
+
+    @classmethod
     def unfolded(cls, table: Any) -> Any:
         """Return the table that a short form in the file stands for."""
         return table
@@ -80,12 +85,32 @@ class Table:
         def read(table: Any) -> Any:
             table = cls.unfolded(table)
             if strict and isinstance(table, Mapping):
+                table = with_present_keys(table, cls.former_keys())
                 check_keys(table, cls.known_keys())
             return table
 
         return core_schema.no_info_before_validator_function(
             read, cast(CoreSchema, own), ref=reference
         )
+
+
+def with_present_keys(table: Mapping[str, Any], former: Mapping[str, str]) -> dict[str, Any]:
+    """Return a table with its keys of earlier versions under their present names.
+
+    Args:
+        table: as it was written.
+        former: the keys of earlier versions, and what they are called now.
+
+    Raises:
+        ValueError: the table has a key under both of its names.
+
+    >>> with_present_keys({"rate": 0.1, "scale": 0.2}, {"rate": "mutation_rate"})
+    {'mutation_rate': 0.1, 'scale': 0.2}
+    """
+    for old, new in former.items():
+        if old in table and new in table:
+            raise ValueError(f"{new!r} is set twice, also as {old!r}, its former name; remove that")
+    return {former.get(key, key): value for key, value in table.items()}
 
 
 def check_keys(table: Mapping[str, Any], known: Sequence[str]) -> None:

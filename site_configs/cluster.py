@@ -8,7 +8,6 @@ from typing import Annotated, Any, Final, Literal, Self
 
 import psutil
 from parsl.config import Config
-from parsl.executors import HighThroughputExecutor
 from parsl.providers.base import ExecutionProvider
 from pydantic import Field, model_validator
 
@@ -16,6 +15,7 @@ from apps.errors import UserError
 from apps.strict import Strict
 from site_configs.interchange import launch_command
 from site_configs.options import SiteOptions, interpreter_first_on_path
+from site_configs.shell import LastingExecutor
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -186,7 +186,7 @@ def cluster_config(
         )
     return Config(
         executors=[
-            HighThroughputExecutor(
+            LastingExecutor(
                 label=label,
                 interchange_launch_cmd=launch_command(),
                 address=settings.driver_address(),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+
 from parsl.config import Config
-from parsl.executors import HighThroughputExecutor
-from parsl.providers import LocalProvider
 
 from site_configs.interchange import launch_command
 from site_configs.options import (
@@ -13,6 +13,7 @@ from site_configs.options import (
     checked_settings,
     interpreter_first_on_path,
 )
+from site_configs.shell import QuotingExecutor, QuotingProvider
 
 
 def make_config(options: SiteOptions) -> Config:
@@ -22,11 +23,11 @@ def make_config(options: SiteOptions) -> Config:
         UserError: an option is unknown or breaks a rule.
     """
     checked_settings("local_processes", LocalSettings, options.settings)
-    path = interpreter_first_on_path()
+    path = shlex.quote(interpreter_first_on_path())
     threads = options.threads
     return Config(
         executors=[
-            HighThroughputExecutor(
+            QuotingExecutor(
                 label="processes",
                 interchange_launch_cmd=launch_command(),
                 # Without an address Parsl asks a public service and listens on every interface.
@@ -36,11 +37,11 @@ def make_config(options: SiteOptions) -> Config:
                 cores_per_worker=0.001,
                 heartbeat_period=5,
                 heartbeat_threshold=30,
-                provider=LocalProvider(
+                provider=QuotingProvider(
                     init_blocks=1,
                     min_blocks=1,
                     max_blocks=1,
-                    worker_init=f'export PATH="{path}" OMP_NUM_THREADS={threads}',
+                    worker_init=f"export PATH={path} OMP_NUM_THREADS={threads}",
                 ),
             )
         ],

@@ -19,6 +19,7 @@ from apps.errors import UserError, did_you_mean
 from apps.strict import Strict, breaches, key_value
 from apps.tasks.checkup import Check
 from site_configs.scheduler import Block, BlockStates, blocks, check_addresses, told_by_parsl
+from site_configs.shell import check_folder
 
 
 @dataclass(frozen=True)
@@ -109,12 +110,15 @@ class Site:
         """Return the site's configuration.
 
         Raises:
-            UserError: an option is unknown or breaks a rule; or a factory of the user's own fails.
+            UserError: an option is unknown or breaks a rule; or a factory of the user's own fails;
+                or the site's jobs would not find `run_dir`.
         """
         options = SiteOptions(
             str(run_dir), workers, self.threads, longest_task_s, dict(self.settings)
         )
-        return self.make_config(options)
+        config = self.make_config(options)
+        check_folder(self.name, config, run_dir)
+        return config
 
     def blocks(self, executor: Any) -> list[Block]:
         """Return the blocks of one of the site's executors."""

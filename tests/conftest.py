@@ -65,3 +65,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             group = "slurm"
             item.add_marker(pytest.mark.slow)
         item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse a pytest that drops groups: the one cluster would be shared, fixtures made twice."""
+    grouped = getattr(session.config.option, "loadgroup", False)
+    assert not grouped or all("@" in item.nodeid for item in session.items), "groups are lost"

@@ -20,7 +20,8 @@ from apps.messages.fingerprints import fingerprint
 from apps.messages.results import CheckpointRef, Cost, EpochRecord, TrainResult
 from apps.messages.tasks import TrainTask, Workplace
 from apps.records.run_dir import RunDir
-from apps.tasks.perform import Outcome, perform, settle
+from apps.tasks.kind import kind_of
+from apps.tasks.perform import Outcome, perform
 from tests.support.experiments import ImmediateEngine, Ran, drive, load
 from workflow.runs.tables import write_tables
 
@@ -47,8 +48,7 @@ class Noise:
     def __call__(self, task: object, place: Workplace, upstream: Sequence[Outcome]) -> Outcome:
         if not isinstance(task, TrainTask):
             return perform(task, place, upstream)  # type: ignore[arg-type]
-        ready = settle(task, upstream)
-        assert isinstance(ready, TrainTask)
+        settled, below = kind_of(task).settle(task, upstream)
         rng = np.random.default_rng([task.seed, *task.folder.encode()])  # of its own in every arm
         epochs = range(task.first_epoch + 1, task.last_epoch + 1)
         gain = self._gain if "/again/" in task.folder else 0.0
@@ -58,7 +58,7 @@ class Noise:
             for epoch in epochs
         ]
         return TrainResult(
-            fingerprint=fingerprint(ready),
+            fingerprint=fingerprint(settled, below),
             member=task.member,
             status="done",
             reason="",

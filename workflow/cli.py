@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from apps.errors import HeterosisError, UserError
+from apps.streams import keep_going, lost_output
 from workflow.commands import handing_on, looking, running
 
 if TYPE_CHECKING:
@@ -63,15 +64,29 @@ def main(launch: Callable[..., Run] | None = None) -> None:
     Args:
         launch: what `heterosis run` calls; `workflow.launch.run` if left out.
     """
-    # A driver under Slurm is ended with SIGTERM: stop as for Ctrl-C.
+    keep_going()
+    # A driver under Slurm is ended with SIGTERM: stop as for Ctrl-C. Likewise where its terminal
+    # is closed, unless that is to be ignored (nohup).
     signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, _interrupt)
     debug = "--debug" in sys.argv
     try:
-        app(obj=launch)
+        _run(launch)
     except UserError as error:
         _fail(error, 2, debug)
     except (HeterosisError, OSError) as error:
         _fail(error, 1, debug)
+
+
+def _run(launch: Callable[..., Run] | None) -> None:
+    try:
+        app(obj=launch)
+    except SystemExit as ended:
+        sys.stdout.flush()
+        if lost_output() and not ended.code:
+            raise OSError(f"standard output could not be written: {lost_output()}") from None
+        raise
 
 
 def _interrupt(*_: object) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from analysis.report.write import write_report
+from apps import runtime
 from apps.datasets.load import prepare
 from apps.errors import ReportError, UserError
 from apps.files import write_atomic
@@ -31,8 +32,10 @@ from workflow.experiment.file import find_experiment, load_experiment, with_plug
 from workflow.preflight.plan import longest_segment_s
 from workflow.preflight.rehearse import Rehearse, rehearse_apart, rehearse_experiment
 from workflow.runs.champion_card import write_papers
+from workflow.runs.data_notes import noted_data
 from workflow.runs.environment import describe as describe_environment
-from workflow.runs.opening import check_directory, opened, run_directory
+from workflow.runs.opening import check_directory, check_sayable, opened, run_directory
+from workflow.runs.record import as_begun, described
 from workflow.runs.run import FailedArm, Run
 from workflow.runs.tables import write_tables
 
@@ -67,6 +70,7 @@ def run(
     checkpoint_every: float = 600.0,
     monitor: bool = False,
     tensorboard: bool = False,
+    other_versions: bool = False,
     folder: Path | str | None = None,
     display: Display | None = None,
     command: Sequence[str] = ("workflow.run",),
@@ -92,6 +96,8 @@ def run(
         checkpoint_every: seconds between partial checkpoints of a long segment.
         monitor: let Parsl write its own monitoring database into the run directory.
         tensorboard: let every member write its metrics for TensorBoard, below the run directory.
+        other_versions: go on with other packages or variables than the run was begun with, where
+            these make numbers.
         folder: where an `Experiment`'s plug-ins are looked for, the current folder if left out; a
             file's are looked for beside it.
         display: shows the progress.
@@ -110,9 +116,14 @@ def run(
         HeterosisError: the site can bring no workers.
         KeyboardInterrupt: the user stopped the run; what was finished is stored.
     """
+    runtime.prepare()
     asked = _ask(experiment, settings, folder)
     display = display or Silent()
     directory = run_directory(Path(runs), name, asked.experiment)
+    check_sayable(asked.folder, "the experiment's folder")
+    if not fresh:
+        begun = as_begun(directory, asked.experiment, asked.folder, other_versions)
+        asked = replace(asked, experiment=begun)
     where = find_site(site, options)
     place = Workplace(
         root=str(directory.root),
@@ -137,12 +148,14 @@ def run(
         _logged_to(directory.log),
     ):
         environment = describe_environment(command, site, workers, place)
+        environment |= described(directory, asked.experiment, asked.folder, begins)
         write_atomic(directory.environment_json, json.dumps(environment, indent=2).encode())
+        noted = noted_data(directory, asked.experiment, place, begins, display.say)
         with engine(config, place) as loaded:
             outcomes, exported = _drive(
                 asked.experiment, loaded, place, directory, display, keep == "all", stuck, where
             )
-        return _concluded(outcomes, exported, directory)
+        return _concluded(outcomes, exported, directory, noted["preparation"])
 
 
 @dataclass(frozen=True)
@@ -207,7 +220,12 @@ def _drive(
     return outcomes, exported
 
 
-def _concluded(outcomes: Outcomes, exported: Outcome | None, directory: RunDir) -> Run:
+def _concluded(
+    outcomes: Outcomes,
+    exported: Outcome | None,
+    directory: RunDir,
+    preparation: Mapping[str, Any],
+) -> Run:
     write_tables(outcomes, directory)
     champion = outcomes.champion
     no_champion = "" if champion is not None else "every arm failed in every trial"
@@ -219,7 +237,7 @@ def _concluded(outcomes: Outcomes, exported: Outcome | None, directory: RunDir) 
     if isinstance(exported, Failure):
         no_champion = f"it could not be exported: {exported.reason}"
     if champion is not None and isinstance(exported, ExportResult):
-        write_papers(outcomes, champion, exported, directory)
+        write_papers(outcomes, champion, exported, directory, preparation)
     no_report = ""
     try:
         write_report(directory)

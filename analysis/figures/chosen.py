@@ -35,6 +35,7 @@ from analysis.statistics import wording
 from analysis.statistics.curves import carried_on
 from analysis.statistics.lineage import lineage
 from analysis.statistics.overview import Overview
+from analysis.statistics.scale import size_text
 from analysis.statistics.search import Search
 from analysis.tables import CONTROL
 
@@ -58,7 +59,10 @@ def secondary(numbers: Overview, tables: Tables) -> Secondary:
     return Secondary(
         members=member_losses(tables["members"], numbers.halts),
         kinship=kinship(
-            tables["matings"], carried_on(tables["epochs"], tables["members"]), numbers.halts
+            tables["matings"],
+            carried_on(tables["epochs"], tables["members"]),
+            numbers.halts,
+            zero=numbers.zero,
         ),
         species=species_counts(tables["species"]),
         tasks=each,
@@ -193,8 +197,9 @@ def _kinship(numbers: Overview, more: Secondary) -> list[Picture]:
     shown = merges.loc[measured]
     drawn = _two_forms(lambda columns: kinship_and_gain(shown, numbers.arms, columns=columns))
     means = shown.groupby("arm", sort=False)[["barrier", "gain"]].mean()
+    unit = str(shown["unit"].iloc[0])
     told = "; ".join(
-        f"{arm} {percent(row['gain'])} at a mean barrier of {number(row['barrier'], 2)}"
+        f"{arm} {size_text(row['gain'], unit)} at a mean barrier of {number(row['barrier'], 2)}"
         for arm, row in means.iterrows()
     )
     return [

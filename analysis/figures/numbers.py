@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
+from analysis.statistics.paired import improvement
+from analysis.statistics.scale import ANY_ZERO, FRACTION, LOSS, Zero, units
 from analysis.tables import CONTROL
 
 Matrix = np.ndarray[tuple[int, int], np.dtype[np.float64]]
@@ -57,23 +59,29 @@ def member_losses(
 
 
 def kinship(
-    matings: pd.DataFrame, epochs: pd.DataFrame, halts: Mapping[str, Sequence[int]]
+    matings: pd.DataFrame,
+    epochs: pd.DataFrame,
+    halts: Mapping[str, Sequence[int]],
+    *,
+    zero: Zero = ANY_ZERO,
 ) -> pd.DataFrame:
     """Return the parents' distance and barrier of each merge, and what its children gained.
 
     A child's gain is `(c - l) / c`: l its held-out loss at the arm's next halt (or at K), c the
-    mean of the control's members at the same epoch of the same trial. Read at one epoch, so that
+    mean of the control's members at the same epoch of the same trial; `c - l` where
+    `analysis.statistics.scale` says that these losses can't be divided. Read at one epoch, so that
     merges with more or less time to train can be compared.
 
     Args:
         matings: the table of that name; children of a single parent are left out.
         epochs: the table of that name, as `analysis.statistics.curves.carried_on` returns it.
         halts: as `analysis.statistics.curves.halt_epochs` returns them.
+        zero: of the run's loss.
 
     Returns:
         One row per merge (a trial, arm, halt and set of parents): `distance` (aligned), `barrier`
-        (aligned if the merge was), `children`, and `gain`, their mean. Non-finite losses are left
-        out; NaN where none is left or nothing was measured.
+        (aligned if the merge was), `children`, `gain`, their mean, and its `unit`, one for all.
+        Non-finite losses are left out; NaN where none is left or nothing was measured.
     """
     merges = matings.loc[matings["parents"].str.contains(" ")]
     last = int(epochs["epoch"].max()) if len(epochs) else 0
@@ -91,16 +99,22 @@ def kinship(
         control.rename("control").rename_axis(["trial", "end"]).reset_index(),
         on=["trial", "end"], how="left",
     )  # fmt: skip
-    rows["gain"] = (rows["control"] - rows["val_loss"]) / rows["control"]
+    by_epoch = units(rows["control"], rows["end"], zero)
+    unit = FRACTION if by_epoch.eq(FRACTION).all() else LOSS
+    rows["gain"] = improvement(rows["control"], rows["val_loss"], unit)
     rows["barrier"] = rows["barrier_raw"].where(rows["align"].eq("none"), rows["barrier_aligned"])
     by = ["trial", "arm", "epoch", "parents"]
     grouped = rows.groupby(by, sort=False)
-    return grouped.agg(
-        distance=("distance_aligned", "first"),
-        barrier=("barrier", "first"),
-        children=("child", "count"),
-        gain=("gain", "mean"),
-    ).reset_index()
+    return (
+        grouped.agg(
+            distance=("distance_aligned", "first"),
+            barrier=("barrier", "first"),
+            children=("child", "count"),
+            gain=("gain", "mean"),
+        )
+        .reset_index()
+        .assign(unit=unit)
+    )
 
 
 def species_counts(species: pd.DataFrame) -> pd.DataFrame:

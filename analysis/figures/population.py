@@ -23,7 +23,8 @@ from analysis.figures.drawing import (
     stacked,
     styled,
 )
-from analysis.figures.results import FAR, LOG_FROM, TICKS, bottom_legend
+from analysis.figures.results import LOG_FROM, TICKS, bottom_legend, far_beyond
+from analysis.statistics.scale import FRACTION
 
 MOST_PANELS: Final = 3
 MOST_DOTS: Final = 60
@@ -85,6 +86,8 @@ def kinship_and_gain(merges: pd.DataFrame, arms: Sequence[str], *, columns: int 
     look = looks(arms)
     with styled():
         narrow = columns == 1
+        unit = str(merges["unit"].iloc[0]) if len(merges) else FRACTION
+        factor = 100 if unit == FRACTION else 1
         figure, axes = panels(2, columns, 4.4 if narrow else 4.9, 3.1)
         names = {"distance": "parents' distance, aligned", "barrier": "barrier between the parents"}
         for place, (ax, (column, label)) in enumerate(zip(axes, names.items(), strict=True)):
@@ -95,13 +98,13 @@ def kinship_and_gain(merges: pd.DataFrame, arms: Sequence[str], *, columns: int 
                 own = shown.loc[shown["arm"].eq(arm)]
                 if merges["arm"].eq(arm).any():
                     ax.plot(
-                        own[column].to_numpy(), 100 * own["gain"].to_numpy(), linestyle="none",
+                        own[column].to_numpy(), factor * own["gain"].to_numpy(), linestyle="none",
                         marker=look[arm].marker, color=look[arm].colour, markersize=5.5,
                         alpha=0.8, markeredgecolor=PAPER, markeredgewidth=0.4,
                         label=shorten(arm, 20),
                     )  # fmt: skip
-            if shown["gain"].abs().max() > FAR:
-                ax.set_yscale("symlog", linthresh=20.0)
+            if (beyond := far_beyond(shown["gain"].to_numpy(np.float64), unit)) is not None:
+                ax.set_yscale("symlog", linthresh=factor * beyond)
             values = shown[column].to_numpy(dtype=np.float64)
             if len(values) and values.min() > 0 and values.max() / values.min() > 8 * LOG_FROM:
                 _logarithmic(ax)
@@ -110,7 +113,7 @@ def kinship_and_gain(merges: pd.DataFrame, arms: Sequence[str], *, columns: int 
             ax.set_xlabel(label)
             ax.set_title("Distance and gain" if column == "distance" else "Barrier and gain")
             if place % columns == 0:
-                ax.set_ylabel("children's gain (%)")
+                ax.set_ylabel(f"children's gain ({'%' if unit == FRACTION else 'loss'})")
             if shown.empty:
                 ax.annotate("not measured", (0.5, 0.6), xycoords="axes fraction", ha="center")
         bottom_legend(figure, axes[0])

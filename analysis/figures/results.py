@@ -9,7 +9,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import (
+    FixedLocator,
+    FuncFormatter,
+    LogLocator,
+    MaxNLocator,
+    NullLocator,
+    SymmetricalLogLocator,
+)
 
 from analysis.figures.drawing import (
     FRAME,
@@ -23,8 +30,9 @@ from analysis.figures.drawing import (
     shorten,
     styled,
 )
-from analysis.numerals import MINUS, percent
+from analysis.numerals import MINUS
 from analysis.statistics.curves import CURVE_KINDS
+from analysis.statistics.scale import FRACTION, size_text
 from analysis.tables import CONTROL
 
 TITLES: Final = {
@@ -44,6 +52,9 @@ FAR: Final = 1.0
 """The axis is logarithmic beyond `FOLD` if an improvement (a fraction, either way) exceeds this."""
 
 FOLD: Final = 0.2
+
+FAR_OF_MEDIAN: Final = 20.0
+"""The same for improvements in the loss's own unit: `FAR` in sizes of their median."""
 
 TICKS: Final = (1, 2, 5)
 
@@ -120,14 +131,16 @@ def improvements(
         figure, axes = panels(len(kinds), columns, 4.4 if narrow else 4.9, height)
         for place, (ax, kind) in enumerate(zip(axes, kinds, strict=True)):
             own = paired.loc[paired["kind"].eq(kind)]
+            unit = str(own["unit"].iloc[0]) if len(own) else FRACTION
             ax.axvline(0, color=INK, linewidth=1)
             for row, arm in enumerate(rows):
                 dots = own.loc[own["arm"].eq(arm)]
                 numbers = summary.loc[summary["arm"].eq(arm) & summary["kind"].eq(kind)]
-                _dots(ax, row, dots, look[arm])
-                _interval(ax, row, numbers)
+                _dots(ax, row, dots, look[arm], unit)
+                _interval(ax, row, numbers, unit)
             ends = summary.loc[summary["kind"].eq(kind), ["low", "high"]].to_numpy(np.float64)
-            unit = _improvement_axis(ax, np.append(own["improvement"].to_numpy(np.float64), ends))
+            each = np.append(own["improvement"].to_numpy(np.float64), ends)
+            measure = _improvement_axis(ax, each, unit)
             labels = [shorten(arm, 18) for arm in rows]
             ax.set_yticks(range(len(rows)), labels if place % columns == 0 else [""] * len(rows))
             ax.set_ylim(len(rows) - 0.5, -0.5)
@@ -135,7 +148,7 @@ def improvements(
             ax.grid(axis="y", visible=False)
             ax.spines["left"].set_visible(False)
             ax.set_title(TITLES.get(kind, kind))
-            ax.set_xlabel(f"worse  ←  improvement{unit}  →  better")
+            ax.set_xlabel(f"worse  ←  improvement{measure}  →  better")
         return settled(figure)
 
 
@@ -182,18 +195,21 @@ def _loss_axis(ax: Axes, own: pd.DataFrame) -> None:
     """
     means = own["mean"].to_numpy(dtype=np.float64)
     control = own.loc[own["arm"].eq(CONTROL), "mean"].to_numpy(dtype=np.float64)
-    cut = CUT_AT * control.max(initial=0.0) or np.inf
+    if control.size and control.min() <= 0:  # no true zero to reckon from
+        cut = control.max() + (CUT_AT - 1) * np.ptp(control) or np.inf
+    else:
+        cut = CUT_AT * control.max(initial=0.0) or np.inf
     shown = means[means <= cut]
-    if not shown.size or shown.min() <= 0:
+    if not shown.size:
         return
     low, high = float(shown.min()), float(shown.max())
-    if high / low > LOG_FROM:
+    if low > 0 and high / low > LOG_FROM:
         ax.set_yscale("log")
         ax.yaxis.set_major_locator(LogLocator(subs=TICKS, numticks=12))
         ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         ax.yaxis.set_minor_locator(NullLocator())
         ax.set_ylim(low / (high / low) ** 0.08, high * (high / low) ** 0.08)
-    elif (means > cut).any():
+    elif (means > cut).any() and high > low:
         ax.set_ylim(low - 0.08 * (high - low), high + 0.08 * (high - low))
     if (means > cut).any():
         gone = [shorten(str(arm), 18) for arm in own.loc[own["mean"].gt(cut), "arm"].unique()]
@@ -213,27 +229,29 @@ def bottom_legend(figure: Figure, ax: Axes) -> None:
         figure.legend(handles, labels, loc="outside lower center", ncols=columns)
 
 
-def _dots(ax: Axes, row: int, dots: pd.DataFrame, look: Look) -> None:
+def _dots(ax: Axes, row: int, dots: pd.DataFrame, look: Look, unit: str) -> None:
     """Draw the trials of one arm, each at its own height."""
     trials = dots["trial"].to_numpy(dtype=np.float64)
     highest = trials.max(initial=0.0)
     heights = row + (0.3 * (2 * trials / highest - 1) if highest else 0 * trials)
     ax.plot(
-        100 * dots["improvement"].to_numpy(), heights, linestyle="none", marker=look.marker,
-        markersize=4.5, color=look.colour, alpha=0.75, markeredgecolor=PAPER, markeredgewidth=0.4,
+        _drawn(unit) * dots["improvement"].to_numpy(), heights, linestyle="none",
+        marker=look.marker, markersize=4.5, color=look.colour, alpha=0.75, markeredgecolor=PAPER,
+        markeredgewidth=0.4,
     )  # fmt: skip
 
 
-def _interval(ax: Axes, row: int, numbers: pd.DataFrame) -> None:
+def _interval(ax: Axes, row: int, numbers: pd.DataFrame, unit: str) -> None:
     """Draw one arm's mean, its interval if there is one, and the mean in figures at the edge."""
     found = numbers.iloc[0] if len(numbers) else None
     some = found is not None and found["n"] > 0
     text = "no trial"
     if found is not None and some:
-        text = percent(found["mean"])
-        if np.isfinite(found["low"]):
-            ax.plot([100 * found["low"], 100 * found["high"]], [row, row], color=INK, linewidth=2.2)
-        ax.plot([100 * found["mean"]], [row], marker="D", markersize=6.5, color=INK,
+        text = size_text(found["mean"], unit)
+        low, mean, high = _drawn(unit) * found[["low", "mean", "high"]].to_numpy(np.float64)
+        if np.isfinite(low):
+            ax.plot([low, high], [row, row], color=INK, linewidth=2.2)
+        ax.plot([mean], [row], marker="D", markersize=6.5, color=INK,
                 markeredgecolor=PAPER, markeredgewidth=0.9)  # fmt: skip
     ax.annotate(
         text, (1, row), xycoords=("axes fraction", "data"), xytext=(4, 0),
@@ -241,18 +259,44 @@ def _interval(ax: Axes, row: int, numbers: pd.DataFrame) -> None:
     )  # fmt: skip
 
 
-def _improvement_axis(ax: Axes, values: np.ndarray) -> str:
+def far_beyond(values: np.ndarray, unit: str) -> float | None:
+    """Return beyond which improvement an axis is logarithmic; None if it is linear throughout.
+
+    Args:
+        values: improvements, shape (n,); those that are not finite are left out.
+        unit: of all.
+    """
+    sizes = np.abs(values[np.isfinite(values) & (values != 0)])
+    far = FAR if unit == FRACTION or not sizes.size else FAR_OF_MEDIAN * float(np.median(sizes))
+    return far * FOLD if sizes.max(initial=0.0) > far else None
+
+
+def _drawn(unit: str) -> float:
+    """Return what an improvement is multiplied with on an axis."""
+    return 100.0 if unit == FRACTION else 1.0
+
+
+def _improvement_axis(ax: Axes, values: np.ndarray, unit: str) -> str:
     """Add margins; make the axis logarithmic far out if one bad arm would flatten all others.
 
     Returns:
         The unit, for the axis's label.
     """
-    finite = 100 * values[np.isfinite(values)]
-    low, high = finite.min(initial=-1.0), finite.max(initial=1.0)
-    if max(-low, high) <= 100 * FAR:
+    finite = _drawn(unit) * values[np.isfinite(values)]
+    beyond = far_beyond(values, unit)
+    least = 1.0 if unit == FRACTION or not finite.any() else 0.0
+    low, high = finite.min(initial=-least), finite.max(initial=least)
+    if beyond is None:
         ax.set_xlim(low - 0.08 * (high - low), high + 0.08 * (high - low))
         ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-        return " on the control (%)"
+        return " on the control (%)" if unit == FRACTION else " on the control (loss)"
+    if unit != FRACTION:
+        ax.set_xscale("symlog", linthresh=beyond, linscale=1.5)
+        locator = SymmetricalLogLocator(base=10.0, linthresh=beyond)
+        locator.numticks = 6
+        ax.xaxis.set_major_locator(locator)
+        ax.set_xlim(1.3 * low, 1.3 * high)
+        return f" (loss, log beyond ±{beyond:.2g})"
     ax.set_xscale("symlog", linthresh=100 * FOLD, linscale=1.5)
     ticks = [sign * tick for tick in (10, 20, 100, 1000, 10_000, 100_000) for sign in (-1, 1)]
     ax.xaxis.set_major_locator(FixedLocator([0, *ticks]))

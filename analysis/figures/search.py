@@ -131,7 +131,8 @@ def loss_against_size(networks: pd.DataFrame, arms: Sequence[str], *, width: flo
         )  # fmt: skip
         _size_axis(ax)
         # Networks that have hardly trained would press all the rest into a line.
-        ax.set_ylim(None, float(networks["val_loss"].quantile(0.9)) * 1.02)
+        high = float(networks["val_loss"].quantile(0.9))
+        ax.set_ylim(None, high + 0.02 * abs(high))
         ax.set_ylabel("held-out loss")
         bottom_legend(figure, ax)
         return settled(figure)

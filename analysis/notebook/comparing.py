@@ -10,10 +10,11 @@ import pandas as pd
 from analysis.figures import results as figures
 from analysis.notebook.opening import Run, no_pairs
 from analysis.notebook.shown import Picture, Shown, Table, Text
-from analysis.numerals import number, p_value, percent, span
+from analysis.numerals import number, p_value
 from analysis.statistics import power, versus, wording
 from analysis.statistics.overview import Overview
 from analysis.statistics.paired import SMALLEST_SAMPLE
+from analysis.statistics.scale import size_text
 from analysis.tables import CONTROL
 
 
@@ -61,7 +62,7 @@ def against(run: Run, yardsticks: Sequence[str]) -> Shown:
             )
         )
     cells: dict[str, dict[str, str]] = {}
-    for row in versus.versus(run.tables["trials"], known).itertuples():
+    for row in versus.versus(run.tables["trials"], known, zero=run.numbers.zero).itertuples():
         if row.kind in both_kinds(run.numbers):
             column = f"{wording.NAMES[str(row.kind)]}, on {row.against}"
             cells.setdefault(column, {})[str(row.arm)] = mean_text(row)
@@ -77,8 +78,10 @@ def power_table(run: Run) -> Shown:
         {
             "loss": wording.NAMES[kind],
             "arm": row.arm,
-            "seen": percent(row.mean),
-            "detectable": percent(power.detectable_improvement(row.sd, row.n), sign=False),
+            "seen": size_text(row.mean, row.unit),
+            "detectable": size_text(
+                power.detectable_improvement(row.sd, row.n), row.unit, sign=False
+            ),
         }
         for kind in both_kinds(run.numbers)
         for row in run.numbers.rows(kind)
@@ -96,7 +99,7 @@ def both_kinds(numbers: Overview) -> list[str]:
 
 def mean_text(row: Any) -> str:
     """Return a mean improvement with its interval, of a row of `statistics.summarize`."""
-    return f"{percent(row.mean)} {span(row.low, row.high)}".strip() if row.n else "no trial"
+    return wording.mean_text(row) if row.n else "no trial"
 
 
 def _statistics_row(row: Any) -> dict[str, str]:
@@ -106,8 +109,8 @@ def _statistics_row(row: Any) -> dict[str, str]:
         "arm": row.arm,
         "trials": str(row.n),
         "mean": mean_text(row),
-        "worst": percent(row.worst),
-        "best": percent(row.best),
+        "worst": size_text(row.worst, row.unit),
+        "best": size_text(row.best, row.unit),
         "better in": f"{row.wins} of {row.n}",
         "p (t, Holm)": p_value(row.t_p_holm),
         "p (signed rank, Holm)": p_value(row.wilcoxon_p_holm),

@@ -53,7 +53,7 @@ def family(run: Run, arm: str = "", trial: int | None = None) -> Shown:
 def gain_by_distance(run: Run) -> Shown:
     """Draw the gain of each merge's children against the distance and barrier of the parents."""
     epochs = carried_on(run.tables["epochs"], run.tables["members"])
-    merges = kinship(run.tables["matings"], epochs, run.numbers.halts)
+    merges = kinship(run.tables["matings"], epochs, run.numbers.halts, zero=run.numbers.zero)
     if not merges[["distance", "barrier"]].notna().any(axis=None):
         return missing(run, "distances of parents (measure = true)", "tables/matings.parquet")
     return Picture(kinship_and_gain(merges, run.numbers.arms))

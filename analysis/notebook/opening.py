@@ -14,7 +14,7 @@ from analysis.report import page
 from analysis.statistics import merging
 from analysis.statistics.curves import CURVE_BESIDE
 from analysis.statistics.overview import Overview, overview
-from analysis.tables import read_tables
+from analysis.tables import loss_names, read_tables
 from apps.errors import ReportError
 from apps.records.run_dir import RunDir
 from apps.records.tables_schema import ADDED, TABLES, completed, frame
@@ -85,7 +85,8 @@ def open_run(folder: str | Path) -> Run:
         for path in files
         if path.stem not in TABLES
     }
-    return Run(found, tables, stored, with_parity(overview(tables), stored.get("statistics")))
+    numbers = overview(tables, loss_names(run))
+    return Run(found, tables, stored, with_parity(numbers, stored.get("statistics")))
 
 
 def with_parity(numbers: Overview, stored: pd.DataFrame | None) -> Overview:

@@ -12,12 +12,13 @@ from scipy import stats
 from analysis.notebook.comparing import both_kinds, mean_text
 from analysis.notebook.opening import Run, with_parity
 from analysis.notebook.shown import Shown, Table, Text
-from analysis.numerals import MINUS, count, p_value, percent
+from analysis.numerals import MINUS, count, p_value
 from analysis.statistics import versus, wording
 from analysis.statistics.curves import CURVE_BESIDE
 from analysis.statistics.hypotheses import holm
 from analysis.statistics.overview import Overview, overview
 from analysis.statistics.paired import SMALLEST_SAMPLE
+from analysis.statistics.scale import FRACTION, size_text
 from analysis.tables import CONTROL
 
 POSTER_ARMS: Final = ("mean", "random")
@@ -83,11 +84,11 @@ def _claims(run: Run) -> dict[str, dict[str, Finding]] | Text:
         name: table.loc[table["arm"].isin([CONTROL, *POSTER_ARMS])].reset_index(drop=True)
         for name, table in run.tables.items()
     }
-    numbers = with_parity(overview(own), run.stored.get("statistics"))
+    numbers = with_parity(overview(own, run.numbers.zero.names), run.stored.get("statistics"))
     kinds = both_kinds(numbers)
     rows = {(row.kind, row.arm): row for kind in kinds for row in numbers.rows(kind)}
     both = {kind: [rows[kind, arm] for arm in POSTER_ARMS] for kind in kinds}
-    between = versus.versus(own["trials"], ["random"]).itertuples()
+    between = versus.versus(own["trials"], ["random"], zero=numbers.zero).itertuples()
     ahead = {row.kind: row for row in between if row.arm == "mean"}
     near = _kinship(own["matings"], numbers.paired)
     return {
@@ -104,8 +105,8 @@ def _claims(run: Run) -> dict[str, dict[str, Finding]] | Text:
 
 
 def _nine(row: Any) -> Finding:
-    """Judge the size of the mean improvement by its interval."""
-    if not np.isfinite(row.low):
+    """Judge the size of the mean improvement by its interval, which must be of percentages."""
+    if not np.isfinite(row.low) or row.unit != FRACTION:
         return mean_text(row), OPEN
     if not row.low <= 0.09 <= row.high:
         return mean_text(row), DISAGREES
@@ -134,7 +135,10 @@ def _range(rows: Sequence[Any]) -> Finding:
     if not used:
         return "no trial", OPEN
     worst, best = min(row.worst for row in used), max(row.best for row in used)
-    text = f"{percent(worst)} to {percent(best)}"
+    unit = used[0].unit
+    text = f"{size_text(worst, unit)} to {size_text(best, unit)}"
+    if unit != FRACTION:
+        return text, OPEN
     if worst < -0.05 or best > 0.20:
         return text, DISAGREES
     return text, AGREES if min(row.n for row in rows) >= SMALLEST_SAMPLE else OPEN

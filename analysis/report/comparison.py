@@ -13,8 +13,9 @@ import pandas as pd
 from analysis.report.findings import MARGIN, full_statistics, spent_to_control
 from analysis.report.page import settings
 from analysis.statistics.overview import Overview, overview
-from analysis.tables import read_tables
+from analysis.tables import loss_names, read_tables
 from apps.errors import ReportError
+from apps.records.former_keys import present_key
 from apps.records.run_dir import RunDir
 
 
@@ -98,7 +99,7 @@ def differing(entrants: Sequence[Entrant]) -> pd.DataFrame:
 def _entrant(run: RunDir, name: str, margin: float) -> Entrant:
     """Compute the numbers of one run."""
     tables = read_tables(run)
-    numbers = overview(tables)
+    numbers = overview(tables, loss_names(run))
     values, problem = _settings(run)
     statistics = full_statistics(numbers, margin)
     return Entrant(name, numbers, _arms(numbers, tables), statistics, values, problem)
@@ -119,7 +120,8 @@ def _settings(run: RunDir) -> tuple[dict[str, str], str]:
     if problem:
         return {}, problem
     try:
-        return _flat(tomllib.loads(text)), ""
+        flat = _flat(tomllib.loads(text))
+        return {present_key(key): value for key, value in flat.items()}, ""
     except tomllib.TOMLDecodeError as error:
         return {}, f"{run.experiment_toml.name} is not TOML: {error}."
 

@@ -24,7 +24,8 @@ from analysis.report.page import improved_cell, spent_cell
 from analysis.report.rendering import render
 from analysis.statistics.costs import EVERYTHING
 from analysis.statistics.intervals import RESAMPLES, SMALLEST_BOOTSTRAP
-from analysis.statistics.wording import NAMES, held_out_kind, verdict
+from analysis.statistics.scale import size_text, without_sole_unit
+from analysis.statistics.wording import NAMES, held_out_kind, units_in_words, verdict
 from analysis.tables import CONTROL
 from apps.errors import ReportError
 from apps.files import write_atomic
@@ -53,7 +54,7 @@ def write_comparison(runs: Sequence[RunDir], folder: Path, margin: float = MARGI
     settings = differing(entrants)
     files = {
         "arms.csv": _stacked(entrants, "arms").to_csv(index=False),
-        "statistics.csv": _stacked(entrants, "statistics").to_csv(index=False),
+        "statistics.csv": without_sole_unit(_stacked(entrants, "statistics")).to_csv(index=False),
         "settings.csv": settings.to_csv(index=False),
         "comparison.html": _html(entrants, settings, margin),
     }
@@ -82,6 +83,11 @@ def _html(entrants: Sequence[Entrant], settings: pd.DataFrame, margin: float) ->
         "comparison.html.j2",
         title=", ".join(each.name for each in entrants),
         verdicts=[(each.name, unbroken(verdict(each.overview))) for each in entrants],
+        differences=[
+            (each.name, unbroken(units_in_words(each.overview)))
+            for each in entrants
+            if units_in_words(each.overview)
+        ],
         groups=[_group(each) for each in entrants],
         has_accuracy=any(each.arms["test_accuracy"].notna().any() for each in entrants),
         settings=list(settings.itertuples(index=False, name=None)),
@@ -130,7 +136,7 @@ def _row(entrant: Entrant, arm: Any) -> dict[str, Any]:
         **cells,
         "p": p_value(held_out.t_p_holm) if held_out else "",
         "inferior": p_value(held_out.non_inferiority_p_holm) if held_out else "",
-        "visible": percent(held_out.visible, sign=False) if held_out else "",
+        "visible": size_text(held_out.visible, held_out.unit, sign=False) if held_out else "",
         "network_epochs": whole(arm.network_epochs),
         "wall": duration(arm.wall_s),
         "to_control": spent_cell(arm),

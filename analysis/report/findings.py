@@ -37,7 +37,7 @@ def full_statistics(numbers: Overview, margin: float = MARGIN) -> pd.DataFrame:
         `bound`, `p` and `p_holm` with the prefix `non_inferiority_`) and of `power.sensitivity` for
         `EFFECT`.
     """
-    areas = pair_areas(numbers.area)
+    areas = pair_areas(numbers.area, zero=numbers.zero)
     summary = pd.concat([numbers.summary, summarize(areas)], ignore_index=True)
     paired = pd.concat([numbers.paired, areas], ignore_index=True)
     inferior = non_inferiority(paired, margin).rename(

@@ -8,11 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.numerals import NOTHING, count, duration, number, p_value, percent, plain, span, whole
+from analysis.numerals import NOTHING, count, duration, number, p_value, percent, plain, whole
 from analysis.statistics.costs import EVERYTHING, network_epochs_unshared
 from analysis.statistics.curves import CURVE_BESIDE, CURVE_KINDS
 from analysis.statistics.overview import Overview
 from analysis.statistics.paired import KINDS
+from analysis.statistics.scale import FRACTION, size_text, span_text
 from analysis.statistics.wording import NAMES, held_out_kind, is_clear
 from analysis.tables import CONTROL
 from apps.records.run_dir import RunDir
@@ -70,7 +71,7 @@ def pace_rows(statistics: pd.DataFrame, spent: pd.DataFrame, kind: str) -> list[
                 "spent": spent_cell(arm),
                 "wall": duration(arm.wall_s_to_control),
                 "inferior": p_value(own.non_inferiority_p_holm) if own else "",
-                "visible": percent(own.visible, sign=False) if own else "",
+                "visible": size_text(own.visible, own.unit, sign=False) if own else "",
                 "needed": "" if own is None else NOTHING if pd.isna(needed) else whole(needed),
             }
         )
@@ -82,7 +83,7 @@ def improved_cell(row: Any, otherwise: str) -> tuple[str, str, str]:
     if row is None or not row.n:
         return otherwise, "", ""
     trend = ("better" if row.mean > 0 else "worse") if is_clear(row) else ""
-    return percent(row.mean), span(row.low, row.high), trend
+    return size_text(row.mean, row.unit), span_text(row.low, row.high, row.unit), trend
 
 
 def spent_cell(arm: Any) -> tuple[str, str]:
@@ -189,6 +190,16 @@ def settings(run: RunDir) -> tuple[str, str]:
     return _text(run.experiment_toml)
 
 
+def data_notes(run: RunDir) -> tuple[list[str], list[str]]:
+    """Return what became of the data, and what looks odd of them; a run that is older has none."""
+    text, problem = _text(run.data_json)
+    try:
+        noted = {} if problem else json.loads(text)
+        return [str(each) for each in noted["lines"]], [str(each) for each in noted["remarks"]]
+    except (KeyError, TypeError, ValueError):
+        return [], []
+
+
 def environment(run: RunDir) -> tuple[list[tuple[str, str]], str]:
     """Return `environment.json` as rows of dotted key and value, and what is wrong with it."""
     text, problem = _text(run.environment_json)
@@ -206,8 +217,8 @@ def arms_table(overview: Overview) -> pd.DataFrame:
     Returns:
         One row per arm, the control first: `arm`; finished `trials`, if the arms differ in them;
         the improvement with its interval in training, held-out and test loss, and the control's own
-        mean loss; `p` of the held-out improvement (paired t, Holm-corrected); `test accuracy`,
-        where there is one.
+        mean loss ("lower by" heads differences, "improved" percentages); `p` of the held-out
+        improvement (paired t, Holm-corrected); `test accuracy`, where there is one.
     """
     held_out = held_out_kind(overview)
     champions = overview.champions
@@ -219,7 +230,8 @@ def arms_table(overview: Overview) -> pd.DataFrame:
         losses = zip(champions["arm"], champions[kind], strict=True)
         if kind == "test_loss" and champions[kind].isna().all():
             continue
-        table[f"{NAMES[kind]} improved"] = [
+        divided = all(row.unit == FRACTION for row in rows.values() if row.n)
+        table[f"{NAMES[kind]} {'improved' if divided else 'lower by'}"] = [
             _improved(rows.get(arm), "from " * (arm == CONTROL) + number(loss))
             for arm, loss in losses
         ]
@@ -237,7 +249,8 @@ def _improved(row: Any, otherwise: str) -> str:
     if row is None or not row.n:
         return otherwise
     # A narrow terminal breaks lines at blanks: an interval without one stays whole.
-    return f"{percent(row.mean)} {span(row.low, row.high).replace(' ', '')}".strip()
+    interval = span_text(row.low, row.high, row.unit).replace(" ", "")
+    return f"{size_text(row.mean, row.unit)} {interval}".strip()
 
 
 def _arm_row(overview: Overview, row: Any) -> dict[str, Any]:
@@ -249,14 +262,17 @@ def _arm_row(overview: Overview, row: Any) -> dict[str, Any]:
         "arm": row.arm,
         "n": str(row.n),
         "loss": number(row.arm_loss),
-        "mean": (percent(row.mean), span(row.low, row.high)),
-        "median": (percent(row.median), span(row.median_low, row.median_high)),
+        "mean": (size_text(row.mean, row.unit), span_text(row.low, row.high, row.unit)),
+        "median": (
+            size_text(row.median, row.unit),
+            span_text(row.median_low, row.median_high, row.unit),
+        ),
         "t": p_value(row.t_p_holm),
         "wilcoxon": p_value(row.wilcoxon_p_holm),
         "d": number(row.cohens_d, 2),
         "wins": f"{row.wins} of {row.n}" if some else NOTHING,
-        "worst": (percent(row.worst), f"trial {row.worst_trial}" if some else ""),
-        "best": (percent(row.best), f"trial {row.best_trial}" if some else ""),
+        "worst": (size_text(row.worst, row.unit), f"trial {row.worst_trial}" if some else ""),
+        "best": (size_text(row.best, row.unit), f"trial {row.best_trial}" if some else ""),
         "parity": parity_text(overview, row.arm, row.kind),
     }
 

@@ -19,8 +19,9 @@ from analysis.statistics import wording
 from analysis.statistics.curves import CURVE_BESIDE
 from analysis.statistics.overview import Overview, overview
 from analysis.statistics.paired import KINDS, RESAMPLES, SMALLEST_BOOTSTRAP
+from analysis.statistics.scale import FRACTION, without_sole_unit
 from analysis.statistics.search import YARDSTICK, Search, searched
-from analysis.tables import CONTROL, read_tables
+from analysis.tables import CONTROL, loss_names, read_tables
 from apps.errors import ReportError
 from apps.files import write_atomic
 from apps.records.run_dir import RunDir
@@ -38,8 +39,8 @@ def write_report(run: RunDir) -> Path:
     `curves.csv`, `parity.csv`, `convergence.csv` (what reaching the control's loss took),
     `costs.csv`, `champions.csv`, `members.csv` (the losses at halts and at K), `kinship.csv`,
     `species.csv`, `tasks.csv`, `utilisation.csv`; of a search also `anytime.csv`, `search.csv` (a
-    row per arm), `diversity.csv` and `networks.csv` (with the front of size and loss). The same
-    tables give the same bytes.
+    row per arm), `diversity.csv` and `networks.csv` (with the front of size and loss). Where an
+    improvement is not a fraction, a column `unit` says so. The same tables give the same bytes.
 
     Args:
         run: the run directory. Only its tables are needed; where `experiment.toml` or
@@ -49,13 +50,17 @@ def write_report(run: RunDir) -> Path:
         ReportError: there are no tables, or the report can't be written.
     """
     tables = read_tables(run)
-    numbers = overview(tables)
+    numbers = overview(tables, loss_names(run))
     more = chosen.secondary(numbers, tables)
     found = searched(tables)
     pictures = chosen.pictures(numbers, more, tables, found)
     statistics = full_statistics(numbers)
     spent = spent_to_control(numbers, tables)
-    files = {"statistics": statistics, "convergence": spent, **_numbers(numbers, more)}
+    files = {
+        "statistics": without_sole_unit(statistics),
+        "convergence": spent,
+        **_numbers(numbers, more),
+    }
     if found is not None:
         files |= {
             "anytime": found.bands,
@@ -78,28 +83,29 @@ def write_report(run: RunDir) -> Path:
     return run.report_html
 
 
-def arms_table(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def arms_table(tables: dict[str, pd.DataFrame], losses: tuple[str, ...] = ()) -> pd.DataFrame:
     """Return the arms of a run in a few columns of text, for a terminal.
 
     Args:
         tables: data frames by name; `members`, `epochs` and `trials` are used.
+        losses: names of the run's losses, as `analysis.tables.loss_names` returns them.
 
     Returns:
         As `report.page.arms_table` says: one row per arm, the control first, all cells text.
     """
-    return page.arms_table(overview(tables))
+    return page.arms_table(overview(tables, losses))
 
 
 def _numbers(numbers: Overview, more: Secondary) -> dict[str, pd.DataFrame]:
     """Return the other numbers of the report, a table a file."""
     return {
-        "improvements": numbers.paired,
+        "improvements": without_sole_unit(numbers.paired),
         "curves": numbers.bands,
         "parity": numbers.parity.merge(numbers.area, on=["arm", "kind", "trial"]),
         "costs": numbers.costs,
         "champions": numbers.champions,
         "members": more.members,
-        "kinship": more.kinship,
+        "kinship": without_sole_unit(more.kinship),
         "species": more.species,
         "tasks": more.tasks,
         "utilisation": more.utilisation,
@@ -130,6 +136,7 @@ def _html(
     shown, folded = page.shown_kinds(numbers)
     experiment, no_experiment = page.settings(run)
     environment, no_environment = page.environment(run)
+    data_lines, data_remarks = page.data_notes(run)
     return render(
         "report.html.j2",
         name=run.root.resolve().name,
@@ -157,12 +164,16 @@ def _html(
         cost_sentence=page.cost_sentence(numbers),
         experiment=experiment,
         no_experiment=no_experiment,
+        data_lines=data_lines,
+        data_remarks=data_remarks,
         environment=environment,
         no_environment=no_environment,
         control=CONTROL,
         compared=max(len(numbers.arms) - 1, 0),
         resamples=RESAMPLES,
         smallest_bootstrap=SMALLEST_BOOTSTRAP,
+        divided=bool(numbers.summary["unit"].eq(FRACTION).all()),
+        shares=bool(numbers.of(wording.held_out_kind(numbers))["unit"].eq(FRACTION).all()),
     )
 
 

@@ -6,27 +6,32 @@ import numpy as np
 import pandas as pd
 
 from analysis.statistics.curves import cost_to_loss
-from analysis.statistics.paired import improvement
+from analysis.statistics.paired import with_improvement
+from analysis.statistics.scale import ANY_ZERO, Zero
 from analysis.tables import CONTROL, arms_of
 
 SPENT = ("epoch", "network_epochs", "wall_s")
 """What it takes to reach a loss: epochs, epochs of all members, seconds of all members."""
 
 
-def pair_areas(area: pd.DataFrame, control: str = CONTROL) -> pd.DataFrame:
+def pair_areas(
+    area: pd.DataFrame, control: str = CONTROL, *, zero: Zero = ANY_ZERO
+) -> pd.DataFrame:
     """Pair the area under each arm's curve with the control's of the same trial.
 
-    `(A_control - A_arm) / A_control`: positive when the arm's loss was lower on the way, even where
-    both end alike. Segments shared with the control count in both.
+    `(A_control - A_arm) / A_control`, or the difference of the areas of losses of which none is a
+    share of another (`analysis.statistics.scale`): positive when the arm's loss was lower on the
+    way, even where both end alike. Segments shared with the control count in both.
 
     Args:
         area: as `analysis.statistics.curves.area_under_curve` returns it.
         control: name of the control arm.
+        zero: of the run's loss.
 
     Returns:
         The rows that `analysis.statistics.paired.summarize` takes: `arm`, `kind` ("area_loss",
         "area_val_loss"), `trial`, `control_loss` and `arm_loss` (areas, loss x epochs),
-        `improvement` (NaN where either has no area).
+        `improvement` (NaN where either has no area), `unit`.
     """
     by = ["kind", "trial"]
     reference = area.loc[area["arm"].eq(control), [*by, "area"]]
@@ -34,8 +39,7 @@ def pair_areas(area: pd.DataFrame, control: str = CONTROL) -> pd.DataFrame:
     paired = others.merge(reference, on=by, how="left", suffixes=("_arm", "_control"))
     paired = paired.rename(columns={"area_arm": "arm_loss", "area_control": "control_loss"})
     paired["kind"] = "area_" + paired["kind"]
-    paired["improvement"] = improvement(paired["control_loss"], paired["arm_loss"])
-    return paired[["arm", "kind", "trial", "control_loss", "arm_loss", "improvement"]]
+    return with_improvement(paired, zero)
 
 
 def cost_to_control(epochs: pd.DataFrame, parity: pd.DataFrame, kind: str) -> pd.DataFrame:

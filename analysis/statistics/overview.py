@@ -9,6 +9,7 @@ import pandas as pd
 
 from analysis.statistics import costs, curves
 from analysis.statistics.paired import KINDS, SEED, pair_trials, summarize
+from analysis.statistics.scale import Zero, lowest_loss
 from analysis.tables import CONTROL, arms_of
 
 
@@ -21,6 +22,7 @@ class Overview:
         trials: number of trials.
         population: members of the first segment.
         epochs: K; 0 if no epoch was recorded.
+        zero: what is known of the zero of the run's loss.
         fitness: the loss that chose the champions ("train_loss" or "val_loss"), found by comparing
             it with their fitness; "" if neither agrees.
         champions: one row per arm: means over its finished trials, of the champions' losses and of
@@ -42,6 +44,7 @@ class Overview:
     trials: int
     population: int
     epochs: int
+    zero: Zero
     fitness: str
     champions: pd.DataFrame
     paired: pd.DataFrame
@@ -64,19 +67,24 @@ class Overview:
         return list(self.of(kind).itertuples())
 
 
-def overview(tables: dict[str, pd.DataFrame], *, seed: int = SEED) -> Overview:
+def overview(
+    tables: dict[str, pd.DataFrame], losses: tuple[str, ...] = (), *, seed: int = SEED
+) -> Overview:
     """Compute the statistics of one run.
 
     Args:
         tables: data frames by name, as `analysis.tables.read_tables` or `workflow.runs.tables` give
             them; `members`, `epochs` and `trials` are used.
+        losses: names of the run's losses, as `analysis.tables.loss_names` returns them; none where
+            they are unknown.
         seed: of the bootstrap.
     """
     members, epochs, trials = tables["members"], tables["epochs"], tables["trials"]
     carried = curves.carried_on(epochs, members)
     lines = curves.best_member_curves(carried, trials)
     outcomes = trials.merge(curves.lowest_losses(lines), on=["trial", "arm"], how="left")
-    paired = pair_trials(outcomes, (*KINDS, *curves.BEST_KINDS))
+    zero = Zero(lowest_loss(tables), losses)
+    paired = pair_trials(outcomes, (*KINDS, *curves.BEST_KINDS), zero=zero)
     parity = curves.epochs_to_parity(lines)
     beside = {curve: kind for kind, curve in curves.CURVE_BESIDE.items()}
     reached = curves.parity_summary(parity).replace({"kind": beside})
@@ -87,6 +95,7 @@ def overview(tables: dict[str, pd.DataFrame], *, seed: int = SEED) -> Overview:
         trials=int(trials["trial"].nunique()),
         population=int(first["member"].nunique()),
         epochs=int(carried["epoch"].max()) if len(epochs) else 0,
+        zero=zero,
         fitness=_fitness(trials),
         champions=_champions(outcomes),
         paired=paired,

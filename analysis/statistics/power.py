@@ -11,6 +11,7 @@ from scipy import optimize, stats
 
 from analysis.numerals import count, percent
 from analysis.statistics.intervals import SMALLEST_SAMPLE
+from analysis.statistics.scale import FRACTION, Zero
 
 MOST_TRIALS: Final = 100_000
 """Beyond this an experiment is not planned but abandoned."""
@@ -123,42 +124,54 @@ def sensitivity(summary: pd.DataFrame, effect: float, *, chance: float = CHANCE)
     Holm's correction.
 
     Args:
-        summary: as `paired.summarize` returns it; `arm`, `kind`, `n`, `sd` are used.
+        summary: as `paired.summarize` returns it; `arm`, `kind`, `n`, `sd`, `unit` are used.
         effect: mean improvement for which the trials needed are computed, a fraction above 0.
         chance: the power asked for.
 
     Returns:
         One row per arm and loss kind: `arm`, `kind`, `n`, `sd`, `visible` (the smallest mean
-        improvement that n trials see), `effect`, and `trials_needed` for it. NaN and <NA> where
-        there is no spread, or no number of trials up to `MOST_TRIALS` is enough.
+        improvement that n trials see, in the unit of `sd`), `effect`, and `trials_needed` for it.
+        NaN and <NA> where there is no spread, or no number of trials up to `MOST_TRIALS` is enough,
+        and of the last two where the unit is not a fraction.
     """
     table = summary[["arm", "kind", "n", "sd"]].reset_index(drop=True)
     arms = summary.loc[summary["n"].ge(SMALLEST_SAMPLE)].groupby("kind")["arm"].nunique()
     visible, needed = [], []
-    for kind, n, sd in zip(table["kind"], table["n"], table["sd"], strict=True):
+    relative = summary["unit"].eq(FRACTION).to_numpy()
+    columns = (table["kind"], table["n"], table["sd"], relative)
+    for kind, n, sd, divided in zip(*columns, strict=True):
         known = n >= SMALLEST_SAMPLE and sd > 0
         alpha = ALPHA / int(arms[kind]) if known else math.nan
         visible.append(_visible(sd, n, chance, alpha) if known else math.nan)
-        needed.append(_needed(effect, sd, chance, alpha) if known else math.nan)
+        needed.append(_needed(effect, sd, chance, alpha) if known and divided else math.nan)
     return table.assign(
         visible=np.array(visible, dtype=np.float64),
-        effect=effect,
+        effect=np.where(relative, effect, math.nan),
         trials_needed=np.array(needed, dtype=np.float64),
     ).astype({"trials_needed": "Int64"})
 
 
-def visible_in_words(trials: int, compared: int, sd: float = OWN_SPREAD) -> str:
+def visible_in_words(
+    trials: int, compared: int, losses: tuple[str, ...] = (), sd: float = OWN_SPREAD
+) -> str:
     """Return in one line what effect an experiment can detect, before it is run.
 
     Args:
         trials: of the experiment.
         compared: its arms other than the control, at least 1; the tests are at `ALPHA / compared`.
+        losses: names of the experiment's; of some no percentage has a meaning
+            (`analysis.statistics.scale`).
         sd: standard deviation of the improvement in held-out loss over trials, a fraction.
     """
     if trials < SMALLEST_SAMPLE:
         return (
             f"{count(trials, 'trial')} can tell no difference from chance: tests need "
             f"{SMALLEST_SAMPLE} trials"
+        )
+    if unproven := Zero(names=losses).unproven:
+        return (
+            f"{trials} trials will be compared by differences in {' and '.join(unproven)}; how "
+            "small a one they can see depends on its spread over trials, which a run tells"
         )
     effect = detectable_improvement(sd, trials, alpha=ALPHA / compared)
     corrected = f"Holm's correction over {compared} arms, " if compared > 1 else ""

@@ -11,16 +11,24 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.statistics.paired import pair_trials, summarize
+from analysis.statistics.scale import ANY_ZERO, Zero
 from apps.errors import ReportError
 
 
-def versus(trials: pd.DataFrame, yardsticks: Sequence[str], of: str | None = None) -> pd.DataFrame:
+def versus(
+    trials: pd.DataFrame,
+    yardsticks: Sequence[str],
+    of: str | None = None,
+    *,
+    zero: Zero = ANY_ZERO,
+) -> pd.DataFrame:
     """Return the statistics of every arm, or of one, against each yardstick.
 
     Args:
         trials: the table of that name.
         yardsticks: names of arms that take the control's place, one after the other.
         of: the arm to compare with the yardsticks; None for every arm.
+        zero: of the run's loss.
 
     Returns:
         `paired.summarize` with `against` as the first column. Holm's correction is over the arms
@@ -37,7 +45,7 @@ def versus(trials: pd.DataFrame, yardsticks: Sequence[str], of: str | None = Non
             raise ReportError(
                 f"there is no arm {name!r} in the run; its arms are {', '.join(arms)}"
             )
-    pairs = {name: pair_trials(trials, control=name) for name in yardsticks}
+    pairs = {name: pair_trials(trials, control=name, zero=zero) for name in yardsticks}
     if of is not None:
         own = [paired[paired["arm"].eq(of)].assign(arm=name) for name, paired in pairs.items()]
         table = summarize(pd.concat(own)).rename(columns={"arm": "against"})

@@ -9,9 +9,15 @@ from typing import Any, Final
 
 import pandas as pd
 
-from analysis.numerals import count, number, p_value, percent, span
+from analysis.numerals import count, number, p_value
 from analysis.statistics.overview import Overview
-from analysis.statistics.paired import SMALLEST_BOOTSTRAP, SMALLEST_SAMPLE, SMALLEST_SIGNED_RANK
+from analysis.statistics.paired import (
+    KINDS,
+    SMALLEST_BOOTSTRAP,
+    SMALLEST_SAMPLE,
+    SMALLEST_SIGNED_RANK,
+)
+from analysis.statistics.scale import FRACTION, NEARLY_NOTHING, size_text, span_text
 from analysis.tables import CONTROL
 
 ALPHA: Final = 0.05
@@ -83,7 +89,8 @@ def verdict(overview: Overview) -> str:
 
 def cautions(overview: Overview) -> list[str]:
     """Return what a reader must know before believing the tables, a sentence each."""
-    notes = []
+    differences = units_in_words(overview)
+    notes = [differences] if differences else []
     rows = overview.summary
     used = rows.loc[rows["n"].gt(0) & rows["kind"].isin([held_out_kind(overview), "train_loss"])]
     if len(used) and used["n"].min() < SMALLEST_SAMPLE:
@@ -99,17 +106,15 @@ def cautions(overview: Overview) -> list[str]:
         )
     if used["method"].str.contains("equal").any():
         notes.append("Where all trials are equal there is neither interval nor test.")
-    lost = overview.of(held_out_kind(overview))
-    parts = [
-        f"{arm} in {count(int(left_out), 'trial')}"
-        for arm, left_out in zip(lost["arm"], lost["left_out"], strict=True)
-        if left_out
-    ]
-    if parts:
+    lost = _left_out(overview, held_out_kind(overview))
+    if lost:
         notes.append(
-            f"Left out, because the arm or the control failed there or has no finite loss: "
-            f"{', '.join(parts)}."
+            f"Left out, because the arm or the control failed there or has no finite loss: {lost}."
         )
+    for kind in KINDS:
+        more = _left_out(overview, kind) if overview.of(kind)["n"].gt(0).any() else lost
+        if more and more != lost:
+            notes.append(f"Left out of the {NAMES[kind]}, for the same reason: {more}.")
     if overview.fitness == "val_loss":
         both = " and the best arm" if len(overview.arms) > 2 else ""
         notes.append(
@@ -117,6 +122,39 @@ def cautions(overview: Overview) -> list[str]:
             "nothing."
         )
     return notes + _unconfirmed(overview)
+
+
+def mean_text(row: Any) -> str:
+    """Return a mean improvement with its interval, of a row of the summary."""
+    return f"{size_text(row.mean, row.unit)} {span_text(row.low, row.high, row.unit)}".strip()
+
+
+def units_in_words(overview: Overview) -> str:
+    """Return why improvements are differences, not percentages, and which; "" if none is."""
+    rows = overview.summary
+    kinds = rows.loc[rows["unit"].ne(FRACTION) & rows["n"].gt(0), "kind"].unique()
+    if not len(kinds):
+        return ""
+    differences = (
+        "the improvement is the control's loss minus the arm's, in the loss's own unit, over all "
+        "trials that both finished"
+    )
+    zero = overview.zero
+    if zero.lowest < 0:
+        return (
+            f"Losses of this run lie below zero, down to {number(zero.lowest, 3)}, so none is a "
+            f"share of another: {differences}."
+        )
+    if zero.unproven:
+        return (
+            f"It is not known of {' and '.join(zero.unproven)} that zero is the least it can be, "
+            f"so no loss is taken as a share of another: {differences}."
+        )
+    names = ", ".join(NAMES[kind] for kind in NAMES if kind in kinds)
+    return (
+        f"The control has losses of zero, or below {NEARLY_NOTHING:g} times their median, and "
+        f"shares of nearly nothing say nothing: of the {names}, {differences}."
+    )
 
 
 def curves_alternative(overview: Overview) -> str:
@@ -138,10 +176,7 @@ def improvements_alternative(overview: Overview, kinds: list[str]) -> str:
     """Return the figure of improvements in words: mean and interval of each arm."""
     parts = []
     for kind in kinds:
-        rows = [
-            f"{row.arm} {percent(row.mean)} {span(row.low, row.high)}".strip()
-            for row in overview.rows(kind)
-        ]
+        rows = [f"{row.arm} {mean_text(row)}" for row in overview.rows(kind)]
         parts.append(f"{NAMES[kind]}: {'; '.join(rows)}")
     return f"Dot chart of each trial's improvement on the control. Means, {'. '.join(parts)}."
 
@@ -216,6 +251,16 @@ def _unconfirmed(overview: Overview) -> list[str]:
     return notes
 
 
+def _left_out(overview: Overview, kind: str) -> str:
+    """Return how many trials of each arm have no pair of one loss kind; "" if all have."""
+    rows = overview.of(kind)
+    return ", ".join(
+        f"{arm} in {count(int(left_out), 'trial')}"
+        for arm, left_out in zip(rows["arm"], rows["left_out"], strict=True)
+        if left_out
+    )
+
+
 def _excludes_zero(row: Any) -> bool:
     """Say whether a row's interval, if there is one, is all on one side of zero."""
     return bool(row.low > 0 or row.high < 0)
@@ -230,13 +275,14 @@ def _compared(row: Any) -> str:
     """Return the size of a change that has no interval."""
     if row.mean == 0:
         return "the same as the control's"
-    return f"{percent(abs(row.mean), sign=False)} {_word(row)} than the control's"
+    return f"{size_text(abs(row.mean), row.unit, sign=False)} {_word(row)} than the control's"
 
 
 def _size(row: Any) -> str:
     """Return the size of a change and its interval, turned so that the change is positive."""
     low, high = (row.low, row.high) if row.mean > 0 else (-row.high, -row.low)
-    return f"{percent(abs(row.mean), sign=False)} {span(low, high)}".strip()
+    size = size_text(abs(row.mean), row.unit, sign=False)
+    return f"{size} {span_text(low, high, row.unit)}".strip()
 
 
 def _equals(p: float) -> str:

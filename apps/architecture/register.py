@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from typing import TypeVar
 
 from apps.architecture.layer_symmetries import RULES
 from apps.architecture.own_layers import Axes, OwnLayer, remember, units_of
-from apps.errors import UserError
+from apps.errors import UserError, did_you_mean
 
 _Class = TypeVar("_Class", bound=type)
 
@@ -64,9 +63,8 @@ def _check(known: OwnLayer) -> None:
     if known.like and (known.arrays or known.identity):
         raise _wrong("like says all of a layer: leave arrays and identity out, or like")
     if known.like and known.like not in RULES:
-        nearest = get_close_matches(known.like, RULES, n=1)
-        hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-        raise _wrong(f"like = {known.like!r} is no layer that is known{hint}")
+        hint = did_you_mean(known.like, RULES)
+        raise _wrong(f"like = {known.like!r} is no layer that is known; {hint}".rstrip("; "))
     for name, axes in known.arrays.items():
         if isinstance(axes, str):
             raise _wrong(f"the axes of {name!r} are a tuple, as in ('in', 'out'), got {axes!r}")

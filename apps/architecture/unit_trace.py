@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
 from typing import Any
 
 import numpy as np
 
 from apps.errors import UserError, first_line
 from apps.genetics.atoms import AtomAxis, Atoms
+from apps.genetics.crossover import CROSSOVERS
 
 Layout = tuple[AtomAxis | None, ...]
 """The atoms along each axis of a tensor but that of the batch; None where its length is open."""
@@ -153,12 +155,14 @@ def layouts_in(arguments: Any) -> list[Layout]:
 
 def unknown(name: str, kind: str) -> UnknownSymmetry:
     """Return the error for a layer without a rule."""
+    *others, last = [
+        key for key, function in CROSSOVERS.items() if "spec" not in signature(function).parameters
+    ]
     return UnknownSymmetry(
         f"the symmetries of layer {name!r} ({kind}) are not known, so networks with it cannot be "
         "aligned nor crossed by whole units; say what a layer of your own does with "
         "apps.architecture.register_layer in your network's module, or use align = 'none' with the "
-        "crossover mean, weighted_mean, random, layer, blend or slerp, and the distance raw or "
-        "disagreement"
+        f"crossover {', '.join(others)} or {last}, and the distance raw or disagreement"
     )
 
 

@@ -1,1 +1,1 @@
-"""Many networks: a population at its halt, the merge of parents, the making of offspring."""
+"""Many networks: a population at its halt, the merge of parents, offspring."""

@@ -1,4 +1,4 @@
-"""Which number of a network says how good it is; lower is better."""
+"""The fitness of a network: one of its losses, lower is better."""
 
 from __future__ import annotations
 

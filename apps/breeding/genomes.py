@@ -1,4 +1,4 @@
-"""A search over architectures: the genomes of members, and how far two of them are apart."""
+"""Genomes of the members of a search: drawing, crossing, mutating, distances."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from apps.seeds import Address, Purpose
 
 
 def first_genome(space: Space, seed: int, trial: int, member: int) -> Genome:
-    """Return the genome of a member that starts anew."""
+    """Return the genome of a member of the first generation."""
     rng = Address(seed, trial, member).stream(Purpose.ARCHITECTURE)
     return as_genome(space, spaces.sample(rng, space))
 
@@ -31,14 +31,14 @@ def child_genome(
         search: how it is made.
         parents: best first.
         rng: the child's own.
-        mutate: False for a child that stays what its first parent is.
+        mutate: False for a child with its first parent's genes.
     """
     flat = [_flat(parent) for parent in parents]
     if not mutate:
         return parents[0]
     made = spaces.cross(rng, search.space, flat if search.cross else flat[:1])
-    if search.rate > 0:
-        made = spaces.mutate(rng, search.space, made, rate=search.rate, scale=search.scale)
+    if search.mutation_rate > 0:
+        made = spaces.mutate(rng, search.space, made, rate=search.mutation_rate, scale=search.scale)
     return as_genome(search.space, made)
 
 
@@ -52,12 +52,12 @@ def distances(
 
 
 def alike(space: Space, one: Genome, other: Genome) -> bool:
-    """Whether the networks of two genomes are of one architecture."""
+    """Whether two genomes have the same architecture."""
     return len(kinds(space, [one, other])) == 1
 
 
 def kinds(space: Space, genomes: Sequence[Genome]) -> dict[str, list[int]]:
-    """Return the places of the genomes by architecture: those of one have arrays of one shape."""
+    """Return the indices of the genomes by architecture, which determines the arrays' shapes."""
     found: dict[str, list[int]] = {}
     for place, genome in enumerate(genomes):
         kind = json.dumps(spaces.architecture(space, _flat(genome)), sort_keys=True)
@@ -70,7 +70,7 @@ def _flat(genome: Genome) -> Flat:
 
 
 def as_genome(space: Space, flat: Flat) -> Genome:
-    """Return a point of the space as a member has it: by whose argument each value is."""
+    """Return a point of the space as a `Genome`: values split into network's and optimiser's."""
     optimizer = {gene.name for gene in space.genes if gene.target == "optimizer"}
     return Genome(
         network={name: value for name, value in flat.items() if name not in optimizer},

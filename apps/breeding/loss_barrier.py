@@ -1,4 +1,4 @@
-"""How near two parents are: distances and the loss barrier between them."""
+"""Distances and loss barriers between two parents."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _STEPS: Final = 5
 
 
 class Kinship:
-    """Measures pairs of parents on the probe, the beginning of the training data."""
+    """Measures pairs of parents on the probe, the first samples of the training data."""
 
     unknown: Final = dict.fromkeys(
         ("distance_raw", "distance_aligned", "barrier_raw", "barrier_aligned"), math.nan
     )
-    """What is said of a merge without a second parent."""
+    """The measures of a merge with a single parent."""
 
     def __init__(self, trainer: Trainer, align: str, address: Address) -> None:
         """Measure with a trainer.

@@ -1,4 +1,4 @@
-"""Parents -> one network: aligned, crossed, repaired, whatever the architecture."""
+"""Parents -> one network: align, cross, repair."""
 
 from __future__ import annotations
 
@@ -53,14 +53,13 @@ def merge(
 def restored(
     trainer: Trainer, merged: Weights, parents: Sequence[Weights], repair: bool
 ) -> Weights:
-    """Return a merge with what merging spoils put right.
+    """Return a merge with its running statistics measured anew and, if asked for, repaired units.
 
     Args:
         trainer: of the architecture.
         merged: the merge.
-        parents: what it was made of, as aligned; of a single one nothing is spoilt.
-        repair: whether units get back their parents' spread (REPAIR); running statistics are
-            measured anew in any case.
+        parents: the aligned parents; with a single one nothing needs to be restored.
+        repair: whether units are rescaled to their parents' spread (REPAIR).
     """
     if len(parents) < 2:
         return merged

@@ -1,4 +1,4 @@
-"""Parents -> one child's starting state, made where the child is trained."""
+"""Parents -> one child's initial state, made in the child's own task."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from apps.training.trainer import Trainer
 
 
 def breed(task: TrainTask, start: Offspring, place: Workplace, trainer: Trainer) -> Checkpoint:
-    """Return the state in which an offspring starts.
+    """Return the initial state of an offspring.
 
     A parent of another architecture, in a search, is first grown or cut to the child's; what gets
     lost is told in the child's folder. All children of one merge see the same random numbers in the
     crossover, so each worker makes the same merge again; the mutation is the child's own.
 
     Args:
-        task: the child's task; `first_epoch` dates the halt.
+        task: the child's task; its `first_epoch` is the halt's.
         start: operators and the child's plan.
         place: where the parents' checkpoints are.
         trainer: of the architecture; what was in it is replaced.
 
     Returns:
-        The child's weights, and its optimiser's state when the plan says that it inherits one.
+        The child's weights, and its optimiser state if the plan lets it inherit one.
 
     Raises:
         DamagedFile: a parent's checkpoint is not what its record says.
@@ -73,7 +73,7 @@ def _parents(
     networks: list[Weights] = []
     fitness, lost = [], []
     for number, (weights, genome) in enumerate(zip(stored, plan.genomes, strict=True)):
-        if not start.strangers and plan.members[number] in plan.strange:
+        if not start.merge_architectures and plan.members[number] in plan.strange:
             continue
         network, training = phenotype(task.network, task.training, genome)
         made = _morphed(weights, trainer.blueprint.of(network, training), trainer, seed)
@@ -96,7 +96,7 @@ def _morphed(weights: Weights, parent: Blueprint, trainer: Trainer, seed: int) -
         seed: of the initial weights that new units and layers start from.
 
     Raises:
-        UserError: a layer is not known to grow; the message names it.
+        UserError: it is not known how a layer grows; the message names it.
     """
     if _shapes(weights) == _shapes(trainer.member.weights()):
         return Morph(dict(weights), ())
@@ -105,7 +105,7 @@ def _morphed(weights: Weights, parent: Blueprint, trainer: Trainer, seed: int) -
 
 
 def _fresh_seed(task: TrainTask) -> int:
-    """Return the seed of what a child has that no parent had."""
+    """Return the seed of those initial weights of a child that no parent gives."""
     address = Address(task.seed, task.trial, task.member, task.first_epoch)
     return address.seed_integer(Purpose.INITIAL_WEIGHTS)
 
@@ -113,9 +113,9 @@ def _fresh_seed(task: TrainTask) -> int:
 def _inherited(
     donors: Sequence[CheckpointRef], shapes: Mapping[str, tuple[int, ...]], place: Workplace
 ) -> dict[str, Array]:
-    """Return the mean of the donors' optimiser states; counters are the first one's.
+    """Return the mean of the donors' optimiser states; counters are the first donor's.
 
-    An optimiser's state is of the shapes of its own network: of others than `shapes` none is kept.
+    States of arrays whose shapes are not in `shapes`, those of other architectures, are left out.
     """
     stored = [open_checkpoint(ref, place) for ref in donors]
     if not stored or any(_shapes(each.network) != shapes for each in stored):

@@ -16,7 +16,7 @@ from apps.genetics.speciation import SPECIATIONS, Earlier, Species
 from apps.genetics.weights import Array, Weights
 from apps.lookup import lookup
 from apps.messages.results import CheckpointRef, Failure, MatingPlan, Representative, TrainResult
-from apps.messages.specs import Genome, SearchSpec, SpeciesSpec, phenotype
+from apps.messages.specs import Genome, SearchSpec, SpeciesSpec
 from apps.messages.tasks import MateTask, Workplace
 from apps.records.checkpoints import open_checkpoint
 from apps.seeds import Address, Purpose
@@ -24,7 +24,7 @@ from apps.training.trainer import Trainer, trainer_for
 
 
 class TooFewSurvivors(HeterosisError):
-    """Too few members have a finite fitness for what is to be made of them."""
+    """Fewer members have a finite fitness than a mating or a harvest needs."""
 
     code: Code = "survivors"
 
@@ -49,10 +49,10 @@ def need_survivors(
 
 
 class Halted:
-    """A population at a halt, with its networks loaded where they are needed.
+    """A population at a halt; networks are loaded as they are needed.
 
     Attributes:
-        fitness: lower is better; NaN of a member that failed or diverged.
+        fitness: of each member, lower is better; NaN if it failed or diverged.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Halted:
         Args:
             task: the halt.
             population: the members' results, by member number.
-            earlier: the mating before, whose species go on.
+            earlier: the previous mating plan, whose species continue.
             place: the run directory.
 
         Raises:
@@ -84,24 +84,24 @@ class Halted:
 
     # --------------------------------------------------------------------------------- members
     def checkpoint(self, member: int) -> CheckpointRef:
-        """Return where a member's network is; one that failed has none."""
+        """Return the checkpoint of a member that did not fail."""
         found = self._population[member]
         if isinstance(found, Failure):
             raise HeterosisError(f"member {member} failed and has no network")
         return found.checkpoint
 
     def genome(self, member: int) -> Genome:
-        """Return what a member has of its own, in a search."""
+        """Return a member's genome, in a search."""
         found = self._population[member]
         return Genome() if isinstance(found, Failure) else found.genome
 
     def donor(self, member: int) -> tuple[CheckpointRef, ...]:
-        """Return the member's own state for its successor; nothing if it failed or diverged."""
+        """Return the member's checkpoint, for an optimiser; empty if it failed or diverged."""
         return (self.checkpoint(member),) if self._is_healthy(member) else ()
 
     # --------------------------------------------------------------------------------- species
     def species(self) -> Species:
-        """Divide the population, going on with the species of the halt before."""
+        """Divide the population into species, continuing those of the previous halt."""
         spec = self._task.species
         if spec is None:
             return Species((0,) * len(self.fitness), {}, 1)
@@ -123,7 +123,7 @@ class Halted:
         return find(distances, earlier, **spec.method.params)
 
     def records(self, species: Species) -> tuple[Representative, ...]:
-        """Return who stands for each species, and for how many halts it has not improved."""
+        """Return each species' representative, best fitness and halts without improvement."""
         earlier = self._earlier.representatives if self._earlier is not None else ()
         former = {each.species: each for each in earlier}
         records = []
@@ -214,8 +214,7 @@ class Halted:
 
     def _trainer(self, genome: Genome) -> Trainer:
         task = self._task
-        network, training = phenotype(task.network, task.training, genome)
-        return trainer_for(task.data, network, training, task.seed, self._place)
+        return trainer_for(task.data, task.network, task.training, task.seed, self._place, genome)
 
     def _network(self, ref: CheckpointRef) -> Weights:
         if ref.sha256 not in self._loaded:

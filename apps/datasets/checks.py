@@ -5,15 +5,16 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from apps.datasets.arrays import Array, Named, Samples
+from apps.datasets.arrays import Array, Named, Samples, listed
 from apps.datasets.batches import Batches, is_batches
+from apps.datasets.sources.reader import Form
 from apps.errors import UserError
 
 Part = Samples | Batches
@@ -32,6 +33,8 @@ class Source:
         validation: when it is not to be taken from the training set.
         input_scale: inputs are multiplied by it.
         folder: that the arrays are mapped from, if they are.
+        byte_targets: names of the targets that are bytes like pixels; "" of a single array.
+        form: what other samples are made to inputs with.
     """
 
     train: Part
@@ -39,6 +42,8 @@ class Source:
     validation: Part | None
     input_scale: float
     folder: Path | None = None
+    byte_targets: frozenset[str] = frozenset()
+    form: Form = field(default_factory=dict)
 
 
 def checked(returned: Any) -> Source:
@@ -49,7 +54,8 @@ def checked(returned: Any) -> Source:
             `test` and perhaps `validation`, each `(x, y)`, `(x, y, weights)` or what
             `batches` takes, and perhaps `input_scale`. Inputs and targets are arrays, or mappings
             of the network's names to arrays. Without a scale, a single array of inputs of type
-            uint8 is taken for pixels and scaled by 1/255.
+            uint8 is taken for pixels and scaled by 1/255. Targets of type uint8 that are pictures
+            or have the inputs' shape are scaled like the inputs where the loss is not of classes.
 
     Returns:
         Whole-number inputs as they are, others as float32; whole-number targets as int32, a
@@ -80,7 +86,34 @@ def checked(returned: Any) -> Source:
             "input_scale is for arrays: scale the inputs of batches where they are made",
             code="data-setting",
         )
-    return Source(train, parts["test"], parts.get("validation"), scale)
+    found = [] if scale == 1.0 else [_byte_targets(each) for each in values.values()]
+    return Source(
+        train,
+        parts["test"],
+        parts.get("validation"),
+        scale,
+        byte_targets=frozenset[str]().union(*found),
+    )
+
+
+def _byte_targets(value: Any) -> frozenset[str]:
+    """Return the names of a part's targets that are bytes of pictures, or like the inputs."""
+    if not isinstance(value, tuple | list):
+        return frozenset()
+    inputs = [np.shape(each) for each in listed(value[0]) if _are_bytes(each)]
+    targets = value[1] if isinstance(value[1], Mapping) else {"": value[1]}
+    return frozenset(
+        name
+        for name, each in targets.items()
+        if inputs
+        and _are_bytes(each)
+        and (np.ndim(each) > 2 or np.shape(each) in inputs)
+        and np.max(each) > 1  # a mask is no picture
+    )
+
+
+def _are_bytes(value: Any) -> bool:
+    return getattr(value, "dtype", None) == np.uint8
 
 
 def _parts(returned: Any) -> tuple[dict[str, Any], float | None]:

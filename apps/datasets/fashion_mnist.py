@@ -17,6 +17,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any, Final
 
 from filelock import FileLock, Timeout
@@ -119,11 +120,18 @@ SAMPLE: Final = Collection(
 
 
 def cache_folder() -> Path:
-    """Return the user's data folder: `HETEROSIS_DATA`, or `heterosis` in the user's cache."""
+    """Return the user's data folder: `HETEROSIS_DATA`, or `heterosis` in the user's cache.
+
+    A user without a home directory has one among the temporary files.
+    """
     if own := os.environ.get("HETEROSIS_DATA"):
         return Path(own).expanduser().absolute()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "heterosis"
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base) / "heterosis"
+    home = os.path.expanduser("~")
+    if home == "~":  # neither HOME nor an entry in passwd, as in a container
+        return Path(gettempdir()) / f"heterosis-{os.getuid()}"
+    return Path(home) / ".cache" / "heterosis"
 
 
 def decoded_folder(collection: Collection = FASHION_MNIST) -> Path:

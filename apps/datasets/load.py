@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -25,11 +26,11 @@ from apps.datasets.fashion_mnist import (
     survey,
     what_to_do,
 )
-from apps.datasets.sources.reader import Split
+from apps.datasets.sources.reader import Form, Split, Told, held_out, one_class_each
 from apps.datasets.sources.readers import READERS, content_digest, make_reader
 from apps.errors import UserError
 from apps.messages.specs import DataSpec
-from apps.plugins import call_plugin, is_plugin, plugin_digest, unknown
+from apps.plugins import call_plugin, digest_of, files_named, is_plugin, plugin_sources, unknown
 from apps.recent import Recent
 from apps.seeds import Address, Purpose
 
@@ -37,6 +38,7 @@ COLLECTIONS: Final = {"fashion_mnist": FASHION_MNIST, "fashion_mnist_sample": SA
 """The built-in data sets."""
 
 _TOLD: Final = 3
+_SAMPLES_A_CLASS: Final = 3  # at least, where whole numbers are taken for classes
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,17 +50,41 @@ class Dataset:
         validation: what is held out of training; may be empty.
         test: what chooses nothing.
         input_scale: inputs are multiplied by it, as float32, when batched.
+        byte_targets: names of the targets that are bytes like the inputs; "" of a single array.
+        form: what other samples are made to inputs with; {} where they are taken as they are.
     """
 
     train: Part
     validation: Part
     test: Part
     input_scale: float = 1.0
+    byte_targets: frozenset[str] = frozenset()
+    form: Form = field(default_factory=dict)
+    _scaled: dict[frozenset[str], Dataset] = field(default_factory=dict, repr=False)
 
     @cached_property
     def probe(self) -> Samples:
         """The beginning of the training set, where arrays are needed."""
         return self.train.probe() if isinstance(self.train, Batches) else self.train[slice(PROBE)]
+
+    def with_scaled_targets(self, names: frozenset[str]) -> Dataset:
+        """Return it with some of its targets multiplied by the scale of the inputs, as float32.
+
+        Args:
+            names: of targets; "" of a single array.
+        """
+        if not names:
+            return self
+        if names not in self._scaled:
+            train, validation, test = (
+                _scaled_targets(part, names, self.input_scale)
+                for part in (self.train, self.validation, self.test)
+            )
+            left = self.byte_targets - names
+            self._scaled[names] = Dataset(
+                train, validation, test, self.input_scale, left, self.form
+            )
+        return self._scaled[names]
 
 
 _kept: Final[Recent[Dataset]] = Recent(most=2)
@@ -117,18 +143,41 @@ def prepare(spec: DataSpec, search_path: str | None = None, fetch: Fetch = downl
     return source.folder
 
 
-def describe(spec: DataSpec, search_path: str | None = None) -> str:
+def told(spec: DataSpec, seed: int, search_path: str | None = None) -> Told:
+    """Return what became of the data's files, and what looks as if it was not meant so.
+
+    Raises:
+        UserError: as `load_dataset`.
+    """
+    data = load_dataset(spec, seed, search_path)
+    found = Told()
+    if spec.name in READERS:
+        reader = make_reader(spec.name, spec.params)
+        found = reader.told(Path(search_path or ".").absolute(), _asked_split(spec, seed))
+    more = (*_told_scale(data), *_told_classes(data, spec.stratified))
+    return Told(found.lines, (*found.remarks, *more))
+
+
+def describe(spec: DataSpec, search_path: str | None = None, seed: int = 0) -> str:
     """Return where the data are, how large and whether verified; or what was tried and what helps.
 
-    Nothing is fetched or written.
+    Of a user's own data also what became of them, and what looks odd. Nothing is fetched or
+    written.
+
+    Args:
+        spec: which data and how they are split.
+        search_path: the folder of the experiment, where plug-ins are looked for.
+        seed: the experiment's.
 
     Raises:
         UserError: an unknown name, or a plug-in that cannot be loaded or returns bad data, or files
             that cannot be read.
     """
     if is_plugin(spec.name) or spec.name in READERS:
-        source = _read(spec, search_path)
-        return f"{spec.name}: {_shown(source)}"
+        lines = [f"{spec.name}: {_shown(_read(spec, search_path, seed))}"]
+        found = told(spec, seed, search_path)
+        lines += [f"  {line}" for line in found.lines]
+        return "\n".join([*lines, *(f"note: {remark}" for remark in found.remarks)])
     collection = _collection(spec)
     train, test = (collection.files[key].shape for key in ("x_train", "x_test"))
     lines = [f"{spec.name}: {train[0]:,} training and {test[0]:,} test images of 28 x 28 pixels"]
@@ -213,12 +262,16 @@ def _read_plugin(spec: DataSpec, search_path: str | None) -> Source:
             f"data.folder is for fashion_mnist; give {spec.name} its folder in data.params",
             code="data-setting",
         )
-    if spec.digest and spec.digest != plugin_digest(spec.name, search_path):
-        raise UserError(
-            f'the source of data plug-in "{spec.name}" has changed since this run began; undo the'
-            " change, or start over",
-            code="data-changed",
-        )
+    if spec.digest:
+        sources = plugin_sources(spec.name, search_path)
+        files = sources | files_named(spec.name, spec.params, search_path)
+        # Older runs know the module's own file alone.
+        if spec.digest not in (digest_of(files), next(iter(sources.values()))):
+            raise UserError(
+                f'the source of data plug-in "{spec.name}", or a file that it reads, has changed '
+                f"since this run began ({', '.join(files)}); undo the change, or start over",
+                code="data-changed",
+            )
     returned = call_plugin(spec.name, spec.params, search_path)
     try:
         return checked(_as_mapping(returned) if isinstance(returned, Dataset) else returned)
@@ -243,9 +296,14 @@ def _read_own(spec: DataSpec, search_path: str | None, seed: int) -> Source:
             code="data-changed",
         )
     try:
-        return checked(reader.read(folder, Split(seed, spec.validation)))
+        parts, form = reader.read_with_form(folder, _asked_split(spec, seed))
+        return replace(checked(parts), form=form)
     except UserError as error:
         raise UserError(f'data "{spec.name}": {error}', code=error.code) from error
+
+
+def _asked_split(spec: DataSpec, seed: int) -> Split:
+    return Split(seed, spec.validation, spec.stratified)
 
 
 def _as_mapping(data: Dataset) -> dict[str, object]:
@@ -272,6 +330,45 @@ def _shown(source: Source) -> str:
     )
 
 
+def _told_scale(data: Dataset) -> Iterator[str]:
+    if data.byte_targets:
+        what = ", ".join(repr(name) for name in sorted(data.byte_targets) if name)
+        yield (
+            f"targets {what + ' ' if what else ''}are bytes like the inputs: with one of Keras's "
+            f"own losses of numbers they are multiplied by {data.input_scale:.6g} as the inputs are"
+        )
+
+
+def _told_classes(data: Dataset, stratified: bool) -> Iterator[str]:
+    """Tell of classes that a part lacks."""
+    parts = {"training": data.train, "validation": data.validation, "test": data.test}
+    held = {name: each for name, each in parts.items() if isinstance(each, Samples) and len(each)}
+    if "training" not in held:
+        return
+    train = held["training"].y
+    for name in train if isinstance(train, Mapping) else ("",):
+        targets = {
+            part: each.y[name] if isinstance(each.y, Mapping) else each.y
+            for part, each in held.items()
+        }
+        if any(y.ndim != 1 or y.dtype.kind not in "iu" for y in targets.values()):
+            continue
+        labels = {part: set(np.unique(y).tolist()) for part, y in targets.items()}
+        every = set().union(*labels.values())
+        if _SAMPLES_A_CLASS * len(every) > sum(map(len, targets.values())):
+            continue  # numbers, not classes
+        names = data.form.get("classes") or {}
+        for part, there in labels.items():
+            if missing := sorted(every - there):
+                shown = ", ".join(str(names[each] if names else each) for each in missing[:_TOLD])
+                more = ", ..." if len(missing) > _TOLD else ""
+                cure = "" if stratified else ": say data.stratified = true, or bring more samples"
+                yield (
+                    f"no {part} sample has the class{'es' * (len(missing) > 1)} {shown}{more}"
+                    f"{' of ' + repr(name) if name else ''}, which other parts have{cure}"
+                )
+
+
 # ------------------------------------------------------------------------------------ the split
 def _check_sizes(spec: DataSpec, source: Source) -> None:
     if spec.train_limit is not None and spec.train_limit < 1:
@@ -283,6 +380,11 @@ def _check_sizes(spec: DataSpec, source: Source) -> None:
             f"data.validation must be at least 0, got {spec.validation}", code="data-split"
         )
     if not isinstance(source.train, Samples):
+        if spec.stratified:
+            raise UserError(
+                f"data.stratified is for arrays; {spec.name} gives batches: split them there",
+                code="data-split",
+            )
         if spec.train_limit is not None:
             raise UserError(
                 f"data.train_limit is for arrays; {spec.name} gives batches: limit them there",
@@ -304,11 +406,25 @@ def _split(spec: DataSpec, source: Source, seed: int) -> Dataset:
     if isinstance(train, Samples):
         order = Address(seed).stream(Purpose.DATA_SPLIT).permutation(len(train))
         if validation is None:
-            validation, order = train[order[: spec.validation]], order[spec.validation :]
+            classes = one_class_each(spec.name, train.y)[order] if spec.stratified else None
+            held, order = held_out(order, spec.validation, classes)
+            validation = train[held]
         train = train[order[: spec.train_limit]]
     assert validation is not None  # `checked` asks for it with batches
     train, validation, test = (_read_only(part) for part in (train, validation, source.test))
-    return Dataset(train, validation, test, source.input_scale)
+    return Dataset(train, validation, test, source.input_scale, source.byte_targets, source.form)
+
+
+def _scaled_targets(part: Part, names: frozenset[str], scale: float) -> Part:
+    if isinstance(part, Batches):
+        return part
+    if not isinstance(part.y, Mapping):
+        return replace(part, y=part.y.astype(np.float32) * np.float32(scale))
+    y = {
+        name: each.astype(np.float32) * np.float32(scale) if name in names else each
+        for name, each in part.y.items()
+    }
+    return replace(part, y=y)
 
 
 def _read_only(part: Part) -> Part:

@@ -18,7 +18,7 @@ Start = Literal["identity", "zero"]
 
 @dataclass(frozen=True)
 class Neutral:
-    """The values of an array with which its layer passes on what it is given.
+    """The values of an array with which its layer passes its input on unchanged.
 
     Attributes:
       axis: along which the units lie that the layer makes.
@@ -79,7 +79,7 @@ class Step:
       outputs: the tensors that it gives.
       layer: the layer whose arrays it uses, '' without arrays.
       adds: whether it is the sum of its inputs.
-      slope: of the straight line through 0 that is nearest to it, see `fold`.
+      slope: of the line through 0 nearest to the function, see `fold`.
     """
 
     inputs: tuple[int, ...]

@@ -15,7 +15,7 @@ from apps.genetics.weights import Array
 Indices = NDArray[np.intp]
 
 NEW: Final = -1
-"""In the place of a parent's unit or index: there is none."""
+"""Stands in place of a parent's unit or index where there is none."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,7 @@ def distances(
     others: Sequence[Genotype],
     targets: tuple[Target, ...] = ("network",),
 ) -> Matrix:
-    r"""Tell how far apart the genomes of two populations are.
+    r"""Compute the distances between the genomes of two populations.
 
     .. math:: d(a, b) = \frac{1}{|G|} \sum_{g \in G} d_g, \quad
         G = \{g : g \text{ active in } a \text{ or } b\}

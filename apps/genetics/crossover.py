@@ -1,8 +1,9 @@
 """Crossovers: `f(rng, parents, **settings) -> weights` of one child.
 
 Every operator takes one parent or more, gives a single parent back unchanged, and never modifies
-its inputs. Arrays that are not floating come from the first parent. To cross strangers, align
-the parents first (`apps.genetics.alignment`): here, unit i of one parent meets unit i of another.
+its inputs. Arrays that are not floating come from the first parent. To cross networks that began
+from different weights, align them first (`apps.genetics.alignment`): here, unit i of one parent
+meets unit i of another.
 An operator with an argument `spec` is given the symmetries of the parents' architecture.
 """
 

@@ -130,9 +130,9 @@ def raw(
     array([[0.   , 1.414],
            [1.414, 0.   ]])
     """
-    members, strangers = _members(population, others)
+    members, partners = _members(population, others)
     statistics = population.spec.statistics if population.spec else frozenset[str]()
-    a, b = (_vectors(each, statistics, members[0]) for each in (members, strangers))
+    a, b = (_vectors(each, statistics, members[0]) for each in (members, partners))
     return _finish(_relative(a, b), others)
 
 
@@ -174,15 +174,15 @@ def aligned(
             "The aligned distance needs the permutation spec of the networks, received none. "
             "Pass the spec, or use 'raw' or 'disagreement'."
         )
-    members, strangers = _members(population, others)
+    members, partners = _members(population, others)
     validate(spec, members[0])
     seed = int(rng.integers(2**63))
 
     def match(a: Weights, b: Weights) -> float:
         return aligned_distance(np.random.default_rng(seed), a, b, spec, restarts)
 
-    fine = [[k for k, w in enumerate(each) if is_finite(w)] for each in (members, strangers)]
-    a, b = [members[k] for k in fine[0]], [strangers[k] for k in fine[1]]
+    fine = [[k for k, w in enumerate(each) if is_finite(w)] for each in (members, partners)]
+    a, b = [members[k] for k in fine[0]], [partners[k] for k in fine[1]]
     found = np.zeros((len(a), len(b)))
     if is_coupled(group_terms(members[0], spec)):
         for i, v in enumerate(a):
@@ -191,7 +191,7 @@ def aligned(
     else:
         rows_a, rows_b = ([_unit_rows(network, spec) for network in each] for each in (a, b))
         found = _exact(rows_a, rows_b, symmetric=others is None)
-    distances = np.full((len(members), len(strangers)), np.inf)
+    distances = np.full((len(members), len(partners)), np.inf)
     distances[np.ix_(*fine)] = found
     return _finish(distances, others)
 
@@ -246,9 +246,9 @@ DISTANCES: Mapping[str, Distance] = MappingProxyType(
 def _members(
     population: Population, others: Population | None
 ) -> tuple[Sequence[Weights], Sequence[Weights]]:
-    strangers = population.weights if others is None else others.weights
-    check_alike([*population.weights, *strangers])
-    return population.weights, strangers
+    partners = population.weights if others is None else others.weights
+    check_alike([*population.weights, *partners])
+    return population.weights, partners
 
 
 def _finish(distances: Matrix, others: Population | None) -> Matrix:

@@ -1,4 +1,4 @@
-"""What one parameter of a network may be: a choice, a whole number, a number."""
+"""The values that one parameter may have: a choice, an integer range, a float range."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -34,7 +34,7 @@ class Integer:
 
 @dataclass(frozen=True)
 class Float:
-    """A number from low to high; `log` for rates."""
+    """A number from low to high; `log` for learning rates and the like."""
 
     low: float
     high: float
@@ -59,7 +59,7 @@ def draw(rng: np.random.Generator, domain: Domain) -> Value:
 
 
 def moved(rng: np.random.Generator, domain: Domain, value: Value, scale: float) -> Value:
-    """Give another value; the same one only if there is no other."""
+    """Mutate a value; it stays the same only if there is no other."""
     if points(domain) == 1:
         return value
     if isinstance(domain, Choice):
@@ -75,7 +75,7 @@ def moved(rng: np.random.Generator, domain: Domain, value: Value, scale: float) 
 
 
 def _neighbour(domain: Domain, value: Value, up: bool) -> Value:
-    """Give the next value in a direction, or in the other one at the end."""
+    """Return the neighbour in one direction, or in the other at the end."""
     if isinstance(domain, Choice):
         place, last = domain.values.index(value), len(domain.values) - 1
         up = up if 0 < place < last else place == 0
@@ -115,7 +115,7 @@ def _from_unit(domain: Integer | Float, place: float) -> Value:
 def all_apart(
     domain: Domain, ones: Sequence[Value], others: Sequence[Value]
 ) -> NDArray[np.float64]:
-    """Return how far values are apart, in [0, 1]: an array [ones, others]."""
+    """Return the distances between values, each in [0, 1]: [ones, others]."""
     places = {value: place for place, value in enumerate(dict.fromkeys([*ones, *others]))}
     numbers = [np.array([places[value] for value in side], int) for side in (ones, others)]
     differ: NDArray[np.float64] = np.not_equal.outer(*numbers).astype(np.float64)

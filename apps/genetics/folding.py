@@ -1,4 +1,4 @@
-"""Take layers out of a network: what they compute is folded into the layers that read them."""
+"""Take layers out of a network by folding them into the layers that read them."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""A space of architectures as a tuple of genes, and when a genome is a point of it."""
+"""A search space as a tuple of genes, and the check that a genome is a point of it."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -65,7 +65,7 @@ class Space:
 
 
 def check(space: Space, genome: Genotype) -> None:
-    """Refuse what is no genome of the space.
+    """Check that a genome is a point of the space.
 
     Args:
       space: the genes.
@@ -120,12 +120,12 @@ of 16, received 24. Use e.g. 16.
 
 
 def completed(space: Space, given: Mapping[str, Value]) -> Genome:
-    """Make a genome of the values of some genes, the others as small as they may be.
+    """Complete the values of some genes to a genome; the others get their least value.
 
     Args:
       space: the genes.
-      given: values; of a gene that is a list, each of its values. What they depend on gets a value
-        that lets them be.
+      given: values; for a gene that is a list, the value of all its elements. Genes that these
+          depend on get a value with which they are active.
 
     >>> from apps.genetics.domains import Integer
     >>> space = Space((Gene("layers", Integer(2, 3)), Gene("units", Integer(4, 8), per="layers")))
@@ -149,7 +149,7 @@ def completed(space: Space, given: Mapping[str, Value]) -> Genome:
 
 
 def is_active(gene: Gene, genome: Genotype) -> bool:
-    """Whether a genome has a value for the gene, as far as the genes before it say."""
+    """Whether a gene is active, given the values of the genes before it."""
     return (gene.per is None or gene.per in genome) and all(
         name in genome and genome[name] in values for name, values in gene.when.items()
     )
@@ -176,7 +176,7 @@ def put_values(genome: Genome, gene: Gene, values: list[Value]) -> None:
 
 
 def copied(value: Value | list[Value]) -> Value | list[Value]:
-    """Return a value that shares nothing with the given one."""
+    """Return a copy of a value, which may be a list."""
     return list(value) if isinstance(value, list) else value
 
 
@@ -258,5 +258,5 @@ def _when_faults(
 
 
 def references(gene: Gene) -> list[str]:
-    """Return the genes that a gene asks for."""
+    """Return the names of the genes that a gene refers to."""
     return [*([] if gene.per is None else [gene.per]), *gene.when]

@@ -149,7 +149,7 @@ def mate(
     elitism: bool = True,
     select: Selection = tournament,
 ) -> tuple[Mating, ...]:
-    """Choose the parents of every child, within species but for now and then.
+    """Choose the parents of every child, within species except with probability `between`.
 
     Args:
       rng: draws the parents.
@@ -193,16 +193,16 @@ def mate(
     matings = []
     for species, count in sorted(children.items()):
         own = [member for member in healthy if ids[member] == species]
-        strangers = [member for member in healthy if ids[member] != species]
+        outsiders = [member for member in healthy if ids[member] != species]
         if elitism and count:
             matings.append(Mating(species, (best[species],), champion=True))
         for _ in range(count - 1 if elitism else count):
             chosen = _draw(rng, fitness, own, min(parents, len(own)), select)
             # Drawn in any case, so that `between` does not move later draws when it is 0.
             crosses = rng.random() < between
-            if crosses and parents > 1 and strangers:
+            if crosses and parents > 1 and outsiders:
                 near = chosen[: parents - 1]
-                chosen = (*near, *_draw(rng, fitness, strangers, 1, select))
+                chosen = (*near, *_draw(rng, fitness, outsiders, 1, select))
             matings.append(Mating(species, chosen))
     return tuple(matings)
 

@@ -1,4 +1,4 @@
-"""Who becomes a parent. Fitness is a loss: lower is better.
+"""Selections: which members become parents. Fitness is a loss, lower is better.
 
 A member whose fitness is not finite has failed: it ranks last and is never selected.
 """

@@ -6,6 +6,7 @@ All draws follow the order of the space, none that of a dict, and floats are rou
 so that one generator's state gives one genome on every machine. Inputs are never modified.
 
 >>> from apps.genetics.domains import Choice, Float, Integer
+>>> from apps.genetics.genes import Gene
 >>> space = Space((
 ...     Gene("layers", Integer(1, 3)),
 ...     Gene("units", Integer(16, 256, log=True), per="layers"),
@@ -56,6 +57,7 @@ def sample(rng: np.random.Generator, space: Space) -> Genome:
     arXiv:1902.07638.
 
     >>> from apps.genetics.domains import Choice, Integer
+    >>> from apps.genetics.genes import Gene
     >>> space = Space((Gene("layers", Integer(1, 3)), Gene("units", Choice((32, 64)), "layers")))
     >>> sample(np.random.default_rng(0), space)
     {'layers': 3, 'units': [64, 64, 32]}
@@ -110,6 +112,7 @@ def mutate(
     (NEAT: structure grows from what is there).
 
     >>> from apps.genetics.domains import Integer
+    >>> from apps.genetics.genes import Gene
     >>> space = Space((Gene("layers", Integer(1, 2)), Gene("units", Integer(1, 99), "layers")))
     >>> mutate(np.random.default_rng(4), space, {"layers": 1, "units": [50]})
     {'layers': 1, 'units': [56]}
@@ -175,6 +178,7 @@ def cross(rng: np.random.Generator, space: Space, genomes: Sequence[Genotype]) -
     do in NEAT by innovation number (Stanley and Miikkulainen 2002).
 
     >>> from apps.genetics.domains import Integer
+    >>> from apps.genetics.genes import Gene
     >>> space = Space((Gene("layers", Integer(1, 3)), Gene("units", Integer(1, 99), "layers")))
     >>> parents = [{"layers": 1, "units": [10]}, {"layers": 3, "units": [20, 30, 40]}]
     >>> cross(np.random.default_rng(0), space, parents)
@@ -201,7 +205,7 @@ def cross(rng: np.random.Generator, space: Space, genomes: Sequence[Genotype]) -
 
 
 def architecture(space: Space, genome: Genotype) -> Genome:
-    """Give the part of a genome that changes shapes.
+    """Return the part of a genome that determines shapes.
 
     Args:
       space: the genes.
@@ -214,6 +218,7 @@ def architecture(space: Space, genome: Genotype) -> Genome:
       GeneticsError: the genome is not of the space.
 
     >>> from apps.genetics.domains import Float, Integer
+    >>> from apps.genetics.genes import Gene
     >>> space = Space((Gene("units", Integer(1, 9)), Gene("dropout", Float(0, 0.5))))
     >>> architecture(space, {"units": 5, "dropout": 0.1})
     {'units': 5}

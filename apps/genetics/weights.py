@@ -17,7 +17,7 @@ Weights = Mapping[str, Array]
 
 
 def is_floating(array: Array) -> bool:
-    """Tell whether an array holds genes: real floating numbers, bfloat16 included.
+    """Tell whether an array holds genes: floating-point numbers, bfloat16 included.
 
     Args:
       array: any array.

@@ -1,4 +1,4 @@
-"""Messages as JSON, and the address of a task's result by content."""
+"""Messages as JSON, and the fingerprint by which a task's result is found again."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from apps.messages.results import Failure, Upstream
 from apps.messages.specs import FINGERPRINT_NAME, Json
 from apps.messages.tasks import Task
 
-NUMERICS: Final = 5
-"""Version of the code that computes results: raised when the same message gives other numbers."""
+NUMERICS: Final = 6
+"""Version of the numerical code: raised when the same message gives other numbers."""
 
 _Message = TypeVar("_Message")
 
@@ -48,10 +48,10 @@ def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
 
 
 def fingerprint(task: Task, upstream: Upstream = ()) -> str:
-    """Return the address of a task's result by content.
+    """Return the fingerprint of a task's result.
 
-    It covers the resolved message but for the places in it, what the upstream results hold (their
-    own fingerprints and the bytes of their checkpoints), and `NUMERICS`.
+    It covers the resolved message without its places, the upstream results (their own fingerprints
+    and the bytes of their checkpoints), and `NUMERICS`.
     """
     return content_key(
         task, ["failed" if isinstance(each, Failure) else each.identity for each in upstream]
@@ -59,7 +59,7 @@ def fingerprint(task: Task, upstream: Upstream = ()) -> str:
 
 
 def content_key(task: Task, upstream: Sequence[str]) -> str:
-    """Return the address of a task by its message and the addresses of what it waits for."""
+    """Return the key of a task in its graph: its message and the keys of the tasks it waits for."""
     content = [NUMERICS, type(task).__name__, _plain(task), list(upstream)]
     return sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode())
 

@@ -1,4 +1,4 @@
-"""What a task hands back, a result or a failure: frozen, plain data."""
+"""What a task returns, a result or a failure: frozen, plain data."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class NetworkResult(Result):
         final: metrics at the end, on the whole training, validation and test sets, and the running
             means of the last epoch (`loss` and the like): NaN of a network that was not trained
             itself, an average of weights or a merge.
-        genome: the network's own, of a search.
+        genome: the network's, in a search.
         parameters: number of trained weights.
     """
 
@@ -92,9 +92,11 @@ class TrainResult(NetworkResult):
 
     Attributes:
         status: `diverged` when a loss was not finite; training stopped there.
-        epochs: one record an epoch of this segment.
-        start: `loss` and `val_loss` of an offspring before training; empty otherwise.
-        log: remarks worth a line in the run's log.
+        epochs: one record per epoch of this segment.
+        start: `loss` and `val_loss` of an offspring before training; empty for other starts.
+        log: remarks for the run's log.
+        engine: what trained it: `xla`, `graph` or `fit`.
+        engine_reason: why that one.
     """
 
     member: int
@@ -103,6 +105,8 @@ class TrainResult(NetworkResult):
     epochs: tuple[EpochRecord, ...]
     start: dict[str, float]
     log: tuple[str, ...] = ()
+    engine: str = field(default="", metadata=ADDED)
+    engine_reason: str = field(default="", metadata=ADDED)
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class ChildPlan:
-    """One child of a mating: who its parents are.
+    """One child of a mating: its parents, and what it inherits.
 
     Attributes:
         child: its member number.
@@ -128,10 +132,10 @@ class ChildPlan:
             empty for a fresh one.
         mutate: False for a child that stays the merge itself.
         species: the species it is born into.
-        genome: its own, of a search.
+        genome: the child's, in a search.
         genomes: the parents', likewise.
-        strange: members among the parents whose architecture is not the first parent's: they give
-            genes, and weights only where strangers are crossed.
+        strange: the parents, by member number, whose architecture is not the first parent's: they
+            give genes, and weights only where `Offspring.merge_architectures` is set.
     """
 
     child: int
@@ -152,9 +156,9 @@ class Representative:
     """The network that stands for a species.
 
     Attributes:
-        genome: its own, of a search.
+        genome: the network's, in a search.
         best: the best fitness that the species ever had.
-        stagnant: halts since then.
+        stagnant: number of halts since then.
     """
 
     species: int
@@ -169,12 +173,12 @@ class MatingPlan(Result):
     """The result of a `MateTask`: the ranking, and a plan for every child.
 
     Attributes:
-        order: members from best to worst, those without a finite fitness last.
+        order: the members from best to worst; those without a finite fitness are last.
         species: the species of each member, by member number; -1 for a failed one.
         representatives: the network that stands for each species at the next halt.
         next_species: the first species number never used so far.
         merges: what was measured between the first two parents of each merge: `distance_raw`,
-            `distance_aligned`, `barrier_raw`, `barrier_aligned`; NaN where it cannot be.
+            `distance_aligned`, `barrier_raw`, `barrier_aligned`; NaN where it could not be.
     """
 
     order: tuple[int, ...]
@@ -192,8 +196,8 @@ class HarvestResult(NetworkResult):
     Attributes:
         method: how it was made: the `best` member, or the `mean` or `greedy` mean of several.
         members: which ones.
-        fitness: what chose it; where the task's is `loss`, it is `train_loss`, which a network that
-            was not trained itself has too.
+        fitness: the loss that chose it; where the task's fitness is `loss` it is `train_loss`,
+            which a merge or an average has too.
     """
 
     method: str

@@ -1,4 +1,4 @@
-"""What is asked for: data, network, training, operators, as frozen, plain data.
+"""The parts of tasks: data, network, training, operators, as frozen, plain data.
 
 What an experiment file says and a message carries is one class, a `Table`: the limits of its
 fields are checked when the file is read.
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Field
 
 from apps.genetics.genes import Space
+from apps.plugins import is_plugin
 from apps.strict import Table
 
 if TYPE_CHECKING:
@@ -22,20 +23,29 @@ else:
 """None, bool, int, float, str, and lists and dictionaries of these."""
 
 Params = dict[str, Json]
-"""Settings that are handed on as they are: no dates and times of TOML."""
+"""Settings that are passed on unchanged, of what JSON can hold: no dates or times."""
 
 PLACE: Final = {"place": True}
 """Marks a field that says where something is, not what: not part of a fingerprint."""
 
 ADDED: Final = {"added": True}
-"""Marks a field of a task that older results know nothing of: at its default it is not part of a
-fingerprint, so that they stay good."""
+"""Marks a field that was added later: at its default it does not change a fingerprint."""
 
 FINGERPRINT_NAME: Final = "fingerprint_name"
 """Key of a field's metadata: the name that fingerprints know it by, if it is another."""
 
+FORMER_KEYS: Final[Mapping[str, Mapping[str, str]]] = {
+    "halts": {"rate": "learning_rate_factor"},
+    "search": {"rate": "mutation_rate", "strangers": "merge_architectures"},
+}
+"""Keys of earlier versions' files, by the table that has them, and what they are called now."""
+
 Align = Literal["none", "weights", "activations"]
 """Whether networks are permuted onto another before they are merged, and by what."""
+
+
+EngineName = Literal["auto", "xla", "graph", "fit"]
+"""What trains: see `apps.training.engine_choice`."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +53,14 @@ class DataSpec(Table):
     """`[data]`: which data, and how they are split.
 
     Attributes:
-        name: of a built-in data set, or a plug-in `"module:function"`.
+        name: a built-in data set or reader, or a plug-in `"module:function"`.
         params: settings of the data set, keyword arguments of the plug-in; paths in them begin at
             the experiment's folder.
-        validation: samples held out of the training data, where there are no others.
-        train_limit: use only so many of the remaining training samples.
-        folder: where Fashion-MNIST's files are; the usual places are searched without it.
-        digest: filled in when the run begins: SHA-256 of what the data are made of.
+        validation: samples to hold out of the training data, if it brings no validation data.
+        train_limit: largest number of training samples, after the split.
+        folder: where Fashion-MNIST's files are; if left out, the usual places are searched.
+        digest: filled in when the run begins: SHA-256 of the data's files or the plug-in's source.
+        stratified: whether each part that is drawn gets its share of every class.
     """
 
     name: str = "fashion_mnist"
@@ -58,6 +69,7 @@ class DataSpec(Table):
     train_limit: Annotated[int, Field(ge=1)] | None = None
     folder: str | None = field(default=None, metadata=PLACE)
     digest: str = ""
+    stratified: bool = field(default=False, metadata=ADDED)
 
 
 @dataclass(frozen=True)
@@ -65,7 +77,7 @@ class NetworkSpec(Table):
     """`[network]`: a named builder or a plug-in, and its arguments.
 
     Attributes:
-        builder: of a built-in network, or a plug-in `"module:function"`.
+        builder: the name of a built-in network, or a plug-in `"module:function"`.
         params: its keyword arguments.
         digest: filled in when the run begins: SHA-256 of the plug-in's source.
     """
@@ -124,15 +136,17 @@ class TrainingSpec(Table):
     """How a member is trained.
 
     Attributes:
-        batch_size: samples a step; batches that come from a data set keep their own size.
+        batch_size: samples per step; data that come in batches keep their own size.
         optimizer: a Keras optimiser's name or a plug-in; without one the model's own, or Adam.
         optimizer_params: its keyword arguments, schedules of the learning rate among them.
-        loss: a Keras loss's name or a plug-in, or one for each output by name; a compiled model
+        loss: a Keras loss's name or a plug-in, or a table of these by output; a compiled model
             keeps its own.
         metrics: names or plug-ins, or several for each output by name; a compiled model keeps its
             own.
-        callbacks: names with settings, or plug-ins; they are told of a member's epochs.
+        callbacks: names with settings, or plug-ins; they are called once per epoch of a member.
         digest: filled in when the run begins: SHA-256 of the plug-ins' sources.
+        engine: what trains: `xla` compiles an epoch, `graph` does without compiling, `fit` is
+            Keras's own loop; `auto` chooses by the network.
     """
 
     batch_size: Annotated[int, Field(ge=1)] = 128
@@ -144,11 +158,26 @@ class TrainingSpec(Table):
         default=(), metadata=ADDED
     )
     digest: str = field(default="", metadata=ADDED)
+    engine: EngineName = field(default="auto", metadata=ADDED)
+
+    @property
+    def plugins(self) -> list[str]:
+        """The plug-ins that it names."""
+        metrics = self.metrics if isinstance(self.metrics, tuple) else ()
+        by_output = self.metrics.values() if isinstance(self.metrics, dict) else ()
+        losses = self.loss.values() if isinstance(self.loss, dict) else (self.loss,)
+        named = [
+            self.optimizer or "",
+            *losses,
+            *metrics,
+            *(n for names in by_output for n in names),
+        ]
+        return [each for each in (*named, *(c.name for c in self.callbacks)) if is_plugin(each)]
 
 
 @dataclass(frozen=True)
 class Genome:
-    """What one member of a search has of its own: keyword arguments beside the experiment's.
+    """A member's genes in a search: keyword arguments that are added to the experiment's.
 
     Attributes:
         network: of the builder.
@@ -160,7 +189,7 @@ class Genome:
 
 
 NO_GENOME: Final = Genome()
-"""Of a member that has nothing of its own: outside of a search, all."""
+"""The genome of every member outside of a search."""
 
 
 @dataclass(frozen=True)
@@ -170,9 +199,9 @@ class CrossoverSpec:
     Attributes:
         name: a registered crossover or a plug-in.
         params: its settings.
-        align: whether parents are permuted onto the first one before: by their weights, or by
-            their activations on a probe batch.
-        repair: whether the merge's units get back the spread that the parents' units had.
+        align: whether the parents' units are first permuted onto the first parent's, matched by
+            weights or by activations on a probe batch.
+        repair: whether the merge's units are rescaled to the spread of the parents' units.
     """
 
     name: str
@@ -183,12 +212,12 @@ class CrossoverSpec:
 
 @dataclass(frozen=True)
 class AverageSpec:
-    """An average of a member's weights along its own path.
+    """An average of a member's weights over past epochs.
 
     Attributes:
         kind: `swa`, the mean over epochs, or `ema`, an exponential average.
-        after_epoch: the first epoch that counts is the one after this many.
-        decay: of the exponential average, an epoch.
+        after_epoch: number of completed epochs after which the average begins.
+        decay: the share of the exponential average that is kept per epoch.
     """
 
     kind: Literal["swa", "ema"]
@@ -205,16 +234,17 @@ class SpeciesSpec(Table):
     """How species are found at a halt and how they breed, for `mating = "species"`.
 
     Attributes:
-        distance: between members: `aligned`, `raw` or `disagreement`.
-        method: `threshold` (NEAT's), `count` (a target number) or `clustering`, with settings.
-        temperature: of the shared fitness: smaller favours the better species more.
-        minimum_size: a smaller species does not breed.
-        elitism: the champion of a species goes on unchanged.
+        distance: the measure between members: `aligned`, `raw` or `disagreement`.
+        method: how species are found: `threshold` (NEAT's), `count` (a target number), `clustering`
+            or `none`, with settings.
+        temperature: of the shared fitness; a smaller one favours the better species more.
+        minimum_size: members that a species needs to breed.
+        elitism: whether the champion of a species goes on unchanged.
         between: probability that a child's last parent is of another species.
         basins: in a search, how much the distance between the weights of two networks of one
             architecture counts beside the distance between architectures; NEAT gives weights 0.4.
-        stagnation: in halts: a species that has not improved for so long has no children, unless
-            it holds the best network; 0 for never. NEAT waits 15 generations.
+        stagnation: number of halts without improvement after which a species has no children,
+            unless it holds the best network; 0 for never. NEAT waits 15 generations.
     """
 
     distance: OperatorSpec = ALIGNED
@@ -235,13 +265,13 @@ class MatingSpec(Table):
     """What a halt of the file and the task that it becomes have in common.
 
     Attributes:
-        parents: number of survivors, T; with species, parents of one child.
-        selection: how they are chosen.
-        optimizer: of a child: `fresh`, the first parent's (`inherit`), that of the member whose
-            number it takes (`own`), or the parents' `average`.
-        first_unmutated: the first child of a merge stays the merge itself.
-        species: how they are found and breed, for `mating = "species"`.
-        measure: record distances and loss barriers between parents.
+        parents: number of survivors, T; with species, number of parents of one child.
+        selection: how the parents are chosen.
+        optimizer: a child's optimiser state: `fresh`, the first parent's (`inherit`), that of the
+            member whose number the child takes (`own`), or the parents' `average`.
+        first_unmutated: whether the first child of each merge is not mutated.
+        species: how species are found and how they breed, for `mating = "species"`.
+        measure: whether distances and loss barriers between parents are recorded.
     """
 
     parents: Annotated[int, Field(ge=1)] = 2
@@ -257,17 +287,25 @@ class VariationSpec(Table):
     """How genes change, for the file and for a task.
 
     Attributes:
-        rate: probability that a gene of a child mutates; one does in any case, unless it is 0.
-            Regularised evolution (Real et al., arXiv:1802.01548) changes one at a time.
-        scale: of the step of a number, a fraction of its range.
-        cross: a child's genes come from all of its parents, or from the first alone.
-        strangers: parents of another architecture than the first one's are merged in as well.
+        mutation_rate: probability that a gene of a child mutates; one does in any case, unless it
+            is 0. Regularised evolution (Real et al., arXiv:1802.01548) changes one at a time.
+        scale: standard deviation of a number's mutation, as a fraction of its range.
+        cross: whether a child's genes come from all of its parents, or from the first alone.
+        merge_architectures: whether parents of another architecture than the first one's give
+            weights too.
     """
 
-    rate: Annotated[float, Field(ge=0, le=1)] = 0.1
+    mutation_rate: Annotated[float, Field(ge=0, le=1)] = field(
+        default=0.1, metadata={FINGERPRINT_NAME: "rate"}
+    )
     scale: Annotated[float, Field(gt=0)] = 0.2
     cross: bool = True
-    strangers: bool = False
+    merge_architectures: bool = field(default=False, metadata={FINGERPRINT_NAME: "strangers"})
+
+    @classmethod
+    def former_keys(cls) -> Mapping[str, str]:
+        """Keys of earlier versions, and what they are called now."""
+        return FORMER_KEYS["search"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -285,13 +323,14 @@ class SearchSpec(VariationSpec):
 
 @dataclass(frozen=True, kw_only=True)
 class HarvestSpec(Table):
-    """`harvest`: how the champion is made of the population at the end.
+    """`harvest`: how the arm's champion is made of the last population.
 
     Attributes:
-        method: the `best` member; or the `mean` of a species, or the `greedy` mean of those
-            members that lower its validation loss, where that is better yet.
-        align: permute the members onto the best one before.
-        repair: give the merge's units the spread of the members' units.
+        method: the `best` member; or, where it is better, the `mean` of a species, or its `greedy`
+            mean: of those members that lower the validation loss.
+        align: whether the members' units are permuted onto the best member's before the mean, and
+            by what.
+        repair: whether the mean's units are rescaled to the spread of the members' units.
     """
 
     method: Literal["best", "mean", "greedy"] = "best"
@@ -302,8 +341,11 @@ class HarvestSpec(Table):
 def phenotype(
     network: NetworkSpec, training: TrainingSpec, genome: Genome
 ) -> tuple[NetworkSpec, TrainingSpec]:
-    """Return what a member's genome makes of the experiment's network and training."""
+    """Return the experiment's network and training with a member's genes filled in."""
     return (
         replace(network, params={**network.params, **genome.network}),
-        replace(training, optimizer_params={**training.optimizer_params, **genome.optimizer}),
+        replace(
+            training,
+            optimizer_params={**training.optimizer_params, **genome.optimizer},
+        ),
     )

@@ -1,4 +1,4 @@
-"""What the driver tells the workers, tasks: frozen, plain data.
+"""Tasks, the messages from the driver to the workers: frozen, plain data.
 
 A task's message says *what* is computed, a `Workplace` *where*: only the first is part of a
 result's fingerprint. Paths in messages are relative to the run directory.
@@ -20,6 +20,7 @@ from apps.messages.results import (
 )
 from apps.messages.specs import (
     ADDED,
+    FINGERPRINT_NAME,
     NO_GENOME,
     PLACE,
     AverageSpec,
@@ -63,21 +64,24 @@ class Offspring:
     """Start from a merge of parents, mutated.
 
     Attributes:
-        inherit: False to start from new random weights: the parents give their genes only.
-        strangers: whether parents of another architecture than the first one's are merged too.
+        inherit: False to start from new random weights: the parents then give genes only.
+        merge_architectures: whether parents of another architecture than the first one's are merged
+            too.
     """
 
     crossover: CrossoverSpec
     mutation: OperatorSpec
     plan: ChildPlan | None = None
     inherit: bool = field(default=True, metadata=ADDED)
-    strangers: bool = field(default=False, metadata=ADDED)
+    merge_architectures: bool = field(
+        default=False, metadata=ADDED | {FINGERPRINT_NAME: "strangers"}
+    )
     kind: Literal["offspring"] = "offspring"
 
 
 @dataclass(frozen=True)
 class Survive:
-    """Go on as the member that the halt's plan says, as if never halted."""
+    """Go on as the member that the mating plan names, as if never halted."""
 
     kind: Literal["survive"] = "survive"
 
@@ -112,10 +116,10 @@ class TrainTask(Task):
     """Train one member from the end of epoch `first_epoch` to the end of `last_epoch`.
 
     Attributes:
-        start: has its checkpoint or plan filled in by `resolve` when the upstream result is known.
-        average: when given, the member's network is this average of its weights.
-        rates: factor on the learning rate for every epoch of the segment; empty for 1 throughout.
-        genome: the member's own, of a search; filled in by `resolve` after a halt.
+        start: `resolve` fills in its checkpoint or plan when the upstream result is known.
+        average: the average that becomes the member's network; None for its weights themselves.
+        rates: factors on the learning rate, one per epoch of the segment; empty for 1 throughout.
+        genome: the member's, in a search; `resolve` fills it in after a halt.
     """
 
     home: ClassVar[str] = "apps.tasks.train"
@@ -142,7 +146,7 @@ class MateTask(MatingSpec, Task):
         mating: `all` survivors are merged into one network, or `pairs` of them into as many as
             there are pairs, or parents are chosen within `species`; or the best go on by
             themselves (`survivors`).
-        crossover: with which the children are made: it is measured as it will be aligned.
+        crossover: of the children; barriers are measured with its alignment.
         search: how the children's architectures are made; None where all have the same.
         offspring: population size after the halt; 0 for N again.
     """
@@ -200,8 +204,8 @@ class Workplace:
         root: the run directory.
         search_path: folder of the experiment file, where plug-ins are looked for.
         threads: intra-op threads of a task.
-        checkpoint_every_s: a partial checkpoint at least this often; infinite for never.
-        task_timeout_s: a task that takes longer is ended.
+        checkpoint_every_s: seconds between partial checkpoints; infinite for none.
+        task_timeout_s: seconds after which a task is ended.
         tensorboard: whether members write their metrics for TensorBoard.
     """
 

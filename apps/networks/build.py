@@ -1,4 +1,4 @@
-"""Networks: reproducible building, canonical names of the arrays."""
+"""Building networks reproducibly, and canonical names of their arrays."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from apps.lookup import check_settings, lookup
 from apps.messages.specs import NetworkSpec, Params, TrainingSpec
 from apps.networks.builders import BUILDERS
 from apps.networks.keras_compile import compile_network
-from apps.plugins import told
+from apps.plugins import check_loaded, is_plugin, told
 from apps.runtime import load_keras
 
 if TYPE_CHECKING:
@@ -48,15 +48,20 @@ def build(
         spec: builder and arguments.
         training: optimiser; loss and metrics for a model that is not compiled.
         seed: of the initial weights, below 2**31.
-        facts: arguments that a builder gets when it asks for them by name and the experiment does
-            not set them: `input_shape` and `classes`.
+        facts: `input_shape` and `classes` of the data, passed to a builder that has arguments of
+            these names which the experiment does not set.
         search_path: where plug-ins are looked for.
         threads: intra-op threads.
 
     Raises:
-        UserError: the builder is missing, raises, or returns something else than a built model.
+        UserError: the builder is missing, has changed since the run began, raises, or does not
+            return a built model.
     """
     keras = load_keras(threads)
+    if is_plugin(spec.builder):
+        what = f"network.builder {spec.builder!r}"
+        check_loaded(what, [spec.builder], spec.digest, search_path)
+    check_loaded("training", training.plugins, training.digest, search_path)
     builder = lookup(BUILDERS, spec.builder, "network.builder", search_path)
     check_settings(f"network.builder {spec.builder!r}", builder, spec.params, given=())
     wanted = inspect.signature(builder).parameters
@@ -119,7 +124,7 @@ def assign(variables: Mapping[str, keras.Variable], values: Mapping[str, Array])
 
 
 class _OwnRandom:
-    """Python's module `random` as Keras sees it: one thread has a generator of its own."""
+    """Python's module `random` as Keras sees it, with a generator of its own for one thread."""
 
     def __init__(self, seed: int) -> None:
         self._thread = threading.get_ident()

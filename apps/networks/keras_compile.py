@@ -24,7 +24,7 @@ _CHOSEN_BY_OUTPUTS: Final = ("accuracy", "acc", "crossentropy", "ce")
 def compile_network(
     model: keras.Model, training: TrainingSpec, search_path: str | None = None
 ) -> None:
-    """Give a model its loss, metrics and optimiser; one that has them gets the optimiser alone.
+    """Compile a model with loss, metrics and optimiser; a compiled one gets the optimiser only.
 
     Args:
         model: built.
@@ -67,7 +67,7 @@ def open_network(path: Path, training: TrainingSpec, search_path: str | None = N
         search_path: where plug-ins are looked for.
 
     Raises:
-        Exception: whatever Keras raises of a file that it does not open.
+        Exception: whatever Keras raises for a file that it cannot open.
     """
     names = [*listed(training.loss), *(n for each in listed(training.metrics) for n in each)]
     own = [load_plugin(name, search_path) for name in names if is_plugin(name)]
@@ -105,7 +105,7 @@ def _metric(keras: Any, name: str, search_path: str | None) -> Any:
 
 
 def _understood(module: Any, name: str, what: str, description: Any = None) -> Any:
-    """Return what Keras makes of a name, or of a description with settings."""
+    """Return the Keras object of a name, or of a description with settings."""
     try:
         return module.get(description or name)
     except Exception as error:

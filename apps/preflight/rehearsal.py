@@ -1,7 +1,7 @@
 """A trial in small, before a run begins: what would fail on the workers fails here, in seconds.
 
-The network is built and takes a step, and every halt is gone through with a few untrained networks,
-by the code that the workers run.
+The network is built and takes a step, and every halt is performed with a few untrained networks, by
+the code that the workers run.
 """
 
 from __future__ import annotations
@@ -24,16 +24,18 @@ from apps.messages.tasks import HarvestTask, MateTask, Offspring, TrainTask, Wor
 from apps.plugins import is_plugin, told
 from apps.preflight.search_space import check_choices, check_extremes
 from apps.records.checkpoints import Checkpoint, save_checkpoint
+from apps.records.run_dir import CHAMPION
 from apps.seeds import Address, Purpose
+from apps.tasks.export import saved_and_opened
 from apps.tasks.mate import plan_mating
 from apps.training.callbacks import Callbacks, check_monitors
 from apps.training.trainer import Trainer, trainer_for
 
 NETWORKS: Final = 3
-"""Different networks of the population; further members are copies of these."""
+"""Number of different networks in a rehearsed population; further members are copies."""
 
 _MEMBERS: Final = 2 * NETWORKS
-"""Members at a halt at most, but for as many parents: distances between them take time."""
+"""Largest population of a rehearsed halt, unless more parents are needed: distances take time."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class HaltRehearsal:
     Attributes:
         where: its name, for the message.
         mate: the task that plans it.
-        child: the task of a child that comes of it.
+        child: the task of one of its children.
     """
 
     where: str
@@ -66,15 +68,15 @@ def rehearse(
     place: Workplace,
     space: Space | None = None,
 ) -> tuple[str, ...]:
-    """Build the network of a trial, and go through its halts with untrained networks.
+    """Build the network of a trial, and perform its halts with untrained networks.
 
     Args:
-        first: the tasks of members that start anew; they say which network, training and data.
-            Of a search all of them, of which a few that can be built are gone on with.
+        first: the tasks of members of the first generation, with network, training and data; in a
+            search all of them, of which the first that can be built are gone on with.
         halts: each one with settings of its own.
         harvests: likewise.
         place: where plug-ins are looked for; nothing is written below its root.
-        space: of a search: a builder of the user's own must answer to every choice.
+        space: of a search; a user's own builder must use every choice.
 
     Returns:
         Remarks on a search some of whose combinations cannot be built.
@@ -98,6 +100,8 @@ def rehearse(
         check_monitors(task.training.callbacks, model.get_metrics_result())
         _set_rates(_trainer(task, place), task)
     with TemporaryDirectory(prefix="heterosis-") as root:
+        for task in first:
+            _can_be_exported(_trainer(task, place), task, place, Path(root))
         here = replace(place, root=root)
         networks = _networks(first, place, Path(root)) if halts else []
         for halt in halts:
@@ -151,8 +155,20 @@ def _built(
 
 
 def _trainer(task: TrainTask, place: Workplace) -> Trainer:
-    network, training = phenotype(task.network, task.training, task.genome)
-    return trainer_for(task.data, network, training, task.seed, place)
+    return trainer_for(task.data, task.network, task.training, task.seed, place, task.genome)
+
+
+def _can_be_exported(trainer: Trainer, task: TrainTask, place: Workplace, root: Path) -> None:
+    """Check that a champion could be written and opened again: what comes last in a run."""
+    training = phenotype(task.network, task.training, task.genome)[1]
+    opened = saved_and_opened(trainer, root / CHAMPION, training, place)
+    if not trainer.checks.agrees_with(opened):
+        raise UserError(
+            f"network {task.network.builder!r} cannot be a champion: Keras writes it to a file and "
+            "opens that again, and then its outputs are others: let get_config of its own classes "
+            "return all that their __init__ takes",
+            code="champion",
+        )
 
 
 @contextmanager

@@ -18,8 +18,8 @@ from apps.genetics import space as spaces
 from apps.genetics.genes import Gene, Genome, Space
 from apps.messages.specs import phenotype
 from apps.messages.tasks import TrainTask, Workplace
-from apps.networks.build import build, named_weights, read
-from apps.training.input_checks import facts
+from apps.networks.build import named_weights, read
+from apps.training.input_checks import build_for
 
 _PAIRS: Final = 3
 _DRAWS: Final = 200
@@ -151,8 +151,7 @@ def _network(
     """Return the initial weights of a network, and what else says how it differs from others."""
     network, training = phenotype(task.network, task.training, as_genome(space, genome))
     data = load_dataset(task.data, task.seed, place.search_path)
-    known = facts(data, training)
-    model = build(network, training, 0, known, place.search_path, place.threads)
+    model = build_for(data, network, training, 0, place)
     weights = read(named_weights(model))
     try:
         config = json.dumps(model.get_config(), sort_keys=True, default=repr)

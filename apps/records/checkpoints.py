@@ -21,21 +21,21 @@ from apps.messages.tasks import Workplace
 Array = NDArray[Any]
 
 LARGEST: Final = 64 * 2**30
-"""Bytes read from a checkpoint at most."""
+"""Largest size of a checkpoint that is read, in bytes."""
 
 _GROUPS: Final = ("weights", "optimizer", "random", "average")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What is needed to go on as if training had never halted.
+    """A member's state, from which training goes on as if it had never halted.
 
     Attributes:
         weights: name -> array, in the network's order; the learnt arrays and running statistics.
         optimizer: its variables, in its own order; empty for a fresh one.
         random: states of the network's random layers, in the network's order.
         average: the running average of the weights in float64; empty if there is none.
-        averaged: how many networks the average holds.
+        averaged: number of networks in the average.
     """
 
     weights: Mapping[str, Array]

@@ -1,4 +1,4 @@
-"""A task's result is a file: `result.json` beside its checkpoint, written last and atomically."""
+"""A task's result as a file: `result.json` beside its checkpoint, written last, atomically."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from apps.records.checkpoints import Checkpoint, load_checkpoint, save_checkpoin
 from apps.records.run_dir import PARTIAL, PARTIAL_RECORD, RESULT
 
 LARGEST: Final = 64 * 2**20
-"""Bytes read from a record at most."""
+"""Largest size of a record that is read, in bytes."""
 
 _Result = TypeVar("_Result", bound=Result)
 
 
 @dataclass(frozen=True)
 class Partial:
-    """A member part of the way through a segment."""
+    """The record of a partial checkpoint, in the middle of a segment."""
 
     fingerprint: str
     sha256: str
@@ -30,7 +30,7 @@ class Partial:
 
 @dataclass(frozen=True)
 class PartialState:
-    """What to go on from: the state, and what was recorded on the way to it."""
+    """A partial checkpoint as it is read: the state, and the epochs recorded before it."""
 
     state: Checkpoint
     records: tuple[EpochRecord, ...]
@@ -57,7 +57,7 @@ def load_result(folder: Path, kind: type[_Result], fingerprint: str) -> _Result 
 
 
 def stored_result(folder: Path, kind: type[_Result]) -> _Result | None:
-    """Return the record in a task's folder, of whatever message; None when it is not whole."""
+    """Return the record in a task's folder, whatever its fingerprint; None without one."""
     try:
         return from_json(kind, read_limited(folder / RESULT, LARGEST))
     except (OSError, DamagedFile):
@@ -79,14 +79,14 @@ def save_partial(
     records: list[EpochRecord],
     start: dict[str, float],
 ) -> None:
-    """Store where a member is, so that a lost worker costs little."""
+    """Store a partial checkpoint, so that a lost worker costs little."""
     digest = save_checkpoint(folder / PARTIAL, state)
     record = Partial(fingerprint, digest, tuple(records), start)
     write_atomic(folder / PARTIAL_RECORD, to_json(record))
 
 
 def load_partial(folder: Path, fingerprint: str) -> PartialState | None:
-    """Return where a member of the same task was left, or None."""
+    """Return the partial checkpoint of the same task, or None."""
     try:
         record = from_json(Partial, read_limited(folder / PARTIAL_RECORD, LARGEST))
         if record.fingerprint != fingerprint:

@@ -50,8 +50,13 @@ class RunDir:
         return self.root / "environment.json"
 
     @property
+    def data_json(self) -> Path:
+        """What became of the data, and what looks odd of them."""
+        return self.root / "data.json"
+
+    @property
     def events_jsonl(self) -> Path:
-        """What happened, a line each: the source of `heterosis status`."""
+        """The events of the run, a line each: what `heterosis status` reads."""
         return self.root / "events.jsonl"
 
     @property
@@ -61,7 +66,7 @@ class RunDir:
 
     @property
     def lock(self) -> Path:
-        """Held by the one driver that works on the run."""
+        """The lock file of the driver that works on the run."""
         return self.root / "driver.lock"
 
     @property

@@ -49,6 +49,7 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         "start_val_loss": "float64",
         "genome": "str",  # JSON: what the network has of its own in a search; empty otherwise
         "parameters": "int64",  # trained weights; 0 where it was not recorded
+        "engine": "str",  # xla | graph | fit, and why; empty where it was not recorded
         "fitness": "float64",  # lower is better; NaN for a failed member
         "rank": "int64",  # within trial, arm and segment; 0 is the best
         "started_unix_s": "float64",
@@ -122,12 +123,12 @@ MEASURED: Final = frozenset(
 """Columns that a rerun may change."""
 
 
-ADDED: Final[dict[str, str | int]] = {"genome": "", "parameters": 0}
-"""Columns that older runs did not record, and what stands for that."""
+ADDED: Final[dict[str, str | int]] = {"genome": "", "parameters": 0, "engine": ""}
+"""Columns that older runs did not record, and the value they get when read."""
 
 
 def completed(data: pd.DataFrame, table: str) -> pd.DataFrame:
-    """Return a table as it was read, with the columns that are younger than it.
+    """Return a stored table with the columns added that it is too old to have.
 
     Args:
         data: the table.
@@ -138,7 +139,7 @@ def completed(data: pd.DataFrame, table: str) -> pd.DataFrame:
 
 
 def frame(table: str, rows: list[dict[str, object]]) -> pd.DataFrame:
-    """Return `rows` as the data frame that the schema says.
+    """Return `rows` as a data frame with the schema's columns and dtypes.
 
     Args:
         table: a key of `TABLES`.

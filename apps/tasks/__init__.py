@@ -1,1 +1,1 @@
-"""What a worker is asked to do, one file a kind of task; `perform` is the envelope of all."""
+"""The tasks of the workers, one file per kind; `perform` is the envelope of all."""

@@ -1,4 +1,4 @@
-"""What a worker sees of what a run needs: a tiny task, for `heterosis doctor`."""
+"""A tiny task for `heterosis doctor`: what a run needs, as a worker sees it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PACKAGES: Final = (
     "pyarrow",
     "safetensors",
 )
-"""What must be of one version on both sides, so that results are the same and messages fit."""
+"""Packages that need equal versions on both sides, for equal results and readable messages."""
 
 ASKED: Final = "asked"
 ANSWERED: Final = "answered"
@@ -35,13 +35,13 @@ ANSWERED: Final = "answered"
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        what: a few words.
+        what: was checked, in a few words.
         ok: whether it is as it should be.
         found: what was seen.
-        next_step: what to do when it is not.
+        next_step: what to do if it is not.
     """
 
     what: str
@@ -67,13 +67,13 @@ def cores() -> int:
 
 
 def checkup(folder: str, data: DataSpec, search_path: str, gpus: bool) -> dict[str, Any]:
-    """Return what this worker has and sees, as plain data; nothing of it raises.
+    """Return what this worker has and sees, as plain data; never raises.
 
     Args:
-        folder: shared with the driver, who has left a file `ASKED` in it; its content is written
-            to a file `ANSWERED`.
-        data: to be found.
-        search_path: where plug-ins are.
+        folder: shared with the driver, which has written a file `ASKED`; its content is copied to a
+            file `ANSWERED`.
+        data: that must be found.
+        search_path: where plug-ins are looked for.
         gpus: whether to ask TensorFlow for GPUs, which loads it.
     """
     return {

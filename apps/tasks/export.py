@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from textwrap import shorten
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from apps.errors import HeterosisError
+from apps.errors import HeterosisError, UserError
 from apps.files import sha256_file
 from apps.messages.results import ExportResult
+from apps.messages.specs import TrainingSpec
 from apps.messages.tasks import ExportTask, Workplace
 from apps.networks.keras_compile import open_network
 from apps.records.checkpoints import open_checkpoint
 from apps.records.result_files import checkpoint_is_whole
 from apps.records.run_dir import CHAMPION
 from apps.tasks.kind import Kind
-from apps.training.trainer import trainer_for
+from apps.training.trainer import Trainer, trainer_for
+
+if TYPE_CHECKING:
+    import keras
+
+_CHARACTERS: Final = 400
 
 
 def export(task: ExportTask, place: Workplace) -> ExportResult:
@@ -35,15 +42,11 @@ def export(task: ExportTask, place: Workplace) -> ExportResult:
     path = root / task.folder / CHAMPION
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".new-{CHAMPION}")
-    trainer.model.save(beside)
     try:
-        opened = open_network(beside, task.training, place.search_path)
-    except Exception as error:
+        opened = saved_and_opened(trainer, beside, task.training, place)
+    except UserError as error:
         raise HeterosisError(
-            f"{beside}: Keras does not open it again ({type(error).__name__}): write the network's "
-            "own classes at the top level of its module, with get_config, and register them with "
-            "keras.saving.register_keras_serializable; the file is left for inspection",
-            code="champion",
+            f"{error}; its weights are in {root / task.checkpoint.path}", code=error.code
         ) from error
     final = {f"test_{name}": value for name, value in trainer.evaluate_other(opened).items()}
     for name in final.keys() & task.expected.keys():
@@ -56,6 +59,49 @@ def export(task: ExportTask, place: Workplace) -> ExportResult:
             )
     beside.replace(path)
     return ExportResult(path=f"{task.folder}/{CHAMPION}", sha256=sha256_file(path), final=final)
+
+
+def saved_and_opened(
+    trainer: Trainer, path: Path, training: TrainingSpec, place: Workplace
+) -> keras.Model:
+    """Write a trainer's network as a Keras file and return what Keras makes of the file.
+
+    Args:
+        trainer: has the network in it.
+        path: of the file, which stays.
+        training: what it was compiled with.
+        place: where plug-ins are looked for.
+
+    Raises:
+        UserError: Keras does not write it, or does not open it again.
+    """
+    step = "write it to a file"
+    try:
+        trainer.model.save(path)
+        step = "open its file again"
+        return open_network(path, training, place.search_path)
+    except UserError:
+        raise
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be written or read: {error.strerror or error}", code="file-system"
+        ) from error
+    except Exception as error:
+        raise UserError(
+            f"the network cannot be a champion: Keras does not {step}: {_reason(error)}; give "
+            "layers, functions and losses of its own no lambdas, but names at the top level of "
+            "their module, classes a get_config, and register them with "
+            "@keras.saving.register_keras_serializable()",
+            code="champion",
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Return what Keras has to say, without the configuration that it says it of."""
+    text = str(error).rpartition("Exception encountered:")[2]
+    for beginning in ("Full object config:", "config={", "If you trust the source"):
+        text = text.partition(beginning)[0]
+    return f"{type(error).__name__}: {shorten(text, _CHARACTERS, placeholder=' ...').strip('. ')}"
 
 
 def _is_whole(result: ExportResult, root: Path) -> bool:

@@ -24,7 +24,7 @@ from apps.messages.results import (
     TrainResult,
     population,
 )
-from apps.messages.specs import Genome, phenotype
+from apps.messages.specs import Genome
 from apps.messages.tasks import HarvestTask, Workplace
 from apps.records.checkpoints import Checkpoint, open_checkpoint, save_checkpoint
 from apps.records.run_dir import CHECKPOINT
@@ -42,8 +42,8 @@ def harvest(
 ) -> HarvestResult:
     """Make one network of a finished population; a merged one is stored.
 
-    The best member is the champion, unless the mean of a species (`mean`), or the greedy mean of
-    those members that lower its validation loss (`greedy`), has a better fitness still. Nothing is
+    The champion is the best member, unless the mean of a species (`mean`), or the greedy mean of
+    those members that lower its validation loss (`greedy`), has a better fitness. Nothing is
     trained, and the test data choose nothing.
 
     Args:
@@ -144,8 +144,7 @@ def _merge(
 ) -> _Merge:
     trained = _trained(population, members)
     genome = trained[0].genome
-    network, training = phenotype(task.network, task.training, genome)
-    trainer = trainer_for(task.data, network, training, task.seed, place)
+    trainer = trainer_for(task.data, task.network, task.training, task.seed, place, genome)
     refs = [member.checkpoint for member in trained]
     networks = [open_checkpoint(ref, place).network for ref in refs]
     # The harvest comes after the last epoch, which nothing else is addressed by.

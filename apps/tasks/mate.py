@@ -32,7 +32,7 @@ from apps.tasks.kind import Kind
 
 @dataclass(frozen=True)
 class _Brood:
-    """Children of one merge: the same parents, the same random choices."""
+    """The children of one merge, which share parents and random choices."""
 
     parents: tuple[int, ...]
     children: tuple[int, ...]
@@ -51,7 +51,7 @@ def plan_mating(
     Args:
         task: how to choose, and how many children are planned.
         population: the members' results, by member number.
-        earlier: the mating before, whose species go on.
+        earlier: the previous mating plan, whose species continue.
         place: the run directory.
 
     Raises:
@@ -76,7 +76,7 @@ def plan_mating(
 def _fertile(
     task: MateTask, fitness: list[float], species: Species, records: Sequence[Representative]
 ) -> list[float]:
-    """Return the fitness of those that may have children: NaN in a species that stagnates."""
+    """Return the fitness, with NaN for the members of species that stagnate."""
     limit = task.species.stagnation if task.species is not None else 0
     best = species.ids[rank(fitness)[0]]
     barren = {

@@ -29,12 +29,12 @@ Outcome = Result | Failure
 
 
 def perform(task: Task, place: Workplace, upstream: Upstream) -> Outcome:
-    """Compute a task and store its result; hand on a failure upstream that rules it out.
+    """Compute a task and store its result; return an upstream failure that prevents it.
 
     Args:
         task: what to compute.
         place: where.
-        upstream: outcomes of the tasks it waited for, in the order of the graph.
+        upstream: outcomes of the tasks that it waited for, in the graph's order.
 
     Raises:
         Exception: whatever the computation raised; the traceback is in the task's folder.
@@ -71,8 +71,8 @@ def perform(task: Task, place: Workplace, upstream: Upstream) -> Outcome:
 def find(task: Task, place: Workplace, upstream: Upstream) -> Outcome | None:
     """Return the stored result of a task, or None when it is to be computed.
 
-    Whether the checkpoint behind it is needed and whole is the driver's to know, who sees the
-    whole graph.
+    Whether its checkpoint is needed and whole is checked by the driver, which knows the whole
+    graph.
     """
     kind = kind_of(task)
     settled = kind.settle(task, upstream)

@@ -19,7 +19,7 @@ from apps.genetics import averaging
 from apps.genetics.weights import cast_like
 from apps.messages.fingerprints import fingerprint
 from apps.messages.results import CheckpointRef, EpochRecord, Failure, TrainResult, Upstream
-from apps.messages.specs import AverageSpec, phenotype
+from apps.messages.specs import AverageSpec
 from apps.messages.tasks import (
     Continue,
     Fresh,
@@ -50,7 +50,7 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
     """Train one member over one segment and store its checkpoint.
 
     The result depends on `task` and on nothing else: not on the worker, nor on what ran before.
-    A partial checkpoint of the same task, left by a worker that was lost, is taken up.
+    Training continues from a partial checkpoint of the same task, if a lost worker left one.
 
     Args:
         task: resolved: its start names the checkpoints it needs.
@@ -61,7 +61,7 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
         DamagedFile: a checkpoint it needs is not what its record says.
         OSError: the run directory cannot be written.
         Stopped: the run is being stopped; a partial checkpoint is stored.
-        TimedOut: it takes longer than it may; likewise.
+        TimedOut: it takes longer than `--task-timeout`; a partial checkpoint is stored.
     """
     mark = fingerprint(task)
     folder = Path(place.root) / task.folder
@@ -91,12 +91,14 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
         log=tuple(trainer.remarks),
         genome=task.genome,
         parameters=trainer.member.parameters,
+        engine=trainer.engine.engine,
+        engine_reason=trainer.engine.reason,
     )
 
 
 @dataclass(frozen=True)
 class _Segment:
-    """A segment on its way."""
+    """A segment while it is trained."""
 
     folder: Path
     fingerprint: str
@@ -107,7 +109,7 @@ class _Segment:
 
 
 def _train(trainer: Trainer, task: TrainTask, place: Workplace, segment: _Segment) -> str:
-    """Train to the segment's end, or to where it diverges or is stopped; return why it diverged."""
+    """Train until the segment ends, diverges or is stopped; return why it diverged, or ""."""
     records, average = segment.records, segment.average
     callbacks = Callbacks(
         task.training.callbacks, trainer.model, task.last_epoch, segment.folder, place.search_path
@@ -143,10 +145,11 @@ def _train(trainer: Trainer, task: TrainTask, place: Workplace, segment: _Segmen
 
 @dataclass(frozen=True)
 class Sample:
-    """What one network takes on this machine: seconds an epoch, bytes a checkpoint."""
+    """The cost of a network on this machine: seconds an epoch, bytes a checkpoint; its engine."""
 
     epoch_s: float
     checkpoint_bytes: int
+    engine: str
 
 
 def sample_training(task: TrainTask, place: Workplace) -> Sample:
@@ -162,7 +165,8 @@ def sample_training(task: TrainTask, place: Workplace) -> Sample:
     record = _one_epoch(trainer, task, 1)
     state = trainer.member.state()
     arrays = [*state.weights.values(), *state.optimizer.values(), *state.random.values()]
-    return Sample(record.wall_s, sum(array.nbytes for array in arrays))
+    trained_by = f"{trainer.engine.engine} ({trainer.engine.reason})"
+    return Sample(record.wall_s, sum(array.nbytes for array in arrays), trained_by)
 
 
 def epoch_order(task: TrainTask, epoch: int, data: Ordered) -> NDArray[np.int64]:
@@ -172,7 +176,7 @@ def epoch_order(task: TrainTask, epoch: int, data: Ordered) -> NDArray[np.int64]
 
 
 class Ordered(Protocol):
-    """Data, or what holds them, that can be put in an order."""
+    """Data whose samples or batches have an order that can be drawn."""
 
     def order(self, rng: np.random.Generator) -> NDArray[np.int64]:
         """Return an order for one epoch."""
@@ -180,12 +184,11 @@ class Ordered(Protocol):
 
 
 def _trainer(task: TrainTask, place: Workplace) -> Trainer:
-    network, training = phenotype(task.network, task.training, task.genome)
-    return trainer_for(task.data, network, training, task.seed, place)
+    return trainer_for(task.data, task.network, task.training, task.seed, place, task.genome)
 
 
 class _Average:
-    """The average of a member along its path, or none."""
+    """The running average of a member's weights, if it has one."""
 
     def __init__(self, spec: AverageSpec | None, begun: Checkpoint) -> None:
         self._spec = spec
@@ -204,7 +207,7 @@ class _Average:
         self._count += 1
 
     def with_state(self, trainer: Trainer, refresh: bool = False) -> Checkpoint:
-        """Return the member's state with the average, whose statistics may be measured anew."""
+        """Return the member's state and average; `refresh` measures its statistics anew."""
         average = self._average
         if average and refresh and trainer.member.statistics:
             measured = trainer.measures.refreshed(cast_like(average, trainer.member.weights()))
@@ -280,7 +283,7 @@ def _finish(
 def final_metrics(
     trainer: Trainer, last_epoch: Mapping[str, float] | None = None
 ) -> dict[str, float]:
-    """Return the metrics of the network that is in a trainer, on the whole of every part.
+    """Return the metrics of a loaded network on the whole of each part of the data.
 
     Args:
         trainer: holds the network.
@@ -309,7 +312,7 @@ def _standard(metrics: dict[str, float]) -> dict[str, float]:
 
 
 def settle(task: TrainTask, upstream: Upstream) -> tuple[TrainTask, Upstream] | Failure:
-    """Return the task with its start filled in, or the failure upstream that rules it out.
+    """Return the task with its start filled in, or the upstream failure that prevents it.
 
     Nothing else of upstream counts: the start names the checkpoints by their bytes.
     """

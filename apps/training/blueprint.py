@@ -8,8 +8,8 @@ from apps.datasets.arrays import Array
 from apps.datasets.load import Dataset
 from apps.messages.specs import NetworkSpec, TrainingSpec
 from apps.messages.tasks import Workplace
-from apps.networks.build import build, named_weights, read
-from apps.training.input_checks import facts
+from apps.networks.build import named_weights, read
+from apps.training.input_checks import build_for
 
 if TYPE_CHECKING:
     import keras
@@ -41,9 +41,7 @@ class Blueprint:
 
     def build(self, seed: int) -> keras.Model:
         """Return a built and compiled network with the initial weights of a seed below 2**31."""
-        told = facts(self._data, self.training)
-        place = self._place
-        return build(self.network, self.training, seed, told, place.search_path, place.threads)
+        return build_for(self._data, self.network, self.training, seed, self._place)
 
     def initial_weights(self, seed: int) -> dict[str, Array]:
         """Return the weights that the builder gives for a seed below 2**31."""

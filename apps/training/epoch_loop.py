@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from apps.datasets.batches import Batches
 from apps.errors import first_line
+from apps.messages.specs import TrainingSpec
 from apps.training.batch_norm import RunningMeans
 from apps.training.data_parts import PartName, Parts
+from apps.training.engine_choice import EngineChoice, choose, profile_of
 from apps.training.fit import Fit
-from apps.training.fused import Fused
+from apps.training.graph import Graph, Xla
 
 _Work = Literal["training", "evaluation", "statistics"]
 _BY_KERAS: Final[dict[_Work, str]] = {
@@ -44,9 +46,11 @@ class Engine(Protocol):
 class Loop:
     """Trains and evaluates what is in a model.
 
-    Data held in memory are gone through by compiled programs, data in batches by Keras.
+    Data held in memory are gone through by graphs, data in batches by Keras. What the chosen engine
+    cannot do, found out at its first use, the next one does: XLA, a graph, Keras.
 
     Attributes:
+        choice: what trains, and why.
         remarks: what the user should know, for example why training is not fused.
     """
 
@@ -54,7 +58,8 @@ class Loop:
         self,
         model: Any,
         parts: Parts,
-        batch_size: int,
+        training: TrainingSpec,
+        few_steps: bool,
         snapshot: Callable[[], Callable[[], None]],
     ) -> None:
         """Compile nothing yet: that happens at the first epoch and the first evaluation.
@@ -62,25 +67,30 @@ class Loop:
         Args:
             model: a built and compiled Keras model.
             parts: what it learns.
-            batch_size: samples a step.
+            training: batch size, and which engine is asked for.
+            few_steps: whether the architecture is one of many, each trained for few steps.
             snapshot: remembers the member's state and returns what puts it back.
         """
         self.remarks: list[str] = []
         self._parts = parts
         self._snapshot = snapshot
         self._running = RunningMeans(model)
-        self._fit = Fit(model, parts, batch_size, self._running)
-        self._engines: dict[_Work, Engine] = dict.fromkeys(_BY_KERAS, self._fit)
+        given = (model, parts, training.batch_size, self._running)
+        self._fit = Fit(*given)
+        self._engines: dict[_Work, list[Engine]] = {work: [self._fit] for work in _BY_KERAS}
         self._proven: set[_Work] = set()
-        if model.run_eagerly:
-            self.remarks.append(f"{_BY_KERAS['training']}: the model was compiled to run eagerly")
+        self.choice = _choice(model, parts, training, few_steps)
+        if model.run_eagerly or parts.in_batches:
+            self.remarks.append(f"{_BY_KERAS['training']}: {self.choice.reason}")
+        if model.run_eagerly or training.engine == "fit":
             return
-        fused = Fused(model, parts, batch_size, self._running)
-        self._engines["evaluation"] = fused
-        if parts.in_batches:
-            self.remarks.append(f"{_BY_KERAS['training']}: the data come in batches")
-        else:
-            self._engines |= {"training": fused, "statistics": fused}
+        graph = Graph(*given)
+        self._engines["evaluation"].insert(0, graph)
+        if not parts.in_batches:
+            self._engines["statistics"].insert(0, graph)
+            self._engines["training"].insert(0, graph)
+            if self.choice.engine == "xla":
+                self._engines["training"].insert(0, Xla(*given))
 
     def run_epoch(self, order: NDArray[np.int64]) -> dict[str, float]:
         """Train one epoch and return its metrics, running means over the batches.
@@ -114,8 +124,8 @@ class Loop:
     def _by_engine(self, work: _Work, done_by: Callable[[Engine], _Result]) -> _Result:
         import tensorflow as tf
 
-        engine = self._engines[work]
-        if engine is self._fit or work in self._proven:
+        engine, *others = self._engines[work]
+        if not others or work in self._proven:
             return done_by(engine)
         restore = self._snapshot()
         try:
@@ -123,10 +133,37 @@ class Loop:
         except (MemoryError, tf.errors.ResourceExhaustedError):
             raise  # It says nothing about the model, whose numbers must not depend on the machine.
         except Exception as error:
-            # Python in the model's step, or an operation that XLA lacks: fit knows both.
-            self._engines[work] = self._fit
+            # Python in the model's step, or an operation that XLA lacks: the next one may know it.
+            self._engines[work] = others
             restore()
-            self.remarks.append(f"{_BY_KERAS[work]}, not fused: {first_line(error)}")
-            return done_by(self._fit)
+            self._remember(work, engine, others[0], first_line(error))
+            return self._by_engine(work, done_by)
         self._proven.add(work)
         return results
+
+    def _remember(self, work: _Work, failed: Engine, then: Engine, why: str) -> None:
+        if then is self._fit:
+            self.remarks.append(f"{_BY_KERAS[work]}, not fused: {why}")
+        else:
+            self.remarks.append(f"trained by a graph without XLA: {why}")
+        if work == "training":
+            engine: Literal["graph", "fit"] = "fit" if then is self._fit else "graph"
+            self.choice = EngineChoice(engine, f"the first choice failed: {why}")
+
+
+def _choice(model: Any, parts: Parts, training: TrainingSpec, few_steps: bool) -> EngineChoice:
+    import tensorflow as tf
+
+    if model.run_eagerly:
+        return EngineChoice("fit", "the model was compiled to run eagerly")
+    if parts.in_batches:
+        return EngineChoice("fit", "the data come in batches")
+    if training.engine != "auto":
+        return EngineChoice(training.engine, f'training.engine = "{training.engine}"')
+    if few_steps:
+        return EngineChoice("graph", "a search trains an architecture for few steps")
+    try:
+        profile = profile_of(model, parts.samples("probe", slice(1)).x, training.batch_size)
+    except Exception as error:
+        return EngineChoice("graph", f"its operations are not known: {first_line(error)}")
+    return choose(profile, gpu=bool(tf.config.list_physical_devices("GPU")))

@@ -11,28 +11,56 @@ from apps.datasets.arrays import Array, Samples, mapped
 from apps.datasets.load import Dataset
 from apps.errors import UserError, first_line
 from apps.messages.specs import NetworkSpec, Params, TrainingSpec
+from apps.messages.tasks import Workplace
+from apps.networks.build import build
 from apps.plugins import is_plugin
 from apps.training.data_parts import Parts
+from apps.training.targets import (
+    are_labels,
+    counted,
+    ignored_label,
+    loss_name,
+    loss_of,
+    takes_labels,
+)
 
 _CLASSES: Final = "crossentropy"  # in the name of a loss of classes
-_SPARSE: Final = "sparse"  # where targets are their numbers
+_OF_TWO: Final = "binary"  # where targets are 0 or 1
 
 
-def facts(data: Dataset, training: TrainingSpec) -> Params:
+def build_for(
+    data: Dataset, network: NetworkSpec, training: TrainingSpec, seed: int, place: Workplace
+) -> Any:
+    """Build and compile a network for data, as `apps.networks.build.build`; a `keras.Model`.
+
+    What targets mean is the loss's to say. A builder that compiles the model itself is asked again
+    where its loss shows that it was told another number of classes.
+    """
+    told = facts(data, training)
+    model = build(network, training, seed, told, place.search_path, place.threads)
+    known = facts(data, training, model.loss)
+    if known == told:
+        return model
+    return build(network, training, seed, known, place.search_path, place.threads)
+
+
+def facts(data: Dataset, training: TrainingSpec, loss: Any = None) -> Params:
     """Return the arguments that a builder gets when it asks for them by name.
 
     Args:
         data: what is learnt.
         training: names the loss, if the builder does not.
+        loss: the model's own, where it is known.
 
     Returns:
-        `input_shape`, of one sample, and `classes`: where targets are numbers of classes, how many
-        there are in all parts of the data, else how many numbers a target is of. Both by name where
-        inputs or targets are several.
+        `input_shape`, of one sample, and `classes`: where targets are numbers of classes, of a
+        sample or of each of its positions, how many there are in all parts of the data, without one
+        that the loss leaves out; else how many numbers a target is of. Both by name where inputs or
+        targets are several.
     """
     return {
         "input_shape": mapped(lambda array: array.shape[1:], data.probe.x),
-        "classes": _classes(data, training),
+        "classes": _classes(data, training, loss),
     }
 
 
@@ -46,7 +74,7 @@ def two_samples(parts: Parts, training: TrainingSpec) -> tuple[Any, ...]:
 
 
 def _reaching(y: Array, classes: int) -> Array:
-    if not _are_labels(y):
+    if not are_labels(y, None):
         return y
     reaching = np.array(y)
     reaching[-1] = classes - 1
@@ -54,7 +82,10 @@ def _reaching(y: Array, classes: int) -> Array:
 
 
 def check_shapes(
-    model: Any, network: NetworkSpec, samples: tuple[Any, ...], lowest: Callable[[str], int]
+    model: Any,
+    network: NetworkSpec,
+    samples: tuple[Any, ...],
+    span: Callable[[str, Any], tuple[int, int]],
 ) -> None:
     """Check that a step of evaluation works; it makes the metrics' variables too.
 
@@ -62,14 +93,16 @@ def check_shapes(
         model: built and compiled.
         network: what it was built of.
         samples: a few, as a step takes them.
-        lowest: returns the smallest label of the data for an output's name, '' if it has none.
+        span: returns the smallest and the largest label of the data for an output's name, '' if
+            it has none, and its loss.
 
     Raises:
-        UserError: it fails, or labels do not count from 0.
+        UserError: it fails, or labels do not count from 0 or have no output.
     """
     x, y = samples[:2]
-    _check_labels(model.loss, y, lowest)
+    _check_labels(model.loss, y, span)
     _check_inputs(model, network, x)
+    _check_outputs(model, network, y, span)
     try:
         # Metrics' variables must not be made inside a compiled program.
         model.test_step(samples)
@@ -82,29 +115,82 @@ def check_shapes(
         ) from error
 
 
-def _check_labels(loss: Any, y: Any, lowest: Callable[[str], int]) -> None:
+def _check_labels(loss: Any, y: Any, span: Callable[[str, Any], tuple[int, int]]) -> None:
     for name, targets in (y if isinstance(y, Mapping) else {"": y}).items():
-        own = _name(loss.get(name, "") if isinstance(loss, Mapping) else loss)
-        if _SPARSE not in own:
-            continue
+        its = loss_of(loss, name)
+        own = loss_name(its)
         of = f" of {name!r}" if name else ""
+        if _OF_TWO in own and _CLASSES in own and targets.dtype.kind in "iu":
+            low, high = span(name, its)
+            if low < 0 or high > 1:
+                raise UserError(
+                    f"the loss {own}{of} is for targets from 0 to 1, and those of the data are "
+                    f"whole numbers from {low} to {high}: number two classes 0 and 1; for more say "
+                    f"training.loss = {_setting('sparse_categorical_crossentropy', name)}, with an "
+                    "output a class",
+                    code="data-labels",
+                )
+        if not takes_labels(its):
+            continue
         if (np.mod(targets, 1) != 0).any():
             raise UserError(
                 f"the loss {own}{of} is for classes, whole numbers from 0, and the targets are not "
                 f"whole: for a regression say training.loss = {_setting('mse', name)}",
                 code="data-labels",
             )
-        if (label := lowest(name)) != 0:
+        label = span(name, its)[0]
+        if label != 0:
             rule, cure = (
                 ("count from 0", f"subtract {label} from the targets")
                 if label > 0
                 else ("not be negative", "number the classes from 0")
             )
+            own_cure = (
+                "; or compile the loss with ignore_class, if it stands for none"
+                if label < 0 and ignored_label(its) is None
+                else ""
+            )
             raise UserError(
                 f"labels{of} must {rule} for the loss {own}: the smallest one is {label}; {cure} "
-                "where the data are made",
+                f"where the data are made{own_cure}",
                 code="data-labels",
             )
+
+
+def _check_outputs(
+    model: Any, network: NetworkSpec, y: Any, span: Callable[[str, Any], tuple[int, int]]
+) -> None:
+    """Check that every label has an output: without one its loss is NaN, or the step fails."""
+    for name in y if isinstance(y, Mapping) else ("",):
+        its = loss_of(model.loss, name)
+        outputs = _width(model, name)
+        if outputs is None or not takes_labels(its):
+            continue
+        label = span(name, its)[1]
+        if label >= outputs:
+            of = f" of {name!r}" if name else ""
+            raise UserError(
+                f"network {network.builder!r} and loss {_called(model.loss)} do not fit the data: "
+                f"outputs {_outputs(model)}, targets {_shown(y)}: "
+                f"labels{of} reach {label}, and it has {outputs} output{'s' * (outputs != 1)} a "
+                f"sample or position, for the classes from 0 to {outputs - 1}: give it {label + 1} "
+                "(its builder's argument classes is that number), or mend the data; a label that "
+                "stands for none is left out by the loss's ignore_class",
+                code="data-labels",
+            )
+
+
+def _width(model: Any, name: str) -> int | None:
+    """Return the length of an output's last axis; None if the model does not know it."""
+    shape = getattr(model, "output_shape", None)  # a model of a class of its own has none
+    if isinstance(shape, Mapping):
+        shape = shape.get(name)
+    elif isinstance(shape, list):
+        names = list(getattr(model, "output_names", ()))
+        shape = dict(zip(names, shape, strict=False)).get(name)
+    if not isinstance(shape, tuple) or len(shape) < 2 or not isinstance(shape[-1], int):
+        return None
+    return shape[-1]
 
 
 def _setting(value: str, name: str) -> str:
@@ -128,22 +214,26 @@ def _check_inputs(model: Any, network: NetworkSpec, x: Any) -> None:
         )
 
 
-def lowest_label(data: Dataset, name: str) -> int:
-    """Return the smallest target of the parts that are held in memory, and of the probe.
+def label_span(data: Dataset, name: str, loss: Any) -> tuple[int, int]:
+    """Return the smallest and the largest target of the parts held in memory, and of the probe.
 
     Args:
         data: all parts.
         name: of the output, '' if there is one without a name.
+        loss: of the output; a label that it leaves out does not count.
     """
-    return min(int(np.min(y[name] if name else y)) for y in _targets(data))
+    found = [counted(y[name] if name else y, loss) for y in _targets(data)]
+    return min(int(np.min(y)) for y in found), max(int(np.max(y)) for y in found)
 
 
-def _classes(data: Dataset, training: TrainingSpec) -> Any:
+def _classes(data: Dataset, training: TrainingSpec, own: Any = None) -> Any:
     targets = _targets(data)
-    loss = training.loss if isinstance(training.loss, str) else _CLASSES
     if isinstance(targets[0], Mapping):
-        return {name: _count([each[name] for each in targets], loss) for name in targets[0]}
-    return _count(targets, loss)
+        return {
+            name: _count([each[name] for each in targets], training.loss, own, name)
+            for name in targets[0]
+        }
+    return _count(targets, training.loss, own, "")
 
 
 def _targets(data: Dataset) -> list[Any]:
@@ -152,14 +242,13 @@ def _targets(data: Dataset) -> list[Any]:
     return [each.y for each in parts if isinstance(each, Samples) and len(each)]
 
 
-def _count(targets: list[Array], loss: str) -> int:
-    if _are_labels(targets[0]) and (_CLASSES in loss.lower() or is_plugin(loss)):
-        return 1 + max(int(np.max(each)) for each in targets)
+def _count(targets: list[Array], asked: Any, own: Any, name: str) -> int:
+    loss = loss_of(asked if own is None else own, name)
+    named = asked if isinstance(asked, str) else _CLASSES
+    of_samples = targets[0].ndim == 1 and (_CLASSES in named.lower() or is_plugin(named))
+    if are_labels(targets[0], loss) and (of_samples or targets[0].ndim > 1):
+        return 1 + max(int(np.max(counted(each, loss))) for each in targets)
     return int(np.prod(targets[0].shape[1:]))
-
-
-def _are_labels(y: Array) -> bool:
-    return y.ndim == 1 and y.dtype.kind in "iu"
 
 
 def _shown(value: Any) -> str:
@@ -194,7 +283,3 @@ def _called(loss: Any) -> str:
     if isinstance(loss, Mapping):
         return ", ".join(f"{_called(each)} of {name}" for name, each in loss.items())
     return repr(getattr(loss, "name", getattr(loss, "__name__", loss)))
-
-
-def _name(loss: Any) -> str:
-    return str(getattr(loss, "name", getattr(loss, "__name__", loss))).lower()

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
+from apps.datasets.arrays import Array, listed, mapped
 from apps.errors import UserError, first_line
 from apps.training.blueprint import Blueprint
 from apps.training.data_parts import Parts
-from apps.training.fused import metrics_of
-from apps.training.input_checks import check_shapes, lowest_label, two_samples
+from apps.training.graph import metrics_of
+from apps.training.input_checks import check_shapes, label_span, two_samples
 from apps.training.member import Member
+
+_COMPARED: Final = 8
 
 
 class NetworkChecks:
@@ -41,7 +45,7 @@ class NetworkChecks:
         """
         data, training = self._parts.data, self._blueprint.training
         two = two_samples(self._parts, training)
-        check_shapes(self._model, self._blueprint.network, two, partial(lowest_label, data))
+        check_shapes(self._model, self._blueprint.network, two, partial(label_span, data))
         self._repeats(two)
 
     def takes_a_step(self) -> None:
@@ -69,6 +73,20 @@ class NetworkChecks:
             self._model.reset_metrics()
             restore()
 
+    def agrees_with(self, other: Any) -> bool:
+        """Whether another model gives the same outputs on a few samples.
+
+        A network that gives others of its own each time agrees with every one.
+        """
+        x = mapped(lambda array: array[:_COMPARED], self._parts.samples("probe").x)
+        own, again, others = (
+            [np.asarray(each) for each in listed(model.predict(x, verbose=0))]
+            for model in (self._model, self._model, other)
+        )
+        if not _alike(own, again):
+            return True
+        return _alike(own, others)
+
     def _repeats(self, samples: tuple[Any, ...]) -> None:
         restore = self._member.snapshot()
         losses = []
@@ -88,3 +106,10 @@ class NetworkChecks:
                 "attribute, and draw with keras.random functions and seed=that attribute",
                 code="network-seed",
             )
+
+
+def _alike(one: Sequence[Array], other: Sequence[Array]) -> bool:
+    return len(one) == len(other) and all(
+        a.shape == b.shape and np.allclose(a, b, rtol=1e-3, atol=1e-5, equal_nan=True)
+        for a, b in zip(one, other, strict=True)
+    )

@@ -11,17 +11,26 @@ from numpy.typing import NDArray
 
 from apps.datasets.load import load_dataset
 from apps.messages.fingerprints import to_json
-from apps.messages.specs import DataSpec, NetworkSpec, TrainingSpec
+from apps.messages.specs import (
+    NO_GENOME,
+    DataSpec,
+    Genome,
+    NetworkSpec,
+    TrainingSpec,
+    phenotype,
+)
 from apps.messages.tasks import Workplace
 from apps.recent import Recent
 from apps.runtime import load_keras
 from apps.training.blueprint import Blueprint
 from apps.training.data_parts import PartName, Parts
+from apps.training.engine_choice import EngineChoice
 from apps.training.epoch_loop import Loop
 from apps.training.learning_rate import LearningRate
 from apps.training.measures import Measures
 from apps.training.member import Member
 from apps.training.network_checks import NetworkChecks
+from apps.training.targets import with_scaled_targets
 
 _TRAINERS_A_THREAD: Final = 4
 
@@ -43,13 +52,16 @@ class Trainer:
         checks: whether it can be trained on its data.
     """
 
-    def __init__(self, blueprint: Blueprint, model: Any, parts: Parts) -> None:
+    def __init__(
+        self, blueprint: Blueprint, model: Any, parts: Parts, few_steps: bool = False
+    ) -> None:
         """Train nothing yet.
 
         Args:
             blueprint: what the model was built of.
             model: built and compiled.
             parts: the data.
+            few_steps: whether the architecture is one of many, each trained for few steps.
         """
         self.model = model
         self.blueprint = blueprint
@@ -57,7 +69,7 @@ class Trainer:
         model.optimizer.build(model.trainable_variables)
         self.member = Member(model)
         self.rate = LearningRate(model.optimizer)
-        self._loop = Loop(model, parts, blueprint.training.batch_size, self.member.snapshot)
+        self._loop = Loop(model, parts, blueprint.training, few_steps, self.member.snapshot)
         self.measures = Measures(model, self.member, parts, self._loop)
         self.checks = NetworkChecks(blueprint, model, self.member, parts)
 
@@ -82,13 +94,23 @@ class Trainer:
         return self._loop.evaluate_other(model)
 
     @property
+    def engine(self) -> EngineChoice:
+        """What trains, and why."""
+        return self._loop.choice
+
+    @property
     def remarks(self) -> list[str]:
         """What the user should know, for example why training is not fused."""
         return list(self._loop.remarks)
 
 
 def new_trainer(
-    data: DataSpec, network: NetworkSpec, training: TrainingSpec, seed: int, place: Workplace
+    data: DataSpec,
+    network: NetworkSpec,
+    training: TrainingSpec,
+    seed: int,
+    place: Workplace,
+    few_steps: bool = False,
 ) -> Trainer:
     """Build a network and return what trains it.
 
@@ -98,16 +120,24 @@ def new_trainer(
     loaded = load_dataset(data, seed, place.search_path)
     load_keras(place.threads)
     blueprint = Blueprint(loaded, network, training, place)
-    key = to_json(data) + f"{seed} {place.search_path}".encode()
-    made = Trainer(blueprint, blueprint.build(0), Parts(loaded, key))
+    model = blueprint.build(0)
+    learnt = with_scaled_targets(loaded, model.loss)
+    bytes_left = sorted(learnt.byte_targets)
+    key = to_json(data) + f"{seed} {place.search_path} {bytes_left}".encode()
+    made = Trainer(blueprint, model, Parts(learnt, key), few_steps)
     made.checks.fits_the_data()
     return made
 
 
 def trainer_for(
-    data: DataSpec, network: NetworkSpec, training: TrainingSpec, seed: int, place: Workplace
+    data: DataSpec,
+    network: NetworkSpec,
+    training: TrainingSpec,
+    seed: int,
+    place: Workplace,
+    genome: Genome = NO_GENOME,
 ) -> Trainer:
-    """Return this thread's trainer for the specs, compiled at the first request.
+    """Return this thread's trainer for a member of the specs and a genome.
 
     A bounded number is kept a thread: a worker that is reused does not grow, and the next member
     of the same kind costs no compilation.
@@ -116,13 +146,15 @@ def trainer_for(
         _local.trainers = Recent(_TRAINERS_A_THREAD)
     trainers: Recent[Trainer] = _local.trainers
     # Members of a search differ in their rates: it is set, and one trainer serves them all.
+    network, training = phenotype(network, training, genome)
+    few_steps = bool(genome.network)
     others = dict(training.optimizer_params)
     rate = others.pop("learning_rate", None)
     if not isinstance(rate, float):
         others = training.optimizer_params
     kind = replace(training, optimizer_params=others)
-    key = (to_json(data), to_json(network), to_json(kind), seed, place.search_path)
-    found = trainers.get(key, lambda: new_trainer(data, network, training, seed, place))
+    key = (to_json(data), to_json(network), to_json(kind), seed, place.search_path, few_steps)
+    found = trainers.get(key, lambda: new_trainer(data, network, training, seed, place, few_steps))
     if isinstance(rate, float):
         found.rate.set_base(rate)
     return found

@@ -1,1 +1,1 @@
-"""The worker process itself: limits on time and memory, stopping in order, what a task took."""
+"""The worker process: time limits, memory notes, stopping, measuring what a task took."""

@@ -8,7 +8,7 @@ from typing import Final
 from apps.errors import Code, HeterosisError
 
 stopping: Final = threading.Event()
-"""Set by the driver when the user interrupts it. Other processes are ended by a signal instead."""
+"""Set by the driver on Ctrl-C; worker processes are ended by a signal instead."""
 
 
 class TimedOut(HeterosisError):
@@ -18,6 +18,6 @@ class TimedOut(HeterosisError):
 
 
 class Stopped(HeterosisError):
-    """A task ended early because the run is being stopped; it is not a failure of its member."""
+    """A task ended early because the run is being stopped: no failure of its member."""
 
     code: Code = "stopped"

@@ -12,7 +12,7 @@ from apps.messages.results import Cost
 
 
 class Stopwatch:
-    """Measures from its making on."""
+    """Measures time and memory from its construction to `cost`."""
 
     def __init__(self) -> None:
         self._started = time.time()
@@ -20,7 +20,7 @@ class Stopwatch:
         self._cpu = time.thread_time()
 
     def cost(self) -> Cost:
-        """Return what was used so far.
+        """Return what was used since the construction.
 
         `cpu_s` is the time of the calling thread: with one intra-op thread a task, its own work.
         `peak_memory_mb` is the process's, which threads share.

@@ -1,4 +1,4 @@
-"""Limits on a task's time, and a note of its memory for who finds the worker dead.
+"""Limits on a task's time, and a note of its memory to explain a lost worker.
 
 A task that hangs in code of the user's own or of a library cannot be ended from within its thread.
 A worker process is ended whole, and Parsl starts another one; a thread of the driver can only be
@@ -38,9 +38,9 @@ def watched(folder: Path, timeout_s: float) -> Iterator[None]:
     """Watch what this thread does within the block.
 
     Args:
-        folder: of the task: for the note of its memory, which is gone when the task ends.
-        timeout_s: a worker process that takes longer is ended; a thread of the driver is asked to
-            look at `is_late`.
+        folder: of the task, for the note of its memory, which is removed when the task ends.
+        timeout_s: seconds after which a worker process is ended; a thread of the driver has to ask
+            `is_late` itself.
     """
     _local.ends = time.monotonic() + timeout_s
     done = threading.Event()
@@ -70,7 +70,7 @@ def in_worker_process() -> bool:
 
 
 def last_words(folder: Path) -> str:
-    """Return why a worker was lost, as far as it left word in the task's folder, else ""."""
+    """Return why a worker was lost, from its note in the task's folder; "" without one."""
     with suppress(OSError, DamagedFile, ValueError):
         *_, last = read_limited(folder / ERROR_LOG, 2**20).decode(errors="replace").splitlines()
         if last.startswith(TimedOut.__name__):

@@ -52,6 +52,11 @@ WORLDS: dict[str, dict[str, Any]] = {
     "ruin": {"gains": {"mean": (-15.0, -3.0)}},
     "averages": {"averaged": ("clone", "mean")},
     "the control an average": {"averaged": ("control",)},
+    "losses below zero": {"shift": 2.0, "regression": True},
+    "losses that cross zero": {"shift": 0.43, "regression": True, "trials": 6},
+    "losses of exactly zero": {"shift": 0.43, "least": 0.0, "trials": 6},
+    "a search below zero": {"searches": True, "arms": ("control", "evolution"), "shift": 2.0,
+                            "halts": (4, 8), "regression": True},
     "a search that ends early": {"searches": True, "arms": ("control", "evolution"), "early": True,
                                  "regression": True},
     "a search": {"searches": True, "arms": ("control", "evolution", "heterosis"), "halts": (4, 8)},
@@ -79,6 +84,8 @@ class World:
     averaged: Sequence[str] = ()  # arms whose networks have no running loss at the end
     test_gains: dict[str, float] = field(default_factory=dict)
     searches: bool = False
+    shift: float = 0.0  # subtracted from every loss
+    least: float = float("-inf")  # no loss is below it
     early: bool = False  # members train fewer epochs than they were asked for
 
 
@@ -170,6 +177,7 @@ def _one_arm(world: World, trial: int, arm: str, rows: dict[str, list[dict[str, 
                     "peak_memory_mb": 612.0 + member,
                     "host": "node-1",
                     "worker": "1:main",
+                    "engine": "xla",
                 }
             )
             for epoch, losses in zip(range(before + 1, last + 1), path, strict=True):
@@ -223,6 +231,7 @@ def _losses(
         loss = (0.08 + 0.5 * np.exp(-3 * done)) * common * (1 - gain) * spike * np.exp(noise[0])
         held_out = (0.33 + 0.3 * np.exp(-8 * done) + 0.1 * done) * common * (1 - held_out_gain)
         held_out *= spike**0.5 * np.exp(0.5 * noise[1])
+        loss, held_out = (max(each - world.shift, world.least) for each in (loss, held_out))
         accuracy = float("nan") if world.regression else 1 - 0.3 * loss
         held_out_accuracy = float("nan") if world.regression else 1 - 0.3 * held_out
         path.append(

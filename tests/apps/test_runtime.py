@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from apps import runtime
+from apps.errors import UserError
 from apps.messages.fingerprints import from_json, to_json
 from apps.messages.results import TrainResult
 from apps.runtime import load_keras
@@ -95,9 +96,53 @@ def test_a_plugin_that_imports_keras_changes_no_setting_and_is_heard_alone(
     found = fresh_process("-c", code)
     assert found.stderr == b"before\nafter\n"
     backend, threads, threads_if_unset, loader = found.stdout.decode().splitlines()
-    assert backend == "tensorflow 40 0"
+    assert backend == "tensorflow 40 1"
     assert (threads, threads_if_unset) == ("0" if "Variable" in source else "1", "1")
     assert loader == "True SourceFileLoader"
+
+
+CODE = """if True:
+    import sys
+    sys.path.append({folder!r})
+    {first}
+    from apps.runtime import load_keras
+    keras = load_keras()
+    print(keras.config.floatx(), keras.config.epsilon(), keras.config.image_data_format())
+    print(keras.layers.Dense(1).compute_dtype, keras.config.max_epochs())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "first", ["", "import keras", "from apps.plugins import load_plugin; load_plugin('own:f')"]
+)
+def test_settings_of_a_home_directory_never_count(
+    tmp_path: Path, first: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / ".keras"
+    home.mkdir()
+    settings = '"floatx": "float16", "epsilon": 0.1, "image_data_format": "channels_first"'
+    (home / "keras.json").write_text(f'{{{settings}, "backend": "jax"}}')
+    (tmp_path / "own.py").write_text("import keras\ndef f(): ...")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    if "keras" in first and "own" not in first:  # before us nobody keeps Keras from another backend
+        (home / "keras.json").write_text(f"{{{settings}}}")
+    found = fresh_process("-c", CODE.format(folder=str(tmp_path), first=first))
+    assert found.stdout.decode() == "float32 1e-07 channels_last\nfloat32 None\n", found.stderr
+
+
+def test_another_backend_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    with pytest.raises(UserError, match=r"KERAS_BACKEND is 'jax'.*unset KERAS_BACKEND") as caught:
+        runtime.prepare()
+    assert caught.value.code == "environment"
+
+
+def test_variables_that_train_otherwise_are_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERAS_MAX_EPOCHS", "1")
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
+    assert runtime.variables()["NVIDIA_TF32_OVERRIDE"] == "0"
+    assert "KERAS_MAX_EPOCHS" not in os.environ
 
 
 @pytest.fixture(scope="module")

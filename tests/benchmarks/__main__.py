@@ -1,8 +1,8 @@
 """`make bench`: measure on this machine, print a table, fail when a requirement is missed.
 
-`python tests/benchmarks [training] [genetics] [tasks] [efficiency]` measures parts; `--run RUN`
-reads the efficiency of a run that is there. Not part of `make test`: a number is worth something
-only on a machine that does nothing else.
+`python tests/benchmarks [training] [architectures] [genetics] [tasks] [efficiency]` measures parts;
+`--run RUN` reads the efficiency of a run that is there. Not part of `make test`: a number is worth
+something only on a machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from measures import Measure, draw, machine
 
-PARTS = ("training", "genetics", "tasks", "efficiency")
+PARTS = ("training", "architectures", "genetics", "tasks", "efficiency")
 
 
 def main() -> int:
@@ -46,6 +46,10 @@ def _measures(part: str, run: Path | None) -> Iterator[Measure]:
 
         yield from training.against_fit()
         yield training.threads()
+    elif part == "architectures":
+        import architectures
+
+        yield from architectures.one_after_the_other()
     elif part == "genetics":
         import genetics
 

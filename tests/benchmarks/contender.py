@@ -1,7 +1,7 @@
 """One way to train, in a process of its own: for every line on standard input, train an epoch.
 
 The ways take turns on one core, so that whatever else the machine does meets them alike, and each
-has its own TensorFlow: `fit` as a user starts it, `fused` as heterosis does.
+has its own TensorFlow: `keras` as a user starts it, the engines as heterosis does.
 """
 
 from __future__ import annotations
@@ -11,76 +11,97 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, cast
 
 from apps.datasets.load import load_dataset
-from apps.messages.specs import DataSpec, NetworkSpec, TrainingSpec
+from apps.messages.specs import DataSpec, EngineName, NetworkSpec, TrainingSpec
 from apps.messages.tasks import Workplace
 
-DATA = DataSpec("fashion_mnist")
-NETWORK = NetworkSpec("two_layer_dense", {"units": 128})
-SEED = 1
+SEED: Final = 1
+HERE: Final = str(Path(__file__).parent)
+BY_KERAS: Final = "keras"
+"""The way that is no engine: a user's own script."""
 
 Epoch = Callable[[], float]
 """Trains an epoch and returns its loss."""
 
 
-def training(batch_size: int) -> TrainingSpec:
-    """Return the training that all ways share."""
-    return TrainingSpec(batch_size, optimizer="adam", optimizer_params={"learning_rate": 0.001})
+@dataclass(frozen=True)
+class Workload:
+    """What is trained.
+
+    Attributes:
+        network: 784-128-10 (`two_layer_dense`), or a builder of `networks`.
+        batch_size: samples a step.
+        images: of the training set; 0 for all that are not held out.
+    """
+
+    network: str = "two_layer_dense"
+    batch_size: int = 128
+    images: int = 0
+
+    @property
+    def data(self) -> DataSpec:
+        """Fashion-MNIST, or its beginning."""
+        return DataSpec(train_limit=self.images or None)
+
+    @property
+    def spec(self) -> NetworkSpec:
+        """The network as heterosis builds it."""
+        known = self.network == "two_layer_dense"
+        return NetworkSpec(self.network) if known else NetworkSpec(f"networks:{self.network}")
 
 
-def keras_fit(batch_size: int) -> Epoch:
+def keras_fit(work: Workload) -> Epoch:
     """Train as a user of Keras would: arrays in memory, `compile` and `fit` with their defaults."""
-    import keras
+    import networks
     import tensorflow as tf
 
+    from apps.networks.builders import two_layer_dense
+
     tf.config.threading.set_intra_op_parallelism_threads(1)
-    data = load_dataset(DATA, SEED)
+    data = load_dataset(work.data, SEED)
     x, y = data.train.x.astype("float32") / 255.0, data.train.y
-    model = keras.Sequential(
-        [
-            keras.layers.Input((28, 28)),
-            keras.layers.Flatten(),
-            keras.layers.Dense(128, activation="relu"),
-            keras.layers.Dense(10, activation="softmax"),
-        ]
-    )
+    builder: Any = getattr(networks, work.network, two_layer_dense)
+    model = builder(input_shape=(28, 28), classes=10)
     model.compile("adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
 
     def epoch() -> float:
-        history = model.fit(x, y, batch_size=batch_size, epochs=1, verbose=0)
+        history = model.fit(x, y, batch_size=work.batch_size, epochs=1, verbose=0)
         return float(history.history["loss"][0])
 
     return epoch
 
 
-def fused(batch_size: int) -> Epoch:
-    """Train as a worker does: one compiled program an epoch."""
+def by_engine(work: Workload, engine: EngineName) -> Epoch:
+    """Train as a worker does."""
     import numpy as np
 
     from apps.records.checkpoints import Checkpoint
     from apps.training.trainer import new_trainer
 
-    trainer = new_trainer(DATA, NETWORK, training(batch_size), SEED, Workplace(root=""))
+    training = TrainingSpec(work.batch_size, optimizer="adam", engine=engine)
+    trainer = new_trainer(work.data, work.spec, training, SEED, Workplace("", search_path=HERE))
     rng = np.random.default_rng(SEED)
     trainer.member.load(Checkpoint(trainer.blueprint.initial_weights(SEED)), rng)
+    print(f"{work.network}: {trainer.engine}", file=sys.stderr)
 
     def epoch() -> float:
         loss = trainer.run_epoch(trainer.order(rng))["loss"]
         if trainer.remarks:
-            raise RuntimeError(f"the epoch was not fused: {trainer.remarks}")
+            raise RuntimeError(f"the engine could not: {trainer.remarks}")
         return loss
 
     return epoch
 
 
-WAYS = {"fit": keras_fit, "fused": fused}
-
-
-def main(way: str, batch_size: int, core: int) -> None:
+def main(way: str, network: str, batch_size: int, images: int, core: int) -> None:
     """Answer every line of standard input with an epoch's seconds and loss."""
     os.sched_setaffinity(0, {core})
-    epoch = WAYS[way](batch_size)
+    work = Workload(network, batch_size, images)
+    epoch = keras_fit(work) if way == BY_KERAS else by_engine(work, cast(EngineName, way))
     for _ in sys.stdin:
         began = time.perf_counter()
         loss = epoch()
@@ -88,4 +109,4 @@ def main(way: str, batch_size: int, core: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:]))

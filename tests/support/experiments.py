@@ -347,6 +347,14 @@ def copied(run: Path, into: Path) -> Path:
     return Path(shutil.copytree(run, into / run.name))
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return the bytes of every file below a folder, and its folders."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else b""
+        for path in folder.rglob("*")
+    }
+
+
 def checkpoints(root: Path) -> Iterator[str]:
     """Yield the stored checkpoints below a run directory."""
     yield from (str(path.relative_to(root)) for path in root.rglob("checkpoint.safetensors"))

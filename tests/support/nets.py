@@ -102,6 +102,7 @@ def python_in_training(input_shape: tuple[int, ...], classes: int) -> Any:
     """`uncompiled`, with Python in its step."""
     import keras
 
+    @keras.saving.register_keras_serializable()
     class PythonInTraining(keras.Sequential):
         def train_step(self, data: Any) -> Any:
             return super().train_step(_through_python(data))
@@ -113,6 +114,7 @@ def python_in_evaluation(input_shape: tuple[int, ...], classes: int) -> Any:
     """`uncompiled`, with Python in its test step alone."""
     import keras
 
+    @keras.saving.register_keras_serializable()
     class PythonInEvaluation(keras.Sequential):
         def test_step(self, data: Any) -> Any:
             return super().test_step(_through_python(data))
@@ -175,6 +177,7 @@ def exits_in_training(input_shape: tuple[int, ...], classes: int) -> Any:
     """`uncompiled`, with a step that ends the process."""
     import keras
 
+    @keras.saving.register_keras_serializable()
     class Exits(keras.Sequential):
         def train_step(self, data: Any) -> Any:
             sys.exit("no more")
@@ -187,6 +190,7 @@ def graph_in_training(input_shape: tuple[int, ...], classes: int) -> Any:
     import keras
     import tensorflow as tf
 
+    @keras.saving.register_keras_serializable()
     class Graph(keras.Sequential):
         def train_step(self, data: Any) -> Any:
             if tf.executing_eagerly():
@@ -196,10 +200,42 @@ def graph_in_training(input_shape: tuple[int, ...], classes: int) -> Any:
     return Graph(_layers(input_shape, classes))
 
 
+def unopened(input_shape: tuple[int, ...], classes: int, what: str) -> Any:
+    """A network that Keras writes to a file and does not open again as it was, in one way each."""
+    import keras
+
+    layers = keras.layers
+
+    def bent(x: Any) -> Any:
+        return keras.ops.relu(x) ** 2
+
+    class Unregistered(layers.Dense):
+        pass
+
+    @keras.saving.register_keras_serializable()
+    class Forgetful(layers.Layer):
+        def __init__(self, factor: float = 1.0, **settings: Any) -> None:
+            super().__init__(**settings)
+            self.factor = factor
+
+        def call(self, x: Any) -> Any:
+            return self.factor * x
+
+    odd = {
+        "lambda": lambda: layers.Lambda(lambda x: x / 3.0),
+        "function": lambda: layers.Dense(5, activation=bent),
+        "class": lambda: Unregistered(5),
+        "forgetful": lambda: Forgetful(factor=7.0),
+    }
+    first, *rest = _layers(input_shape, classes)
+    return keras.Sequential([first, layers.Flatten(), odd[what](), *rest])
+
+
 def strange_layer(input_shape: tuple[int, ...], classes: int) -> Any:
     """A layer of the user's own, whose symmetries nobody knows."""
     import keras
 
+    @keras.saving.register_keras_serializable()
     class Strange(keras.layers.Dense):
         pass
 
@@ -291,6 +327,7 @@ def unseeded(input_shape: tuple[int, ...], library: str) -> Any:
 
     draw = {"keras": keras.random.normal, "tensorflow": tf.random.normal}[library]
 
+    @keras.saving.register_keras_serializable()
     class Noise(keras.layers.Layer):
         def call(self, x: Any, training: bool = False) -> Any:
             return x + draw(tf.shape(x)) if training else x

@@ -31,10 +31,10 @@ SEARCH: Final[dict[str, Any]] = changed(
             "species": {
                 "method": {"name": "threshold", "threshold": 0.3}, "basins": 0.2, "stagnation": 2,
             },
-            "search": {"strangers": True}, "harvest": "mean",
+            "search": {"merge_architectures": True}, "harvest": "mean",
             "halts": [
                 1, 2,
-                {"at": 3, "mating": "all", "parents": 1, "search": {"rate": 0.0}},
+                {"at": 3, "mating": "all", "parents": 1, "search": {"mutation_rate": 0.0}},
             ],
         },
         {

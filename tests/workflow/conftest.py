@@ -45,7 +45,7 @@ Heterosis = Callable[..., Ended]
 @contextmanager
 def _as_it_was() -> Iterator[None]:
     """Put back what the command changes in its process."""
-    handler = signal.getsignal(signal.SIGTERM)
+    handlers = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)}
     loggers = [
         logging.getLogger(name) for name in ("workflow", "apps", "parsl", "concurrent.futures")
     ]
@@ -55,11 +55,12 @@ def _as_it_was() -> Iterator[None]:
         yield
     finally:
         sys.path[:] = path
-        signal.signal(signal.SIGTERM, handler)
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
         for logger, level in zip(loggers, levels, strict=True):
-            for each in logger.handlers[:]:
-                logger.removeHandler(each)
-                each.close()
+            for log in logger.handlers[:]:
+                logger.removeHandler(log)
+                log.close()
             logger.setLevel(level)
             logger.propagate = True
 

@@ -1,1 +1,1 @@
-"""The commands, by theme: running, looking, handing on."""
+"""The commands, by theme: running a run, looking at it, using its results."""

@@ -84,17 +84,17 @@ Settings = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="replace a value of the file, e.g. training.epochs=10 or arms.mean.parents=3",
+        help="replace a value of the file: training.epochs=10, arms.mean.parents=3",
     ),
 ]
 Workers = Annotated[
     int | None,
-    typer.Option(min=1, help="tasks at a time  [default: one a core]", show_default=False),
+    typer.Option(min=1, help="tasks at a time  [default: one per core]", show_default=False),
 ]
 Site = Annotated[
     str,
     typer.Option(
-        help="local_threads, slurm, PATH.toml, PATH.py, ...: `heterosis sites`",
+        help="a site: local_threads, slurm, PATH.toml, PATH.py, ... (`heterosis sites` lists them)",
         autocompletion=sites,
     ),
 ]

@@ -1,4 +1,4 @@
-"""`export`, `store`, `predict`, `replay`, `clean`: what becomes of a run that is finished."""
+"""`export`, `store`, `predict`, `replay`, `clean`: commands for a finished run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from workflow.commands.arguments import RunFolder, samples
+from workflow.commands.arguments import RunFolder, runs, samples
 
 
 def export(
@@ -50,38 +50,60 @@ def store(
 
 
 def predict(
-    run: RunFolder,
+    run: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN",
+            help="a run directory, or a run's folder `champion` alone",
+            autocompletion=runs,
+        ),
+    ],
     data: Annotated[
         str,
         typer.Argument(
             metavar="DATA",
-            help=".npy, .npz (array x, or the only one, or one for each input by name), .csv or "
-            ".parquet (columns are features in order; of a run on a table by name), or `test`: the "
-            "run's own test data",
+            help="a file of samples (.npy, .npz, .csv, .parquet; pictures or their folder), or "
+            "`test` for the run's own test data",
             autocompletion=samples,
         ),
     ],
-    out: Annotated[Path, typer.Option(help="the table that is written")] = Path("predictions.csv"),
+    out: Annotated[Path, typer.Option(help="file for the predictions")] = Path("predictions.csv"),
+    unknown: Annotated[
+        bool,
+        typer.Option(
+            "--unknown",
+            help="take a category that no training row had as none of the known ones; without it, "
+            "it is refused",
+        ),
+    ] = False,
 ) -> None:
-    """Ask a run's champion: a row a sample, with class and probabilities where there are classes.
+    """Predict with a run's champion: one row per sample, with class and probabilities for classes.
 
     Give samples as the run's data have them: they are scaled as in training. The same in Python:
 
     `model = keras.models.load_model("RUN/champion/champion.keras")`
 
     `model.predict(x * scale)`, with the scale that this command prints (pixels: 1/255)
+
+    A .npz has an array `x`, a single array, or one for each input by name. Columns of a .csv or
+    .parquet are the features in order, or are found by name if the run's data are a table.
     """
     from apps.files import write_atomic
-    from workflow.runs.predictions import TEST, tabled
-    from workflow.runs.run import Run
+    from workflow.runs.predictions import TEST, read_asked, tabled
+    from workflow.runs.run import champion_at
 
-    opened = Run.open(run)
-    champion = opened.trained_champion
+    champion = champion_at(run)
     own = data == TEST
-    outputs = champion.predict_test() if own else champion.predict(opened.samples(data))
-    table = tabled(champion, outputs)
+    if own:
+        table = tabled(champion, champion.predict_test())
+    else:
+        asked = read_asked(Path(data), champion.preparation, unknown)
+        table = tabled(champion, champion.predict(asked.x), asked.pictures)
     write_atomic(out, table.to_csv(index=False).encode())
-    print(f"inputs were multiplied by {champion.data.input_scale:.6g}, as in training")
+    if not own and champion.preparation.form.get("kind") == "table" and Path(data).suffix != ".npy":
+        print("columns became inputs as in training")
+    else:
+        print(f"inputs were multiplied by {champion.preparation.scale:.6g}, as in training")
     if own:
         for name, value in champion.tested().items():
             print(f"test {name}: {value:.6g}")
@@ -89,7 +111,7 @@ def predict(
 
 
 def replay(run: RunFolder) -> None:
-    """Train the champion's line of descent again, alone: does it end at the same weights?
+    """Train the champion's ancestors again: does the champion get the same weights?
 
     Trains in RUN/replay and changes nothing else. Exit code 1 when the weights differ.
     """
@@ -117,12 +139,12 @@ def replay(run: RunFolder) -> None:
 def clean(
     run: RunFolder,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="list what would go, remove nothing")
+        bool, typer.Option("--dry-run", help="list the files, but remove nothing")
     ] = False,
 ) -> None:
-    """Remove what nothing needs: neither a command nor a run that goes on.
+    """Remove files that neither a command nor a continued run needs.
 
-    These are checkpoints of finished ancestors, what interrupted processes left, Parsl's logs of a
+    These are checkpoints of finished ancestors, remains of interrupted processes, Parsl's logs of a
     finished run, and replays. Results, champions, tables and the report stay.
     """
     from rich.filesize import decimal

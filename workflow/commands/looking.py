@@ -72,12 +72,16 @@ def versus(
     ] = None,
 ) -> None:
     """Compare a run's arms with other arms than the control: paired statistics, as CSV."""
+    from analysis.statistics.scale import Zero, lowest_loss, without_sole_unit
     from analysis.statistics.versus import versus as compared
-    from analysis.tables import read_tables
+    from analysis.tables import loss_names, read_tables
     from workflow.runs.opening import existing_run
 
-    table = compared(read_tables(existing_run(run))["trials"], arms, of)
-    print(table.round(6).to_csv(index=False), end="")
+    directory = existing_run(run)
+    tables = read_tables(directory)
+    zero = Zero(lowest_loss(tables), loss_names(directory))
+    table = compared(tables["trials"], arms, of, zero=zero)
+    print(without_sole_unit(table).round(6).to_csv(index=False), end="")
 
 
 def merging(
@@ -154,7 +158,7 @@ def data(
     ] = "fashion_mnist",
     folder: Annotated[str | None, typer.Option(help="look here and nowhere else")] = None,
 ) -> None:
-    """Say where the data are, or fetch them."""
+    """Say where the data are, or fetch them; of your own, what becomes of them and looks odd."""
     from apps.datasets.load import describe, prepare
     from apps.messages.specs import DataSpec
     from workflow.experiment.file import load_experiment
@@ -162,8 +166,9 @@ def data(
     path = Path(name)
     if path.suffix == ".toml":
         settings = [] if folder is None else [f"data.folder={folder}"]
-        spec, here = load_experiment(path, settings).data, path.resolve().parent
+        experiment = load_experiment(path, settings)
+        spec, seed, here = experiment.data, experiment.seed, path.resolve().parent
     else:
-        spec, here = DataSpec(name=name, folder=folder, validation=0), Path.cwd()
+        spec, seed, here = DataSpec(name=name, folder=folder, validation=0), 0, Path.cwd()
     prepare(spec, str(here))
-    print(describe(spec, str(here)))
+    print(describe(spec, str(here), seed))

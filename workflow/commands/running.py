@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 def new(
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="of the project; made when it is not there")
+        Path, typer.Argument(metavar="DIR", help="folder of the project, made if it does not exist")
     ],
 ) -> None:
-    """Write a small project to change: an experiment, a network, data, a site to fill in."""
+    """Write a small project to start from: an experiment, a network, data, a site to fill in."""
     from site_configs.options import READY
     from workflow.experiment.new_project import SITE_TOML, write_project
 
@@ -45,7 +45,7 @@ def run(
     name: Annotated[
         str | None,
         typer.Option(
-            help="of the run directory  [default: the experiment's name]", show_default=False
+            help="name of the run directory  [default: the experiment's]", show_default=False
         ),
     ] = None,
     fresh: Annotated[
@@ -59,27 +59,33 @@ def run(
         typer.Option(
             min=1.0,
             metavar="SECONDS",
-            help="a task that takes longer, TensorFlow's loading included, is tried again",
+            help="time limit of a task, TensorFlow's loading included; it is then tried again",
         ),
     ] = float("inf"),
     checkpoint_every: Annotated[
         float,
-        typer.Option(min=0.0, metavar="SECONDS", help="partial checkpoint of a long segment"),
+        typer.Option(min=0.0, metavar="SECONDS", help="time between partial checkpoints"),
     ] = 600.0,
     monitor: Annotated[
         bool,
         typer.Option(
-            "--monitor", help="Parsl's own monitoring, into monitoring.db of the run directory"
+            "--monitor", help="write Parsl's own monitoring to monitoring.db in the run directory"
         ),
     ] = False,
     tensorboard: Annotated[
         bool,
         typer.Option(
             "--tensorboard",
-            help="members' metrics for TensorBoard, into tensorboard/ of the run directory",
+            help="write members' metrics for TensorBoard to tensorboard/ in the run directory",
         ),
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="one line of progress")] = False,
+    other_versions: Annotated[
+        bool,
+        typer.Option(
+            "--other-versions", help="go on with other packages than the run was begun with"
+        ),
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="only one line of progress")] = False,
 ) -> None:
     """Run an experiment, or continue it.
 
@@ -113,6 +119,7 @@ def run(
             checkpoint_every=checkpoint_every,
             monitor=monitor,
             tensorboard=tensorboard,
+            other_versions=other_versions,
             display=display,
             command=["heterosis", *sys.argv[1:]],
             stuck=_leave_at_once,
@@ -133,8 +140,9 @@ def plan(
         bool, typer.Option(help="train two epochs here, to estimate time and disk")
     ] = True,
 ) -> None:
-    """Say what an experiment would compute, store and take, without running it."""
+    """Show what an experiment would compute, and its time and disk, without running it."""
     from analysis.statistics.power import visible_in_words
+    from apps import runtime
     from apps.datasets.load import prepare
     from apps.messages.tasks import Workplace
     from site_configs.options import SiteOptions
@@ -143,6 +151,7 @@ def plan(
     from workflow.preflight.rehearse import rehearse_experiment
 
     path = find_experiment(experiment)
+    runtime.prepare()
     loaded = load_experiment(path, settings or [])
     place = Workplace(root="", search_path=str(path.resolve().parent))
     remarks: tuple[str, ...] = ()
@@ -155,7 +164,9 @@ def plan(
         print("\nCombinations of the space that cannot be built; members that have one fail:")
         print("\n".join(f"  {remark}" for remark in remarks))
     if len(loaded.arms) > 1:
-        print(f"\n{visible_in_words(loaded.trials, len(loaded.arms) - 1)}")
+        loss = loaded.training.loss
+        losses = (loss,) if isinstance(loss, str) else tuple(loss.values())
+        print(f"\n{visible_in_words(loaded.trials, len(loaded.arms) - 1, losses)}")
 
 
 def _leave_at_once() -> None:

@@ -1,4 +1,4 @@
-"""How a tally is shown while a run goes on: redrawn in a terminal, or line by line without one."""
+"""How progress is shown: redrawn in place in a terminal, line by line elsewhere."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from workflow.driver.progress import Tally, duration, summary
 
 
 class _Remarks:
-    """Prints every remark of training once, when it is new."""
+    """Prints each remark of training once."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -57,7 +57,7 @@ class LiveDisplay:
 
 
 class PlainDisplay:
-    """A line now and then, where there is no terminal; only the last one when quiet."""
+    """A line every few seconds, where there is no terminal; only the last one when quiet."""
 
     def __init__(self, console: Console, every_s: float = 10.0) -> None:
         """Say nothing before `every_s` seconds have gone by."""

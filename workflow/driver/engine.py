@@ -6,6 +6,7 @@ A task that fails is a value (`Failure`) to the tasks behind it, so one member c
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import time
 from collections import Counter
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
+from getpass import getuser
 from pathlib import Path
 from typing import Any, Protocol, Self
 from weakref import WeakKeyDictionary
@@ -170,6 +172,7 @@ class ParslEngine:
         stopping.clear()
         # A Ctrl-C reaches all processes of the terminal: the driver alone decides what ends, so
         # what Parsl starts inherits that it is blocked.
+        _name_the_user()
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             self._dfk = parsl.load(config)
@@ -287,6 +290,7 @@ def probed(config: Config, question: tuple[Any, ...]) -> Iterator[list[tuple[Any
     """
     config.initialize_logging = False
     config.retries = 0
+    _name_the_user()
     with parsl.load(config) as kernel:
         executors = [e for e in kernel.executors.values() if e.label != "_parsl_internal"]
         yield [(each, checkup_app(each.label)(*question)) for each in executors]
@@ -329,6 +333,14 @@ class RunDirMemoizer(Memoizer):
 
     def close(self) -> None:
         """Do nothing: every result was on disk before its task was done."""
+
+
+def _name_the_user() -> None:
+    """Give a user without an entry in passwd, as in a container, the name that Parsl asks for."""
+    try:
+        getuser()
+    except (KeyError, OSError):
+        os.environ["LOGNAME"] = f"user-{os.getuid()}"
 
 
 def _workers(executor: Any) -> int:

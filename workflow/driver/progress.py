@@ -1,7 +1,7 @@
-"""What happens during a run: an event log, and a tally of it.
+"""Progress of a run: an event log, and a tally of its events.
 
-The tally is made of events alone, so `heterosis status` of another process sees what the driver's
-own display shows.
+The tally is made from the events alone, so `heterosis status` in another process shows the same as
+the driver's own display.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ class Tally:
 
     Attributes:
         total: tasks; `done`, `reused`, `failed` count among them.
-        running: tasks that compute now; None where that is not known.
-        segments: arm -> segments of training in all; likewise `segments_done`, `segments_failed`.
+        running: tasks computing now; None if unknown.
+        segments: arm -> number of its segments; `segments_done` and `segments_failed` likewise.
         epochs: network-epochs in all; `epochs_done` with the reused ones, `epochs_new` without;
-            `epochs_lost` are those that members did not come to, because they failed or diverged.
-        remarks: what training had to remark -> members that it concerns.
+            `epochs_lost` are those that failed or diverged members did not train.
+        remarks: remark of training -> number of members that it concerns.
     """
 
     started_unix_s: float = math.nan
@@ -93,7 +93,7 @@ class Tally:
 
     @property
     def left_s(self) -> float:
-        """Seconds to go at the rate so far; infinite while there is none."""
+        """Seconds left at the speed so far; infinite before the first epoch."""
         left = self.epochs - self.epochs_lost - self.epochs_done
         return left / self.epochs_a_second if self.epochs_new else math.inf
 
@@ -133,7 +133,7 @@ class Display(Protocol):
 
 
 class Journal:
-    """Writes the event log, keeps the tally, feeds the display: the watcher of a run."""
+    """The watcher that writes the event log, keeps the tally and updates the display."""
 
     def __init__(
         self, path: Path, fitness: str, display: Display, running: Callable[[], int]
@@ -142,9 +142,9 @@ class Journal:
 
         Args:
             path: the event log, a JSON object a line.
-            fitness: name of the loss that chooses.
+            fitness: name of the loss that ranks the members.
             display: shows the tally.
-            running: tells how many tasks compute now.
+            running: returns how many tasks are computing now.
         """
         self._file = path.open("a", encoding="utf-8")
         if _is_cut(path):
@@ -245,9 +245,9 @@ def _is_cut(path: Path) -> bool:
 
 
 def read_tally(path: Path) -> Tally:
-    """Return where the newest start of a run stands, by its event log.
+    """Return the tally of a run's latest start, read from its event log.
 
-    A last line that a crash cut short is passed over.
+    A last line that a crash cut short is ignored.
 
     Raises:
         OSError: there is no event log.
@@ -285,7 +285,7 @@ def summary(tally: Tally) -> str:
 
 
 def told_remark(members: int, remark: str) -> str:
-    """Return a remark of training with the number of trained members that it concerns."""
+    """Return a remark of training with the number of members that it concerns."""
     return f"{members} trained member{'s' * (members != 1)}: {remark}"
 
 

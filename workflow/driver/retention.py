@@ -1,4 +1,4 @@
-"""Which checkpoints are kept: none goes that an unfinished task or a champion can still need."""
+"""Which checkpoints are kept: all that an unfinished task, a harvest or a champion can need."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from workflow.driver.trial import Node, TrialGraph
 
 
 class Retention:
-    """Keeps account of who still needs which checkpoint."""
+    """Keeps account of the tasks that still need each checkpoint."""
 
     def __init__(self, graphs: Iterable[TrialGraph], place: Workplace, keep_all: bool) -> None:
-        """Read the needs off the task graphs.
+        """Find out from the task graphs which task reads which checkpoint.
 
         Args:
             graphs: every trial's.
@@ -47,11 +47,11 @@ class Retention:
     def prepare(self) -> int:
         """Make a run directory consistent before the run goes on.
 
-        A result counts while its checkpoint is whole, or gone and needed by nobody. Others are
-        forgotten, so that their tasks are computed again, and so are those they need.
+        A result counts while its checkpoint is whole, or gone and not needed. Other results are
+        removed, so that their tasks, and the tasks that these need, are computed again.
 
         Returns:
-            The number of results that were forgotten.
+            The number of results that were removed.
         """
         known = self._known()
         forgotten = 0
@@ -68,9 +68,9 @@ class Retention:
         return [self._root / self._nodes[key].task.folder for key in self._known()]
 
     def unneeded(self) -> list[Path]:
-        """Return the checkpoints in the run directory that nobody needs any more.
+        """Return the checkpoints in the run directory that no task needs any more.
 
-        One without a record is of a task that was interrupted, and is computed again.
+        A checkpoint without a record is an interrupted task's, which is computed again.
         """
         known = self._known()
         found = []
@@ -87,7 +87,7 @@ class Retention:
         return found
 
     def finished(self, key: str, outcome: Outcome) -> None:
-        """Take note of a finished task and remove what nobody needs any more."""
+        """Note a finished task and remove the checkpoints that no task needs any more."""
         if isinstance(outcome, Failure):
             return  # when the run is continued it is tried again, and needs what it needed
         with self._lock:
@@ -102,7 +102,7 @@ class Retention:
                 self._release(source)
 
     def _known(self) -> dict[str, Outcome]:
-        """Return the results that the run directory holds, and take note of its champions."""
+        """Return the results in the run directory, and note its champions."""
         known: dict[str, Outcome] = {}
         for node in self._nodes.values():
             if all(key in known for key in node.upstream):
@@ -125,7 +125,7 @@ class Retention:
         return True
 
     def _waits(self, reader: str, known: dict[str, Outcome]) -> bool:
-        """Whether a task of those that read a checkpoint is still to be computed."""
+        """Whether any task that reads a checkpoint is still to be computed."""
         return any(key not in known for key in self._left[reader])
 
     def _release(self, node: Node[Task]) -> None:

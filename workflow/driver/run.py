@@ -1,4 +1,4 @@
-"""Trials x arms: submit every graph at once, watch, collect."""
+"""A run: submit the tasks of all trials and arms at once, watch them, collect the outcomes."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _Kind = TypeVar("_Kind", bound=Result)
 
 
 class Watcher(Protocol):
-    """Is told what happens: the live display, the event log."""
+    """Notified of a run's events: the event log, the watch for stalls."""
 
     def begin(self, graphs: Sequence[TrialGraph]) -> None:
-        """The graphs are known, nothing has been submitted."""
+        """Called before the first task is submitted."""
 
     def finished(self, node: Node[Task], outcome: Outcome, reused: bool) -> None:
-        """A task is done; called from any thread."""
+        """Called for each finished task, from any thread."""
 
     def tick(self) -> None:
-        """Called about four times a second from the driver's own thread."""
+        """Called about four times per second, in the driver's own thread."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Champion:
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Everything that a run computed.
+    """The outcomes of all tasks of a run.
 
     Attributes:
         graphs: one a trial.
@@ -110,18 +110,18 @@ def run_experiment(
     watchers: Sequence[Watcher],
     keep_all: bool = False,
 ) -> Outcomes:
-    """Run all trials and arms; what the run directory holds is not computed again.
+    """Run all trials and arms; results in the run directory are not computed again.
 
     Args:
         experiment: what to run.
         engine: runs the tasks.
         place: the run directory.
-        watchers: are told of every finished task.
+        watchers: notified of every finished task.
         keep_all: keep every checkpoint.
 
     Raises:
         SiteError: the site can bring no workers.
-        Exception: what a watcher or the retention of checkpoints met with, such as a full disk.
+        Exception: a watcher or the retention of checkpoints failed, on a full disk for example.
         KeyboardInterrupt: the user stops the run; what is finished is stored.
         Stopped: likewise, seen first by a task.
     """

@@ -1,4 +1,4 @@
-"""Names a stall while it lasts: which tasks wait, and what the scheduler says of the workers."""
+"""Reports a stall while it lasts: the tasks that wait, and the scheduler's word on the workers."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ _NAMED: Final = 3
 
 
 class Workers(Protocol):
-    """What a stall is told from."""
+    """What the watch asks about workers: the engine."""
 
     def waiting(self) -> list[str]:
-        """Folders of the tasks that wait for a worker, or for one's answer."""
+        """Folders of the tasks that wait for a worker or are with one."""
         ...
 
     def connected(self) -> int:
-        """Workers that are in touch with the driver."""
+        """Number of workers that are connected to the driver."""
         ...
 
 
 class StallWatch:
-    """A watcher that says what holds a run up.
+    """A watcher that reports what holds a run up.
 
-    A run without a worker is told after `no_worker_s`, one whose workers finish nothing after
-    `no_result_s`; again each time that the silence has doubled.
+    It reports after `no_worker_s` without a worker, or `no_result_s` without a finished task, and
+    again each time that the silence has doubled.
     """
 
     def __init__(
@@ -49,11 +49,11 @@ class StallWatch:
 
         Args:
             workers: the engine.
-            blocks: what the scheduler says, a line each.
+            blocks: returns a line for each of the scheduler's blocks.
             say: shows a line to the user.
-            no_worker_s: patience with a run that nobody works on.
-            no_result_s: patience with workers that finish nothing.
-            clock: seconds that never run back.
+            no_worker_s: seconds without a worker before the first report.
+            no_result_s: seconds without a finished task before the first report.
+            clock: monotonic, in seconds.
         """
         self._workers = workers
         self._blocks = blocks
@@ -66,16 +66,16 @@ class StallWatch:
         self._lines: list[str] = []
 
     def begin(self, graphs: Sequence[TrialGraph]) -> None:
-        """Count from here."""
+        """Start counting the silence."""
         self._since = self._clock()
 
     def finished(self, node: Node[Task], outcome: Outcome, reused: bool) -> None:
-        """Note that the run gets on."""
+        """Note that the run makes progress."""
         self._since = self._clock()
         self._told_s = 0.0
 
     def tick(self) -> None:
-        """Look whether there is a stall, and tell of one; never waits."""
+        """Report a stall if there is one; never waits."""
         lines, self._lines = self._lines, []
         for line in lines:
             logger.warning("%s", line)

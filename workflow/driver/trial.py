@@ -1,7 +1,7 @@
 """One trial as a task graph: segments -> mating -> segments -> harvest, for every arm at once.
 
-The graph is static: N members stay N, so all of it is known before anything runs. Tasks are keyed
-by content; arms that ask for the same segment share it.
+The graph is static: the size of every population is known before anything runs. Tasks are keyed by
+content; arms that ask for the same segment share it.
 """
 
 from __future__ import annotations
@@ -192,12 +192,12 @@ def _start(arm: Arm, halt: Halt | None, first: int) -> Start:
         crossover=halt.crossover_spec,
         mutation=halt.mutation_spec(arm.halts.index(halt)),
         inherit=search is None or search.inherit == "weights",
-        strangers=search is not None and search.strangers,
+        merge_architectures=search is not None and search.merge_architectures,
     )
 
 
 def _genome(experiment: Experiment, trial: int, first: int, member: int) -> Genome:
-    """Return what a new member of a search has of its own; later ones have it from their start."""
+    """Return the genome of a new member of a search; later members get theirs from their start."""
     if experiment.space is None or first > 0:
         return Genome()
     return first_genome(as_space(experiment.space), experiment.seed, trial, member)

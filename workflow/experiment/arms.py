@@ -1,4 +1,4 @@
-"""`[[arms]]` of the experiment file: strategies with their halts, averages, schedules, harvests."""
+"""`[[arms]]` of the experiment file: strategies, each with halts, average, schedule and harvest."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from apps.genetics.mutation import MUTATIONS, decayed
 from apps.genetics.selection import SELECTIONS
 from apps.genetics.speciation import SPECIATIONS
 from apps.messages.specs import (
+    FORMER_KEYS,
     Align,
     AverageSpec,
     CrossoverSpec,
@@ -27,7 +28,7 @@ from apps.messages.specs import (
     SpeciesSpec,
     VariationSpec,
 )
-from apps.strict import Strict, check_keys
+from apps.strict import Strict, check_keys, with_present_keys
 from workflow.experiment.options import Epochs, Name, check_operator, named_table
 
 MEAN: Final = OperatorSpec("mean")
@@ -54,22 +55,23 @@ class SearchSettings(VariationSpec):
 
 @dataclass(frozen=True, kw_only=True)
 class Halt(MatingSpec):
-    """What is done with the population at one halt.
+    """One halt: how the next population is made of the one before it.
 
     Attributes:
-        at: a fraction of the epochs as written, completed epochs once checked.
-        mating: `all`: the survivors are merged into one network, the parent of all children;
-            `pairs`: every pair of survivors is merged, children are dealt out over the pairs;
-            `species`: parents of a child are chosen within a species; `self`: every member goes on
-            from its own weights with a fresh optimiser; `survivors`: the best go on as if never
-            halted, the others end.
-        crossover: how parents become a child.
-        align: permute the parents onto the best one before they are crossed.
-        repair: give the merge's units the spread of its parents' units (REPAIR).
-        mutation: noise on every child.
+        at: when, as a fraction of the epochs or in epochs; in epochs once `completed`.
+        mating: `all`: the survivors are merged into one network, from which all children come;
+            `pairs`: each pair of survivors is merged, and the children are shared out among the
+            pairs; `species`: the parents of a child are chosen within a species; `self`: every
+            member goes on from its own weights with a fresh optimiser; `survivors`: the best go on
+            as if never halted, the others end.
+        crossover: how the parents' weights become the child's.
+        align: whether the parents' units are permuted onto the best parent's before the crossover,
+            and whether by weights or activations.
+        repair: whether the merge's units are rescaled to the spread of the parents' units (REPAIR).
+        mutation: noise on every child's weights.
         mutation_decay: factor on the mutation's strength from one halt of the arm to the next.
-        rate: factor on the learning rate from here to the next halt, beside the schedule.
-        population: from here on; as before if it is not given.
+        learning_rate_factor: on the learning rate until the next halt, beside the schedule's.
+        population: number of members after the halt; as before if left out.
         search: how the children's architectures are made.
     """
 
@@ -80,9 +82,14 @@ class Halt(MatingSpec):
     repair: bool = False
     mutation: OperatorSpec = SMALL_NOISE
     mutation_decay: Annotated[float, Field(ge=0, le=1)] = 1.0
-    rate: Annotated[float, Field(gt=0)] = 1.0
+    learning_rate_factor: Annotated[float, Field(gt=0)] = 1.0
     population: Annotated[int, Field(ge=1)] | None = None
     search: SearchSettings | None = None
+
+    @classmethod
+    def former_keys(cls) -> Mapping[str, str]:
+        """Keys of earlier versions, and what they are called now."""
+        return FORMER_KEYS["halts"]
 
     @property
     def crossover_spec(self) -> CrossoverSpec:
@@ -90,7 +97,7 @@ class Halt(MatingSpec):
         return CrossoverSpec(self.crossover.name, self.crossover.params, self.align, self.repair)
 
     def mutation_spec(self, number: int) -> OperatorSpec:
-        """Return the mutation at the arm's halt `number`, from 0: weaker from halt to halt."""
+        """Return the mutation at the arm's halt `number`, from 0, with its decay applied."""
         params = dict(self.mutation.params)
         for key in ("scale", "fraction"):
             strength = params.get(key)
@@ -99,12 +106,12 @@ class Halt(MatingSpec):
         return OperatorSpec(self.mutation.name, params)
 
     def completed(self, where: str, epochs: int, population: int, searches: bool) -> Self:
-        """Return the halt in completed epochs, with the rules checked that cross tables.
+        """Return the halt in completed epochs, checked against the arm and the experiment.
 
         Args:
-            where: its arm, for messages.
+            where: the arm, for messages.
             epochs: K.
-            population: before the halt.
+            population: number of members before the halt.
             searches: whether the experiment has a `[space]`.
 
         Raises:
@@ -153,7 +160,7 @@ class Halt(MatingSpec):
         return halt
 
     def operators(self) -> dict[str, tuple[Mapping[str, Any], OperatorSpec]]:
-        """Return the operators by their keys, each with the registry that it comes from."""
+        """Return the operators by key, each with its registry."""
         named: dict[str, tuple[Mapping[str, Any], OperatorSpec]] = {
             "selection": (SELECTIONS, self.selection),
             "crossover": (CROSSOVERS, self.crossover),
@@ -166,12 +173,12 @@ class Halt(MatingSpec):
 
 
 class Average(Strict):
-    """`average`: a member's network is the average of its weights along its own path.
+    """`average`: a member's network is an average of its weights over past epochs.
 
     Attributes:
         kind: `none`; `swa`, the plain mean after each epoch; `ema`, an exponential average.
-        window: how much of the way is averaged: a fraction of all epochs, or a number of them.
-        decay: of `ema`, an epoch.
+        window: the last epochs that are averaged: a fraction of all epochs, or their number.
+        decay: the share of the average that `ema` keeps per epoch.
         at: whether the window lies before the `end` of the run only, or before `halts` as well,
             so that averages are crossed.
     """
@@ -186,13 +193,13 @@ class Schedule(Strict):
     """`schedule`: a factor on the learning rate, epoch by epoch.
 
     Attributes:
-        kind: `constant`, `cosine` (falls from 1 to `final`), `step` (times `factor` after every
-            `every` epochs).
-        over: the whole `run`, or every `leg` between two halts of the arm anew.
-        start: the part of it, a fraction, in which the rate stays constant first.
-        final: factor at the end of a cosine.
-        factor: of a step.
-        every: epochs between steps.
+        kind: `constant`; `cosine`, from 1 down to `final`; `step`, times `factor` every `every`
+            epochs.
+        over: the whole `run`, or anew for every `leg` between two halts of the arm.
+        start: the fraction of it during which the learning rate is constant at first.
+        final: the factor at the end of `cosine`.
+        factor: of one `step`.
+        every: epochs between two steps.
     """
 
     kind: Literal["constant", "cosine", "step"] = "constant"
@@ -222,19 +229,19 @@ class Schedule(Strict):
 
 
 def _fitting(shared: Mapping[str, Any], halt: Any) -> dict[str, Any]:
-    """Return what an arm says of all its halts, without what one that mates otherwise has not."""
+    """Return the arm's keys for a halt, without `species` if the halt has another mating."""
     other = isinstance(halt, Mapping) and halt.get("mating", "species") != "species"
     return {key: value for key, value in shared.items() if not (other and key == "species")}
 
 
 class Arm(Strict):
-    """`[[arms]]`: one strategy. Keys of a halt that stand here hold for all of its halts.
+    """`[[arms]]`: one strategy. Keys of `Halt` may stand here, for all halts of the arm.
 
     Attributes:
-        name: as tables, report and folders have it.
-        population: of the arm, where it is not the experiment's.
-        halts: when, as fractions of the epochs or in epochs; or tables with keys of their own.
-        average: of a network's weights along its own path.
+        name: as it appears in tables, report and folders.
+        population: number of members; the experiment's if left out.
+        halts: as fractions of the epochs or in epochs; or tables of `Halt`.
+        average: of a network's weights over past epochs.
         schedule: of the learning rate over all epochs.
         harvest: how the last population becomes the arm's champion.
     """
@@ -253,6 +260,7 @@ class Arm(Strict):
             return table
         if not isinstance(halts := table.get("halts", []), list | tuple):
             raise ValueError(f"halts are an array, such as [0.5], not {halts!r}")
+        table = with_present_keys(table, Halt.former_keys())
         shared_keys = [key for key in Halt.known_keys() if key not in ("at", "population")]
         check_keys(table, [*cls.model_fields, *shared_keys])
         shared = {key: table[key] for key in shared_keys if key in table}
@@ -267,11 +275,11 @@ class Arm(Strict):
         }
 
     def completed(self, epochs: int, population: int, searches: bool = False) -> Self:
-        """Return the arm with its halts and its window in completed epochs.
+        """Return the arm with its halts and its averaging window in completed epochs.
 
         Args:
             epochs: K.
-            population: N, for an arm that does not set its own.
+            population: the experiment's N, for an arm without its own.
             searches: whether the experiment has a `[space]`.
 
         Raises:
@@ -305,7 +313,7 @@ class Arm(Strict):
         return self.model_copy(update={"halts": halts, "average": average, "population": first})
 
     def size(self, epoch: int) -> int:
-        """Return the population in an epoch, counted from 0, of a completed arm."""
+        """Return a completed arm's number of members in an epoch, counted from 0."""
         sizes = [halt.population for halt in self.halts if halt.at <= epoch]
         size = sizes[-1] if sizes else self.population
         assert size is not None
@@ -316,7 +324,7 @@ class Arm(Strict):
         return next((halt for halt in self.halts if halt.at == epoch), None)
 
     def average_spec(self, first: int, last: int, epochs: int) -> AverageSpec | None:
-        """Return the average that a stretch of training takes part in, or None."""
+        """Return the average that a segment is part of, or None."""
         if self.average.kind == "none":
             return None
         ends = [epochs]
@@ -335,11 +343,11 @@ class Arm(Strict):
         return tuple(rate * self._leg_rate(epoch) for epoch, rate in enumerate(scheduled))
 
     def _leg_rate(self, epoch: int) -> float:
-        passed = [halt.rate for halt in self.halts if halt.at <= epoch]
+        passed = [halt.learning_rate_factor for halt in self.halts if halt.at <= epoch]
         return passed[-1] if passed else 1.0
 
     def timeline(self, epochs: int) -> tuple[object, ...]:
-        """Return what the arm does in every epoch [epochs]; arms share equal beginnings."""
+        """Return what the arm does in each epoch [epochs]; arms share equal beginnings."""
         rates = self.rates(epochs)
         return tuple(
             (self._step(epoch), self.average_spec(epoch, epoch + 1, epochs), rates[epoch])

@@ -11,7 +11,6 @@ import tomli_w
 from pydantic import Field, model_validator
 
 from apps.messages.specs import DataSpec, NetworkSpec, TrainingSpec
-from apps.plugins import is_plugin
 from apps.records.run_dir import RunDir
 from apps.strict import Strict
 from workflow.experiment.arms import Arm
@@ -26,9 +25,9 @@ class Training(TrainingSpec):
     """`[training]`: epochs K, batch size, optimiser, loss, and the fitness that chooses.
 
     Attributes:
-        epochs: of every network, halts or not: K.
-        metrics: names or plug-ins, or several for each output by name; `accuracy` with a loss of
-            classes if left out.
+        epochs: K, the same for every network, halted or not.
+        metrics: names or plug-ins, or a table of these by output; if left out, `accuracy` for a
+            loss of classes.
         fitness: what ranks the members and chooses the champions: the loss on held-out data, on
             the training data, or its running mean over the last epoch.
     """
@@ -47,32 +46,18 @@ class Training(TrainingSpec):
 
     @property
     def spec(self) -> TrainingSpec:
-        """What of the table travels in messages: a segment brings its own epochs."""
+        """The table as it travels in messages, without the epochs, which each segment has."""
         return TrainingSpec(**self.part(TrainingSpec))
-
-    @property
-    def plugins(self) -> list[str]:
-        """The plug-ins that it names."""
-        metrics = self.metrics if isinstance(self.metrics, tuple) else ()
-        by_output = self.metrics.values() if isinstance(self.metrics, dict) else ()
-        losses = self.loss.values() if isinstance(self.loss, dict) else (self.loss,)
-        named = [
-            self.optimizer or "",
-            *losses,
-            *metrics,
-            *(n for names in by_output for n in names),
-        ]
-        return [each for each in (*named, *(c.name for c in self.callbacks)) if is_plugin(each)]
 
 
 class Experiment(Strict):
-    """A whole experiment: what is run, and nothing of where.
+    """A whole experiment: what is run, not where.
 
     Attributes:
-        name: of the run directory.
-        seed: everything that is drawn depends on it and on nothing else.
-        trials: repetitions; arms are compared trial by trial.
-        population: networks of an arm, N.
+        name: the run directory's, unless `--name` gives another.
+        seed: the only source of everything that is drawn.
+        trials: number of repetitions; arms are compared trial by trial.
+        population: N, the number of networks of an arm.
         data: the table `[data]`.
         network: the table `[network]`.
         training: the table `[training]`.
@@ -132,10 +117,10 @@ class Experiment(Strict):
         }
 
     def segments(self, arm: Arm) -> tuple[tuple[int, int], ...]:
-        """Return an arm's stretches of training, each from and to completed epochs.
+        """Return an arm's segments, each as completed epochs before and after it.
 
-        An arm is stored where it halts, and where another arm that went along so far departs from
-        it: up to there they share what is computed.
+        A segment ends where the arm halts, and where another arm that was equal so far departs from
+        it: up to there both share what is computed.
         """
         epochs = self.training.epochs
         own = arm.timeline(epochs)
@@ -145,7 +130,7 @@ class Experiment(Strict):
 
     @property
     def network_epochs(self) -> int:
-        """Epochs of training in all, when no arm shared a segment with another."""
+        """Epochs of training in all, if no arm shared a segment."""
         epochs = range(self.training.epochs)
         return self.trials * sum(arm.size(epoch) for arm in self.arms for epoch in epochs)
 

@@ -1,7 +1,8 @@
-"""The experiment file: found, read, changed by `--set`; mistakes are told in the user's terms."""
+"""The experiment file: found, read, changed by `--set`, with errors in the user's terms."""
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -13,11 +14,19 @@ from pydantic import ValidationError
 from apps.datasets.load import COLLECTIONS
 from apps.datasets.sources.readers import READERS, content_digest, make_reader
 from apps.errors import UserError, did_you_mean
-from apps.files import sha256
 from apps.lookup import check_settings, lookup
 from apps.networks.builders import BUILDERS
-from apps.plugins import forget_plugins, is_plugin, load_plugin, plugin_digest
+from apps.plugins import (
+    files_named,
+    forget_plugins,
+    is_plugin,
+    joint_digest,
+    load_plugin,
+    plugin_digest,
+    plugin_sources,
+)
 from apps.strict import breaches, key_value
+from workflow.experiment.arms import Halt
 from workflow.experiment.config import Experiment
 
 READY: Final = Path(__file__).parents[1] / "experiments"
@@ -59,7 +68,7 @@ def find_experiment(reference: str) -> Path:
 
 
 def load_experiment(path: Path | str, settings: Sequence[str] = ()) -> Experiment:
-    """Read and check an experiment file, find its plug-ins and note what their files hold.
+    """Read and check an experiment file, import its plug-ins and fill in the digests.
 
     Args:
         path: as `find_experiment`'s.
@@ -73,10 +82,10 @@ def load_experiment(path: Path | str, settings: Sequence[str] = ()) -> Experimen
 
 
 def with_plugins(experiment: Experiment, folder: Path, source: Path | str) -> Experiment:
-    """Return an experiment whose plug-ins were found and noted by what their files hold.
+    """Return an experiment with its plug-ins imported and the digests of their sources filled in.
 
     Args:
-        experiment: whose plug-ins they are.
+        experiment: names the plug-ins.
         folder: where they are looked for.
         source: the experiment's file or name, for messages.
 
@@ -119,7 +128,7 @@ def read_experiment(path: Path, settings: Sequence[str] = ()) -> Experiment:
 
 
 def _check_plugins(source: Path | str, experiment: Experiment, folder: str) -> None:
-    """Check before anything runs what is otherwise seen on the workers only."""
+    """Check plug-ins before a run, so that mistakes do not first show on the workers."""
     network = experiment.network
     try:
         lookup({**COLLECTIONS, **READERS}, experiment.data.name, "data.name", folder)
@@ -147,25 +156,53 @@ def _check_plugins(source: Path | str, experiment: Experiment, folder: str) -> N
 def _with_digests(experiment: Experiment, folder: str) -> Experiment:
     changes: dict[str, Any] = {}
     if is_plugin(experiment.data.name):
-        digest = plugin_digest(experiment.data.name, folder)
+        files = files_named(experiment.data.name, experiment.data.params, folder)
+        digest = plugin_digest(experiment.data.name, folder, files)
         changes["data"] = replace(experiment.data, digest=digest)
     if experiment.data.name in READERS:
         reader = make_reader(experiment.data.name, experiment.data.params)
         digest = content_digest(reader, Path(folder))
         changes["data"] = replace(experiment.data, digest=digest)
     if named := experiment.training.plugins:
-        sources = "".join(plugin_digest(each, folder) for each in named)
-        digest = sha256(sources.encode())
+        digest = joint_digest(plugin_digest(each, folder) for each in named)
         changes["training"] = replace(experiment.training, digest=digest)
     if is_plugin(experiment.network.builder):
         digest = plugin_digest(experiment.network.builder, folder)
         changes["network"] = replace(experiment.network, digest=digest)
     if experiment.data.folder is not None:
         # Workers run in other folders.
-        folder = str(Path(experiment.data.folder).expanduser().absolute())
+        folder = str(Path(os.path.expanduser(experiment.data.folder)).absolute())
         data = changes.get("data", experiment.data)
         changes["data"] = replace(data, folder=folder)
     return experiment.model_copy(update=changes)
+
+
+def plugin_files(experiment: Experiment, folder: str) -> dict[str, str]:
+    """Return the SHA-256 of every file that an experiment's plug-ins are in or known to read.
+
+    Args:
+        experiment: whose plug-ins they are, those of its halts among them.
+        folder: where they are looked for.
+
+    Returns:
+        The digests by the files' names.
+    """
+    data, network = experiment.data, experiment.network
+    operators = [
+        operator.name
+        for arm in experiment.arms
+        for halt in arm.halts
+        for _, operator in halt.operators().values()
+    ]
+    found: dict[str, str] = {}
+    for name in dict.fromkeys(
+        [data.name, network.builder, *experiment.training.plugins, *operators]
+    ):
+        if is_plugin(name):
+            found |= plugin_sources(name, folder)
+    if is_plugin(data.name):
+        found |= files_named(data.name, data.params, folder)
+    return found
 
 
 def _apply(table: dict[str, Any], setting: str) -> None:
@@ -223,6 +260,7 @@ def _place(loc: Sequence[int | str], table: Mapping[str, Any]) -> list[str]:
         parts[1] = arm["name"]
     if parts[2:3] == ["halts"] and len(parts) > 4:
         halt = arm["halts"][loc[3]]
-        if parts[4] in arm and not (isinstance(halt, Mapping) and parts[4] in halt):
+        names = {parts[4], *(old for old, new in Halt.former_keys().items() if new == parts[4])}
+        if names & arm.keys() and not (isinstance(halt, Mapping) and names & halt.keys()):
             del parts[2:4]  # the key stands in the arm, for all of its halts
     return parts

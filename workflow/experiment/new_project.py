@@ -20,7 +20,7 @@ def write_project(folder: Path, site: str) -> list[Path]:
     """Write a small project that `heterosis run` runs as it stands.
 
     Args:
-        folder: where to; made when it is not there. Its name is the experiment's.
+        folder: the project's, made if it does not exist; its name becomes the experiment's.
         site: text of the site file.
 
     Returns:
@@ -58,6 +58,6 @@ def write_project(folder: Path, site: str) -> list[Path]:
 
 
 def _name(folder: Path) -> str:
-    """Return the folder's name, with what an experiment's may not have replaced."""
+    """Return the folder's name with every character replaced that no experiment's may have."""
     plain = re.sub(r"[^A-Za-z0-9_+.\-]", "-", folder.resolve().name).lstrip("_+.-")
     return checked_name(plain[:60] or "experiment")

@@ -18,10 +18,10 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+.\-]{0,59}")
 
 
 def checked_name(name: str) -> str:
-    """Return the name of an experiment, an arm or a run: it is also that of a folder.
+    """Return the name of an experiment, an arm or a run, which is also a folder's.
 
     Raises:
-        ValueError: it is not plain enough for that.
+        ValueError: it cannot be a folder's name.
     """
     if not _NAME.fullmatch(name):
         raise ValueError(
@@ -40,7 +40,7 @@ def _number(value: Any) -> Any:
 
 
 Epochs = Annotated[float | int, BeforeValidator(_number)]
-"""A part of the epochs, as a fraction or as their number."""
+"""A fraction of the epochs (0.5), or a number of them (10)."""
 
 
 def check_operator(registry: Mapping[str, Any], operator: OperatorSpec, what: str) -> None:

@@ -1,4 +1,4 @@
-"""`[space]` of the experiment file: which of a network's parameters a search may choose."""
+"""`[space]` of the experiment file: the parameters that a search may choose, and their values."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ class GeneSettings(Strict):
     """One parameter: `["relu", "tanh"]`, or a table with `values`, or with `low` and `high`.
 
     Attributes:
-        values: what may be chosen, of any kind.
-        ordered: neighbours among the values are alike: a mutation goes to one of them.
-        low: the least number; whole numbers make the parameter one.
-        high: the greatest.
-        log: drawn and mutated on a logarithmic scale.
-        step: of whole numbers, from `low` on.
-        per: name of a whole number among the parameters above: a list of so many values.
-        when: the parameter is there only if these others have one of these values.
+        values: the choices, of any kind.
+        ordered: whether neighbouring values are alike, so that a mutation moves to a neighbour.
+        low: the least value; if both bounds are whole numbers, so is the parameter.
+        high: the greatest value.
+        log: whether values are drawn and mutated on a logarithmic scale.
+        step: between whole numbers, counted from `low`.
+        per: an earlier whole-number parameter; the value is then a list of that length.
+        when: earlier parameters and the values of theirs with which this one is used at all.
         of: whose argument it is: the `network` builder's or the `optimizer`'s.
-        structural: whether it changes the shape of the network's arrays; by default what the
-            network has in whole numbers and choices does.
+        structural: whether it changes the shapes of the network's arrays; by default, whether it is
+            a whole number or a choice of the network's.
     """
 
     values: Values | None = None
@@ -85,7 +85,7 @@ class GeneSettings(Strict):
         if self.values is None and self.ordered:
             raise ValueError("`ordered` is for `values`: numbers from `low` to `high` are ordered")
         if self.step is not None and not whole:
-            raise ValueError("`step` is for whole numbers: write `low` and `high` without a point")
+            raise ValueError("`step` is for whole numbers: write `low` and `high` without decimals")
         return self
 
     @property
@@ -96,7 +96,7 @@ class GeneSettings(Strict):
 
     @property
     def domain(self) -> Domain:
-        """The values as the core has them."""
+        """The values as `apps.genetics` describes them."""
         if self.values is not None:
             return Choice(self.values, self.ordered)
         low, high = self.low, self.high

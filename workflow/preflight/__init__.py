@@ -1,1 +1,1 @@
-"""Before a run: what it would compute and take, and what it would trip over."""
+"""Before a run: its plan and cost, a rehearsal, and checks of a site."""

@@ -1,4 +1,4 @@
-"""`heterosis doctor`: what a run on a site would trip over, found by one tiny task an executor."""
+"""`heterosis doctor`: checks of a site, by one tiny task per executor."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ Findings = Mapping[str, Any]
 """What `apps.tasks.checkup.checkup` returns."""
 
 Blocks = Callable[[Any], Iterable[object]]
-"""Tells of an executor's blocks, a line each."""
+"""Returns a line for each of an executor's blocks."""
 
 
 @dataclass(frozen=True)
 class Patient:
-    """A site that is looked at.
+    """The site to check.
 
     Attributes:
-        config: of Parsl.
+        config: Parsl's.
         folder: shared by driver and workers.
-        data: what workers must find.
+        data: that workers must find.
         cores: that each worker needs.
         gpus: whether each worker should see one.
     """
@@ -52,14 +52,14 @@ def diagnose(
     patience_s: float,
     say: Callable[[str], None],
 ) -> Iterator[Check]:
-    """Look at a site, step by step, and yield what is found.
+    """Check a site, step by step, and yield each check.
 
     Args:
         patient: the site.
-        scheduler: looks at what is needed before a block is asked for.
-        blocks: tells of an executor's blocks.
+        scheduler: yields the checks that come before a block is asked for.
+        blocks: returns a line for each of an executor's blocks.
         patience_s: how long to wait for a worker.
-        say: shows what the scheduler does meanwhile.
+        say: shows a line on the scheduler meanwhile.
 
     Raises:
         UserError: the folder cannot be written.
@@ -88,7 +88,7 @@ def tell(check: Check, say: Callable[[str], None]) -> bool:
 
 
 def _write_question(folder: Path) -> str:
-    """Leave a word for the workers in a folder that they share with the driver, and return it.
+    """Write a random word into the shared folder for the workers to read, and return it.
 
     Raises:
         UserError: it cannot be written.

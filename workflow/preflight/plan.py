@@ -1,4 +1,4 @@
-"""A dry run: what an experiment would compute, store and take, and one trial in words."""
+"""The plan of an experiment: tasks, time and disk it would take, and each arm in words."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def describe_plan(experiment: Experiment, place: Workplace, workers: int, measur
 
 
 def longest_segment_s(experiment: Experiment, place: Workplace) -> float | None:
-    """Return what the longest segment will about take, from those that the run has finished.
+    """Estimate how long the longest segment takes, from those that the run has finished.
 
     Args:
         experiment: what is run.
         place: the run directory.
 
     Returns:
-        Seconds, with a margin; None when nothing of the first trial is finished yet.
+        Seconds, with a margin; None if no segment of the first trial is finished yet.
     """
     trained = build_trial(experiment, 0).training
     results = [stored_result(Path(place.root) / task.folder, TrainResult) for task in trained]
@@ -85,6 +85,7 @@ def _estimates(
         f"time: about {duration(seconds)} on {workers} workers like this machine's cores "
         f"({sample.epoch_s:.2f} s an epoch measured here, start-up not counted)"
     )
+    yield f"trained by: {sample.engine}"
     yield (
         f"disk: {stored:.0f} MB at the end, never more than {peak:.0f} MB "
         f"({megabytes:.2f} MB a checkpoint)"
@@ -145,8 +146,8 @@ def _search_in_words(halt: Halt) -> str:
         "genes": "new random weights",
     }
     return (
-        f"; genes of {genes}, each mutated with probability {halt.search.rate:g}, start from "
-        f"{begun[halt.search.inherit]}"
+        f"; genes of {genes}, each mutated with probability {halt.search.mutation_rate:g}, start "
+        f"from {begun[halt.search.inherit]}"
     )
 
 

@@ -18,6 +18,7 @@ from apps.datasets.load import load_dataset
 from apps.errors import HeterosisError, UserError
 from apps.messages.tasks import Workplace
 from apps.preflight.rehearsal import HaltRehearsal, HarvestRehearsal, rehearse
+from apps.streams import keep_going
 from workflow.driver.trial import TrialGraph, build_trial
 from workflow.experiment.config import Experiment
 from workflow.experiment.space import as_space
@@ -81,13 +82,15 @@ def rehearse_apart(source: Path | str, experiment: Experiment, place: Workplace)
         table = {"source": str(source), "experiment": experiment.completed(), "place": plain}
         asked.write_text(json.dumps(table), encoding="utf-8")
         done = subprocess.run(
-            [sys.executable, "-m", "workflow.preflight.rehearse", asked, answer],
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            # -P: what lies in the current folder may have the name of a package.
+            [sys.executable, "-P", "-m", "workflow.preflight.rehearse", asked, answer],
+            env=os.environ
+            | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "TMPDIR": folder},
             check=False,
         )
         if not answer.exists():
-            # Ctrl-C reaches both processes; who asked for the rehearsal ends in its own way.
-            if done.returncode in (-signal.SIGINT, 128 + signal.SIGINT):
+            # Ctrl-C and the end of a job reach both processes; who asked ends in its own way.
+            if done.returncode in (-signal.SIGINT, 128 + signal.SIGINT, -signal.SIGTERM):
                 raise KeyboardInterrupt
             raise HeterosisError(
                 f"{source}: the trial in small, in a process of its own, ended with "
@@ -145,6 +148,7 @@ def _halts(graph: TrialGraph) -> Iterator[HaltRehearsal]:
 
 
 if __name__ == "__main__":
+    keep_going()
     try:
         _answer(Path(sys.argv[1]), Path(sys.argv[2]))
     except KeyboardInterrupt:

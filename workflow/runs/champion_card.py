@@ -1,4 +1,4 @@
-"""The champion's papers: `card.json` says what it is, `pedigree.json` where it comes from."""
+"""The champion's records: `card.json` says what it is, `pedigree.json` names its ancestors."""
 
 from __future__ import annotations
 
@@ -19,8 +19,22 @@ from workflow.driver.run import Champion, Outcomes
 from workflow.driver.trial import Node
 
 
-def write_papers(outcomes: Outcomes, champion: Champion, export: ExportResult, run: RunDir) -> None:
-    """Write the card and the pedigree of the run's champion beside its Keras file."""
+def write_papers(
+    outcomes: Outcomes,
+    champion: Champion,
+    export: ExportResult,
+    run: RunDir,
+    preparation: Mapping[str, Any],
+) -> None:
+    """Write the card and the pedigree of the run's champion beside its Keras file.
+
+    Args:
+        outcomes: of the run.
+        champion: its best network.
+        export: of the champion.
+        run: where they are written.
+        preparation: how samples become inputs: it travels with the champion.
+    """
     experiment = outcomes.experiment
     card = {
         "experiment": experiment.name,
@@ -39,6 +53,7 @@ def write_papers(outcomes: Outcomes, champion: Champion, export: ExportResult, r
         "network": asdict(experiment.network),
         "data": asdict(experiment.data),
         "training": asdict(experiment.training),
+        "preparation": dict(preparation),
     }
     _write(run.card_json, card)
     _write(run.pedigree_json, pedigree(outcomes, champion))

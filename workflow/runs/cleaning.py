@@ -1,4 +1,4 @@
-"""What in a run directory nothing needs any more."""
+"""Files of a run directory that no task, champion or command needs any more."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _BESIDE: Final = re.compile(r"\..+\.[0-9a-f]{32}")
 _OF_TASKS: Final = frozenset(
     {RESULT, CHECKPOINT, PARTIAL_RECORD, PARTIAL, LOST, ERROR_LOG, MEMORY_NOTE}
 )
-"""What the folder of a task holds: a folder with anything else is somebody's own."""
+"""The files of a task's folder: a folder with others in it is the user's own."""
 
 
 @dataclass(frozen=True)
 class Waste:
-    """Something that can go: a file or a whole folder.
+    """A file or folder that can be removed.
 
     Attributes:
-        path: what.
-        size: its bytes, with all below it.
-        why: in a few words.
+        path: of the file or folder.
+        size: in bytes, with all below it.
+        why: the reason, in a few words.
     """
 
     path: Path
@@ -42,9 +42,9 @@ class Waste:
 
 
 def find_waste(run: RunDir, experiment: Experiment) -> list[Waste]:
-    """Return what nothing needs: not a task that is still to come, a champion, or a command.
+    """Return what neither a task still to come nor a champion nor a command needs.
 
-    Nobody may work on the run meanwhile.
+    No driver may work on the run meanwhile.
 
     Args:
         run: the run directory.
@@ -82,7 +82,7 @@ def remove(waste: Sequence[Waste]) -> None:
 
 
 def _logs_are_done_with(run: RunDir) -> bool:
-    """Whether a run came to its end and names Parsl's logs for none of its failures."""
+    """Whether a run has finished and none of its failures refers to Parsl's logs."""
     if not run.events_jsonl.exists():
         return False
     tally = read_tally(run.events_jsonl)
@@ -91,7 +91,7 @@ def _logs_are_done_with(run: RunDir) -> bool:
 
 
 def _foreign(run: RunDir, graphs: Sequence[TrialGraph]) -> Iterator[Path]:
-    """Yield the folders below the trials' that hold results of no task."""
+    """Yield the folders of results, below the trials', that belong to no task."""
     own = {run.root / node.task.folder for graph in graphs for node in graph.nodes.values()}
     above = {parent for folder in own for parent in folder.parents}
     for trial in run.trials():

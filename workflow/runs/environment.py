@@ -1,4 +1,4 @@
-"""What a run ran on: versions, host, command, commit."""
+"""The environment of a run: versions, host, command, commit."""
 
 from __future__ import annotations
 
@@ -21,9 +21,8 @@ def describe(
     Args:
         command: what started the run, word by word.
         site: as the user named it.
-        workers: as asked for.
-        place: where plug-ins are looked for, and threads a task; who reads the run later needs
-            both.
+        workers: as given by `--workers`.
+        place: where plug-ins are looked for, and threads per task, both needed to replay the run.
     """
     installed = versions()
     return {

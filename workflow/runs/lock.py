@@ -1,4 +1,4 @@
-"""One driver a run directory."""
+"""The lock that keeps a run directory to one driver."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PATIENCE_S: Final = 1.0
 
 @contextmanager
 def only_driver(path: Path) -> Iterator[None]:
-    """Hold the lock of a run directory; it is free again when the holder ends, however it ends.
+    """Hold the lock of a run directory; it is released when the process ends, even if killed.
 
     Raises:
         UserError: another driver holds it; the message names it. Or the lock cannot be written.

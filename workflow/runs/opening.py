@@ -1,4 +1,4 @@
-"""Opening a run directory: a new one, one that goes on, or one that nothing was finished in."""
+"""Opening a run directory: new, to be continued, or begun without any finished task."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def run_directory(runs: Path, name: str | None, experiment: Experiment) -> RunDi
 
     Args:
         runs: folder of the run directories.
-        name: of the run, if it has one of its own.
-        experiment: what is run; without `name` it gives the name.
+        name: of the run; None for the experiment's.
+        experiment: what is run.
 
     Raises:
-        UserError: `name` is not a plain name.
+        UserError: `name` is not a plain name, or the locale lacks characters of the path.
     """
     try:
         folder = runs / (experiment.name if name is None else checked_name(name))
@@ -38,14 +38,36 @@ def run_directory(runs: Path, name: str | None, experiment: Experiment) -> RunDi
         raise UserError(
             f"--name {name!r}: {error}; --runs says in which folder", code="run-folder"
         ) from error
+    check_sayable(folder.absolute(), "the run directory")
     return RunDir(folder.absolute())
+
+
+def check_sayable(path: Path, what: str) -> None:
+    """Check that a path has a name that can be written down.
+
+    Args:
+        path: of a file or folder.
+        what: it is, for the message.
+
+    Raises:
+        UserError: the locale of this process lacks its characters.
+    """
+    try:
+        str(path).encode()
+        os.fsencode(path)
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"{what} {str(path)!a}: the locale of this shell lacks characters of the path; "
+            "`export LC_ALL=C.UTF-8`, or choose another folder",
+            code="environment",
+        ) from error
 
 
 def existing_run(path: Path) -> RunDir:
     """Return the run directory at `path`.
 
     Raises:
-        UserError: it is none.
+        UserError: there is no run directory.
     """
     run_dir = RunDir(path)
     if not run_dir.experiment_toml.is_file():
@@ -61,10 +83,10 @@ def check_directory(run_dir: RunDir, experiment: Experiment, fresh: bool) -> boo
     Args:
         run_dir: where the run is to be, or is.
         experiment: what is run.
-        fresh: what is there will be moved aside.
+        fresh: whether an existing run will be moved aside.
 
     Returns:
-        Whether the run begins: no task of it has a result.
+        Whether the run is new: none of its tasks has a result.
 
     Raises:
         UserError: it cannot be written, is no run directory, or is that of another experiment.
@@ -107,7 +129,7 @@ def opened(
         run_dir: where the run is to be, or is.
         experiment: what is run.
         fresh: move what is there aside.
-        say: is told what the user may not expect: an older run that was moved, say.
+        say: shows a line on anything unexpected, such as an older run that was moved.
 
     Raises:
         UserError: as `check_directory`, or another driver works on it.
@@ -158,7 +180,7 @@ def _move_aside(run_dir: RunDir, say: Callable[[str], None]) -> None:
 
 
 def _is_empty(run_dir: RunDir) -> bool:
-    """Whether there is nothing but what a driver leaves that was killed while it began."""
+    """Whether there is nothing but what a driver leaves if it is killed at its start."""
     if not run_dir.root.exists():
         return True
     begun = f".{run_dir.experiment_toml.name}."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +13,10 @@ import pandas as pd
 
 from apps.champion import Champion
 from apps.datasets.arrays import Array, Named
+from apps.datasets.preparation import Preparation
+from apps.datasets.sources.images import ENDINGS as PICTURES
+from apps.datasets.sources.images import asked_pictures
+from apps.datasets.sources.table import asked_rows
 from apps.errors import UserError
 
 if TYPE_CHECKING:
@@ -22,6 +27,50 @@ TEST: Final = "test"
 
 ENDINGS: Final = (".npy", ".npz", ".csv", ".parquet")
 """Of the files that samples are read from."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Samples that a champion is asked.
+
+    Attributes:
+        x: inputs [n, ...], or several by name.
+        pictures: the file of each, where they are pictures.
+    """
+
+    x: Named
+    pictures: tuple[str, ...] = ()
+
+
+def read_asked(path: Path, preparation: Preparation, unknown: bool = False) -> Asked:
+    """Return the samples of a file, or of a folder of pictures, as a champion takes them.
+
+    Args:
+        path: as of `read_samples`. Of a champion of a table: also a table packed, whose columns are
+            found by their names and made to inputs as in the training; of pictures: a picture, or a
+            folder of them.
+        preparation: of the champion.
+        unknown: whether a value of a category that no training row had is taken as none of them;
+            else it is refused.
+
+    Raises:
+        UserError: there is no such file, it is of another kind, or holds something else.
+    """
+    kind = preparation.form.get("kind")
+    if kind == "table" and path.suffix not in (".npy", ".npz"):
+        if not path.is_file():
+            raise UserError(f"{path}: No such file", code="predict-input")
+        return Asked(asked_rows(preparation.form, path, unknown))
+    if kind == "images" and (path.is_dir() or path.suffix.lower() in PICTURES):
+        files, x = asked_pictures(preparation.form, path)
+        return Asked(x, tuple(map(str, files)))
+    if kind == "images" and path.suffix not in ENDINGS:
+        raise UserError(
+            f"{path}: give a picture ({', '.join(sorted(PICTURES))}), a folder of pictures, a file "
+            f"of pixels ({', '.join(ENDINGS)}), or name {TEST!r}",
+            code="predict-input",
+        )
+    return Asked(read_samples(path, preparation.names))
 
 
 def read_samples(path: Path, inputs: Sequence[str] = ()) -> Named:
@@ -64,31 +113,44 @@ def read_samples(path: Path, inputs: Sequence[str] = ()) -> Named:
     return _of_table(path, table)
 
 
-def tabled(champion: Champion, outputs: Named) -> pd.DataFrame:
+def tabled(champion: Champion, outputs: Named, pictures: Sequence[str] = ()) -> pd.DataFrame:
     """Return what the champion says of samples as a table.
 
     Args:
         champion: the network.
         outputs: of the network [n, ...].
+        pictures: the file of each sample, where they are pictures.
 
     Returns:
-        A row a sample. Of classes: `class`, then `probability_0` and so on, a column a class; of
-        other networks `output`, or `output_0` and so on. Where the network has several outputs,
-        each column's name begins with its output's.
+        A row a sample, with `picture` first where there are any. Of classes: `class`, then
+        `probability_0` and so on, a column a class, by its name where the data have names; of other
+        networks `output`, or `output_0` and so on. Where the network has several outputs, each
+        column's name begins with its output's.
     """
-    if not isinstance(outputs, Mapping):
-        return _tabled(champion, outputs, None)
-    tables = [
-        _tabled(champion, array, name).add_prefix(f"{name}_") for name, array in outputs.items()
-    ]
-    return pd.concat(tables, axis=1)
+    if isinstance(outputs, Mapping):
+        tables = [
+            _tabled(champion, array, name).add_prefix(f"{name}_") for name, array in outputs.items()
+        ]
+        table = pd.concat(tables, axis=1)
+    else:
+        table = _tabled(champion, outputs, None)
+    if pictures:
+        table.insert(0, "picture", list(pictures))
+    return table
 
 
 def _tabled(champion: Champion, outputs: Array, name: str | None) -> pd.DataFrame:
     probabilities = champion.probabilities(outputs, name)
     if probabilities is not None:
-        columns = {f"probability_{each}": row for each, row in enumerate(probabilities.T)}
-        return pd.DataFrame({"class": probabilities.argmax(axis=1), **columns})
+        called = champion.preparation.classes if name is None else []
+        # A network may have more outputs than there are classes.
+        numbers = range(len(called), probabilities.shape[1])
+        called = [*called, *numbers][: probabilities.shape[1]]
+        columns = {
+            f"probability_{each}": row for each, row in zip(called, probabilities.T, strict=True)
+        }
+        classes = [called[number] for number in probabilities.argmax(axis=1)]
+        return pd.DataFrame({"class": classes, **columns})
     flat = outputs.reshape(len(outputs), -1)
     if flat.shape[1] == 1:
         return pd.DataFrame({"output": flat[:, 0]})

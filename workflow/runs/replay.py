@@ -1,4 +1,4 @@
-"""The champion's line of descent trained again, alone: does it end at the same weights?"""
+"""The champion's ancestors trained again: does the champion get the same weights?"""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ _Record = TypeVar("_Record", TrainResult, MatingPlan, HarvestResult)
 
 @dataclass(frozen=True)
 class Replayed:
-    """What a replay came to.
+    """The result of a replay.
 
     Attributes:
-        networks: networks that were trained again.
+        networks: number of networks that were trained again.
         identical: whether the champion's checkpoint has the same bytes.
-        array: the array that differs most; "" when the weights are the same or cannot be compared.
-        difference: the largest difference of a weight; NaN when the run has no checkpoint any more.
-        metrics: of those that differ, the recorded value and the replayed one.
+        array: the array that differs most; "" if the weights are equal or cannot be compared.
+        difference: the largest difference of a weight; NaN if the checkpoint was removed.
+        metrics: recorded and replayed value of each metric that differs.
     """
 
     networks: int
@@ -60,8 +60,8 @@ def replay(
 ) -> Replayed:
     """Train the ancestors of an arm's champion again, in `run.replay`, and compare.
 
-    Mating plans are those that the run recorded, so only who is of the line is trained. Nothing
-    else of the run directory changes; an earlier replay goes.
+    The recorded mating plans are used, so only ancestors are trained. Nothing else in the run
+    directory changes; an earlier replay is removed.
 
     Args:
         run: a finished run.
@@ -69,7 +69,7 @@ def replay(
         trial: the champion's.
         arm: likewise.
         place: of the run: plug-ins and threads are taken from it.
-        say: is told of every network.
+        say: shows a line for every network.
 
     Raises:
         UserError: a record that is needed is missing, or a plug-in has changed.
@@ -94,7 +94,7 @@ def replay(
 
 
 class _Line:
-    """What a run recorded of one trial."""
+    """The records of one trial of a run."""
 
     def __init__(self, root: Path, graph: TrialGraph) -> None:
         self._root = root
@@ -115,14 +115,14 @@ class _Line:
         return self._makers[checkpoint.path]
 
     def sources(self, node: Node[TrainTask]) -> Sequence[Node[TrainTask]]:
-        """Return the networks that one starts from, whose weights or optimiser's state it has."""
+        """Return the networks whose weights or optimiser state one starts from."""
         if node.mating is None:
             return node.population
         child = self.recorded(node.mating, MatingPlan).children[node.task.member]
         return [self.maker(ref) for ref in (*child.parents, *child.optimizer)]
 
     def ancestors(self, members: Iterable[Node[TrainTask]]) -> list[Node[TrainTask]]:
-        """Return networks and all that they descend from, each after those."""
+        """Return networks and all their ancestors, each after its own ancestors."""
         found: set[Node[TrainTask]] = set()
         wanted = list(members)
         while wanted:
@@ -134,7 +134,7 @@ class _Line:
 
 
 class _Again:
-    """The line as it is trained again: results by key, checkpoints below a folder of their own."""
+    """The ancestors as they are trained again: results by key, checkpoints in another folder."""
 
     def __init__(self, line: _Line, place: Workplace) -> None:
         self._line = line
@@ -150,7 +150,7 @@ class _Again:
         return found
 
     def harvest(self, node: Node[HarvestTask], members: Sequence[int]) -> HarvestResult:
-        """Harvest those members that the champion is made of; the others count as failed."""
+        """Harvest the members that the champion is made of; the others count as failed."""
         upstream: list[Outcome] = [
             self._results[each] if member in members else Failure("not of the line", "", member)
             for member, each in enumerate(node.population)

@@ -11,20 +11,23 @@ from typing import Any, Final, Self
 import pandas as pd
 
 from analysis.report.write import arms_table
-from analysis.tables import read_tables
+from analysis.tables import loss_names, read_tables
 from apps.champion import Asked, Champion, load_champion
 from apps.datasets.arrays import Named
-from apps.datasets.sources.reader import Split
-from apps.datasets.sources.readers import READERS, make_reader
-from apps.datasets.sources.table import TABLES, Table
-from apps.errors import HeterosisError, UserError
+from apps.datasets.preparation import Preparation
+from apps.errors import HeterosisError, UserError, first_line
+from apps.files import DamagedFile
+from apps.messages.fingerprints import from_json
+from apps.messages.specs import DataSpec, NetworkSpec, TrainingSpec
 from apps.messages.tasks import Workplace
 from apps.records.run_dir import RunDir
-from workflow.experiment.config import Experiment
+from workflow.experiment.config import Experiment, Training
 from workflow.experiment.file import read_experiment
 from workflow.runs.opening import existing_run
-from workflow.runs.predictions import read_samples
+from workflow.runs.predictions import read_asked
 
+_CARD: Final = RunDir(Path()).card_json.name
+_KERAS: Final = RunDir(Path()).champion_keras.name
 _AGAIN: Final = "start the same `heterosis run` again to have it written"
 
 
@@ -40,13 +43,13 @@ class FailedArm:
 
 @dataclass(frozen=True)
 class Run:
-    """What a run left in its directory.
+    """A finished run: its tables, report and champion.
 
     Attributes:
-        directory: where everything is.
+        directory: the run directory.
         failed: the arms without a champion, trial by trial.
-        no_champion: why there is no champion's file; "" when there is one.
-        no_report: why there is no report; "" when there is one.
+        no_champion: why there is no champion; "" if there is one.
+        no_report: why there is no report; "" if there is one.
     """
 
     directory: RunDir
@@ -102,7 +105,7 @@ class Run:
         Raises:
             ReportError: the tables are missing or damaged.
         """
-        return arms_table(self.tables)
+        return arms_table(self.tables, loss_names(self.directory))
 
     @property
     def report(self) -> Path:
@@ -123,25 +126,24 @@ class Run:
         """Return the best network of the run: a `keras.Model`, compiled.
 
         Raises:
-            HeterosisError: there is none, or it is not what its record says.
-            UserError: Keras does not open it here, for want of the network's own classes, say.
+            HeterosisError: there is no champion, or its file differs from its record.
+            UserError: Keras cannot open it here, for example because the network's own classes are
+                missing.
         """
         return self.trained_champion.model
 
     @cached_property
     def trained_champion(self) -> Champion:
-        """The champion with what its inputs are multiplied by; see `champion` for the errors."""
+        """The champion with how samples become its inputs; see `champion` for the errors."""
         if self.no_champion:
             raise HeterosisError(
                 f"{self.folder}: there is no champion: {self.no_champion}; {_AGAIN}",
                 code="champion",
             )
         experiment = self.experiment
-        return load_champion(
-            self.directory.champion_keras,
-            self.card["sha256"],
+        return _opened(
+            self.directory.champion,
             (experiment.data, experiment.network, experiment.training.spec),
-            experiment.seed,
             self.place,
         )
 
@@ -160,24 +162,21 @@ class Run:
         """
         return self.trained_champion.predict(inputs)
 
-    def samples(self, path: Path | str) -> Named:
+    def samples(self, path: Path | str, unknown: bool = False) -> Named:
         """Return the samples of a file as `predict` takes them.
 
         Args:
             path: `.npy`; `.npz` with an array `x`, the only one, or one for each input by name;
                 `.csv` or `.parquet`, whose columns are the features in order. Of a run on a table
-                the columns are found by their names, and made to features as in the training.
+                the columns are found by their names, and made to features as in the training; of a
+                run on pictures a picture, or a folder of them.
+            unknown: whether a value of a column of categories that no training row had is taken as
+                none of them; else it is refused.
 
         Raises:
             UserError: there is no such file, it is of another kind, or holds something else.
         """
-        data = self.experiment.data
-        reader = make_reader(data.name, data.params) if data.name in READERS else None
-        if isinstance(reader, Table) and Path(path).suffix in TABLES:
-            folder = Path(self.place.search_path or ".").absolute()
-            split = Split(self.experiment.seed, data.validation)
-            return reader.asked(folder, split, Path(path))
-        return read_samples(Path(path), self.trained_champion.inputs)
+        return read_asked(Path(path), self.trained_champion.preparation, unknown).x
 
     @property
     def card(self) -> dict[str, Any]:
@@ -190,10 +189,10 @@ class Run:
 
     @property
     def place(self) -> Workplace:
-        """Where the run's tasks work when they are performed again in this process.
+        """The workplace for tasks of the run that are performed again in this process.
 
-        Plug-ins are looked for where the run found them, or in the current folder when that one is
-        not here.
+        Plug-ins are looked for where the run found them, or in the current folder if that folder
+        does not exist here.
         """
         recorded = _json(self.directory.environment_json)
         folder = recorded.get("folder")
@@ -204,6 +203,51 @@ class Run:
             search_path=folder if there else str(Path.cwd()),
             threads=threads if isinstance(threads, int) else 1,
         )
+
+
+def champion_at(path: Path) -> Champion:
+    """Open the champion of a run, or the folder `champion` of one that was taken elsewhere.
+
+    Raises:
+        UserError: there is none, or Keras does not open it here.
+        HeterosisError: as `Run.champion`.
+    """
+    card = path / _CARD
+    if RunDir(path).experiment_toml.exists() or not card.is_file():
+        return Run.open(path).trained_champion
+    recorded = _json(card)
+    try:
+        data = from_json(DataSpec, _encoded(recorded["data"]))
+        network = from_json(NetworkSpec, _encoded(recorded["network"]))
+        training = from_json(Training, _encoded(recorded["training"]))
+    except (KeyError, DamagedFile) as error:
+        raise _no_card(card, error) from error
+    place = Workplace(root=str(path.absolute()), search_path=str(Path.cwd()))
+    return _opened(path, (data, network, training.spec), place)
+
+
+def _opened(
+    folder: Path, specs: tuple[DataSpec, NetworkSpec, TrainingSpec], place: Workplace
+) -> Champion:
+    """Open a champion by what its card says."""
+    card = _json(folder / _CARD)
+    try:
+        stored = card.get("preparation")  # a card that is older has none
+        preparation = None if stored is None else Preparation.from_json(stored)
+        digest, seed = card["sha256"], card["seed"]
+    except (KeyError, TypeError) as error:
+        raise _no_card(folder / _CARD, error) from error
+    return load_champion(folder / _KERAS, digest, specs, seed, place, preparation)
+
+
+def _encoded(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+def _no_card(path: Path, error: Exception) -> UserError:
+    return UserError(
+        f"{path}: is not what a run writes: {first_line(error)}; {_AGAIN}", code="run-damaged"
+    )
 
 
 def _json(path: Path) -> dict[str, Any]:

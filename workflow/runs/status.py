@@ -1,4 +1,4 @@
-"""Where a run stands, for somebody in another terminal: from what its directory holds alone."""
+"""The progress of a run, read from its directory alone: for another terminal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FAILURES_TOLD: Final = 20
 
 
 def show_status(run_dir: RunDir, console: Console) -> None:
-    """Print where a run stands."""
+    """Print the progress of a run."""
     tally = read_tally(run_dir.events_jsonl) if run_dir.events_jsonl.exists() else Tally()
     if tally.total:
         console.print(draw(tally))
@@ -36,7 +36,7 @@ def _lines(run_dir: RunDir, tally: Tally) -> Iterator[str]:
         elif all(run_dir.table(name).exists() for name in TABLES):
             yield f"finished: {run_dir.tables} has its results; its event log is lost"
         elif any(True for _ in run_dir.results()):
-            yield f"how far it is cannot be told: its event log is lost; {again}"
+            yield f"its progress is unknown: its event log is lost; {again}"
         else:
             yield f"nothing was submitted yet; {again}"
         return

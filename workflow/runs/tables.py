@@ -42,7 +42,7 @@ def make_tables(outcomes: Outcomes) -> dict[str, pd.DataFrame]:
 
 
 def write_tables(outcomes: Outcomes, run: RunDir) -> dict[str, pd.DataFrame]:
-    """Write every table as a parquet file, each whole or not at all, and return them."""
+    """Write every table as a Parquet file, atomically, and return the tables."""
     tables = make_tables(outcomes)
     for name, table in tables.items():
         write_atomic(run.table(name), table.to_parquet(index=False))
@@ -70,7 +70,7 @@ class _Cell:
         return plan if isinstance(plan, MatingPlan) else None
 
     def matings(self) -> Iterator[tuple[Row, Halt, Segment, MatingPlan]]:
-        """Yield of each halt with a mating: place, settings, the children's segment, plan."""
+        """Yield each mating: place, the halt's settings, the children's segment, the plan."""
         halts = [(each.halt, each) for each in self.segments if each.halt is not None]
         for number, (halt, segment) in enumerate(halts):
             if (plan := self.plan(segment)) is not None:
@@ -114,6 +114,7 @@ def _members(cell: _Cell) -> Iterator[Row]:
                 "start_loss": (result.start if result else {}).get("loss", math.nan),
                 "start_val_loss": (result.start if result else {}).get("val_loss", math.nan),
                 **_genome(result.genome if result else (child or task).genome, result),
+                "engine": f"{result.engine}: {result.engine_reason}" if result else "",
                 "fitness": value,
                 "rank": order.index(task.member),
                 "started_unix_s": cost.started_unix_s,
@@ -131,7 +132,7 @@ def _parents(node: Node[TrainTask], child: ChildPlan | None) -> str:
 
 
 def _genome(genome: Genome, result: TrainResult | HarvestResult | None) -> Row:
-    """Return the columns of what a network of a search has of its own."""
+    """Return the columns of a network's genome and size."""
     found = {**genome.network, **genome.optimizer}
     return {
         "genome": json.dumps(found) if found else "",
@@ -179,7 +180,7 @@ def _merged_by(start: Start, child: ChildPlan, align: str) -> tuple[str, str]:
     if not isinstance(start, Offspring):
         return "", align
     others = len(child.members) - 1
-    if others and len(child.strange) == others and not start.strangers:
+    if others and len(child.strange) == others and not start.merge_architectures:
         return "none", "none"  # of another architecture, they gave genes and no weights
     return start.crossover.name, align
 

@@ -10,7 +10,16 @@ from typing import Any, Final
 import numpy as np
 
 from apps.datasets.arrays import Array
-from apps.datasets.sources.reader import Parts, Reader, Seed, Share, Split, drawn, existing_file
+from apps.datasets.sources.reader import (
+    Parts,
+    Reader,
+    Seed,
+    Share,
+    Split,
+    drawn,
+    existing_file,
+    one_class_each,
+)
 from apps.errors import UserError
 
 _PARTS: Final = ("train", "validation", "test")
@@ -71,7 +80,9 @@ class Npz(Reader):
         if len(lengths) > 1:
             told = ", ".join(f"{name} {array.shape}" for name, array in sorted(arrays.items()))
             raise UserError(f"{path}: x and y must be of one length, got {told}", code="data-form")
-        rows = drawn(lengths.pop(), self.test, split.seed if self.seed is None else self.seed)
+        seed = split.seed if self.seed is None else self.seed
+        classes = one_class_each("npz", arrays["y"]) if split.stratified else None
+        rows = drawn(lengths.pop(), self.test, seed, classes)
         train, test = (tuple(array[each] for array in fields) for each in rows)
         return {"train": train, "test": test}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ Rows = NDArray[np.int64]
 Parts = dict[str, Any]
 """`train`, `test` and perhaps `validation` -> `(x, y)` or `(x, y, weights)`; see
 `apps.datasets.checks.checked`."""
+
+Form = dict[str, Any]
+"""What other samples are made to inputs with, as plain data: it travels with a champion."""
 
 TEST_SHARE: Final = 0.2
 """Share of the samples that are for testing, where neither the files nor the user say."""
@@ -47,10 +51,12 @@ class Split:
     Attributes:
         seed: of the experiment.
         validation: samples to hold out of the training part.
+        stratified: whether each part that is drawn gets its share of every class.
     """
 
     seed: int
     validation: int
+    stratified: bool = False
 
     def held_out(self, samples: int) -> int:
         """Return how many of the training part's samples are held out.
@@ -65,6 +71,19 @@ class Split:
                 code="data-split",
             )
         return self.validation
+
+
+@dataclass(frozen=True)
+class Told:
+    """What users are told of data.
+
+    Attributes:
+        lines: which columns became which inputs, and the like.
+        remarks: what looks as if it was not meant so.
+    """
+
+    lines: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 class Reader(Strict):
@@ -94,10 +113,18 @@ class Reader(Strict):
             UserError: a file or a setting is wrong; the message names it.
         """
 
+    def read_with_form(self, folder: Path, split: Split) -> tuple[Parts, Form]:
+        """Return the data as `read` does, and what other samples are made to inputs with."""
+        return self.read(folder, split), {}
+
+    def told(self, folder: Path, split: Split) -> Told:
+        """Return what became of the files, for users."""
+        return Told()
+
 
 def place(folder: Path, path: str) -> Path:
     """Return where a path of a user's settings is."""
-    return folder / Path(path).expanduser()
+    return folder / os.path.expanduser(path)
 
 
 def existing_file(folder: Path, path: str, key: str) -> Path:
@@ -118,13 +145,16 @@ def existing_folder(folder: Path, path: str, key: str) -> Path:
     return _existing(folder, path, key, "folder")
 
 
-def drawn(samples: int, test: float | int | None, seed: int) -> tuple[Rows, Rows]:
+def drawn(
+    samples: int, test: float | int | None, seed: int, classes: NDArray[Any] | None = None
+) -> tuple[Rows, Rows]:
     """Draw the samples that are for testing.
 
     Args:
         samples: number of all.
         test: their share or number; None for `TEST_SHARE`.
         seed: decides which.
+        classes: of each sample, where every class is to have its share.
 
     Returns:
         Numbers of the training samples and of the test samples, each in order.
@@ -137,7 +167,57 @@ def drawn(samples: int, test: float | int | None, seed: int) -> tuple[Rows, Rows
     """
     count = number_of(samples, test)
     order = Address(seed).stream(Purpose.TEST_SPLIT).permutation(samples)
-    return np.sort(order[count:]), np.sort(order[:count])
+    held, rest = held_out(order, count, None if classes is None else classes[order])
+    return np.sort(rest), np.sort(held)
+
+
+def one_class_each(what: str, y: Any) -> NDArray[Any]:
+    """Return targets that are one class a sample [n], for a split of each class.
+
+    Raises:
+        UserError: they are others.
+    """
+    labels = np.asarray(y) if not isinstance(y, Mapping) else np.empty(0)
+    if labels.shape[1:] == (1,):
+        labels = labels[:, 0]
+    if labels.ndim != 1 or labels.dtype.kind not in "biu":
+        raise UserError(
+            f"data.stratified is for data with one class a sample, and the targets of {what} are "
+            "others: take it out",
+            code="data-split",
+        )
+    return labels
+
+
+def held_out(order: Rows, count: int, classes: NDArray[Any] | None = None) -> tuple[Rows, Rows]:
+    """Return the first samples of an order, and the rest, in that order.
+
+    Args:
+        order: numbers of the samples.
+        count: how many are held out.
+        classes: of each sample in the order, where every class is to have its share: then the
+            first ones of each class are held out, one at least where a class has two or more.
+
+    >>> held_out(np.arange(6), 2, np.array([1, 1, 1, 1, 0, 0]))[0]
+    array([0, 4])
+    """
+    if classes is None or not count:
+        return order[:count], order[count:]
+    _, numbers, sizes = np.unique(classes, return_inverse=True, return_counts=True)
+    wanted = sizes * count / len(order)
+    # Of every class that has two samples or more each side has one, while there are enough.
+    least, most = np.minimum(1, sizes - 1), sizes - 1
+    shares = np.clip(np.floor(wanted).astype(int), least, most)
+    while missing := int(np.sign(count - shares.sum())):
+        free = shares < most if missing > 0 else shares > least
+        if not free.any():
+            free = shares < sizes if missing > 0 else shares > 0
+        shares[np.argmax(np.where(free, missing * (wanted - shares), -np.inf))] += missing
+    rank = np.empty(len(order), int)
+    for number in range(len(sizes)):
+        rank[numbers == number] = np.arange(sizes[number])
+    first = rank < shares[numbers]
+    return order[first], order[~first]
 
 
 def number_of(samples: int, test: float | int | None) -> int:

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from analysis.figures.numbers import kinship, matched_units, member_losses, scheme, species_counts
+from analysis.statistics.scale import Zero
 from apps.records.tables_schema import TABLES, frame
 
 NAN = float("nan")
@@ -98,6 +99,16 @@ def test_a_child_without_a_loss_is_left_out_of_the_gain():
     assert kinship(matings, epochs, {"mean": [2]})["gain"].tolist() == pytest.approx([0.5])
     lost = kinship(matings, _epochs({("control", 4): [0.4]}), {"mean": [2]})
     assert lost["gain"].isna().all()
+
+
+@pytest.mark.parametrize(("shift", "lowest"), [(0.4, -0.2), (0.0, -0.01), (0.2, 0.0)])
+def test_the_gain_is_a_difference_where_losses_cannot_be_divided(shift, lowest):
+    values = {("control", 4): [0.4], ("mean", 4): [0.2], ("control", 6): [0.2], ("mean", 6): [0.3]}
+    epochs = _epochs({key: [loss - shift for loss in losses] for key, losses in values.items()})
+    matings = _frame("matings", [_mating(2, 0, "0 1"), _mating(4, 0, "0 1")])
+    table = kinship(matings, epochs, {"mean": [2, 4]}, zero=Zero(lowest))
+    assert table["gain"].tolist() == pytest.approx([0.2, -0.1])
+    assert set(table["unit"]) == {"loss"}
 
 
 def test_no_mating_gives_an_empty_table():

@@ -61,6 +61,22 @@ def test_the_settings_that_differ_are_listed_and_no_others(runs):
     }
 
 
+def test_a_setting_under_its_former_name_is_no_difference(tables_of, run_of):
+    own = (
+        "rate = 1.0\n[arms.halts.search]\nrate = 0.1\nstrangers = true\n",
+        "learning_rate_factor = 1.0\n[arms.halts.search]\nmutation_rate = 0.2\n"
+        "merge_architectures = true\n",
+    )
+    made = [
+        run_of(tables_of(trials=2), name, experiment=SETTINGS % ("quick", 1, "mean", 3) + keys)
+        for name, keys in zip(("old", "new"), own, strict=True)
+    ]
+    table = differing(enter(made)).set_index("setting")
+    assert table.to_dict("index") == {
+        "arms.mean.halts.1.search.mutation_rate": {"old": "0.1", "new": "0.2"}
+    }
+
+
 def test_an_arm_that_only_one_run_has_is_one_row(tables_of, run_of):
     made = [
         run_of(tables_of(trials=2), name, experiment=SETTINGS % ("quick", 1, name, 3))

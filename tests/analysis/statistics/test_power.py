@@ -22,6 +22,7 @@ from analysis.statistics.power import (
     trials_needed,
     visible_in_words,
 )
+from analysis.statistics.scale import FRACTION, LOSS
 
 RESULTS = Path(__file__).parents[3] / "analysis" / "results"
 
@@ -127,11 +128,19 @@ def test_one_or_two_trials_are_told_to_see_nothing():
     assert visible_in_words(2, 1).endswith("tests need 3 trials")
 
 
+def test_of_a_loss_that_may_be_below_zero_no_percentage_is_promised():
+    text = visible_in_words(6, 1, ("own:nll",))
+    assert "differences in own:nll" in text
+    assert "%" not in text
+    assert visible_in_words(6, 1, ("mse",)) == visible_in_words(6, 1)
+
+
 def test_sensitivity_is_at_the_level_of_the_family():
     nan = math.nan
     rows = [("a", "val_loss", 10, 0.04), ("b", "val_loss", 10, 0.02), ("c", "val_loss", 2, 0.02)]
     rows += [("a", "loss", 10, 0.0), ("b", "loss", 0, nan), ("a", "test_loss", 3, 40.0)]
-    table = sensitivity(pd.DataFrame(rows, columns=["arm", "kind", "n", "sd"]), 0.02)
+    summary = pd.DataFrame(rows, columns=["arm", "kind", "n", "sd"]).assign(unit=FRACTION)
+    table = sensitivity(summary, 0.02)
     first = table.iloc[0]
     assert first["visible"] == detectable_improvement(0.04, 10, alpha=0.025)
     assert first["trials_needed"] == trials_needed(0.02, 0.04, alpha=0.025)
@@ -139,6 +148,14 @@ def test_sensitivity_is_at_the_level_of_the_family():
     assert table["trials_needed"].notna().tolist() == [True, True, False, False, False, False]
 
 
+def test_of_differences_no_number_of_trials_for_a_percentage_is_told():
+    rows = [("a", "val_loss", 10, 0.04, LOSS), ("a", "train_loss", 10, 0.04, FRACTION)]
+    table = sensitivity(pd.DataFrame(rows, columns=["arm", "kind", "n", "sd", "unit"]), 0.02)
+    assert table["visible"].tolist() == [detectable_improvement(0.04, 10)] * 2
+    assert table["trials_needed"].notna().tolist() == [False, True]
+    assert table["effect"].notna().tolist() == [False, True]
+
+
 def test_sensitivity_of_nothing_has_the_columns():
-    empty = pd.DataFrame({"arm": [], "kind": [], "n": [], "sd": []})
+    empty = pd.DataFrame({"arm": [], "kind": [], "n": [], "sd": [], "unit": []})
     assert sensitivity(empty, 0.02).columns.tolist()[-2:] == ["effect", "trials_needed"]

@@ -81,7 +81,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def no_fetch(url: str, limit_bytes: int) -> NoReturn:
+def no_fetch(url: str, output: str, pooch: object) -> NoReturn:
     raise OSError("no network in tests")
 
 

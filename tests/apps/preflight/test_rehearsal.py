@@ -282,3 +282,23 @@ def test_a_layer_that_cannot_be_repaired_is_told(place: Workplace) -> None:
 
 def test_a_layer_that_is_not_known_harms_nobody_who_does_not_align(place: Workplace) -> None:
     rehearse([STRANGE], [halt(STRANGE)], [harvest(STRANGE)], place)
+
+
+# ------------------------------------------------------------------------- what comes at the end
+@pytest.mark.parametrize(
+    ("what", "reason"),
+    [
+        ("lambda", "the deserialization of a `Lambda` layer whose `function` is a Python lambda"),
+        ("function", "Could not locate function 'bent'"),
+        ("class", "Could not locate class 'Unregistered'"),
+        ("forgetful", "its outputs are others"),
+    ],
+)
+def test_a_champion_that_could_not_be_exported_is_told_with_the_reason(
+    place: Workplace, what: str, reason: str
+) -> None:
+    with pytest.raises(UserError, match=re.escape(reason)) as caught:
+        rehearse([task(net("unopened", what=what))], [], [], place)
+    assert caught.value.code == "champion"
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 900

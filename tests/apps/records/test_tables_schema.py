@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from apps.records.tables_schema import ADDED, MEASURED, TABLES, completed, frame, reproducible
-from tests.support.experiments import TINY, read_tables
 
 _EXAMPLES: dict[str, Any] = {"int64": 1, "float64": 1.5, "str": "text"}
 
@@ -48,30 +46,6 @@ def test_a_value_of_another_type_is_refused(wrong: object) -> None:
 def test_reproducible_leaves_out_what_was_measured_and_nothing_else(table: str) -> None:
     made = frame(table, [row(table)])
     assert [*reproducible(made)] == [name for name in TABLES[table] if name not in MEASURED]
-
-
-@pytest.mark.parametrize("table", TABLES)
-def test_the_stored_tables_are_exact(table: str, finished: Path) -> None:
-    stored = read_tables(finished)[table]
-    assert {name: str(dtype) for name, dtype in stored.dtypes.items()} == TABLES[table]
-    assert len(stored)
-
-
-def test_keys_are_unique_and_rows_complete(finished: Path) -> None:
-    tables = read_tables(finished)
-    trials, arms, members = TINY["trials"], len(TINY["arms"]), TINY["population"]
-    keys = {
-        "members": ["trial", "arm", "segment", "member"],
-        "epochs": ["trial", "arm", "member", "epoch"],
-        "matings": ["trial", "arm", "halt", "child"],
-        "species": ["trial", "arm", "halt", "species"],
-        "trials": ["trial", "arm"],
-    }
-    for name, columns in keys.items():
-        assert not tables[name].duplicated(columns).any(), name
-    assert len(tables["trials"]) == trials * arms
-    assert len(tables["epochs"]) == trials * arms * members * TINY["training"]["epochs"]
-    assert len(tables["matings"]) == trials * (1 + 1 + 2) * members
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -351,13 +351,15 @@ def test_a_result_does_not_depend_on_another_thread(whole: TrainResult, tmp_path
 
 
 # ------------------------------------------------------------------------------ fit, and failures
-def test_training_by_fit_is_said_in_the_log_and_repeats(place: Workplace, tmp_path: Path) -> None:
+def test_training_without_xla_is_said_in_the_log_and_repeats(
+    place: Workplace, tmp_path: Path
+) -> None:
     task = training(
         network=net("python_in_training"), training=MOMENTUM, last_epoch=2, folder="fit"
     )
     once = train_member(task, place)
     (remark,) = once.log
-    assert remark.startswith("trained by keras.Model.fit, not fused: ")
+    assert remark.startswith("trained by a graph without XLA: ")
     again = train_member(task, Workplace(str(tmp_path)))
     assert numbers(again) == numbers(once)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,15 +25,19 @@ from apps.networks.build import (
 )
 from apps.records.checkpoints import Checkpoint
 from apps.training import trainer as trainers
-from apps.training.fused import Fused
+from apps.training.graph import Graph
 from apps.training.threefry import threefry
 from apps.training.trainer import Trainer, new_trainer, trainer_for
 from tests.support.small import ADAM, DATA, MOMENTUM, PLAIN, RICH, SEED, WHOLE_BATCHES, net
 
+GRAPH = replace(ADAM, engine="graph")
+
 CASES = {
     "plain, whole batches": (PLAIN, WHOLE_BATCHES),
     "dropout and batch normalisation": (RICH, ADAM),
+    "dropout and batch normalisation, without XLA": (RICH, GRAPH),
     "momentum, a user's model": (net("uncompiled"), MOMENTUM),
+    "momentum, without XLA": (net("uncompiled"), replace(MOMENTUM, engine="graph")),
     "a user's compiled model": (net("compiled"), ADAM),
 }
 
@@ -95,12 +100,13 @@ def trained(request: pytest.FixtureRequest, place: Workplace) -> Trained:
     trainer = fresh(trainer_for(DATA, network, training, SEED, place))
     model = build(network, training, 3, {"input_shape": (28, 28), "classes": 10})
     assign(named_random_states(model), trainer.member.state().random)
-    model.jit_compile = True  # random bits of XLA are not those of TensorFlow's own kernels
+    assert trainer.engine.engine == ("xla" if training.engine == "auto" else training.engine)
+    model.jit_compile = trainer.engine.engine == "xla"  # its random bits are of its own
     x, y = samples("train")
     metrics, expected = [], []
     for order in orders():
         metrics.append(trainer.run_epoch(order))
-        with threefry():
+        with threefry() if model.jit_compile else nullcontext():
             history = model.fit(
                 x[order], y[order], batch_size=training.batch_size, shuffle=False, verbose=0
             )
@@ -250,9 +256,8 @@ def test_running_statistics_are_the_means_over_all_batches(
     place: Workplace, size: int, fused: bool
 ) -> None:
     """The first layer's are known; the nested one's follow from what it is shown."""
-    trainer = new_trainer(DATA, net("normalized"), TrainingSpec(size, "sgd"), SEED, place)
-    if not fused:
-        trainer._loop._engines["statistics"] = trainer._loop._fit
+    training = TrainingSpec(size, "sgd", engine="auto" if fused else "fit")
+    trainer = new_trainer(DATA, net("normalized"), training, SEED, place)
     weights = trainer.blueprint.initial_weights(9)
     found = trainer.measures.refreshed(weights)
     x = samples("train")[0].reshape(100, -1)
@@ -320,8 +325,7 @@ def test_a_batch_may_be_larger_than_the_training_set(place: Workplace, size: int
 
 
 FALLBACKS = {
-    "python_in_training": "trained by keras.Model.fit, not fused: InvalidArgumentError: .*PyFunc",
-    "python_in_evaluation": "evaluated by keras.Model.evaluate, not fused: .*PyFunc",
+    "python_in_training": "trained by a graph without XLA: InvalidArgumentError: .*PyFunc",
     "eager": "trained by keras.Model.fit: the model was compiled to run eagerly",
 }
 
@@ -333,7 +337,7 @@ def fused_numbers(place: Workplace) -> tuple[dict[str, float], dict[str, float],
 
 
 @pytest.mark.parametrize("name", FALLBACKS)
-def test_fit_chooses_itself_says_so_and_gives_the_same_numbers(
+def test_what_xla_or_a_graph_cannot_do_is_done_otherwise_and_said(
     name: str,
     place: Workplace,
     fused_numbers: tuple[dict[str, float], dict[str, float], Checkpoint],
@@ -353,6 +357,28 @@ def test_fit_chooses_itself_says_so_and_gives_the_same_numbers(
     assert re.match(FALLBACKS[name], remark, re.DOTALL)
 
 
+def test_fit_does_what_no_graph_can(
+    place: Workplace,
+    fused_numbers: tuple[dict[str, float], dict[str, float], Checkpoint],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trainer = fresh(new_trainer(DATA, net("python_in_evaluation"), MOMENTUM, SEED, place))
+
+    def fail(*_: object) -> None:
+        raise ValueError("not in a loop")
+
+    for work in ("train", "evaluate"):
+        monkeypatch.setattr(Graph, work, fail)
+    assert close(trainer.run_epoch(orders(1)[0]), fused_numbers[0])
+    assert close(trainer.evaluate("test"), fused_numbers[1])
+    assert trainer.engine.engine == "fit"
+    assert trainer.remarks == [
+        "trained by a graph without XLA: ValueError: not in a loop",
+        "trained by keras.Model.fit, not fused: ValueError: not in a loop",
+        "evaluated by keras.Model.evaluate, not fused: ValueError: not in a loop",
+    ]
+
+
 @pytest.mark.parametrize("error", [MemoryError(), KeyboardInterrupt()])
 def test_what_says_nothing_about_the_model_is_no_reason_for_fit(
     place: Workplace, monkeypatch: pytest.MonkeyPatch, error: BaseException
@@ -362,7 +388,7 @@ def test_what_says_nothing_about_the_model_is_no_reason_for_fit(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(Fused, "train", fail)
+    monkeypatch.setattr(Graph, "train", fail)
     with pytest.raises(type(error)):
         trainer.run_epoch(orders(1)[0])
     assert trainer.remarks == []
@@ -372,7 +398,7 @@ def test_what_says_nothing_about_the_model_is_no_reason_for_fit(
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ((9,), "label value of 9 which is outside the valid range"),
+        ((9,), "labels reach 9, and it has 9 outputs"),
         ((2, 10), "outputs (2, 10)"),
         ((), "outputs ()"),
     ],

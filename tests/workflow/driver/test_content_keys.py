@@ -55,7 +55,7 @@ EVERYTHING: Final[dict[str, Any]] = changed(
             "mutation_decay": 0.5,
             "first_unmutated": True,
             "optimizer": "average",
-            "rate": 2.0,
+            "learning_rate_factor": 2.0,
             "species": {
                 "distance": "raw",
                 "method": {"name": "threshold", "threshold": 0.2},
@@ -67,11 +67,11 @@ EVERYTHING: Final[dict[str, Any]] = changed(
                 "stagnation": 3,
             },
             "search": {
-                "rate": 0.3,
+                "mutation_rate": 0.3,
                 "scale": 0.4,
                 "cross": False,
                 "inherit": "genes",
-                "strangers": True,
+                "merge_architectures": True,
             },
             "harvest": {"method": "greedy", "align": "weights", "repair": True},
         },
@@ -114,6 +114,18 @@ def test_there_is_a_digest_of_every_ready_experiment() -> None:
 def test_tasks_keep_their_keys_and_folders(name: str) -> None:
     stored = json.loads(STORED.read_text())["experiments"][name]
     assert digests(experiments()[name]) == stored
+
+
+def test_keys_of_earlier_versions_name_the_same_tasks() -> None:
+    text = json.dumps(EVERYTHING)
+    for new, old in (
+        ("learning_rate_factor", "rate"),
+        ("mutation_rate", "rate"),
+        ("merge_architectures", "strangers"),
+    ):
+        assert f'"{new}"' in text
+        text = text.replace(f'"{new}"', f'"{old}"')
+    assert digests(Experiment.model_validate_json(text)) == digests(experiments()["everything"])
 
 
 if __name__ == "__main__":  # writes the file anew, when NUMERICS is raised

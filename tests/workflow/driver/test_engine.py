@@ -6,12 +6,14 @@ The tasks are matings, which need no TensorFlow; how whole runs go on real execu
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from getpass import getuser
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from parsl.executors.errors import BadStateException
@@ -28,7 +30,7 @@ from apps.worker.stopping import Stopped, TimedOut, stopping
 from site_configs.local_threads import make_config
 from site_configs.options import SiteOptions
 from tests.support.experiments import done, mating_task, mishaps_beside, trained
-from workflow.driver.engine import ParslEngine, SiteError, _Retries, failure
+from workflow.driver.engine import ParslEngine, SiteError, _name_the_user, _Retries, failure
 
 MEMBERS = [done(trained(0, 0.3)), done(trained(1, 0.1)), done(trained(2, 0.2))]
 
@@ -204,3 +206,16 @@ def test_a_worker_that_is_always_lost_is_told_as_such(tmp_path: Path) -> None:
     assert told.reason.startswith("its worker was lost 3 times: ")
     assert "somewhere" in told.reason
     assert told.log == "parsl"
+
+
+def test_a_user_without_a_name_gets_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container: neither a variable nor an entry in passwd."""
+
+    def nobody(number: int) -> NoReturn:
+        raise KeyError(f"getpwuid(): uid not found: {number}")
+
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    _name_the_user()
+    assert getuser() == f"user-{os.getuid()}"

@@ -142,15 +142,22 @@ def test_processes_end_when_their_driver_is_killed(tmp_path: Path, finished: Pat
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("whom", ["the driver", "its group"])
 @pytest.mark.parametrize("site", ["local_threads", "local_processes"])
-def test_a_background_job_is_stopped_by_sigterm(site: str, tmp_path: Path) -> None:
-    """As `heterosis run ... &` in a script: it ignores Ctrl-C, and `kill` stops it."""
+def test_a_background_job_is_stopped_by_sigterm(site: str, whom: str, tmp_path: Path) -> None:
+    """As `heterosis run ... &` in a script: it ignores Ctrl-C, and `kill` stops it.
+
+    `timeout`, and a scheduler at the end of a job, send the signal to the whole group.
+    """
     file = write(tmp_path, TINY)
     root = tmp_path / "runs" / "tiny"
     process = begin(root, file, "--site", site, "--workers", "1", background=True)
     wait_until(lambda: len(computed(root)) >= 1, process, PATIENCE_S)
     os.killpg(process.pid, signal.SIGINT)
-    process.send_signal(signal.SIGTERM)
+    if whom == "the driver":
+        process.send_signal(signal.SIGTERM)
+    else:
+        os.killpg(process.pid, signal.SIGTERM)
     out, err = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, err) == (130, "")
     assert "Continue with: heterosis run" in out.splitlines()[-1]

@@ -21,7 +21,8 @@ OWN: Final[dict[str, Any]] = changed(
         {"name": "control"},
         {
             "name": "turns", "halts": [1], "crossover": "own_net:by_turns", "align": "weights",
-            "search": {"strangers": True, "rate": 0.5}, "measure": False, "mating": "all",
+            "search": {"merge_architectures": True, "mutation_rate": 0.5}, "measure": False,
+            "mating": "all",
         },
     ],
 )  # fmt: skip

@@ -395,7 +395,7 @@ def test_status_without_an_event_log_tells_what_it_can(
     assert "event log is lost" in ended.out
     RunDir(root).table("epochs").unlink()
     ended = heterosis("status", root)
-    assert "how far it is cannot be told" in ended.out
+    assert "its progress is unknown" in ended.out
     assert "run the same command again" in ended.out
 
 

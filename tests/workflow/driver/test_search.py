@@ -121,7 +121,7 @@ def test_parents_of_one_architecture_are_crossed_and_others_give_genes_alone(
         "align": "weights",
     }
     crossing |= {"species": {"method": "none", "elitism": False}, "mutation": "none"}
-    crossing |= {"search": {"rate": 0.0, "cross": False}, "optimizer": "inherit"}
+    crossing |= {"search": {"mutation_rate": 0.0, "cross": False}, "optimizer": "inherit"}
     changes = {"space": gene, "arms": [{"name": "control"}, crossing]}
     ran = drive(load(tmp_path, **{**SEARCH, **changes}), tmp_path / "run")
     matings = ran.tables["matings"]
@@ -228,7 +228,7 @@ def test_a_search_whose_driver_is_killed_goes_on(
         ({"network": {"builder": "mlp", "params": {"units": 4}}}, "space.units: .*sets it too"),
         (
             {"arms": [{"name": "control"}, {"name": "a", "halts": [1], "mating": "survivors",
-                                            "search": {"rate": 0.5}}]},
+                                            "search": {"mutation_rate": 0.5}}]},
             "arms.a.search is set, but mating is 'survivors'",
         ),
         (
@@ -249,7 +249,7 @@ def test_a_mistake_names_the_key(changes: dict[str, Any], said: str, tmp_path: P
 
 
 def test_search_settings_need_a_space(tmp_path: Path) -> None:
-    arms = [{"name": "control"}, {"name": "a", "halts": [1], "search": {"rate": 0.5}}]
+    arms = [{"name": "control"}, {"name": "a", "halts": [1], "search": {"mutation_rate": 0.5}}]
     with pytest.raises(UserError, match=r"arms.a.search is set, but the experiment has no \[space"):
         load(tmp_path, arms=arms)
 

@@ -65,6 +65,30 @@ BAD: dict[str, tuple[Change, list[str]]] = {
         put(*HALT, [{"at": 2, "mutatoin": "gaussian"}]),
         ["arms.mean.halts.0: ", "'mutatoin'", "did you mean 'mutation'?"],
     ),
+    "known by two names in an arm": (
+        put(*MEAN, {"name": "mean", "halts": [2], "rate": 2.0, "learning_rate_factor": 2.0}),
+        ["arms.mean: ", "'learning_rate_factor' is set twice, also as 'rate'"],
+    ),
+    "known by two names in a halt": (
+        put(*HALT, [{"at": 2, "rate": 2.0, "learning_rate_factor": 2.0}]),
+        ["arms.mean.halts.0: ", "'learning_rate_factor' is set twice, also as 'rate'"],
+    ),
+    "known by two names in a search": (
+        put(*MEAN, "search", {"strangers": True, "merge_architectures": True}),
+        ["arms.mean.search: ", "'merge_architectures' is set twice, also as 'strangers'"],
+    ),
+    "former name in an arm": (
+        put(*MEAN, "rate", -1.0),
+        ["arms.mean.learning_rate_factor = -1.0: ", "greater than 0"],
+    ),
+    "former name in a halt": (
+        put(*HALT, [{"at": 2, "rate": -1.0}]),
+        ["arms.mean.halts.0.learning_rate_factor = -1.0: ", "greater than 0"],
+    ),
+    "former name in a search": (
+        put(*MEAN, "search", {"rate": 2.0}),
+        ["arms.mean.search.mutation_rate = 2.0: ", "less than or equal to 1"],
+    ),
     "misspelt in an average": (
         put(*MEAN, "average", {"kind": "swa", "widnow": 2}),
         ["arms.mean.average: ", "did you mean 'window'?"],

@@ -47,9 +47,10 @@ def deaf(input_shape, classes, units=8, rate=0.1, activation="relu", hears=()):
     ])
 
 
+@keras.saving.register_keras_serializable()
 class Unheard(keras.layers.Dense):
-    def __init__(self):
-        super().__init__(5)
+    def __init__(self, units=5, **settings):
+        super().__init__(units, **settings)
 """
 
 

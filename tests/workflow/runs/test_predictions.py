@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,14 +12,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from apps.champion import Champion
 from apps.datasets.arrays import Samples
-from apps.datasets.load import Dataset
+from apps.datasets.load import Dataset, forget_datasets
+from apps.datasets.preparation import Preparation
 from apps.errors import UserError
 from apps.runtime import load_keras
 from tests.support.experiments import read_tables
 from tests.workflow.conftest import Heterosis
+from workflow.launch import run
 from workflow.runs.predictions import read_samples, tabled
 from workflow.runs.run import Run
 
@@ -115,7 +120,8 @@ def champion(loss: Any, outputs: int, activation: str | None = None) -> Champion
     model.compile(loss=loss)
     x, y = np.ones((4, 2), np.float32), np.zeros(4, np.int32)
     part = Samples(x, y)
-    return Champion(model, Dataset(part, part, part))
+    data = Dataset(part, part, part)
+    return Champion(model, Preparation.of(data), lambda: data)
 
 
 def losses() -> Any:
@@ -155,3 +161,165 @@ def test_other_networks_have_outputs(outputs: int, names: list[str]) -> None:
 def test_samples_without_a_file_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="No such file"):
         read_samples(tmp_path / "nowhere.csv")
+
+
+# ------------------------------------------------------------------ data of the user's own files
+EXPERIMENT = """
+name = "own"
+trials = 1
+population = 2
+[data]
+name = "{kind}"
+params = {{ {params} }}
+validation = 12
+[network]
+builder = "mlp"
+params = {{ units = [8] }}
+[training]
+epochs = 1
+batch_size = 16
+[[arms]]
+name = "control"
+"""
+
+
+@pytest.fixture(scope="module")
+def of_table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run on a table, whose file is gone."""
+    folder = tmp_path_factory.mktemp("table")
+    rooms = np.resize([1, 2, 4], 60)
+    table = pd.DataFrame({"rooms": rooms, "zip": np.resize(["02139", "K1A"], 60)})
+    table["dear"] = np.where(rooms > 2, "dear", "cheap")
+    table["id"] = range(60)
+    table.to_csv(folder / "t.csv", index=False)
+    params = 'path = "t.csv", target = "dear", categorical = ["rooms"]'
+    return finished_run(folder, "table", params, "t.csv")
+
+
+@pytest.fixture(scope="module")
+def of_pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run on pictures, which are gone but for those in `asked`."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for name, value in (("cat", 30), ("dog", 200)):
+        for number in range(30):
+            path = folder / "pictures" / name / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("L", (4, 4), value + number).save(path)
+    shutil.copytree(folder / "pictures" / "dog", folder / "asked")
+    return finished_run(folder, "images", 'path = "pictures", color = "gray"', "pictures")
+
+
+def finished_run(folder: Path, kind: str, params: str, gone: str) -> Path:
+    path = folder / "own.toml"
+    path.write_text(EXPERIMENT.format(kind=kind, params=params))
+    done = run(path, runs=folder / "runs", workers=1)
+    assert not done.no_champion
+    forget_datasets()
+    (folder / gone).rename(folder / f"moved-{gone}")
+    return done.folder
+
+
+def test_a_table_is_asked_without_the_one_that_was_learnt_from(
+    of_table: Path, tmp_path: Path, heterosis: Heterosis
+) -> None:
+    asked = pd.DataFrame({"id": [0, 1], "zip": ["02139", "02139"], "rooms": [4.0, 1.0]})
+    asked.to_csv(tmp_path / "asked.csv", index=False)
+    out = tmp_path / "out.csv"
+    ended = heterosis("predict", of_table, tmp_path / "asked.csv", "--out", out)
+    assert (ended.code, ended.err) == (0, "")
+    assert "columns became inputs as in training" in ended.out
+    found = pd.read_csv(out)
+    assert list(found) == ["class", "probability_cheap", "probability_dear"]
+    assert set(found["class"]) <= {"cheap", "dear"}
+    opened = Run.open(of_table)
+    outputs = opened.predict(opened.samples(tmp_path / "asked.csv"))
+    np.testing.assert_allclose(found.drop(columns="class"), outputs, rtol=1e-5)
+    np.testing.assert_array_equal(opened.predict(asked), outputs)
+
+
+def test_unknown_categories_are_refused_unless_asked_for(
+    of_table: Path, tmp_path: Path, heterosis: Heterosis
+) -> None:
+    pd.DataFrame({"id": [0], "zip": ["2139"], "rooms": [1]}).to_csv(tmp_path / "a.csv", index=False)
+    out = tmp_path / "out.csv"
+    ended = heterosis("predict", of_table, tmp_path / "a.csv", "--out", out)
+    assert ended.code == 2
+    assert "column 'zip': '2139' in 1 row (known: '02139', 'K1A')" in ended.err
+    assert not out.exists()
+    ended = heterosis("predict", of_table, tmp_path / "a.csv", "--out", out, "--unknown")
+    assert (ended.code, len(pd.read_csv(out))) == (0, 1)
+
+
+def test_what_needs_the_data_says_which_file_is_gone(
+    of_table: Path, tmp_path: Path, heterosis: Heterosis
+) -> None:
+    ended = heterosis("predict", of_table, "test", "--out", tmp_path / "out.csv")
+    assert ended.code == 2
+    assert "t.csv: there is no such file" in ended.err
+
+
+def test_the_data_and_what_looks_odd_are_noted(of_table: Path) -> None:
+    noted = json.loads((of_table / "data.json").read_text())
+    assert "rooms: 3 values, '1', '2', '4' -> inputs 0 to 2" in noted["lines"]
+    assert any("column 'id' counts the rows" in each for each in noted["remarks"])
+    card = json.loads((of_table / "champion" / "card.json").read_text())
+    assert card["preparation"] == noted["preparation"]
+    page = (of_table / "report" / "index.html").read_text()
+    assert "counts the rows" in page
+    assert "rooms: 3 values" in page
+
+
+@pytest.mark.parametrize("what", ["asked", "asked/3.png", "moved-pictures"])
+def test_pictures_are_asked_by_file_and_by_folder(
+    what: str, of_pictures: Path, tmp_path: Path, heterosis: Heterosis
+) -> None:
+    folder = of_pictures.parents[1]
+    ended = heterosis("predict", of_pictures, folder / what, "--out", tmp_path / "out.csv")
+    assert (ended.code, ended.err) == (0, "")
+    found = pd.read_csv(tmp_path / "out.csv")
+    assert list(found) == ["picture", "class", "probability_cat", "probability_dog"]
+    assert len(found) == {"asked": 30, "asked/3.png": 1, "moved-pictures": 60}[what]
+    x = np.stack([np.asarray(Image.open(path)) for path in found["picture"]])
+    outputs = Run.open(of_pictures).predict(x)
+    np.testing.assert_allclose(found.iloc[:, 2:], outputs, rtol=1e-5)
+
+
+def test_a_file_that_is_no_picture_is_refused(
+    of_pictures: Path, tmp_path: Path, heterosis: Heterosis
+) -> None:
+    (tmp_path / "a.txt").write_text("no picture")
+    ended = heterosis("predict", of_pictures, tmp_path / "a.txt")
+    assert ended.code == 2
+    assert "give a picture (.bmp, " in ended.err
+
+
+def test_the_folder_of_a_champion_is_enough(
+    of_pictures: Path, tmp_path: Path, heterosis: Heterosis
+) -> None:
+    shutil.copytree(of_pictures / "champion", tmp_path / "elsewhere")
+    asked = of_pictures.parents[1] / "asked"
+    for place, out in ((of_pictures, "one.csv"), (tmp_path / "elsewhere", "other.csv")):
+        assert heterosis("predict", place, asked, "--out", tmp_path / out).code == 0
+    assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "other.csv").read_bytes()
+    card = tmp_path / "elsewhere" / "card.json"
+    card.write_text("{}")
+    ended = heterosis("predict", tmp_path / "elsewhere", asked)
+    assert ended.code == 2
+    assert "card.json: is not what a run writes" in ended.err
+
+
+def test_a_card_that_is_older_asks_the_data(of_pictures: Path, tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    shutil.copytree(of_pictures, old)
+    path = old / "champion" / "card.json"
+    card = json.loads(path.read_text())
+    stored = card.pop("preparation")
+    path.write_text(json.dumps(card))
+    with pytest.raises(UserError, match="there is no such folder"):
+        _ = Run.open(old).trained_champion
+    folder = of_pictures.parents[1]
+    (folder / "moved-pictures").rename(folder / "pictures")
+    try:
+        assert Run.open(old).trained_champion.preparation.to_json() == stored
+    finally:
+        (folder / "pictures").rename(folder / "moved-pictures")

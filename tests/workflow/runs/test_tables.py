@@ -141,3 +141,27 @@ def test_tables_are_written_whole_and_anew(finished: Path, tmp_path: Path) -> No
     assert sorted(path.name for path in run_dir.tables.iterdir()) == sorted(
         f"{name}.parquet" for name in TABLES
     )
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_stored_tables_are_exact(table: str, finished: Path) -> None:
+    stored = read_tables(finished)[table]
+    assert {name: str(dtype) for name, dtype in stored.dtypes.items()} == TABLES[table]
+    assert len(stored)
+
+
+def test_keys_are_unique_and_rows_complete(finished: Path) -> None:
+    tables = read_tables(finished)
+    trials, arms, members = TINY["trials"], len(TINY["arms"]), TINY["population"]
+    keys = {
+        "members": ["trial", "arm", "segment", "member"],
+        "epochs": ["trial", "arm", "member", "epoch"],
+        "matings": ["trial", "arm", "halt", "child"],
+        "species": ["trial", "arm", "halt", "species"],
+        "trials": ["trial", "arm"],
+    }
+    for name, columns in keys.items():
+        assert not tables[name].duplicated(columns).any(), name
+    assert len(tables["trials"]) == trials * arms
+    assert len(tables["epochs"]) == trials * arms * members * TINY["training"]["epochs"]
+    assert len(tables["matings"]) == trials * (1 + 1 + 2) * members

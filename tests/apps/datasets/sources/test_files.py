@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,8 @@ from PIL import Image
 from apps.datasets.fashion_mnist import SAMPLE
 from apps.datasets.idx import parsed
 from apps.datasets.load import describe, forget_datasets, load_dataset, prepare
+from apps.datasets.sources.images import asked_pictures
+from apps.datasets.sources.reader import held_out
 from apps.datasets.sources.readers import READERS, content_digest, make_reader
 from apps.errors import UserError
 from apps.messages.specs import DataSpec
@@ -290,10 +293,205 @@ def test_images_that_cannot_be_read_are_named(pictures: Path) -> None:
     broken = pictures / "data" / "dog" / "3.png"
     broken.write_bytes(broken.read_bytes()[:40])
     refused(spec("images"), pictures, r"dog/3\.png: not a picture that can be read")
-    Image.new("I;16", (6, 4)).save(broken)
-    refused(spec("images"), pictures, "more than 8 bits a pixel")
+    broken.unlink()
+    Image.new("F", (6, 4)).save(broken.with_suffix(".tif"))
+    refused(spec("images"), pictures, "more than 16 bits a pixel")
 
 
 def test_images_without_folders_of_classes_are_refused(tmp_path: Path) -> None:
     picture(tmp_path / "data" / "0.png", 1)
     refused(spec("images"), tmp_path, "there must be two or more; got none")
+
+
+@pytest.mark.parametrize(
+    ("train", "validation", "test"),
+    [("train", "val", "test"), ("Train", "Valid", "TEST"), ("training", "validation", "testing")],
+)
+def test_images_parts_have_the_names_of_the_world(
+    train: str, validation: str, test: str, tmp_path: Path
+) -> None:
+    for part, count in ((train, 4), (validation, 2), (test, 3)):
+        for name in ("a", "train"):
+            for number in range(count):
+                picture(tmp_path / "data" / part / name / f"{number}.png", number)
+    data = load_dataset(spec("images"), 1, str(tmp_path))
+    assert (len(data.train), len(data.validation), len(data.test)) == (8, 4, 6)
+    assert "validation part: data.validation is not needed" in describe(
+        spec("images"), str(tmp_path)
+    )
+
+
+def test_images_without_a_test_part_have_it_drawn(tmp_path: Path) -> None:
+    for part, count in (("train", 10), ("val", 3)):
+        for name in ("a", "b"):
+            for number in range(count):
+                picture(tmp_path / "data" / part / name / f"{number}.png", number)
+    data = load_dataset(spec("images", test=4), 1, str(tmp_path))
+    assert (len(data.train), len(data.validation), len(data.test)) == (16, 6, 4)
+
+
+@pytest.mark.parametrize("part", ["train", "test", "val", "Validation"])
+def test_a_class_may_have_the_name_of_a_part(part: str, tmp_path: Path) -> None:
+    for name in ("plane", part):
+        for number in range(10):
+            picture(tmp_path / "data" / name / f"{number}.png", number)
+    data = load_dataset(spec("images"), 1, str(tmp_path))
+    assert data.form["classes"] == sorted(["plane", part])
+    assert len(data.train) + len(data.validation) + len(data.test) == 20
+
+
+def test_parts_of_pictures_without_classes_are_refused(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        picture(tmp_path / "data" / "train" / name / "0.png", 1)
+        picture(tmp_path / "data" / "val" / name / "0.png", 1)
+    picture(tmp_path / "data" / "test" / "0.png", 1)
+    refused(spec("images"), tmp_path, "train holds folders of classes and test holds none")
+    (tmp_path / "data" / "test" / "0.png").unlink()
+    (tmp_path / "data" / "test").rmdir()
+    (tmp_path / "data" / "val").rename(tmp_path / "data" / "valid")
+    for name in ("a", "b"):
+        picture(tmp_path / "data" / "validation" / name / "0.png", 1)
+    refused(spec("images"), tmp_path, "valid and validation are both the validation part")
+
+
+def test_hidden_files_are_no_pictures_and_others_are_told(pictures: Path) -> None:
+    whole = load_dataset(spec("images"), 1, str(pictures))
+    for path in ("cat/._0.png", ".DS_Store", "cat/.DS_Store", "dog/Thumbs.db"):
+        (pictures / "data" / path).write_bytes(b"no picture")
+    (pictures / "data" / "__MACOSX" / "cat").mkdir(parents=True)
+    picture(pictures / "data" / "cat" / "more" / "0.png", 1)
+    picture(pictures / "data" / "loose.png", 1)
+    forget_datasets()
+    same = load_dataset(spec("images"), 1, str(pictures))
+    np.testing.assert_array_equal(whole.train.x, same.train.x)
+    told = describe(spec("images"), str(pictures))
+    assert "note: 4 files are not read, cat/more/0.png, cat/notes.txt, dog/notes.txt, ..." in told
+    assert "Thumbs" not in told
+
+
+MODES = ["RGB", "RGBA", "L", "LA", "P", "1", "CMYK", "I;16"]
+
+
+@pytest.mark.parametrize("color", ["rgb", "gray"])
+@pytest.mark.parametrize("mode", MODES)
+def test_a_picture_is_the_same_in_every_mode(
+    mode: str, color: str, pictures: Path, tmp_path: Path
+) -> None:
+    grey = np.full((4, 6), 255, np.uint8)
+    grey[1:3] = 0
+    path = pictures / "data" / "cat" / ("z.tif" if mode == "CMYK" else "z.png")
+    if mode == "I;16":
+        Image.fromarray(grey.astype(np.uint16) * 257).save(path)
+    else:
+        Image.fromarray(grey).convert("RGB").convert(mode).save(path)
+    data = load_dataset(spec("images", color=color, test=1), 1, str(pictures))
+    wanted = np.stack([grey] * 3, axis=-1) if color == "rgb" else grey
+    every = np.concatenate([data.train.x, data.validation.x, data.test.x])
+    assert (every == wanted).reshape(len(every), -1).all(axis=1).sum() == 1
+
+
+def test_what_is_lost_of_pictures_is_told(pictures: Path) -> None:
+    folder = pictures / "data" / "cat"
+    Image.fromarray(np.zeros((4, 6), np.uint16)).save(folder / "deep.png")
+    Image.new("RGBA", (6, 4)).save(folder / "clear.png")
+    frames = [Image.new("L", (6, 4), color) for color in (1, 200)]
+    frames[0].save(folder / "moving.gif", save_all=True, append_images=frames[1:])
+    turned = Image.Exif()
+    turned[274] = 6
+    Image.new("RGB", (6, 4)).save(folder / "turned.jpg", exif=turned)
+    told = describe(spec("images"), str(pictures))
+    for expected in (
+        "1 of 24 pictures: 16 bits a pixel are brought to 8, 65535 to 255 (cat/deep.png)",
+        "1 of 24 pictures: what is transparent has the colour that is stored for it (cat/clear.png",
+        "1 of 24 pictures: of several frames the first is read (cat/moving.gif)",
+        "1 of 24 pictures: taken with a turned camera, they are read as they are stored",
+    ):
+        assert expected in told
+
+
+def test_pictures_that_are_asked_are_made_as_those_of_the_training(pictures: Path) -> None:
+    data = load_dataset(spec("images", size=[8, 5], color="gray"), 1, str(pictures))
+    files, x = asked_pictures(data.form, pictures / "data")
+    assert [path.name for path in files[:3]] == ["0.png", "1.png", "2.png"]
+    every = np.concatenate([data.train.x, data.validation.x, data.test.x])
+    assert x.shape == every.shape
+    assert sorted(each.tobytes() for each in x) == sorted(each.tobytes() for each in every)
+    _, one = asked_pictures(data.form, files[3])
+    np.testing.assert_array_equal(one[0], x[3])
+    with pytest.raises(UserError, match="there is no picture"):
+        asked_pictures(data.form, pictures / "data" / ".hidden")
+    forget_datasets()
+    strict = load_dataset(spec("images"), 1, str(pictures)).form
+    picture(pictures / "large.png", 1, (30, 20))
+    with pytest.raises(UserError, match=r"\(30, 20\) pixels, and those of the training \(4, 6\)"):
+        asked_pictures(strict, pictures / "large.png")
+
+
+# --------------------------------------------------------------------------------- rare classes
+def rare(name: str, folder: Path) -> dict[str, Any]:
+    """Write data of 60, 60 and 3 samples of the classes a, b and c."""
+    classes = np.repeat(["a", "b", "c"], [60, 60, 3])
+    numbers = np.searchsorted(["a", "b", "c"], classes)
+    if name == "images":
+        for number, each in enumerate(classes):
+            picture(folder / "data" / each / f"{number:03}.png", number)
+        return {"path": "data"}
+    if name == "npz":
+        np.savez(folder / "data.npz", x=np.arange(123.0)[:, None], y=numbers)
+        return {"path": "data.npz"}
+    lines = [f"{number},{each}" for number, each in enumerate(classes)]
+    (folder / "data.csv").write_text("\n".join(["x,y", *lines]))
+    return {"path": "data.csv", "target": "y"}
+
+
+@pytest.mark.parametrize("name", ["images", "npz", "table"])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_stratified_split_has_every_class_in_every_part(
+    name: str, seed: int, tmp_path: Path
+) -> None:
+    given = DataSpec(name, rare(name, tmp_path), validation=20, stratified=True)
+    data = load_dataset(given, seed, str(tmp_path))
+    assert (len(data.train), len(data.validation), len(data.test)) == (78, 20, 25)
+    for part in (data.train, data.validation, data.test):
+        counts = np.bincount(part.y, minlength=3)
+        assert counts[2] == 1
+        assert abs(int(counts[0]) - int(counts[1])) <= 1
+    assert "has the class" not in describe(given, str(tmp_path), seed)
+
+
+@pytest.mark.parametrize("name", ["images", "npz", "table"])
+def test_a_class_that_a_part_lacks_is_told(name: str, tmp_path: Path) -> None:
+    given = DataSpec(name, rare(name, tmp_path), validation=20)
+    told = describe(given, str(tmp_path), 1)
+    shown = "2" if name == "npz" else "c"
+    assert re.search(
+        rf"no (test|validation) sample has the class {shown}, .*data\.stratified = true", told
+    )
+
+
+def test_a_stratified_split_needs_classes(tmp_path: Path) -> None:
+    np.savez(tmp_path / "data.npz", x=X, y=X)
+    given = DataSpec("npz", {"path": "data.npz"}, validation=2, stratified=True)
+    with pytest.raises(UserError, match="stratified is for data with one class a sample"):
+        load_dataset(given, 0, str(tmp_path))
+    (tmp_path / "t.csv").write_text("x,y\n" + "1,2.5\n3,4.5\n" * 9)
+    given = DataSpec("table", {"path": "t.csv", "target": "y"}, validation=2, stratified=True)
+    refused(given, tmp_path, "stratified is for a target of classes")
+
+
+@pytest.mark.parametrize("sizes", [[5], [1, 1], [7, 1, 2], [30, 11, 3, 2, 2], [2, 2, 2, 2, 2]])
+def test_what_is_held_out_has_its_share_of_every_class(sizes: list[int]) -> None:
+    classes = np.random.default_rng(0).permutation(np.repeat(np.arange(len(sizes)), sizes))
+    order = np.random.default_rng(1).permutation(len(classes))
+    for count in range(len(order)):
+        held, rest = held_out(order, count, classes[order])
+        assert sorted([*held, *rest]) == list(range(len(order)))
+        assert len(held) == count
+        got = np.bincount(classes[held], minlength=len(sizes))
+        wanted = np.array(sizes) * count / len(order)
+        least = np.array([min(1, size - 1) for size in sizes])
+        if least.sum() <= count <= (np.array(sizes) - 1).sum():
+            assert (least <= got).all()
+            assert (got < np.array(sizes)).all()
+        if (np.floor(wanted) >= least).all() and (wanted <= np.array(sizes) - 1).all():
+            assert (np.abs(got - wanted) < 2).all()

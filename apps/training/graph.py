@@ -1,12 +1,14 @@
-"""Epochs and evaluation as one program each: a loop over the batches that calls the model's steps.
+"""Epochs and evaluation as one graph each: a loop over the batches that calls the model's steps.
 
 `keras.Model.fit` spends most of its time between the steps when networks are small. Here one
 epoch is one `tf.function`: a loop over the batches that gathers from the data held in memory and
-calls the model's own `train_step`.
+calls the model's own `train_step`. XLA makes a faster program of it for networks without
+convolutions, and takes seconds to make it.
 """
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 from apps.datasets.arrays import listed, mapped
 from apps.training.batch_norm import RunningMeans
 from apps.training.data_parts import EVALUATION_BATCH, PartName, Parts, each
+from apps.training.kernel_updates import one_kernel_updates, undistributed
 from apps.training.threefry import threefry
 
 if TYPE_CHECKING:
@@ -24,8 +27,10 @@ if TYPE_CHECKING:
 _BLOCK: Final = 10 * EVALUATION_BATCH
 
 
-class Fused:
-    """An engine: compiled programs, each made at its first use. Data must be arrays."""
+class Graph:
+    """An engine: TensorFlow graphs, each traced at its first use. Training data must be arrays."""
+
+    _by_xla = False
 
     def __init__(self, model: Any, parts: Parts, batch_size: int, running: RunningMeans) -> None:
         """Take what is trained, and on what."""
@@ -44,7 +49,7 @@ class Fused:
         import tensorflow as tf
 
         self._model.reset_metrics()
-        with threefry():
+        with threefry() if self._by_xla else nullcontext():
             self._train_epoch(self._parts.tensors("train"), tf.constant(order, tf.int32))
         return metrics_of(self._model)
 
@@ -62,17 +67,21 @@ class Fused:
 
     def measure_statistics(self) -> None:
         """Show the running statistics the training data, batch after batch."""
-        with threefry():
-            self._measure_all(self._parts.tensors("train")[0])
+        self._measure_all(self._parts.tensors("train")[0])
 
     def _training_program(self, samples: int) -> Any:
         import tensorflow as tf
 
         size = self._batch_size
         full, rest = divmod(samples, size)
-        step = self._model.train_step
+        optimizer = self._model.optimizer
+        updates = nullcontext if self._by_xla else one_kernel_updates
 
-        @tf.function(jit_compile=True)
+        def step(batch: Any) -> None:
+            with undistributed(optimizer), updates(optimizer):
+                self._model.train_step(batch)
+
+        @tf.function(jit_compile=self._by_xla)
         def train_epoch(fields: Any, order: tf.Tensor) -> None:
             if full:  # A loop that never runs is compiled all the same.
                 for index in tf.range(full):
@@ -88,7 +97,7 @@ class Fused:
 
         step = self._model.test_step
 
-        @tf.function(jit_compile=True)
+        @tf.function
         def evaluate_block(fields: Any) -> None:
             full, rest = divmod(listed(fields[0])[0].shape[0], EVALUATION_BATCH)
             if full:
@@ -108,7 +117,7 @@ class Fused:
         full, rest = divmod(samples, size)
         include = self._running.include
 
-        @tf.function(jit_compile=True)
+        @tf.function
         def measure_all(x: Any) -> None:
             if full:
                 for index in tf.range(full):
@@ -126,6 +135,12 @@ class Fused:
 
         x, *others = each(lambda tensor: tf.gather(tensor, chosen), fields)
         return (self._parts.inputs(x), *others)
+
+
+class Xla(Graph):
+    """An engine: an epoch of training as one XLA program, all else as `Graph` does it."""
+
+    _by_xla = True
 
 
 def metrics_of(model: Any) -> dict[str, float]:

@@ -1,0 +1,279 @@
+"""Which columns of a table became which inputs, and what of them looks as if not meant so."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from apps.datasets.sources.columns import Column, words_of, written_otherwise
+from apps.datasets.sources.fitted import Fitted
+from apps.datasets.sources.reader import Told
+from apps.datasets.sources.table_files import Dialect, names_given
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MISSING_WORDS: Final = frozenset(
+    {
+        "",
+        "-",
+        "--",
+        ".",
+        "?",
+        "#n/a",
+        "#na",
+        "<na>",
+        "n/a",
+        "na",
+        "nan",
+        "nil",
+        "none",
+        "null",
+        "missing",
+        "unknown",
+    }
+)
+"""Words, in small letters, that often stand for a missing value."""
+
+_NAMELESS: Final = re.compile(r"Unnamed: \d+")
+_LINES: Final = 40
+_TOLD: Final = 5
+_ALIKE: Final = 1e-9  # of numbers that are one, but for rounding
+_MANY: Final = 0.5  # values a row, with which a column of words names the rows
+
+
+def told_of_table(dialect: Dialect, found: Fitted) -> Told:
+    """Return which columns became which inputs, and what looks odd."""
+    train = found.rows["train"]
+    rows = _learnt(found, train)
+    remarks = [
+        *_of_file(dialect, found),
+        *_of_columns(found, rows, train),
+        *_of_target(found, rows, train),
+        *_of_other_rows(found),
+    ]
+    return Told(tuple(_lines(found, train)), tuple(remarks))
+
+
+def _learnt(found: Fitted, train: Any) -> pd.DataFrame:
+    rows: pd.DataFrame = found.table.iloc[train]
+    return rows
+
+
+# ------------------------------------------------------------------------------------------ lines
+def _lines(found: Fitted, train: Any) -> Iterator[str]:
+    begin = 0
+    lines: list[str] = []
+    numbers: list[str] = []
+
+    def close() -> None:
+        nonlocal begin
+        if len(numbers) > 2:
+            what = f"{numbers[0]} ... {numbers[-1]}: {len(numbers):,} columns of numbers"
+            lines.append(f"{what} -> inputs {begin} to {begin + len(numbers) - 1}")
+            begin += len(numbers)
+        else:
+            for name in numbers:
+                lines.append(f"{name}: numbers -> input {begin}")
+                begin += 1
+        numbers.clear()
+
+    for column in found.features.columns:
+        if column.categories is None:
+            numbers.append(column.name)
+            continue
+        close()
+        width = column.width
+        places = f"inputs {begin} to {begin + width - 1}" if width > 1 else f"input {begin}"
+        lines.append(f"{column.name}: {_categories(column)} -> {places}")
+        begin += width
+    close()
+    yield from lines[:_LINES]
+    if len(lines) > _LINES:
+        yield f"... and {len(lines) - _LINES:,} more; {begin:,} inputs in all"
+    for name in found.target:
+        if found.classes is None:
+            yield f"{name}: numbers -> target"
+        else:
+            numbers_of_rows, classes = found.classes
+            counts = Counter(numbers_of_rows[train].tolist())
+            shown = [f"{each} ({counts[n]:,})" for n, each in enumerate(classes)]
+            yield f"{name}: {len(classes)} classes, with training rows: {_some(shown)} -> target"
+    left = [name for name in found.table.columns if name not in {*found.used}]
+    if left:
+        yield f"not used: {_some(left)}"
+
+
+def _categories(column: Column) -> str:
+    values = column.categories or ()
+    kind = "value" if len(values) == 1 else "values"
+    return f"{len(values)} {kind}, {_some([repr(each) for each in values])}"
+
+
+# -------------------------------------------------------------------------------------- suspicions
+def _of_file(dialect: Dialect, found: Fitted) -> Iterator[str]:
+    import pandas as pd
+
+    for path, frame in found.files:
+        index = frame.index
+        if not isinstance(index, pd.RangeIndex):
+            what = (
+                f"the column {index.name!r}, which the file names as its index,"
+                if index.name is not None
+                else "a column without a name, the first one,"
+            )
+            yield f"{path.name}: {what} is left out"
+        names = names_given(path, dialect)
+        if twice := [name for name, count in Counter(names).items() if count > 1 and name]:
+            yield (
+                f"{path.name}: several columns have the name {twice[0]!r}: the second one is "
+                f"called {twice[0] + '.1'!r} here"
+            )
+        numeric = [name for name in names if _is_number(name)]
+        counted = names == [str(n) for n in range(len(names))]
+        if len(numeric) > len(names) / 2 and not counted:
+            yield (
+                f"{path.name}: its first line, which is taken for the columns' names, looks like a "
+                f"row ({_some(names)}): say data.params.header = false if it is one"
+            )
+        if spaced := [name for name in names if name != name.strip()]:
+            yield f"{path.name}: the name {spaced[0]!r} begins or ends with a space"
+
+
+def _of_columns(found: Fitted, rows: pd.DataFrame, train: Any) -> Iterator[str]:
+    constant = []
+    for column in found.features.columns:
+        if column.categories is None:
+            values = found.table[column.name].to_numpy()
+            if (values[train] == values[train[0]]).all():
+                constant.append(column.name)
+            elif _counts(values):
+                nameless = _NAMELESS.fullmatch(column.name)
+                what = "has no name and counts" if nameless else "counts"
+                yield (
+                    f"column {column.name!r} {what} the rows: as an input it tells their order, "
+                    "not what they are; leave it out with data.params.drop = "
+                    f'["{column.name}"], if it is an index'
+                )
+            elif _NAMELESS.fullmatch(column.name):
+                yield f"column {column.name!r} has no name: leave it out, if it is an index"
+            continue
+        if column.width == 1:
+            constant.append(column.name)
+            continue
+        yield from _of_words(column, rows[column.name])
+    if constant:
+        yield (
+            f"column{'s' * (len(constant) > 1)} {_some([repr(each) for each in constant])} "
+            f"{'is' if len(constant) == 1 else 'are'} the same in all training rows"
+        )
+
+
+def _of_words(column: Column, values: pd.Series[Any]) -> Iterator[str]:
+    words = list(column.categories or ())
+    where = f"column {column.name!r}"
+    if column.kind == "text":
+        if other := written_otherwise(words):
+            yield f"{where} of {len(words)} different words becomes {len(words)} inputs{other}"
+        odd = [each for each in words if not _is_number(each)]
+        if len(odd) <= max(1, len(words) // 20) and len(words) - len(odd) > 2 and odd:
+            yield (
+                f"{where} would be numbers but for {_some([repr(each) for each in odd])}, and "
+                f"becomes {len(words)} inputs: say data.params.missing = [{_quoted(odd)}], if that "
+                "stands for a missing value, and fill it in"
+            )
+        elif missing := [each for each in words if each.strip().lower() in MISSING_WORDS]:
+            count = int(values.astype(str).isin(missing).sum())
+            yield (
+                f"{where} has the word {_some([repr(each) for each in missing])} in {count:,} "
+                f"training rows, which is taken as a word: say data.params.missing = "
+                f"[{_quoted(missing)}], if it stands for a missing value"
+            )
+        alike = Counter(each.strip().lower() for each in words)
+        if twice := [key for key, count in alike.items() if count > 1]:
+            same = [repr(each) for each in words if each.strip().lower() == twice[0]]
+            yield f"{where} has {' and '.join(same)}, which are different words here"
+    if len(words) > _MANY * len(values):
+        yield (
+            f"{where} has {len(words)} different values in {len(values)} training rows: it names "
+            "the rows rather than a kind of them"
+        )
+
+
+def _of_target(found: Fitted, rows: pd.DataFrame, train: Any) -> Iterator[str]:
+    if len(found.target) > 1:
+        return
+    name = found.target[0]
+    targets = found.targets[train]
+    numeric = [each for each in found.features.columns if each.categories is None]
+    if numeric:
+        block = rows[[each.name for each in numeric]].to_numpy(np.float64)
+        yield from _same_numbers(name, [each.name for each in numeric], block, targets)
+    for column in found.features.columns:
+        if column.categories is None or column.width < 2 or column.width > _MANY * len(rows):
+            continue
+        words = words_of(rows[column.name], column.kind)
+        pairs = set(zip(words.tolist(), targets.tolist(), strict=True))
+        # One target a word: where there are as many of both, either tells the other.
+        if len(pairs) == column.width == len({target for _, target in pairs}):
+            yield _tells(column.name, name)
+
+
+def _same_numbers(name: str, names: list[str], block: Any, targets: Any) -> Iterator[str]:
+    centred = block - block.mean(axis=0)
+    own = targets - targets.mean()
+    sizes = np.sqrt((centred**2).sum(axis=0) * (own.astype(float) ** 2).sum())
+    with np.errstate(divide="ignore", invalid="ignore"):
+        alike = np.abs(centred.T @ own) / sizes
+    for number in np.flatnonzero(alike > 1 - _ALIKE).tolist():
+        yield _tells(names[number], name)
+
+
+def _tells(column: str, target: str) -> str:
+    return (
+        f"column {column!r} is the target {target!r} in another form: whoever has it need not "
+        "learn; leave it out with data.params.drop, if it is not known when predictions are asked"
+    )
+
+
+def _of_other_rows(found: Fitted) -> Iterator[str]:
+    parts = {part: rows for part, rows in found.rows.items() if part != "train"}
+    for part, rows in parts.items():
+        count = len(found.table)
+        own = found.table.iloc[rows[rows < count]]
+        for frame in (own, *([found.apart[1]] if found.apart and part == "test" else [])):
+            if len(frame) and (odd := found.features.unknown(frame)):
+                yield (
+                    f"the {part} part has values that no training row has, which are 0 in all of "
+                    f"their column's inputs: {found.features.told_unknown(odd)}"
+                )
+
+
+def _counts(values: Any) -> bool:
+    """Whether a column of whole numbers goes up by one from row to row."""
+    whole = values.dtype.kind in "iu" or (
+        values.dtype.kind == "f" and bool((values == np.floor(values)).all())
+    )
+    return bool(whole and len(values) > 2 and (np.diff(values.astype(np.float64)) == 1).all())
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _quoted(words: list[str]) -> str:
+    return ", ".join(f'"{each}"' for each in words[:_TOLD])
+
+
+def _some(each: Any) -> str:
+    shown = ", ".join(map(str, list(each)[:_TOLD]))
+    more = len(each) - _TOLD
+    return f"{shown} and {more:,} more" if more > 0 else shown

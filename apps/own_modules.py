@@ -1,0 +1,122 @@
+"""The modules of a user's own that a module imports, found in the sources: nothing is imported."""
+
+from __future__ import annotations
+
+import ast
+import sys
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+_LIBRARIES: Final = tuple(
+    Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platlib", "purelib")
+)
+_INSTALLED: Final = frozenset(("site-packages", "dist-packages"))
+_HOUSE: Final = tuple(
+    Path(__file__).resolve().parents[1] / name
+    for name in ("apps", "workflow", "analysis", "site_configs", "heterosis")
+)
+_IMPORTERS: Final = ("import_module", "__import__")
+
+
+def own_modules(name: str, path: Path) -> dict[str, Path]:
+    """Return the files of the user's own modules that a module imports, by the modules' names.
+
+    Imports anywhere in a source count, those within functions too, and so on from module to
+    module; of `import_module(...)` those whose name is written out. A module is a user's own that
+    is neither Python's nor installed nor of heterosis.
+
+    Args:
+        name: of the module, as it is imported.
+        path: its file.
+    """
+    found: dict[str, Path] = {}
+    left = [(name, path)]
+    while left:
+        for wanted in _imported(*left.pop()):
+            for each in _with_packages(wanted):
+                if each == name or each in found or (file := _own_file(each)) is None:
+                    continue
+                found[each] = file
+                left.append((each, file))
+    return found
+
+
+def label(name: str, path: Path) -> str:
+    """Return how a module's file is called, wherever it lies.
+
+    >>> label("layers.blocks", Path("/home/me/project/layers/blocks.py"))
+    'layers/blocks.py'
+    """
+    above = name.count(".") + (path.stem == "__init__")
+    return path.relative_to(path.parents[above]).as_posix()
+
+
+def _with_packages(name: str) -> Iterator[str]:
+    parts = name.split(".")
+    return (".".join(parts[: count + 1]) for count in range(len(parts)))
+
+
+def _own_file(name: str) -> Path | None:
+    """Return the file of a module, if it is a user's own."""
+    file, _ = _found(name)
+    return None if file is None or is_library(file) else file
+
+
+def is_library(file: Path) -> bool:
+    """Whether a file is Python's, a package's that was installed, or of heterosis."""
+    file = file.resolve()
+    return bool(
+        _INSTALLED & set(file.parts)
+        or any(file.is_relative_to(folder) for folder in (*_LIBRARIES, *_HOUSE))
+    )
+
+
+def _found(name: str) -> tuple[Path | None, list[Path]]:
+    """Return a module's file, and the folders that its submodules are in."""
+    package, _, last = name.rpartition(".")
+    if not package:
+        return _found_first(name)
+    # By hand: Python's own finders want the package imported.
+    folders = [folder / last for folder in _found(package)[1]]
+    for folder in folders:
+        for file in (folder / "__init__.py", folder.with_name(f"{last}.py")):
+            if file.is_file():
+                return file, [folder] if file.parent == folder else []
+    return None, folders
+
+
+def _found_first(name: str) -> tuple[Path | None, list[Path]]:
+    for finder in sys.meta_path:
+        spec = finder.find_spec(name, None) if hasattr(finder, "find_spec") else None
+        if spec is not None:
+            folders = [Path(each) for each in spec.submodule_search_locations or ()]
+            there = spec.has_location and spec.origin is not None and Path(spec.origin).is_file()
+            return Path(spec.origin) if there and spec.origin else None, folders
+    return None, []
+
+
+def _imported(name: str, path: Path) -> Iterator[str]:
+    """Yield the names of modules that a source imports; of `from a import b` also `a.b`."""
+    if path.suffix != ".py":
+        return
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return  # who imports it is told
+    package = name if path.stem == "__init__" else name.rpartition(".")[0]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (each.name for each in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join(filter(None, [*above, base]))
+            yield from filter(None, [base, *(f"{base}.{n.name}".strip(".") for n in node.names)])
+        elif isinstance(node, ast.Call) and node.args:
+            called = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            written = getattr(node.args[0], "value", None)
+            if called in _IMPORTERS and isinstance(written, str) and written.strip("."):
+                yield written.lstrip(".")

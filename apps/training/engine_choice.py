@@ -1,0 +1,125 @@
+"""Which engine trains a network: a rule on the network and the experiment alone, no clock.
+
+The same message gives the same engine, and so the same numbers, everywhere. Measured on one core
+(`make bench`): XLA makes the fastest program of a network whose step is many small operations, and
+takes seconds to make it; its convolutions and poolings on a CPU are ten to thirty times slower than
+TensorFlow's own kernels, and where a few large products take the time it gains nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from apps.datasets.arrays import mapped
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+SMALL_STEP: Final = 200e6
+"""Floating-point operations of a training step below which XLA is faster on a CPU."""
+
+_CONVOLUTIONS: Final = ("Conv", "DepthwiseConv", "MaxPool", "AvgPool")
+_LOOPS: Final = ("While", "StatelessWhile")
+_BACKWARD: Final = 3
+"""A training step takes about three times the products of the forward pass."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What a training step of a network does.
+
+    Attributes:
+        convolves: whether it has convolutions, or poolings.
+        loops: whether it has loops over time, as recurrent layers have.
+        flops: floating-point operations in its products of matrices, loops counted once.
+    """
+
+    convolves: bool
+    loops: bool
+    flops: float
+
+
+@dataclass(frozen=True)
+class EngineChoice:
+    """An engine of training, and why it."""
+
+    engine: Literal["xla", "graph", "fit"]
+    reason: str
+
+
+def choose(profile: Profile, gpu: bool) -> EngineChoice:
+    """Return which engine trains a network for many steps.
+
+    Args:
+        profile: of the network.
+        gpu: whether there is a GPU, whose convolutions XLA leaves to cuDNN as TensorFlow does, and
+            where one kernel started for many operations pays for large products too.
+    """
+    if profile.convolves:
+        return EngineChoice("graph", "convolutions")
+    if profile.loops:
+        return EngineChoice("xla", "recurrent")
+    if gpu:
+        return EngineChoice("xla", "a GPU, and no convolutions")
+    size = f"{profile.flops / 1e6:.0f} million operations a step"
+    if profile.flops < SMALL_STEP:
+        return EngineChoice("xla", f"a small step: {size}")
+    return EngineChoice("graph", f"large products: {size}")
+
+
+def profile_of(model: Any, x: Any, batch_size: int) -> Profile:
+    """Return what a model's training step does, from a graph of its forward pass.
+
+    Args:
+        model: a built Keras model.
+        x: some inputs, arrays [samples, ...], or several by name.
+        batch_size: samples a step.
+    """
+    import tensorflow as tf
+
+    def spec(array: Any) -> tf.TensorSpec:
+        return tf.TensorSpec((batch_size, *array.shape[1:]), array.dtype)
+
+    @tf.function(autograph=False)
+    def forward(inputs: Any) -> Any:
+        return model(inputs, training=True)
+
+    graph = forward.get_concrete_function(mapped(spec, x)).graph
+    operations = list(graph.get_operations())
+    kinds = {operation.type for operation in operations}
+    library = graph.as_graph_def().library.function
+    kinds |= {node.op for function in library for node in function.node_def}
+    return Profile(
+        convolves=any(kind.startswith(_CONVOLUTIONS) for kind in kinds),
+        loops=bool(kinds & set(_LOOPS)),
+        flops=_BACKWARD * sum(map(_products, operations)),
+    )
+
+
+def _products(operation: tf.Operation) -> float:
+    """Return the floating-point operations of a product of matrices, 0 of anything else."""
+    if operation.type == "Einsum":
+        # Every index is gone through once for every value of all others.
+        sizes: dict[str, int] = {}
+        labels = operation.get_attr("equation").decode().split("->")[0].split(",")
+        for names, tensor in zip(labels, operation.inputs, strict=True):
+            sizes |= zip(names.replace("...", ""), tensor.shape.as_list(), strict=False)
+        return 2.0 * _volume(list(sizes.values()))
+    if operation.type not in ("MatMul", "BatchMatMulV2"):
+        return 0.0
+    left = operation.inputs[0].shape.as_list()
+    transposed = any(
+        operation.get_attr(name)
+        for name in ("transpose_a", "adj_x")
+        if name in operation.node_def.attr
+    )
+    summed = left[-2] if transposed else left[-1]
+    return 2.0 * (summed or 1) * _volume(operation.outputs[0].shape.as_list())
+
+
+def _volume(sizes: list[int | None]) -> float:
+    volume = 1.0
+    for size in sizes:
+        volume *= size or 1
+    return volume

@@ -1,0 +1,153 @@
+"""An optimiser's update of a variable as one kernel, where TensorFlow has one.
+
+Keras writes an update out in a dozen operations. In a graph each of them is started by itself and
+goes through the whole variable; TensorFlow's own kernels do all in one pass. XLA fuses them anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+@contextmanager
+def undistributed(optimizer: Any) -> Iterator[None]:
+    """Let an optimiser update its variables itself in what is traced meanwhile.
+
+    Keras hands every update to `tf.distribute`, which has one device here and keeps the graph of
+    each network for as long as the process lives: five megabytes an architecture.
+
+    Optimizers with a way of their own (Nadam, Muon) go it.
+
+    Args:
+        optimizer: built; another thread must not use it meanwhile.
+    """
+    from keras import optimizers
+
+    def update(gradients: Any, variables: Any, learning_rate: Any) -> None:
+        for gradient, variable in zip(gradients, variables, strict=True):
+            optimizer.update_step(gradient, getattr(variable, "value", variable), learning_rate)
+
+    def decay(variables: Any) -> None:
+        if optimizer.weight_decay is None:
+            return
+        for variable in filter(optimizer._use_weight_decay, variables):
+            decayed = variable * optimizer.weight_decay * optimizer.learning_rate
+            optimizer.assign_sub(variable, decayed)
+
+    usual = optimizers.Optimizer
+    ours = {
+        name: function
+        for name, function in (("_backend_update_step", update), ("_apply_weight_decay", decay))
+        if getattr(type(optimizer), name) is getattr(usual, name)
+    }
+    for name, function in ours.items():
+        setattr(optimizer, name, function)
+    try:
+        yield
+    finally:
+        for name in ours:
+            delattr(optimizer, name)
+
+
+Update = Callable[[Any, Any, Any], None]
+"""`optimizer.update_step`: gradient, variable, learning rate."""
+
+
+@contextmanager
+def one_kernel_updates(optimizer: Any) -> Iterator[None]:
+    """Let an optimiser update by one kernel a variable in what is traced meanwhile.
+
+    What Keras does around an update stays as it is: clipping, weight decay, moving averages of the
+    weights, accumulated gradients, loss scales, constraints. An optimiser without a kernel, a
+    subclass of the user's own, AMSGrad and sparse gradients are updated by Keras.
+
+    Args:
+        optimizer: built; another thread must not use it meanwhile.
+    """
+    keras_update = optimizer.update_step
+    update = _kernel(optimizer)
+    if update is None:
+        yield
+        return
+
+    def update_step(gradient: Any, variable: Any, learning_rate: Any) -> None:
+        import tensorflow as tf
+
+        dense = isinstance(gradient, tf.Tensor)
+        by_kernel = dense and variable.dtype == gradient.dtype == tf.float32
+        (update if by_kernel else keras_update)(gradient, variable, learning_rate)
+
+    optimizer.update_step = update_step
+    try:
+        yield
+    finally:
+        del optimizer.update_step
+
+
+def _kernel(optimizer: Any) -> Update | None:
+    from keras import optimizers
+
+    kind = type(optimizer)
+    if kind in (optimizers.Adam, optimizers.AdamW) and not optimizer.amsgrad:
+        return _adam(optimizer)
+    if kind is optimizers.SGD:
+        return _momentum(optimizer) if optimizer.momentum else _descent
+    return None
+
+
+def _adam(optimizer: Any) -> Update:
+    import tensorflow as tf
+
+    powers: dict[tuple[int, int], tuple[Any, ...]] = {}
+
+    def update(gradient: Any, variable: Any, learning_rate: Any) -> None:
+        slot = optimizer._get_variable_index(variable)
+        # An optimiser's step hands one tensor to all variables: the powers are computed once.
+        graph = tf.compat.v1.get_default_graph()
+        key = id(learning_rate), id(graph)
+        if key not in powers:
+            step = tf.cast(optimizer.iterations + 1, tf.float32)
+            raised = (tf.pow(float(beta), step) for beta in (optimizer.beta_1, optimizer.beta_2))
+            powers[key] = (*raised, learning_rate, graph)
+        beta_1_power, beta_2_power, *_ = powers[key]
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=optimizer._momentums[slot].value.handle,
+            v=optimizer._velocities[slot].value.handle,
+            beta1_power=beta_1_power,
+            beta2_power=beta_2_power,
+            lr=tf.cast(learning_rate, tf.float32),
+            beta1=float(optimizer.beta_1),
+            beta2=float(optimizer.beta_2),
+            epsilon=float(optimizer.epsilon),
+            grad=gradient,
+        )
+
+    return update
+
+
+def _momentum(optimizer: Any) -> Update:
+    import tensorflow as tf
+
+    def update(gradient: Any, variable: Any, learning_rate: Any) -> None:
+        slot = optimizer._get_variable_index(variable)
+        tf.raw_ops.ResourceApplyKerasMomentum(
+            var=variable.handle,
+            accum=optimizer.momentums[slot].value.handle,
+            lr=tf.cast(learning_rate, tf.float32),
+            grad=gradient,
+            momentum=float(optimizer.momentum),
+            use_nesterov=optimizer.nesterov,
+        )
+
+    return update
+
+
+def _descent(gradient: Any, variable: Any, learning_rate: Any) -> None:
+    import tensorflow as tf
+
+    tf.raw_ops.ResourceApplyGradientDescent(
+        var=variable.handle, alpha=tf.cast(learning_rate, tf.float32), delta=gradient
+    )

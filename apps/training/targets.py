@@ -1,0 +1,73 @@
+"""What a loss takes targets for: labels of classes, of a sample or of each position, or numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from apps.datasets.arrays import Array
+from apps.datasets.load import Dataset
+
+_SPARSE: Final = "sparse"  # in the name of a loss whose targets are the numbers of classes
+_ONE_HOT: Final = "categorical"  # of one whose targets are an output a class
+
+
+def loss_of(loss: Any, name: str) -> Any:
+    """Return the loss of an output; `name` is "" of the only one."""
+    return loss.get(name, "") if isinstance(loss, Mapping) else loss
+
+
+def loss_name(loss: Any) -> str:
+    """Return what a loss is called, in small letters; "" of none."""
+    return (
+        "" if loss is None else str(getattr(loss, "name", getattr(loss, "__name__", loss))).lower()
+    )
+
+
+def takes_labels(loss: Any) -> bool:
+    """Whether targets are the numbers of classes."""
+    return _SPARSE in loss_name(loss)
+
+
+def are_labels(y: Array, loss: Any) -> bool:
+    """Whether targets count as numbers of classes: one a sample, or one a position if asked for."""
+    return y.dtype.kind in "iu" and (y.ndim == 1 or takes_labels(loss))
+
+
+def ignored_label(loss: Any) -> int | None:
+    """Return the label that a loss leaves out; None of most."""
+    found = getattr(loss, "ignore_class", None)
+    return found if isinstance(found, int) else None
+
+
+def counted(y: Array, loss: Any) -> Array:
+    """Return the labels without those that a loss leaves out; if none is left, all."""
+    ignored = ignored_label(loss)
+    kept = y if ignored is None else y[y != ignored]
+    return kept if kept.size else y
+
+
+def with_scaled_targets(data: Dataset, loss: Any) -> Dataset:
+    """Return data whose targets are scaled like the inputs, where they are bytes like them.
+
+    Both sides of a pair have one convention: an autoencoder's pixels are 0 to 1 at both ends. A
+    loss of the user's own is left to know what it was written for.
+
+    Args:
+        data: what is learnt.
+        loss: the model's, or several by the outputs' names.
+    """
+    names = frozenset(name for name in data.byte_targets if _is_of_numbers(loss_of(loss, name)))
+    return data.with_scaled_targets(names)
+
+
+def _is_of_numbers(loss: Any) -> bool:
+    import keras
+
+    name = loss_name(loss)
+    if not name or _SPARSE in name or _ONE_HOT in name:
+        return False
+    found = keras.losses.get(loss)
+    made_of = getattr(found, "fn", found)
+    module = getattr(made_of, "__module__", "") or type(made_of).__module__
+    return str(module).split(".")[0] == "keras"

@@ -1,0 +1,161 @@
+"""A run that goes on is held to the files, versions and variables that it was begun with."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apps.errors import UserError
+from apps.files import sha256
+from apps.plugins import forget_plugins
+from apps.records.run_dir import RunDir
+from tests.support.experiments import arms, changed, write
+from workflow.driver.trial import build_trial
+from workflow.experiment.config import Experiment
+from workflow.experiment.file import load_experiment
+from workflow.runs import record
+from workflow.runs.record import as_begun, described
+
+NETWORK = "from own_blocks import act\n\ndef build(units=4):\n    return act()\n"
+DATA = "def load(path):\n    return path\n"
+TURN = "def turn(rng, weights):\n    import own_angles\n"
+
+
+@pytest.fixture(autouse=True)
+def _plugins_forgotten() -> Iterator[None]:
+    before = list(sys.path)
+    yield
+    forget_plugins()
+    sys.path[:] = before
+
+
+class Begun:
+    """A run of plug-ins in which something is finished."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name, source in (
+            ("own_net.py", NETWORK),
+            ("own_blocks.py", "def act():\n    return 1\n"),
+            ("own_data.py", DATA),
+            ("numbers.csv", "1"),
+            ("own_turn.py", TURN),
+            ("own_angles.py", ""),
+        ):
+            (folder / name).write_text(source)
+        (mean,) = arms("mean")
+        self.table = changed(
+            trials=1,
+            data={"name": "own_data:load", "params": {"path": "numbers.csv"}, "validation": 9},
+            network={"builder": "own_net:build"},
+            arms=[*arms("control"), mean | {"mutation": "own_turn:turn"}],
+        )
+        self.run_dir = RunDir(folder / "run")
+        self.store(self.experiment(), described(self.run_dir, self.experiment(), folder, True))
+
+    def experiment(self, **tables: Any) -> Experiment:
+        return load_experiment(write(self.folder, self.table | tables))
+
+    def store(self, experiment: Experiment, environment: dict[str, Any]) -> None:
+        self.run_dir.root.mkdir(exist_ok=True)
+        self.run_dir.experiment_toml.write_text(experiment.to_toml())
+        self.run_dir.environment_json.write_text(json.dumps(environment))
+        self.finish(1)
+
+    def finish(self, count: int | None = None) -> None:
+        for node in list(build_trial(self.experiment(), 0).nodes.values())[:count]:
+            folder = self.run_dir.root / node.task.folder
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "result.json").write_text("{}")
+
+    def go_on(self, other_versions: bool = False, **tables: Any) -> Experiment:
+        return as_begun(self.run_dir, self.experiment(**tables), self.folder, other_versions)
+
+
+@pytest.fixture
+def begun(tmp_path: Path) -> Begun:
+    return Begun(tmp_path)
+
+
+def test_a_run_goes_on_when_nothing_has_changed(begun: Begun) -> None:
+    assert begun.go_on() == begun.experiment()
+
+
+@pytest.mark.parametrize(
+    "name", ["own_net.py", "own_blocks.py", "own_data.py", "numbers.csv", "own_angles.py"]
+)
+def test_a_file_that_results_depend_on_is_told_by_name(begun: Begun, name: str) -> None:
+    file = begun.folder / name
+    file.write_text(f"{file.read_text()}\n")
+    with pytest.raises(UserError, match=f"begun with another {name}: .* --fresh") as caught:
+        begun.go_on()
+    assert caught.value.code == "run-differs"
+
+
+def test_a_file_beside_them_is_free(begun: Begun) -> None:
+    (begun.folder / "other.py").write_text("")
+    assert begun.go_on() == begun.experiment()
+
+
+def test_another_experiment_is_left_to_its_keys(begun: Begun) -> None:
+    (begun.folder / "own_blocks.py").write_text("act = int")
+    assert begun.go_on(trials=2).trials == 2
+
+
+def test_a_run_without_results_is_held_to_nothing(begun: Begun) -> None:
+    for path in begun.run_dir.results():
+        path.unlink()
+    (begun.folder / "own_blocks.py").write_text("act = int")
+    assert begun.go_on() == begun.experiment()
+
+
+def test_an_older_run_keeps_its_digests(begun: Begun) -> None:
+    now = begun.experiment()
+    older = now.model_copy(
+        update={
+            "network": replace(now.network, digest=sha256(NETWORK.encode())),
+            "data": replace(now.data, digest=sha256(DATA.encode())),
+        }
+    )
+    assert older.network.digest != now.network.digest
+    assert older.data.digest != now.data.digest
+    begun.store(older, {"packages": record.versions()})
+    assert begun.go_on() == older
+    (begun.folder / "own_net.py").write_text(f"{NETWORK}\n")
+    assert begun.go_on().network.digest != older.network.digest  # its keys differ
+
+
+@pytest.mark.parametrize("key", [None, "packages", "begun_with"])
+def test_other_versions_are_told_while_something_is_missing(
+    begun: Begun, key: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded = json.loads(begun.run_dir.environment_json.read_text())
+    ours = dict(record.versions())
+    if key == "packages":  # an older run
+        recorded = {"packages": {**ours, "keras": "3.0.1", "parsl": "0"}}
+    elif key == "begun_with":
+        recorded["begun_with"]["packages"]["keras"] = "3.0.1"
+    begun.run_dir.environment_json.write_text(json.dumps(recorded))
+    if key is None:
+        assert begun.go_on() == begun.experiment()
+        return
+    with pytest.raises(UserError, match=rf"begun with keras 3\.0\.1 \(here {ours['keras']}\)"):
+        begun.go_on()
+    assert begun.go_on(other_versions=True) == begun.experiment()
+    begun.finish()
+    assert begun.go_on() == begun.experiment()
+    kept = described(begun.run_dir, begun.experiment(), begun.folder, False)["begun_with"]
+    assert kept["packages"]["keras"] == "3.0.1"
+
+
+def test_other_variables_are_told(begun: Begun, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
+    with pytest.raises(UserError, match=r"NVIDIA_TF32_OVERRIDE unset \(here 0\)") as caught:
+        begun.go_on()
+    assert caught.value.code == "environment"

@@ -1,0 +1,56 @@
+"""`data.json`: what became of a run's data, what looks odd, and how samples become inputs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from apps.datasets.load import load_dataset, told
+from apps.datasets.preparation import Preparation
+from apps.files import write_atomic
+from apps.messages.tasks import Workplace
+from apps.records.run_dir import RunDir
+from workflow.experiment.config import Experiment
+
+
+def noted_data(
+    run: RunDir, experiment: Experiment, place: Workplace, begins: bool, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Return what became of the data, written into the run directory when the run begins.
+
+    Args:
+        run: the run directory.
+        experiment: what is run.
+        place: where plug-ins are looked for.
+        begins: whether the run begins: then what is there is of another experiment.
+        say: is told what looks odd, once.
+
+    Returns:
+        `lines` and `remarks` for users, and `preparation`.
+
+    Raises:
+        UserError: the data cannot be read.
+    """
+    if not begins and (stored := _stored(run)) is not None:
+        return stored
+    spec = experiment.data
+    found = told(spec, experiment.seed, place.search_path)
+    data = load_dataset(spec, experiment.seed, place.search_path)
+    noted = {
+        "lines": list(found.lines),
+        "remarks": list(found.remarks),
+        "preparation": Preparation.of(data).to_json(),
+    }
+    write_atomic(run.data_json, json.dumps(noted, indent=1, allow_nan=False).encode())
+    for remark in found.remarks:
+        say(f"note: {remark}")
+    return noted
+
+
+def _stored(run: RunDir) -> dict[str, Any] | None:
+    try:
+        content = json.loads(run.data_json.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None  # an older run has none
+    return content if isinstance(content, dict) and "preparation" in content else None

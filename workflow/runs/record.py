@@ -1,0 +1,164 @@
+"""What a run's results depend on beside its experiment: plug-ins' files, versions, variables.
+
+They are written down when a run begins, and a run that goes on is held to them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from apps.errors import UserError
+from apps.plugins import is_plugin, joint_digest, plugin_sources
+from apps.records.run_dir import RunDir
+from apps.runtime import variables
+from apps.tasks.checkup import versions
+from workflow.driver.trial import build_trial
+from workflow.experiment.config import Experiment
+from workflow.experiment.file import plugin_files, read_experiment
+from workflow.runs.opening import differing_keys
+
+COMPUTING: Final = ("tensorflow", "keras", "numpy", "scipy")
+"""Packages whose versions make numbers: a table of two of them compares the versions, too."""
+
+_BEGUN: Final = "begun_with"
+_SOURCES: Final = "sources"
+
+
+def described(
+    run_dir: RunDir, experiment: Experiment, folder: Path, begins: bool
+) -> dict[str, Any]:
+    """Return what a run's `environment.json` says of files, versions and variables.
+
+    Args:
+        run_dir: of the run.
+        experiment: what is run.
+        folder: where its plug-ins are.
+        begins: whether it begins: one that goes on keeps what it was begun with.
+    """
+    here = {"packages": _computing(versions()), "variables": variables()}
+    begun = None if begins else _begun(_recorded(run_dir))
+    return {_SOURCES: plugin_files(experiment, str(folder)), _BEGUN: begun or here}
+
+
+def as_begun(
+    run_dir: RunDir, experiment: Experiment, folder: Path, other_versions: bool
+) -> Experiment:
+    """Return an experiment as its run was begun, after a look at what the run depends on.
+
+    Args:
+        run_dir: of a run that goes on.
+        experiment: the same experiment, of now.
+        folder: where its plug-ins are.
+        other_versions: go on with other versions than the run was begun with.
+
+    Returns:
+        The experiment; with digests of the older form where the run has those.
+
+    Raises:
+        UserError: a file of a plug-in has changed; or what is missing would be computed by other
+            versions, or under other variables.
+    """
+    if not run_dir.experiment_toml.is_file() or next(run_dir.results(), None) is None:
+        return experiment
+    stored, recorded = read_experiment(run_dir.experiment_toml), _recorded(run_dir)
+    if differing_keys(_without_digests(stored), _without_digests(experiment)):
+        return experiment  # the keys that differ tell more
+    known = recorded.get(_SOURCES)
+    if isinstance(known, dict):
+        _check_files(run_dir, known, plugin_files(experiment, str(folder)))
+    if not other_versions:
+        _check_versions(run_dir, experiment, _begun(recorded) or {})
+    return _with_older_digests(experiment, stored, str(folder))
+
+
+def _check_files(run_dir: RunDir, known: Mapping[str, str], now: Mapping[str, str]) -> None:
+    changed = [name for name in dict.fromkeys([*known, *now]) if known.get(name) != now.get(name)]
+    if changed:
+        told = ", ".join(changed)
+        raise UserError(
+            f"{run_dir.root} was begun with another {told}: what is missing would not be computed "
+            "by what computed the rest; undo the change, choose another --name, or --fresh to move "
+            "the old run aside",
+            code="run-differs",
+        )
+
+
+def _check_versions(run_dir: RunDir, experiment: Experiment, begun: Mapping[str, Any]) -> None:
+    packages, settings = begun.get("packages"), begun.get("variables")
+    differing = list(_differing(packages, _computing(versions())))
+    differing += _differing(settings, variables())
+    if not differing or not _misses_something(run_dir, experiment):
+        return
+    raise UserError(
+        f"{run_dir.root} was begun with {', '.join(differing)}: what is missing would be computed "
+        "by others than what it is compared with; bring them back, choose another --name, or go "
+        "on all the same with --other-versions",
+        code="environment",
+    )
+
+
+def _differing(begun: Any, now: Mapping[str, str]) -> Iterator[str]:
+    if not isinstance(begun, Mapping):
+        return  # an older run, which did not say
+    for name in dict.fromkeys([*begun, *now]):
+        if begun.get(name) != now.get(name):
+            yield f"{name} {begun.get(name, 'unset')} (here {now.get(name, 'unset')})"
+
+
+def _computing(packages: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(packages[name]) for name in COMPUTING if name in packages}
+
+
+def _misses_something(run_dir: RunDir, experiment: Experiment) -> bool:
+    there = {path.parent for path in run_dir.results()}
+    return any(
+        run_dir.root / node.task.folder not in there
+        for trial in range(experiment.trials)
+        for node in build_trial(experiment, trial).nodes.values()
+    )
+
+
+def _with_older_digests(experiment: Experiment, stored: Experiment, folder: str) -> Experiment:
+    """Take over the digests of a run whose own are of the modules' own files alone."""
+    changes: dict[str, Any] = {}
+    for key, name in (("data", experiment.data.name), ("network", experiment.network.builder)):
+        digest = getattr(stored, key).digest
+        if is_plugin(name) and digest == _module_digest(name, folder):
+            changes[key] = replace(getattr(experiment, key), digest=digest)
+    if named := experiment.training.plugins:
+        digest = joint_digest(_module_digest(each, folder) for each in named)
+        if stored.training.digest == digest:
+            changes["training"] = replace(experiment.training, digest=digest)
+    return experiment.model_copy(update=changes)
+
+
+def _module_digest(plugin: str, folder: str) -> str:
+    return next(iter(plugin_sources(plugin, folder).values()))
+
+
+def _without_digests(experiment: Experiment) -> dict[str, Any]:
+    completed = experiment.completed()
+    for part in ("data", "network", "training"):
+        completed[part] = {k: v for k, v in completed[part].items() if k != "digest"}
+    return completed
+
+
+def _begun(recorded: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what a run was begun with; of an older one the versions of its last start."""
+    begun = recorded.get(_BEGUN)
+    if isinstance(begun, dict):
+        return begun
+    packages = recorded.get("packages")
+    return {"packages": _computing(packages)} if isinstance(packages, dict) else None
+
+
+def _recorded(run_dir: RunDir) -> dict[str, Any]:
+    try:
+        found = json.loads(run_dir.environment_json.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
