@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +15,7 @@ from apps.datasets.load import load_dataset
 from apps.errors import HeterosisError, UserError
 from apps.genetics import domains, genes
 from apps.genetics import space as spaces
+from apps.genetics.domains import Value
 from apps.genetics.genes import Gene, Genome, Space
 from apps.messages.specs import phenotype
 from apps.messages.tasks import TrainTask, Workplace
@@ -105,7 +106,7 @@ def check_extremes(task: TrainTask, space: Space, place: Workplace) -> tuple[str
 
 
 def _made(
-    task: TrainTask, space: Space, given: Genome, place: Workplace
+    task: TrainTask, space: Space, given: Mapping[str, Value], place: Workplace
 ) -> tuple[dict[str, Array] | None, str]:
     """Make a network with some values, if not with the others' least ones then with others.
 
@@ -121,7 +122,7 @@ def _made(
     return None, why
 
 
-def _combinations(space: Space, given: Genome) -> Iterator[Genome]:
+def _combinations(space: Space, given: Mapping[str, Value]) -> Iterator[Genome]:
     yield genes.completed(space, given)
     rng = np.random.default_rng(0)
     needed = {name for gene in space.genes if gene.name in given for name in gene.when}
@@ -131,7 +132,7 @@ def _combinations(space: Space, given: Genome) -> Iterator[Genome]:
             for name, value in spaces.sample(rng, space).items()
             if name not in needed and value != []
         }
-        yield genes.completed(space, drawn | given)
+        yield genes.completed(space, {**drawn, **given})
 
 
 def _single_changes(space: Space) -> Iterator[tuple[Gene, Genome, Genome]]:
