@@ -12,6 +12,7 @@ from apps.architecture import register_layer
 from apps.genetics.permutation import spread, unit_axes
 
 
+@keras.saving.register_keras_serializable()
 @register_layer(
     arrays={"kernel": ("in", "out"), "gate": ("in", "out"), "bias": ("out",)},
 )
@@ -31,6 +32,7 @@ class GatedDense(keras.layers.Layer):
         return keras.ops.sigmoid(x @ self.gate) * (x @ self.kernel + self.bias)
 
 
+@keras.saving.register_keras_serializable()
 @register_layer(arrays={"scale": ("in",)}, identity={"scale": 1.0})
 class Scale(keras.layers.Layer):
     """A factor for each unit."""
@@ -42,6 +44,7 @@ class Scale(keras.layers.Layer):
         return x * self.scale
 
 
+@keras.saving.register_keras_serializable()
 @register_layer()
 class Bent(keras.layers.Layer):
     """A function of each unit."""
@@ -50,11 +53,13 @@ class Bent(keras.layers.Layer):
         return keras.ops.log(1 + x * x)
 
 
+@keras.saving.register_keras_serializable()
 @register_layer(like="Dense")
 class OwnDense(keras.layers.Dense):
     """A dense layer with a name of one's own."""
 
 
+@keras.saving.register_keras_serializable()
 @register_layer(
     arrays={
         "first/kernel": ("in", "inside"),
