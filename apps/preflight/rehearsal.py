@@ -67,25 +67,31 @@ def rehearse(
     harvests: Sequence[HarvestRehearsal],
     place: Workplace,
     space: Space | None = None,
-) -> None:
+) -> tuple[str, ...]:
     """Build the network of a trial, and perform its halts with untrained networks.
 
     Args:
-        first: the tasks of a few members of the first generation, with network, training and data;
-            in a search they differ.
+        first: the tasks of members of the first generation, with network, training and data; in a
+            search all of them, of which the first that can be built are gone on with.
         halts: each one with settings of its own.
         harvests: likewise.
         place: where plug-ins are looked for; nothing is written below its root.
         space: of a search; a user's own builder must use every choice.
 
+    Returns:
+        Remarks on a search some of whose combinations cannot be built.
+
     Raises:
         UserError: builder, optimizer, loss, an operator or its settings are wrong, or a layer
             cannot be aligned where that is asked for; in one line.
     """
+    remarks: tuple[str, ...] = ()
     if space is not None:
-        check_extremes(first[0], space, place)
+        remarks = check_extremes(first[0], space, place)
         if is_plugin(first[0].network.builder):
             check_choices(first[0], space, place)
+        first, failed = _built(first, max([1, *(halt.mate.parents for halt in halts)]), place)
+        remarks += failed
     trainer = _trainer(first[0], place)
     for task in first:
         _trainer(task, place).checks.takes_a_step()
@@ -100,13 +106,52 @@ def rehearse(
         networks = _networks(first, place, Path(root)) if halts else []
         for halt in halts:
             with _named(halt.where):
-                _go_through(halt, networks, here)
+                _go_through(halt, networks, here, space is not None)
     for each in harvests:
         with _named(each.where):
             if each.harvest.align != "none":
                 _ = trainer.measures.spec
             if each.harvest.repair:
                 _ = trainer.measures.unit_layers
+    return remarks
+
+
+def _built(
+    first: Sequence[TrainTask], needed: int, place: Workplace
+) -> tuple[list[TrainTask], tuple[str, ...]]:
+    """Return the first members that can be built, and why others before them cannot.
+
+    Args:
+        first: members that start anew.
+        needed: members without which a halt has too few parents.
+        place: where plug-ins are looked for.
+
+    Raises:
+        UserError: fewer than that can be built.
+    """
+    built: list[TrainTask] = []
+    failed: list[UserError] = []
+    remarks = []
+    for task in first:
+        try:
+            _trainer(task, place)
+        except UserError as error:
+            failed.append(error)
+            remarks.append(f"member {task.member} will fail: {error}")
+        else:
+            built.append(task)
+        if len(built) >= max(NETWORKS, needed):
+            break
+    if failed and not built:
+        raise failed[0]
+    if len(built) < min(needed, len(first)):
+        raise UserError(
+            f"space: only {len(built)} of {len(first)} members can be built, and a halt takes "
+            f"{needed} parents: take the values that do not go together out, or raise population "
+            f"({remarks[0]})",
+            code="network-builder",
+        )
+    return built[:NETWORKS], tuple(remarks)
 
 
 def _trainer(task: TrainTask, place: Workplace) -> Trainer:
@@ -153,7 +198,10 @@ def _networks(
 
 
 def _go_through(
-    halt: HaltRehearsal, networks: Sequence[tuple[CheckpointRef, Genome]], place: Workplace
+    halt: HaltRehearsal,
+    networks: Sequence[tuple[CheckpointRef, Genome]],
+    place: Workplace,
+    searched: bool,
 ) -> None:
     start = halt.child.start
     # What is measured between parents takes longer than all the rest, and has no settings.
@@ -161,9 +209,18 @@ def _go_through(
     mate = replace(halt.mate, measure=False, members=size, offspring=0)
     plan = plan_mating(mate, [_member(mate, n, networks) for n in range(size)], None, place)
     # All children are made in one way, but some stay as they are and some have one parent only.
-    child = max(plan.children, key=lambda each: (each.mutate, len(each.parents)))
-    task = replace(halt.child, genome=child.genome)
-    trainer = _trainer(task, place)
+    ordered = sorted(plan.children, key=lambda each: (each.mutate, len(each.parents)), reverse=True)
+    for child in ordered if searched else ordered[:1]:
+        task = replace(halt.child, genome=child.genome)
+        try:
+            trainer = _trainer(task, place)
+            break
+        except UserError:
+            # Parents that can be built may have a child that cannot: it will fail alone.
+            if not searched:
+                raise
+    else:
+        return
     if isinstance(start, Offspring):
         breed(task, replace(start, plan=child), place, trainer)
     _set_rates(trainer, task)

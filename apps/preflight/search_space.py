@@ -23,6 +23,8 @@ from apps.training.input_checks import build_for
 
 _PAIRS: Final = 3
 _DRAWS: Final = 200
+_COMBINATIONS: Final = 16
+"""Combinations of the other parameters with which a value is tried, until one can be built."""
 
 
 def check_choices(task: TrainTask, space: Space, place: Workplace) -> None:
@@ -42,9 +44,13 @@ def check_choices(task: TrainTask, space: Space, place: Workplace) -> None:
     for gene, one, other in _single_changes(space):
         if gene.name in seen_to_differ or compared.get(gene.name, 0) == _PAIRS:
             continue
+        try:
+            networks = [_network(task, space, genome, place) for genome in (one, other)]
+        except HeterosisError:  # an invalid combination, of which `check_extremes` tells
+            continue
         compared[gene.name] = compared.get(gene.name, 0) + 1
         last[gene.name] = one[gene.name], other[gene.name]
-        if _differ(_network(task, space, one, place), _network(task, space, other, place)):
+        if _differ(*networks):
             seen_to_differ.add(gene.name)
     if ignored := [name for name in compared if name not in seen_to_differ]:
         name = ignored[0]
@@ -57,41 +63,75 @@ def check_choices(task: TrainTask, space: Space, place: Workplace) -> None:
         )
 
 
-def check_extremes(task: TrainTask, space: Space, place: Workplace) -> None:
-    """Check that a network can be made of each parameter's least and greatest value, or of all.
+def check_extremes(task: TrainTask, space: Space, place: Workplace) -> tuple[str, ...]:
+    """Check that a network can be made with each parameter's least and greatest value, or any.
 
     Args:
         task: of a member that starts anew.
         space: what is searched.
         place: where plug-ins are looked for.
 
+    Returns:
+        A remark on each combination that was tried and cannot be made, while others can: members
+        with such ones fail.
+
     Raises:
-        UserError: it cannot, or the values of a parameter that is said to change no shapes change
-            them; the message names the parameter.
+        UserError: no combination with a value can be made, or the values of a parameter that is
+            said to change no shapes change them; the message names the parameter.
     """
-    _made(task, space, genes.completed(space, {}), place, "space, all at their least")
+    remarks = []
+    made, why = _made(task, space, {}, place)
+    if made is None:
+        raise UserError(f"space, all at their least: {why}", code="network-builder")
+    if why:
+        remarks.append(why)
     for gene in space.genes:
-        shapes = []
+        shapes: list[dict[str, tuple[int, ...]]] = []
         for value in domains.extremes(gene.domain):
-            genome = genes.completed(space, {gene.name: value})
-            where = f"space.{gene.name} = {value}"
-            weights, _ = _made(task, space, genome, place, where)
-            shapes.append({name: array.shape for name, array in weights.items()})
+            made, why = _made(task, space, {gene.name: value}, place)
+            if made is None:
+                raise UserError(f"space.{gene.name} = {value}: {why}", code="network-builder")
+            if why:
+                remarks.append(why)
+            else:
+                shapes.append({name: array.shape for name, array in made.items()})
         if not gene.is_structural and any(each != shapes[0] for each in shapes):
             raise UserError(
                 f"space.{gene.name}: structural = false, but its values give networks of different "
                 "shapes: take structural out",
                 code="network-builder",
             )
+    return tuple(dict.fromkeys(remarks))
 
 
 def _made(
-    task: TrainTask, space: Space, genome: Genome, place: Workplace, where: str
-) -> tuple[dict[str, Array], Any]:
-    try:
-        return _network(task, space, genome, place)
-    except HeterosisError as error:
-        raise UserError(f"{where}: {error} (all: {json.dumps(genome)})", code=error.code) from error
+    task: TrainTask, space: Space, given: Genome, place: Workplace
+) -> tuple[dict[str, Array] | None, str]:
+    """Make a network with some values, if not with the others' least ones then with others.
+
+    Returns:
+        Its weights, None: no combination could be made; and why not with the least values.
+    """
+    why = ""
+    for genome in _combinations(space, given):
+        try:
+            return _network(task, space, genome, place)[0], why
+        except HeterosisError as error:
+            why = why or f"{error} (all: {json.dumps(genome)})"
+    return None, why
+
+
+def _combinations(space: Space, given: Genome) -> Iterator[Genome]:
+    yield genes.completed(space, given)
+    rng = np.random.default_rng(0)
+    needed = {name for gene in space.genes if gene.name in given for name in gene.when}
+    for _ in range(_COMBINATIONS):
+        drawn = {
+            name: value[0] if isinstance(value, list) else value
+            for name, value in spaces.sample(rng, space).items()
+            if name not in needed and value != []
+        }
+        yield genes.completed(space, drawn | given)
 
 
 def _single_changes(space: Space) -> Iterator[tuple[Gene, Genome, Genome]]:

@@ -177,6 +177,7 @@ def _one_arm(world: World, trial: int, arm: str, rows: dict[str, list[dict[str, 
                     "peak_memory_mb": 612.0 + member,
                     "host": "node-1",
                     "worker": "1:main",
+                    "engine": "xla",
                 }
             )
             for epoch, losses in zip(range(before + 1, last + 1), path, strict=True):

@@ -154,11 +154,15 @@ def plan(
     runtime.prepare()
     loaded = load_experiment(path, settings or [])
     place = Workplace(root="", search_path=str(path.resolve().parent))
+    remarks: tuple[str, ...] = ()
     if measure:
         prepare(loaded.data, place.search_path)
-        rehearse_experiment(path, loaded, place)
+        remarks = rehearse_experiment(path, loaded, place)
     count = workers or SiteOptions(run_dir="").workers_here
     print(describe_plan(loaded, place, count, measure))
+    if remarks:
+        print("\nCombinations of the space that cannot be built; members that have one fail:")
+        print("\n".join(f"  {remark}" for remark in remarks))
     if len(loaded.arms) > 1:
         loss = loaded.training.loss
         losses = (loss,) if isinstance(loss, str) else tuple(loss.values())

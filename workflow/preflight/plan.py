@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from apps.breeding.fitness import harvest_key
+from apps.errors import UserError
 from apps.messages.results import TrainResult
 from apps.messages.specs import OperatorSpec
-from apps.messages.tasks import Workplace
+from apps.messages.tasks import TrainTask, Workplace
 from apps.records.result_files import stored_result
 from apps.tasks.train import Sample, sample_training
 from workflow.driver.progress import duration
@@ -39,7 +41,7 @@ def describe_plan(experiment: Experiment, place: Workplace, workers: int, measur
         f"network-epochs: {epochs} with shared segments, {experiment.network_epochs} without",
     ]
     if measure:
-        sample = sample_training(trained[0], place)
+        sample = _sample(trained, place)
         lines += _estimates(experiment, sample, epochs, len(trained), workers)
     lines += ["", "one trial:", *(f"  {line}" for line in _in_words(experiment, graph))]
     return "\n".join(lines)
@@ -61,6 +63,15 @@ def longest_segment_s(experiment: Experiment, place: Workplace) -> float | None:
     if not epoch_s:
         return None
     return _MARGIN * max(epoch_s) * max(task.last_epoch - task.first_epoch for task in trained)
+
+
+def _sample(trained: Sequence[TrainTask], place: Workplace) -> Sample:
+    """Measure the first network of a trial that can be built."""
+    *others, last = [task for task in trained if task.first_epoch == 0]
+    for task in others:
+        with suppress(UserError):
+            return sample_training(task, place)
+    return sample_training(last, place)
 
 
 def _estimates(

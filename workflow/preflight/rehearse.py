@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +17,7 @@ from apps.datasets.arrays import Samples
 from apps.datasets.load import load_dataset
 from apps.errors import HeterosisError, UserError
 from apps.messages.tasks import Workplace
-from apps.preflight.rehearsal import NETWORKS, HaltRehearsal, HarvestRehearsal, rehearse
+from apps.preflight.rehearsal import HaltRehearsal, HarvestRehearsal, rehearse
 from apps.streams import keep_going
 from workflow.driver.trial import TrialGraph, build_trial
 from workflow.experiment.config import Experiment
@@ -26,11 +26,13 @@ from workflow.experiment.space import as_space
 LEAST_HELD_OUT: Final = 10
 """Samples for validation, where it chooses; with fewer a choice is a lottery."""
 
-Rehearse = Callable[[Path | str, Experiment, Workplace], None]
+Rehearse = Callable[[Path | str, Experiment, Workplace], Sequence[str] | None]
 """Looks for mistakes in an experiment: its source for messages, itself, where plug-ins are."""
 
 
-def rehearse_experiment(source: Path | str, experiment: Experiment, place: Workplace) -> None:
+def rehearse_experiment(
+    source: Path | str, experiment: Experiment, place: Workplace
+) -> tuple[str, ...]:
     """Build an experiment's network and go through its halts with untrained networks.
 
     Args:
@@ -38,12 +40,15 @@ def rehearse_experiment(source: Path | str, experiment: Experiment, place: Workp
         experiment: what is rehearsed.
         place: where plug-ins are looked for.
 
+    Returns:
+        Remarks on a search some of whose combinations cannot be built.
+
     Raises:
         UserError: something in the file is wrong that its own rules do not tell.
     """
     graph = build_trial(experiment, 0)
     new = [task for task in graph.training if task.first_epoch == 0]
-    first = new[: 1 if experiment.space is None else NETWORKS]
+    first = new[:1] if experiment.space is None else new
     harvests = [
         HarvestRehearsal(f"arms.{arm}, harvest", harvest.task)
         for arm, harvest in graph.harvests.items()
@@ -51,7 +56,7 @@ def rehearse_experiment(source: Path | str, experiment: Experiment, place: Workp
     space = None if experiment.space is None else as_space(experiment.space)
     try:
         _check_validation(experiment, place)
-        rehearse(first, list(_halts(graph)), harvests, place, space)
+        return rehearse(first, list(_halts(graph)), harvests, place, space)
     except UserError as error:
         raise UserError(f"{source}: {error}", code=error.code) from error
 

@@ -150,7 +150,7 @@ BAD |= {
         (
             "least value",
             {"units": {"low": -8, "high": 8}},
-            'space, all at their least: .*"units": -8',
+            'space.units = -8: .*"units": -8',
         ),
         (
             "greatest value",
