@@ -221,6 +221,9 @@ def unopened(input_shape: tuple[int, ...], classes: int, what: str) -> Any:
         def call(self, x: Any) -> Any:
             return self.factor * x
 
+        def get_config(self) -> dict[str, Any]:
+            return dict(super().get_config())
+
     odd = {
         "lambda": lambda: layers.Lambda(lambda x: x / 3.0),
         "function": lambda: layers.Dense(5, activation=bent),
