@@ -1,4 +1,4 @@
-"""A champion that is opened again, to be asked: inputs are scaled as they were in training."""
+"""A champion opened again, to predict: inputs are scaled as in training."""
 
 from __future__ import annotations
 
@@ -62,12 +62,10 @@ class Champion:
     def predict(self, inputs: Asked) -> Named:
         """Return the network's outputs [n, ...] for inputs [n, ...] as the data set has them.
 
-        Samples that are rows of numbers are brought to the network's shape. Where the network has
-        several inputs or outputs, they come by name.
+        Rows of numbers are reshaped to the network's input. Several inputs or outputs go by name.
 
         Raises:
-            UserError: the inputs are not numbers, or not of the network's shape, or not of its
-                names.
+            UserError: the inputs are not numbers, or have another shape or other names.
         """
         return self._outputs(self.fitted(inputs))
 
@@ -96,16 +94,16 @@ class Champion:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The names of the network's inputs; none where there is one only."""
+        """The names of the network's inputs; empty if there is only one."""
         return self.preparation.names
 
     def fitted(self, inputs: Asked) -> Named:
-        """Return inputs as the network takes them: checked, in its shape, scaled.
+        """Return inputs as the network takes them: checked, reshaped, scaled.
 
         A pandas table that a champion of a table is asked is read by its columns' names.
 
         Raises:
-            UserError: they are not numbers, or not of the network's shape, or not of its names.
+            UserError: they are not numbers, or have another shape or other names.
         """
         examples, form = self.preparation.arrays, self.preparation.form
         if form.get("kind") == "table" and isinstance(inputs, pd.DataFrame):
@@ -174,7 +172,7 @@ class Champion:
         return np.asarray(found)
 
     def probabilities(self, outputs: Array, name: str | None = None) -> Array | None:
-        """Return the probability of every class [n, classes], or None of an output without any.
+        """Return the probability of every class [n, classes]; None for an output without classes.
 
         Args:
             outputs: of the network [n, ...].
@@ -213,8 +211,8 @@ def load_champion(
 
     Args:
         path: the Keras file.
-        digest: the SHA-256 that its record says.
-        specs: the run's; the module of a builder that is a plug-in registers its own classes.
+        digest: the recorded SHA-256.
+        specs: of the run; importing a plug-in's module registers its own Keras classes.
         seed: the run's.
         place: where plug-ins are looked for.
         preparation: how samples become inputs, where it was stored; else the run's data say it.

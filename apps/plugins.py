@@ -1,4 +1,4 @@
-"""Plug-ins: a user's own function, named `"module:function"`, found, called and reported on."""
+"""Plug-ins, a user's own functions named `"module:function"`: import, call, error messages."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def load_plugin(reference: str, search_path: str | None = None) -> Callable[...,
 
 
 def forget_plugins() -> None:
-    """Have the modules of plug-ins read anew when they are next asked for.
+    """Forget the modules of plug-ins, so that they are imported anew.
 
     In one process, a notebook say, a file may change between two runs, and two projects may have
     modules of one name. Modules of the user's own that they import are read anew with them.
@@ -105,8 +105,8 @@ def call_plugin(reference: str, params: Mapping[str, Any], search_path: str | No
     """Return what the plug-in returns for the keyword arguments `params`.
 
     Raises:
-        UserError: as `load_plugin`; or `params` do not fit the function; or it raised, with its
-            own message and the line of the user's file.
+        UserError: as `load_plugin`; or `params` do not fit the function; or it raised: the message
+            has its error and the line of the user's file.
     """
     function = load_plugin(reference, search_path)
     _check_params(reference, function, params)
@@ -119,12 +119,12 @@ def call_plugin(reference: str, params: Mapping[str, Any], search_path: str | No
 
 
 def check_read(what: str, function: Callable[..., Any], settings: Iterable[str]) -> None:
-    """Check that a function does not take settings only to leave them alone.
+    """Check that a function uses the settings that it takes.
 
     An experiment that varies such a setting would compare a network with itself.
 
     Args:
-        what: whose settings they are, for the message.
+        what: the function, for the message.
         function: takes the settings. Of one whose source cannot be read, that is wrapped, or that
             looks at its variables as a whole, nothing is said.
         settings: names.
@@ -146,7 +146,7 @@ def check_read(what: str, function: Callable[..., Any], settings: Iterable[str])
             told = setting if name == setting else f"{setting} (it goes into **{name})"
             raise UserError(
                 f"{what} takes {told} and never reads it: use it in {code.co_filename}, line "
-                f"{code.co_firstlineno}, or set it no more",
+                f"{code.co_firstlineno}, or take the setting out",
                 code="plugin-setting",
             )
 
@@ -376,7 +376,7 @@ def _file(module: ModuleType) -> str:
 
 
 def told(error: BaseException) -> str:
-    """Return what a user's own code raised, in one line: class, text, and the line to look at."""
+    """Return an error of a user's code in one line: class, text, and the line that raised it."""
     # TensorFlow puts the whole traceback of a generator into its message.
     own = str(error).partition("Traceback (most recent call last)")[0]
     text = textwrap.shorten(" ".join(own.split()), _MESSAGE_CHARACTERS, placeholder=" ...")
@@ -384,7 +384,7 @@ def told(error: BaseException) -> str:
 
 
 def _origin(error: BaseException) -> str:
-    """Return the file and line to look at: the deepest one that is not a library's."""
+    """Return the file and line that raised it: the deepest one outside of libraries."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}, line {error.lineno}"
     frames = [

@@ -1,4 +1,4 @@
-"""Loading TensorFlow on a worker: quietly, with its threads and its numerics fixed first."""
+"""Loading TensorFlow: without its messages, its threads and numerics set first."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _settled = False
 
 
 def prepare() -> None:
-    """Set what TensorFlow reads when it is imported, whoever imports it; cheap.
+    """Set the environment that TensorFlow reads when it is imported; cheap.
 
     Called before a plug-in is imported, whose module may import Keras. The settings of a home
     directory, `keras.json`, do not count: Keras gets its own defaults whoever imports it.

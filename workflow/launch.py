@@ -1,4 +1,4 @@
-"""An experiment from its file to its report, on a site: what `heterosis run` and `run` do."""
+"""One run, from its experiment to its report: what `heterosis run` and `workflow.run` do."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def run(
     engine: MakeEngine = ParslEngine,
     rehearse: Rehearse | None = None,
 ) -> Run:
-    """Run an experiment, or continue it: only what its directory lacks is computed.
+    """Run an experiment or continue it: only what its directory lacks is computed.
 
     Nothing is printed, unless `display` does.
 
@@ -91,7 +91,7 @@ def run(
         runs: folder of the run directories.
         name: of the run directory; the experiment's if left out.
         fresh: start over; an older run is moved aside.
-        keep: which checkpoints stay: those that something can still need, or all.
+        keep: which checkpoints stay: those that can still be needed, or all.
         task_timeout: seconds after which a task is tried again.
         checkpoint_every: seconds between partial checkpoints of a long segment.
         monitor: let Parsl write its own monitoring database into the run directory.
@@ -101,15 +101,16 @@ def run(
         folder: where an `Experiment`'s plug-ins are looked for, the current folder if left out; a
             file's are looked for beside it.
         display: shows the progress.
-        command: what is recorded as having started the run.
-        stuck: called when the user has stopped the run and a thread of this process goes on
-            computing, which ends only with its epoch.
+        command: recorded as the command that started the run.
+        stuck: called when the user has stopped the run but a thread of this process is still in an
+            epoch, which it must finish.
         engine: makes what runs the tasks; Parsl's if left out.
         rehearse: looks for mistakes in an experiment before it begins, on this machine: if left
             out in this process where its tasks run too, else in one that ends before they begin.
 
     Returns:
-        The run. An arm that failed is told in its `failed`, what else is missing by its properties.
+        The run. Arms that failed are in its `failed`; `no_champion` and `no_report` say why one is
+        missing.
 
     Raises:
         UserError: a mistake in what was asked; nothing was computed.
@@ -251,7 +252,7 @@ def _concluded(
 
 
 class _QuietFile(logging.FileHandler):
-    """A log that a full disk does not turn into tracebacks on the terminal."""
+    """A log file that stays silent on the terminal when the disk is full."""
 
     def handleError(self, record: logging.LogRecord) -> None:
         pass

@@ -1,6 +1,6 @@
 """What each layer does with its arrays and computes: the rules of `morphable`.
 
-Nothing is imported from Keras at the top; layers are told by the name of their class.
+Nothing is imported from Keras at the top; layers are known by the name of their class.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _WINDOWED: Final = _CONVOLUTIONS | _TRANSPOSED | _DEPTHWISE | _SEPARABLE
 _CELLS: Final = frozenset({"SimpleRNNCell", "GRUCell", "LSTMCell", "ConvLSTMCell"})
 _HEADS: Final = frozenset({"MultiHeadAttention", "GroupQueryAttention", "GroupedQueryAttention"})
 _ACTIVATED: Final = _WINDOWED | {"Dense"}
-"""Layers that end with an activation, which is taken for a step of its own."""
+"""Layers that end with an activation, which counts as a step of its own."""
 
 _FUNCTIONS = (
     "Activation ELU LeakyReLU ReLU Softmax Abs Elu Exp Gelu HardSwish LeakyRelu Negative Relu "
@@ -38,7 +38,7 @@ _MAKES_NONE = (
 
 
 def layer_of(layer: Any, names: Mapping[int, str]) -> Layer:
-    """Say what the arrays of a layer do.
+    """Describe a layer and the roles of its arrays.
 
     Args:
         layer: built, with arrays.
@@ -87,7 +87,7 @@ def equation_of(layer: Any) -> tuple[str, str, str]:
 
 
 def masks(operation: Any) -> bool:
-    """Whether an operation makes a mask, which others read unseen."""
+    """Whether an operation makes a mask, which later layers read without a link in the graph."""
     return kind_of(operation) == "Masking" or getattr(operation, "mask_zero", False)
 
 
@@ -102,7 +102,7 @@ def activation_of(operation: Any) -> Any:
 
 
 def function_step(function: Any, inputs: tuple[int, ...], output: int) -> Step:
-    """Say what a function of one tensor computes: its values tell, a name may be any plug-in's.
+    """Describe what a function of one tensor computes, by its values: a name may be any plug-in's.
 
     Args:
         function: takes and returns arrays.
@@ -170,7 +170,7 @@ def _part(layer: Any, owner: Any, variable: Any, array: str) -> Part:
 
 
 def _neutral(layer: Any, name: str, rank: int) -> Neutral | None:
-    """Give the values of an array with which a layer passes its inputs on."""
+    """Return the values of an array with which a layer passes its inputs on unchanged."""
     kind = type(layer).__name__
     if kind == "BatchNormalization":
         # Its variance is not 1, since epsilon is added to it.

@@ -1,4 +1,4 @@
-"""What a Keras model tells of its architecture, so that weights survive when it changes.
+"""The anatomy of a Keras model, with which weights survive a change of its architecture.
 
 The model's graph is walked as `apps.architecture.symmetries` does; the rules of the layers are in
 `layer_functions`, and `apps.genetics.morphism` makes the child's weights from the parent's.
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 class UnknownAnatomy(UserError):
-    """A model that can only be a parent, or a child, of its own architecture."""
+    """A model whose anatomy is not known: its weights fit its own architecture only."""
 
     def __init__(self, text: str) -> None:
         """Raise with the text."""
@@ -50,8 +50,8 @@ def anatomy(model: keras.Model) -> Anatomy:
     """Derive what `morph` needs to know of a sequential or functional model.
 
     Args:
-        model: built. What it computes is what it does when it is not trained: dropout and
-            batch normalisation by the batch's own moments are not looked at.
+        model: built. It is described as in inference: dropout and the batch's own moments in batch
+            normalisation do not count.
 
     Raises:
         UnknownAnatomy: a layer is not known, or the model has no graph of layers (its `call` is

@@ -49,7 +49,7 @@ OPERATIONS: Final = frozenset(_ELEMENTWISE.split())
 
 @dataclass(frozen=True, eq=False)
 class Symmetries:
-    """What may be permuted in a model, and where its units can be watched.
+    """What may be permuted in a model, and where its units' activations can be read.
 
     Attributes:
         spec: the permutations.
@@ -67,7 +67,7 @@ class Symmetries:
     layers: Mapping[str, tuple[Any, Any]]
 
     def activations(self, x: Named, batch_size: int = 500) -> dict[str, Array]:
-        """Return what the units of each group say about samples, for `match_activations`.
+        """Return the activations of each group's units on samples, for `match_activations`.
 
         Args:
             x: inputs [samples, ...], or several by name.
@@ -75,8 +75,8 @@ class Symmetries:
 
         Returns:
             Group -> [samples, ..., units]. Groups inside a layer (the heads of an attention) or
-            inside a nested model cannot be watched and are left out: leave those as they are, by
-            `identity(spec) | match_activations(...)`.
+            inside a nested model have no activations here: keep these in place by `identity(spec) |
+            match_activations(...)`.
         """
         seen = self._outputs([tensor for tensor, _ in self.signals.values()], x, batch_size)
         return {
@@ -85,7 +85,7 @@ class Symmetries:
         }
 
     def pre_activations(self, layer: UnitLayer, x: Named, batch_size: int = 500) -> Array:
-        """Return what a layer's units compute before their activation, for `repair`.
+        """Return the pre-activations of a layer's units on samples, for `repair`.
 
         Args:
             layer: one of `unit_layers`.

@@ -1,4 +1,4 @@
-"""The units of a network while its layers are walked through: layouts, ties, what is known."""
+"""The units of a network, as found while its layers are walked through: layouts and ties."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class OpenLength(Exception):
 
 
 class Trace:
-    """What is known of a network while its layers are walked through.
+    """What has been found out about a network's units so far.
 
     Attributes:
         atoms: the units and their ties.
@@ -45,7 +45,7 @@ class Trace:
         self._axes: dict[int, tuple[AtomAxis, ...]] = {}
 
     def array(self, variable: Any, *axes: AtomAxis) -> None:
-        """Describe an array of a layer; None, an array that the layer does without, is passed."""
+        """Describe an array of a layer; an array that the layer does not have (None) is skipped."""
         if variable is not None and id(variable) in self.names:
             self.atoms.site(self.names[id(variable)], axes)
             self._axes[id(variable)] = axes
@@ -76,7 +76,7 @@ class Trace:
         return any(axis is not None and self.atoms.roots(axis).any() for axis in layout)
 
     def activated(self, function: Any, axis: AtomAxis) -> AtomAxis:
-        """Return the units after an activation; they stay in place if it treats them unlike."""
+        """Return the units after an activation; they are fixed if it does not treat all alike."""
         if function is not None and not _is_equivariant(function):
             self.atoms.fix(axis)
         return axis

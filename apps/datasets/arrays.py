@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 Named = Array | Mapping[str, Array]
-"""One array, or several by the names of a network's inputs or outputs."""
+"""One array, or several by names of a network's inputs or outputs."""
 
 
 def mapped(function: Callable[[Any], Any], value: Any) -> Any:

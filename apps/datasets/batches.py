@@ -20,7 +20,7 @@ from apps.plugins import told
 from apps.seeds import seed_integer
 
 PROBE: Final = 5_000
-"""Samples at the beginning that stand for the rest where arrays are needed."""
+"""Number of first samples that are used where arrays are needed."""
 
 _FIRST: Final = 0  # seed of the passes that measure and do not train
 
@@ -29,11 +29,11 @@ class Batches:
     """One part of a data set, in batches of `(x, y)` or `(x, y, weights)`."""
 
     def __init__(self, name: str, source: Any) -> None:
-        """Take what a plug-in gave; nothing is read yet.
+        """Wrap a plug-in's value; nothing is read yet.
 
         Args:
             name: of the part, for messages.
-            source: see the module.
+            source: one of the kinds that the module names.
         """
         self._name = name
         self._function: Callable[[int], Any] | None = source if _is_function(source) else None
@@ -41,7 +41,7 @@ class Batches:
         self._count: int | None = None
 
     def order(self, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Return what says the order of one epoch: of the batches, or a seed [1], or nothing."""
+        """Return an epoch's order, by kind of source: of its batches, a seed [1], or empty."""
         if self._function is not None:
             return np.array([seed_integer(rng)])
         return rng.permutation(_length(self._source)) if _is_indexed(self._source) else _NONE
@@ -134,10 +134,10 @@ class Batches:
         )
 
     def counted(self, batches: int) -> None:
-        """Take note of the length of a pass.
+        """Check the number of batches of a pass against the earlier ones.
 
         Raises:
-            HeterosisError: an earlier one had another length.
+            HeterosisError: an earlier pass had another number.
         """
         if self._count is None:
             self._count = batches
@@ -175,7 +175,7 @@ class Batches:
 
 
 def is_batches(value: Any) -> bool:
-    """Whether a plug-in's value is one that `Batches` takes."""
+    """Whether a plug-in's value comes in batches."""
     import keras
     import tensorflow as tf
 

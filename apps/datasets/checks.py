@@ -1,4 +1,4 @@
-"""What a data plug-in may return: brought to one form, each broken rule with its message."""
+"""What a data plug-in may return: its rules checked, and brought to one form."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Source:
     """A data set before its split.
 
     Attributes:
-        train: what is learnt.
-        test: what chooses nothing.
-        validation: when it is not to be taken from the training set.
-        input_scale: inputs are multiplied by it.
-        folder: that the arrays are mapped from, if they are.
+        train: training data.
+        test: test data.
+        validation: validation data; None if they are to be split off the training data.
+        input_scale: factor on the inputs.
+        folder: that the arrays are memory-mapped from; None if they are not.
         byte_targets: names of the targets that are bytes like pixels; "" of a single array.
         form: what other samples are made to inputs with.
     """
@@ -62,7 +62,7 @@ def checked(returned: Any) -> Source:
         column [n, 1] as [n]. Batches as they are.
 
     Raises:
-        UserError: one of the rules is broken; the message says which part breaks it.
+        UserError: a rule is broken; the message names the part.
     """
     values, scale = _parts(returned)
     parts = {name: _part(name, value) for name, value in values.items()}

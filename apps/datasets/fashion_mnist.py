@@ -1,4 +1,4 @@
-"""Fashion-MNIST: found or fetched, verified, decoded once per machine.
+"""Fashion-MNIST: found or downloaded, verified, decoded once per machine.
 
 SHA-256 is of the unpacked files: one set of them holds for the official download, for Debian's
 package (which repacked them) and for files that somebody unpacked. What is downloaded is checked
@@ -215,7 +215,7 @@ def load_arrays(
 def survey(
     folder: str | None = None, collection: Collection = FASHION_MNIST
 ) -> list[tuple[Path, str | None]]:
-    """Return every place the files are taken from, in order, without fetching anything.
+    """Return every place that is searched for the files, in order; nothing is downloaded.
 
     Args:
         folder: the explicit folder, then the only place.

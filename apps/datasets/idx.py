@@ -47,7 +47,7 @@ class IdxFile:
 
     @property
     def limit_bytes(self) -> int:
-        """Bytes that are read at most, of the packed or the unpacked file."""
+        """Largest number of bytes that is read, of the packed or the unpacked file."""
         return self.size_bytes + _PACKING_OVERHEAD_BYTES
 
 
@@ -103,7 +103,7 @@ def verified(content: bytes, file: IdxFile, source: str, *, packed: bool) -> byt
     """Return the unpacked `content` of `file` if it is what it should be.
 
     Raises:
-        UserError: it is damaged, truncated, too long, or its checksum is another.
+        UserError: it is damaged, truncated, too long, or has another checksum.
     """
     whole = True
     if packed:

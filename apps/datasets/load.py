@@ -46,10 +46,10 @@ class Dataset:
     """Inputs and targets; the arrays are read-only when they come from `load_dataset`.
 
     Attributes:
-        train: what is learnt.
-        validation: what is held out of training; may be empty.
-        test: what chooses nothing.
-        input_scale: inputs are multiplied by it, as float32, when batched.
+        train: training data.
+        validation: held-out data; may be empty.
+        test: test data, which choose nothing.
+        input_scale: factor on the inputs, applied as float32 when they are batched.
         byte_targets: names of the targets that are bytes like the inputs; "" of a single array.
         form: what other samples are made to inputs with; {} where they are taken as they are.
     """
@@ -64,7 +64,7 @@ class Dataset:
 
     @cached_property
     def probe(self) -> Samples:
-        """The beginning of the training set, where arrays are needed."""
+        """The first training samples, for uses that need arrays."""
         return self.train.probe() if isinstance(self.train, Batches) else self.train[slice(PROBE)]
 
     def with_scaled_targets(self, names: frozenset[str]) -> Dataset:
@@ -93,7 +93,7 @@ _kept: Final[Recent[Dataset]] = Recent(most=2)
 def load_dataset(spec: DataSpec, seed: int, search_path: str | None = None) -> Dataset:
     """Return the data set of `spec`, split by `seed`.
 
-    The last few are kept, so threads share one and a worker loads each once.
+    The last few are cached: threads share one, and a worker loads each only once.
 
     Args:
         spec: which data and how they are split.
@@ -102,7 +102,7 @@ def load_dataset(spec: DataSpec, seed: int, search_path: str | None = None) -> D
             paths begin.
 
     Raises:
-        UserError: the data cannot be found, are damaged, or break a rule; the message names it.
+        UserError: the data cannot be found, are damaged, or break a rule.
     """
     key = json.dumps([asdict(spec), seed, search_path], sort_keys=True)
 
@@ -115,7 +115,7 @@ def load_dataset(spec: DataSpec, seed: int, search_path: str | None = None) -> D
 
 
 def forget_datasets() -> None:
-    """Drop the data sets that `load_dataset` keeps."""
+    """Drop the data sets that `load_dataset` has cached."""
     _kept.forget()
 
 
@@ -159,7 +159,7 @@ def told(spec: DataSpec, seed: int, search_path: str | None = None) -> Told:
 
 
 def describe(spec: DataSpec, search_path: str | None = None, seed: int = 0) -> str:
-    """Return where the data are, how large and whether verified; or what was tried and what helps.
+    """Return in words where the data are and their size; or the places searched and what helps.
 
     Of a user's own data also what became of them, and what looks odd. Nothing is fetched or
     written.
@@ -282,7 +282,7 @@ def _read_plugin(spec: DataSpec, search_path: str | None) -> Source:
 def _read_own(spec: DataSpec, search_path: str | None, seed: int) -> Source:
     if spec.folder is not None:
         raise UserError(
-            f"data.folder is for fashion_mnist; {spec.name} is told where its files are in "
+            f"data.folder is for fashion_mnist; {spec.name} takes the place of its files from "
             "data.params",
             code="data-setting",
         )

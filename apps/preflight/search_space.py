@@ -1,4 +1,4 @@
-"""Whether a network can be made of everything that a search may choose, and differs by it."""
+"""Checks of a search space: a network can be built of every choice, and choices change it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _COMBINATIONS: Final = 16
 
 
 def check_choices(task: TrainTask, space: Space, place: Workplace) -> None:
-    """Check that the network differs where a single choice differs.
+    """Check that a network changes if a single choice changes.
 
     Args:
         task: of a member that starts anew.
@@ -149,7 +149,7 @@ def _single_changes(space: Space) -> Iterator[tuple[Gene, Genome, Genome]]:
 def _network(
     task: TrainTask, space: Space, genome: Genome, place: Workplace
 ) -> tuple[dict[str, Array], object]:
-    """Return the initial weights of a network, and what else says how it differs from others."""
+    """Return a network's initial weights, and its configuration for a comparison."""
     network, training = phenotype(task.network, task.training, as_genome(space, genome))
     data = load_dataset(task.data, task.seed, place.search_path)
     model = build_for(data, network, training, 0, place)

@@ -1,4 +1,4 @@
-"""Batch normalisation of a network that was not trained itself: its statistics measured anew."""
+"""Running statistics of batch normalisation, measured anew for merged and averaged networks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class RunningMeans:
         ]
 
     def forget(self) -> None:
-        """Put away the statistics, so that not even a NaN of theirs is left."""
+        """Reset the statistics, so that not even a NaN of theirs is left."""
         for layer in self._layers:
             layer.moving_mean.assign(np.zeros(layer.moving_mean.shape))
             layer.moving_variance.assign(np.ones(layer.moving_variance.shape))

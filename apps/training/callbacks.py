@@ -16,13 +16,13 @@ CALLBACKS: Final = {
     "early_stopping": "EarlyStopping",
     "reduce_lr_on_plateau": "ReduceLROnPlateau",
 }
-"""Keras's callbacks that look at epochs and write no files, by name."""
+"""Keras's callbacks that work by epochs and write no files, by name."""
 
 _BATCHES: Final = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
 
 
 class Callbacks:
-    """The callbacks of a member, made anew for each segment."""
+    """The callbacks of one member over one segment."""
 
     def __init__(
         self,
@@ -32,17 +32,18 @@ class Callbacks:
         folder: Path,
         search_path: str | None = None,
     ) -> None:
-        """Make them.
+        """Make the callbacks.
 
         Args:
-            specs: names and settings, of `CALLBACKS` or plug-ins: functions that return a callback.
+            specs: names in `CALLBACKS` or plug-ins (functions that return a callback), with
+                settings.
             model: what is trained.
             epochs: the last epoch of the segment.
             folder: of the task; a plug-in that asks for `folder` gets it.
             search_path: where plug-ins are looked for.
 
         Raises:
-            UserError: one is unknown, its settings are wrong, or it looks at single batches.
+            UserError: a callback is unknown, has wrong settings, or works by single batches.
         """
         keras = load_keras()
         made = [_made(keras, spec, folder, search_path) for spec in specs]
@@ -52,21 +53,21 @@ class Callbacks:
         self._model = model
 
     def begin(self) -> None:
-        """Tell them that the segment begins."""
+        """Call `on_train_begin`."""
         self._model.stop_training = False
         self._tell(self._list.on_train_begin)
 
     def epoch_begins(self, epoch: int) -> None:
-        """Tell them that an epoch begins; it counts from 0 over all segments."""
+        """Call `on_epoch_begin`; epochs count from 0 over all segments."""
         self._tell(self._list.on_epoch_begin, epoch)
 
     def epoch_ends(self, epoch: int, metrics: Mapping[str, float]) -> bool:
-        """Tell them an epoch's metrics; return whether one of them stops the segment here."""
+        """Call `on_epoch_end`; return whether one of them stops the segment here."""
         self._tell(self._list.on_epoch_end, epoch, dict(metrics))
         return bool(self._model.stop_training)
 
     def end(self) -> None:
-        """Tell them that the segment ends: one may bring back the weights of its best epoch."""
+        """Call `on_train_end`: a callback may restore the weights of its best epoch."""
         self._tell(self._list.on_train_end)
 
     def _tell(self, function: Callable[..., Any], *arguments: Any) -> None:
@@ -77,7 +78,7 @@ class Callbacks:
 
 
 def check_monitors(specs: Sequence[OperatorSpec], metrics: Collection[str]) -> None:
-    """Check that what callbacks look at is there.
+    """Check that the metrics that callbacks monitor exist.
 
     Args:
         specs: as for `Callbacks`.

@@ -34,7 +34,7 @@ class Parts:
 
         Args:
             data: all parts.
-            key: names the data; threads share the tensors of equal keys.
+            key: identifies the data: threads share the tensors of equal keys.
         """
         self.data = data
         self.in_batches = isinstance(data.train, Batches)
@@ -55,7 +55,7 @@ class Parts:
     def samples(self, part: PartName, chosen: slice | None = None) -> Samples:
         """Return a part, inputs as they are batched, or a slice of it.
 
-        Of data in batches only the beginning can be had.
+        Of data in batches only the first samples are available.
         """
         found = self[part]
         if isinstance(found, Batches):

@@ -74,7 +74,7 @@ def profile_of(model: Any, x: Any, batch_size: int) -> Profile:
     Args:
         model: a built Keras model.
         x: some inputs, arrays [samples, ...], or several by name.
-        batch_size: samples a step.
+        batch_size: samples per step.
     """
     import tensorflow as tf
 

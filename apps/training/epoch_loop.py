@@ -44,7 +44,7 @@ class Engine(Protocol):
 
 
 class Loop:
-    """Trains and evaluates what is in a model.
+    """Trains and evaluates the member that a model holds.
 
     Data held in memory are gone through by graphs, data in batches by Keras. What the chosen engine
     cannot do, found out at its first use, the next one does: XLA, a graph, Keras.
@@ -69,7 +69,7 @@ class Loop:
             parts: what it learns.
             training: batch size, and which engine is asked for.
             few_steps: whether the architecture is one of many, each trained for few steps.
-            snapshot: remembers the member's state and returns what puts it back.
+            snapshot: saves the member's state and returns a function that restores it.
         """
         self.remarks: list[str] = []
         self._parts = parts

@@ -1,4 +1,4 @@
-"""Whether a network, its loss and the data fit together; and what builders are told of the data."""
+"""Whether network, loss and data fit together; and the facts on the data that builders get."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def facts(data: Dataset, training: TrainingSpec, loss: Any = None) -> Params:
 
 
 def two_samples(parts: Parts, training: TrainingSpec) -> tuple[Any, ...]:
-    """Return two training samples, one of which has the largest label: it needs an output too."""
+    """Return two training samples, one with the largest label: it needs an output too."""
     x, y, *weights = parts.samples("probe", slice(2)).fields
     classes = _classes(parts.data, training)
     if isinstance(y, Mapping):

@@ -33,7 +33,7 @@ class Member:
         self._fresh_optimizer = read(named_optimizer_states(model))
 
     def load(self, checkpoint: Checkpoint, random_layers: np.random.Generator) -> None:
-        """Put a member in: an empty `optimizer` or `random` stands for a fresh one.
+        """Load a member; an empty `optimizer` or `random` stands for a fresh state.
 
         Args:
             checkpoint: weights and, to go on, optimiser and random states.
@@ -45,7 +45,7 @@ class Member:
         assign(states, checkpoint.random or _fresh_random(states, random_layers))
 
     def put(self, weights: Mapping[str, Array]) -> None:
-        """Put weights in and leave optimiser and random states as they are."""
+        """Load weights only; optimiser and random states stay as they are."""
         assign(named_weights(self._model), weights)
 
     def weights(self) -> dict[str, Array]:

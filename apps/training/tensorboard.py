@@ -30,7 +30,7 @@ class EventLog:
     """Writes the metrics of one task, epoch by epoch; without a folder it writes nothing."""
 
     def __init__(self, folder: Path | None) -> None:
-        """Begin anew: what an attempt before has left is removed.
+        """Start an empty log; what an earlier attempt left is removed.
 
         Args:
             folder: of this task's event files; None for no log.

@@ -17,7 +17,7 @@ _patching = threading.Lock()
 
 @contextmanager
 def threefry() -> Iterator[None]:
-    """Let what this thread traces draw by ThreeFry wherever the choice is left to TensorFlow."""
+    """Let programs traced in this thread use ThreeFry where TensorFlow chooses the algorithm."""
     _patch()
     _local.depth = getattr(_local, "depth", 0) + 1
     try:

@@ -1,4 +1,4 @@
-"""A network in a worker's hands: built once, then every member is put in and taken out of it."""
+"""A compiled network that is reused: members are loaded into it, trained, and read out."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class Trainer:
 
     @property
     def remarks(self) -> list[str]:
-        """What the user should know, for example why training is not fused."""
+        """Remarks for the user, for example why training is not fused."""
         return list(self._loop.remarks)
 
 

@@ -15,7 +15,7 @@ from workflow.commands.arguments import Options, RunFolder, Runs, Site
 
 
 def status(run: RunFolder) -> None:
-    """Show where a run stands: running, stopped or finished."""
+    """Show the progress of a run: running, stopped or finished."""
     from rich.console import Console
 
     from workflow.runs.opening import existing_run
@@ -39,7 +39,7 @@ def compare(
             metavar="RUN...", help="two run directories or more", autocompletion=arguments.runs
         ),
     ],
-    out: Annotated[Path, typer.Option(help="folder of the page and its tables")] = Path(
+    out: Annotated[Path, typer.Option(help="folder to write the page and its tables to")] = Path(
         "comparison"
     ),
     margin: Annotated[
@@ -47,7 +47,7 @@ def compare(
         typer.Option(
             min=0.0,
             metavar="PERCENT",
-            help="how much higher a loss still counts as none the worse  [default: 2]",
+            help="how much higher a loss may be and still count as not worse  [default: 2]",
             show_default=False,
         ),
     ] = None,
@@ -120,12 +120,12 @@ def doctor(
     site: Site = "local_threads",
     options: Options = None,
     runs: Runs = Path("runs"),
-    data: Annotated[str, typer.Option(help="data that the workers must find")] = "fashion_mnist",
+    data: Annotated[str, typer.Option(help="data set workers must find")] = "fashion_mnist",
     patience: Annotated[
         float, typer.Option(min=1.0, metavar="SECONDS", help="how long to wait for a worker")
     ] = 120.0,
 ) -> None:
-    """Try a site with one tiny task, and say what a run would trip over."""
+    """Check a site with one tiny task: what would a run there fail on?"""
     import shutil
 
     from apps.messages.specs import DataSpec
@@ -154,9 +154,9 @@ def doctor(
 
 def data(
     name: Annotated[
-        str, typer.Argument(help="name of the data set, or PATH.toml of an experiment: its data")
+        str, typer.Argument(help="name of a data set, or PATH.toml of an experiment that has data")
     ] = "fashion_mnist",
-    folder: Annotated[str | None, typer.Option(help="look here and nowhere else")] = None,
+    folder: Annotated[str | None, typer.Option(help="the only folder to look in")] = None,
 ) -> None:
     """Say where the data are, or fetch them; of your own, what becomes of them and looks odd."""
     from apps.datasets.load import describe, prepare

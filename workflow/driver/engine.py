@@ -1,6 +1,7 @@
-"""What of Parsl the driver uses: loading a site, asking the run directory first, retries, failures.
+"""The driver's use of Parsl: loading a site, reusing results, retries, failures.
 
-A task that fails is a value (`Failure`) to the tasks behind it, so one member cannot end a trial.
+A failed task is a value (`Failure`) for the tasks that wait for it, so one member cannot end a
+trial.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class Engine(Protocol):
     """Runs tasks: the driver's view of Parsl, or of anything that stands in for it."""
 
     def submit(self, task: Task, upstream: Sequence[Future[Outcome]]) -> Future[Outcome]:
-        """Start a task when all of `upstream` is done; failed ones reach it as values."""
+        """Start a task when all of `upstream` are done; it gets failures as values."""
         ...
 
     def outcome(self, future: Future[Outcome]) -> Outcome:
@@ -68,7 +69,7 @@ class Engine(Protocol):
 
     @property
     def broken(self) -> SiteError | None:
-        """Why no more workers are to be had, or None."""
+        """Why the site can bring no more workers, or None."""
         ...
 
 
@@ -114,13 +115,13 @@ def in_this_process(config: Config) -> bool:
 
 
 class SiteError(HeterosisError):
-    """A site can bring no workers: no fault of any task."""
+    """A site can bring no workers; no task is at fault."""
 
     code: Code = "no-workers"
 
 
 def failure(task: Task, error: BaseException, upstream: Sequence[Outcome] = ()) -> Failure:
-    """Return what a task's exception means to the tasks behind it and to the user.
+    """Return a task's exception as a `Failure`, with a reason for the user.
 
     Args:
         task: what failed.
@@ -152,8 +153,8 @@ class ParslEngine:
         """Load Parsl.
 
         Args:
-            config: of the site. What a run's correctness rests on is set here, whatever it says:
-                the memoizer, the handling of failed tasks, and the retries.
+            config: the site's. Memoizer, handling of failed tasks and retries are replaced, since a
+                run's correctness rests on them.
             place: handed to every task.
         """
         self._place = place
@@ -188,7 +189,7 @@ class ParslEngine:
         self.close()
 
     def submit(self, task: Task, upstream: Sequence[Future[Outcome]]) -> Future[Outcome]:
-        """Start a task when all of `upstream` is done; failed ones reach it as values."""
+        """Start a task when all of `upstream` are done; it gets failures as values."""
         future: Future[Outcome] = task_app(type(task))(task, self._place, *upstream)
         self._tasks[future] = (task, tuple(upstream))
         return future
@@ -219,7 +220,7 @@ class ParslEngine:
 
     @property
     def broken(self) -> SiteError | None:
-        """Why no more workers are to be had, or None."""
+        """Why the site can bring no more workers, or None."""
         return self._broken
 
     def waiting(self) -> list[str]:
@@ -227,7 +228,7 @@ class ParslEngine:
         return [record["args"][0].folder for record in self._handed_out()]
 
     def connected(self) -> int:
-        """Return how many workers are in touch; asks them, which may take its time."""
+        """Return how many workers are connected; asking may take some seconds."""
         return sum(
             sum(manager["worker_count"] for manager in executor.connected_managers())
             if hasattr(executor, "connected_managers")
@@ -241,11 +242,11 @@ class ParslEngine:
         return [block for each in self._dfk.executors.values() for block in describe(each)]
 
     def running(self) -> int:
-        """Return how many tasks are computing now: those handed out, but no more than workers."""
+        """Return how many tasks are computing now: those launched, at most one per worker."""
         return self._running(self._dfk.executors.values())
 
     def stop(self, patience_s: float = 10.0) -> bool:
-        """End what runs: threads after their epoch, worker processes at once.
+        """Stop all tasks: threads after their epoch, worker processes at once.
 
         Returns:
             False when a thread of this process is still computing after `patience_s`.
@@ -298,7 +299,7 @@ def probed(config: Config, question: tuple[Any, ...]) -> Iterator[list[tuple[Any
 
 
 class RunDirMemoizer(Memoizer):
-    """Answers Parsl's question for a known result from the run directory: no pickle, no table.
+    """Parsl's memoizer: known results come from the run directory, not from pickles.
 
     Attributes:
         reused: folders of the tasks whose results were found.
@@ -354,14 +355,14 @@ def _workers(executor: Any) -> int:
 
 
 class _Retries:
-    """What another start of a task costs of its retries."""
+    """Counts the retries of each task."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._reached: dict[str, int] = {}
 
     def cost(self, error: Exception, record: TaskRecord) -> float:
-        """Return 0 for a lost worker that had got on, 1 for one that had not, else infinity."""
+        """Return 0 if a lost worker had made progress, 1 if not; infinity for any other error."""
         task = record["args"][0]
         # A lost worker is not the task's fault; an exception of its own would come again.
         if not isinstance(error, WorkerLost | ManagerLost | ExecutorError | TimedOut):

@@ -1,4 +1,4 @@
-"""Before a run begins: is everything right that is otherwise seen on the workers only?"""
+"""The rehearsal of an experiment: mistakes that would otherwise first show on the workers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from workflow.experiment.config import Experiment
 from workflow.experiment.space import as_space
 
 LEAST_HELD_OUT: Final = 10
-"""Samples for validation, where it chooses; with fewer a choice is a lottery."""
+"""Least number of validation samples, where they choose networks: with fewer, chance does."""
 
 Rehearse = Callable[[Path | str, Experiment, Workplace], Sequence[str] | None]
 """Looks for mistakes in an experiment: its source for messages, itself, where plug-ins are."""

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 TEST: Final = "test"
-"""Stands for the run's own test data."""
+"""The argument that names the run's own test data."""
 
 ENDINGS: Final = (".npy", ".npz", ".csv", ".parquet")
-"""Of the files that samples are read from."""
+"""Endings of the files that samples are read from."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def read_samples(path: Path, inputs: Sequence[str] = ()) -> Named:
 
 
 def tabled(champion: Champion, outputs: Named, pictures: Sequence[str] = ()) -> pd.DataFrame:
-    """Return what the champion says of samples as a table.
+    """Return the champion's outputs as a table.
 
     Args:
         champion: the network.

@@ -1,1 +1,1 @@
-"""Data of the user's own files, and made ones, by built-in names: one module a kind."""
+"""Built-in readers of files, and computed data sets: one module per kind."""

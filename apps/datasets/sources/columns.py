@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CATEGORIES: Final = 256
-"""Values that a column of text may have in the training rows: with more it is no category."""
+"""Largest number of different values that a column of text may have in the training rows."""
 
 _TOLD: Final = 3
 _DATE: Final = r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})([ T]\d.{0,20})?"
@@ -69,14 +69,14 @@ class Features:
         standardize: bool,
         train: Array,
     ) -> Self:
-        """Look at the columns.
+        """Determine means, deviations and categories.
 
         Args:
             path: of the file, for messages.
             table: the columns, without missing values.
-            categorical: columns that are treated like text though they are not.
+            categorical: columns of numbers to be treated like text.
             standardize: whether numbers get mean 0 and standard deviation 1.
-            train: numbers of the rows that decide what mean, deviation and categories are.
+            train: numbers of the training rows, which determine means, deviations and categories.
 
         Raises:
             UserError: a column is neither numbers nor text, or has too many values for categories.
@@ -241,7 +241,7 @@ def classes_of(
     """Return the numbers of a column's classes [rows], int32, from 0 in sorted order; and them.
 
     Raises:
-        UserError: there is one class, or none of the training rows has one of them.
+        UserError: there is only one class, or a class that no training row has.
     """
     values = column.to_numpy() if _is_number(column) else column.astype(str).to_numpy(dtype=str)
     classes, numbers = np.unique(values, return_inverse=True)

@@ -1,4 +1,4 @@
-"""Friedman's first function: a made regression of which the best possible loss is known."""
+"""Friedman's first function: a computed regression whose best possible loss is known."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from apps.seeds import Address, Purpose
 class Friedman(Reader):
     """Friedman #1: y = 10 sin(pi x1 x2) + 20 (x3 - 1/2)^2 + 10 x4 + 5 x5 + noise, x in [0, 1].
 
-    Further features say nothing. The noise is normal: the mean squared error of a perfect network
-    is its variance.
+    Further features carry no information. The noise is normal; its variance is the mean squared
+    error of a perfect network.
 
     Attributes:
-        samples: number of all.
+        samples: number of samples in all.
         features: number of columns, at least 5.
         noise: its standard deviation.
         test: share or number of the samples that are for testing.

@@ -60,10 +60,11 @@ class Images(Reader):
 
     Attributes:
         path: of the folder.
-        size: `[height, width]` that all pictures are brought to; if left out, all have one size.
+        size: `[height, width]` to which all pictures are scaled; if left out, all must have one
+            size.
         color: `rgb` gives [height, width, 3], `gray` gives [height, width].
-        test: share or number of the pictures that are for testing; without a folder `test` only.
-        seed: decides which; the experiment's if left out.
+        test: share or number of the pictures for testing; only if there is no folder `test`.
+        seed: of that choice; the experiment's if left out.
     """
 
     path: str

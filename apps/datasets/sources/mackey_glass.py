@@ -1,4 +1,4 @@
-"""The Mackey-Glass series: a made regression for recurrent networks."""
+"""The Mackey-Glass series: a computed regression for recurrent networks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class MackeyGlass(Reader):
         steps: length of a window.
         ahead: how much later than the window's last value the target is.
         tau: the delay; the series is chaotic from about 17 on.
-        start: value of the series up to its beginning; the first 500 values are left out.
+        start: value of the series before time 0; the first 500 values are left out.
         test: share or number of the samples that are for testing.
 
     Reference:

@@ -1,4 +1,4 @@
-"""Arrays of one NumPy file, in parts or to be split."""
+"""Arrays of one NumPy file, already in parts or to be split."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Npz(Reader):
     Attributes:
         path: of the file.
         test: share or number of the samples that are for testing; for `x, y` only.
-        seed: decides which; the experiment's if left out.
+        seed: of that choice; the experiment's if left out.
     """
 
     path: str

@@ -1,4 +1,4 @@
-"""What every reader of data has: settings that are checked, files, and parts that it returns."""
+"""What all readers have in common: checked settings, files, and the parts they return."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ Form = dict[str, Any]
 """What other samples are made to inputs with, as plain data: it travels with a champion."""
 
 TEST_SHARE: Final = 0.2
-"""Share of the samples that are for testing, where neither the files nor the user say."""
+"""Share of the samples for testing, if neither the files nor the user determine it."""
 
 
 def _share(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
         raise ValueError("should be a share between 0 and 1, such as 0.2, or a number of samples")
     if isinstance(value, float) and value >= 1:
-        raise ValueError("a share is less than 1; a number of samples is written without a point")
+        raise ValueError("a share is less than 1; a number of samples has no decimal point")
     return value
 
 
 Share = Annotated[float | int, BeforeValidator(_share)]
-"""A part of the samples, as a share or as their number."""
+"""A share of the samples (0.2), or a number of them (400)."""
 
 Seed = Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True)
 class Split:
-    """What the experiment says of the parts.
+    """How the experiment splits the data.
 
     Attributes:
         seed: of the experiment.
@@ -87,10 +87,10 @@ class Told:
 
 
 class Reader(Strict):
-    """The settings of a kind of data, its `data.params`, and how it is read."""
+    """A kind of data: its settings, `data.params`, and how it is read."""
 
     def files(self, folder: Path) -> Mapping[str, Path]:
-        """Return the files that the data are read from, by names that do not say where they are.
+        """Return the files that are read, by names that do not depend on where they lie.
 
         Args:
             folder: of the experiment; relative paths begin there.
@@ -106,8 +106,8 @@ class Reader(Strict):
 
         Args:
             folder: of the experiment.
-            split: how they are split where the files do not say; a reader that does not hold out
-                the validation part itself leaves that to `apps.datasets.load`.
+            split: used if the files are not in parts already. A reader may leave holding out the
+                validation data to `apps.datasets.load`.
 
         Raises:
             UserError: a file or a setting is wrong; the message names it.
@@ -123,7 +123,7 @@ class Reader(Strict):
 
 
 def place(folder: Path, path: str) -> Path:
-    """Return where a path of a user's settings is."""
+    """Return a path of the settings, which may begin at the experiment's folder."""
     return folder / os.path.expanduser(path)
 
 
@@ -151,9 +151,9 @@ def drawn(
     """Draw the samples that are for testing.
 
     Args:
-        samples: number of all.
+        samples: number of samples in all.
         test: their share or number; None for `TEST_SHARE`.
-        seed: decides which.
+        seed: of the choice.
         classes: of each sample, where every class is to have its share.
 
     Returns:

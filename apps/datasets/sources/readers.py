@@ -56,7 +56,7 @@ def make_reader(name: str, params: Mapping[str, Any]) -> Reader:
 
 
 def content_digest(reader: Reader, folder: Path) -> str:
-    """Return the SHA-256 of what a reader's files hold, wherever they are; "" without files.
+    """Return the SHA-256 of the contents of a reader's files; "" if it has none.
 
     Args:
         reader: names the files.

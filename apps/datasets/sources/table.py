@@ -71,11 +71,11 @@ class Table(Reader):
         dates: columns of dates, which become numbers of days; a table of column and form, such as
             `{ day = "%d.%m.%Y" }`, where they are not written as 2024-01-31.
         weights: column that says how much each row counts in the loss.
-        task: whether the target is of `classes` or `numbers`; a column of whole numbers needs it.
+        task: whether the target is `classes` or `numbers`; needed for a column of whole numbers.
         test: share or number of the rows that are for testing.
-        seed: decides which; the experiment's if left out.
-        test_path: file of the test rows, instead.
-        standardize: whether columns of numbers are.
+        seed: of that choice; the experiment's if left out.
+        test_path: another file with the test rows, in place of `test`.
+        standardize: whether columns of numbers are standardised.
         separator: between the values of a text file; a comma, or a tab in a `.tsv`, if left out.
         decimal: mark of a number's fraction.
         thousands: mark between groups of a number's digits; none if left out.
@@ -271,7 +271,7 @@ def asked_rows(form: Form, path: Path, unknown: bool = False) -> Array:
 
     Args:
         form: of `Table.read_with_form`.
-        path: of the file; its columns are found by their names, others are left alone.
+        path: of the file; columns are found by name, others are ignored.
         unknown: whether a value that no training row had is none of its column's categories; else
             it is refused.
 
