@@ -46,7 +46,7 @@ def own_modules(name: str, path: Path) -> dict[str, Path]:
 def label(name: str, path: Path) -> str:
     """Return how a module's file is called, wherever it lies.
 
-    >>> label("layers.blocks", Path("/home/me/project/layers/blocks.py"))
+    >>> label("layers.blocks", Path("/home/user/project/layers/blocks.py"))
     'layers/blocks.py'
     """
     above = name.count(".") + (path.stem == "__init__")
