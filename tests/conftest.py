@@ -18,6 +18,8 @@ LONGEST: Final = (
     "workflow/driver/test_interrupts.py",
     "test_control_against_control.py",
     "workflow/driver/test_executors.py",
+    "apps/architecture/test_all_of_keras.py",
+    "apps/tasks/test_repeats.py",
     "analysis/report/test_write.py",
     "workflow/driver/test_faults.py",
     "workflow/experiment/test_own_data.py",

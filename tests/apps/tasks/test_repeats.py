@@ -57,6 +57,7 @@ def task(request: pytest.FixtureRequest) -> TrainTask:
     )
 
 
+@pytest.mark.slow
 def test_convolutions_and_large_products_repeat_everywhere(task: TrainTask, tmp_path: Path) -> None:
     place = Workplace(str(tmp_path))
     alone = train_member(task, place)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
 from apps.records.run_dir import LOST
 from tests.support.experiments import changed, write
 from tests.support.own_layers import write_module
@@ -29,6 +31,7 @@ OWN: Final[dict[str, Any]] = changed(
 """Parents of two widths are grown or cut to the child's, aligned and crossed."""
 
 
+@pytest.mark.slow
 def test_own_layers_are_grown_aligned_and_crossed_by_worker_processes(tmp_path: Path) -> None:
     write_module(tmp_path)
     ran = run(write(tmp_path, OWN), site="local_processes", workers=2, runs=tmp_path / "runs")
