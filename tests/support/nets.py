@@ -110,6 +110,16 @@ def python_in_training(input_shape: tuple[int, ...], classes: int) -> Any:
     return PythonInTraining(_layers(input_shape, classes))
 
 
+def unregistered(input_shape: tuple[int, ...], classes: int) -> Any:
+    """A class of one's own that Keras does not know when it opens a file."""
+    import keras
+
+    class Unregistered(keras.Sequential):
+        pass
+
+    return Unregistered(_layers(input_shape, classes))
+
+
 def python_in_evaluation(input_shape: tuple[int, ...], classes: int) -> Any:
     """`uncompiled`, with Python in its test step alone."""
     import keras

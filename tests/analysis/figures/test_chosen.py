@@ -116,6 +116,7 @@ def test_a_panel_has_the_arms_of_its_epoch_and_says_who_failed():
 def test_merges_that_were_not_measured_are_left_out(columns):
     merges = pd.DataFrame({
         "arm": ["mean", "mean"], "distance": [NAN, NAN], "barrier": [0.2, NAN], "gain": [0.1, 0.1],
+        "unit": "fraction",
     })  # fmt: skip
     distance, barrier = kinship_and_gain(merges, ["control", "mean"], columns=columns).axes
     assert [text.get_text() for text in distance.texts] == ["not measured"]

@@ -149,7 +149,7 @@ def test_a_champion_that_does_not_reach_its_record_is_refused(
 
 
 def test_a_network_that_keras_cannot_open_again_is_told_plainly(place: Workplace) -> None:
-    network = net("python_in_training")
+    network = net("unregistered")
     trainer = trainer_for(DATA, network, MOMENTUM, SEED, place)
     digest = save_checkpoint(
         Path(place.root) / "local", Checkpoint(trainer.blueprint.initial_weights(0), {}, {})

@@ -71,13 +71,13 @@ TWO_OUTPUTS = """
 """
 
 OWN_LAYER = """
+    @keras.saving.register_keras_serializable()
     class Doubled(keras.layers.Layer):
-        def __init__(self):
-            super().__init__()
-            self.inner = keras.layers.Dense(width, activation=activation)
+        def build(self, shape):
+            self.kernel = self.add_weight(name="kernel", shape=(shape[-1], width))
 
         def call(self, x):
-            return 2 * self.inner(x)
+            return 2 * keras.ops.matmul(x, self.kernel)
 
     return keras.Sequential([
         keras.layers.Input(input_shape), Doubled(),
@@ -141,7 +141,7 @@ MISTAKES: dict[str, tuple[Mistake, str, str]] = {
     "a builder that ignores its parameters": (
         edit("network.py", ("Dense(width,", "Dense(16,")),
         "plugin-setting",
-        r"'network:build' takes width and never reads it: use it in .*network.py, line \d+, or set",
+        r"'network:build' takes width and never reads it: use it in .*network.py, line \d+, or",
     ),
     "a builder that makes nothing of its parameters": (
         both(

@@ -22,9 +22,9 @@ from workflow.experiment.file import load_experiment
 from workflow.runs import record
 from workflow.runs.record import as_begun, described
 
-NETWORK = "from own_blocks import act\n\ndef build(units=4):\n    return act()\n"
+NETWORK = "from held_blocks import act\n\ndef build(units=4):\n    return act()\n"
 DATA = "def load(path):\n    return path\n"
-TURN = "def turn(rng, weights):\n    import own_angles\n"
+TURN = "def turn(rng, weights):\n    import held_angles\n"
 
 
 @pytest.fixture(autouse=True)
@@ -41,20 +41,20 @@ class Begun:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         for name, source in (
-            ("own_net.py", NETWORK),
-            ("own_blocks.py", "def act():\n    return 1\n"),
-            ("own_data.py", DATA),
+            ("held_net.py", NETWORK),
+            ("held_blocks.py", "def act():\n    return 1\n"),
+            ("held_data.py", DATA),
             ("numbers.csv", "1"),
-            ("own_turn.py", TURN),
-            ("own_angles.py", ""),
+            ("held_turn.py", TURN),
+            ("held_angles.py", ""),
         ):
             (folder / name).write_text(source)
         (mean,) = arms("mean")
         self.table = changed(
             trials=1,
-            data={"name": "own_data:load", "params": {"path": "numbers.csv"}, "validation": 9},
-            network={"builder": "own_net:build"},
-            arms=[*arms("control"), mean | {"mutation": "own_turn:turn"}],
+            data={"name": "held_data:load", "params": {"path": "numbers.csv"}, "validation": 9},
+            network={"builder": "held_net:build"},
+            arms=[*arms("control"), mean | {"mutation": "held_turn:turn"}],
         )
         self.run_dir = RunDir(folder / "run")
         self.store(self.experiment(), described(self.run_dir, self.experiment(), folder, True))
@@ -88,7 +88,7 @@ def test_a_run_goes_on_when_nothing_has_changed(begun: Begun) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["own_net.py", "own_blocks.py", "own_data.py", "numbers.csv", "own_angles.py"]
+    "name", ["held_net.py", "held_blocks.py", "held_data.py", "numbers.csv", "held_angles.py"]
 )
 def test_a_file_that_results_depend_on_is_told_by_name(begun: Begun, name: str) -> None:
     file = begun.folder / name
@@ -104,14 +104,14 @@ def test_a_file_beside_them_is_free(begun: Begun) -> None:
 
 
 def test_another_experiment_is_left_to_its_keys(begun: Begun) -> None:
-    (begun.folder / "own_blocks.py").write_text("act = int")
+    (begun.folder / "held_blocks.py").write_text("act = int")
     assert begun.go_on(trials=2).trials == 2
 
 
 def test_a_run_without_results_is_held_to_nothing(begun: Begun) -> None:
     for path in begun.run_dir.results():
         path.unlink()
-    (begun.folder / "own_blocks.py").write_text("act = int")
+    (begun.folder / "held_blocks.py").write_text("act = int")
     assert begun.go_on() == begun.experiment()
 
 
@@ -127,7 +127,7 @@ def test_an_older_run_keeps_its_digests(begun: Begun) -> None:
     assert older.data.digest != now.data.digest
     begun.store(older, {"packages": record.versions()})
     assert begun.go_on() == older
-    (begun.folder / "own_net.py").write_text(f"{NETWORK}\n")
+    (begun.folder / "held_net.py").write_text(f"{NETWORK}\n")
     assert begun.go_on().network.digest != older.network.digest  # its keys differ
 
 
