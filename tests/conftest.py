@@ -18,6 +18,7 @@ LONGEST: Final = (
     "workflow/driver/test_interrupts.py",
     "test_control_against_control.py",
     "workflow/driver/test_executors.py",
+    "workflow/driver/test_search.py",
     "apps/architecture/test_all_of_keras.py",
     "apps/tasks/test_repeats.py",
     "analysis/report/test_write.py",

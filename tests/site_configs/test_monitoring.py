@@ -45,6 +45,7 @@ def test_no_site_forks_its_workers(site: str, options: list[str], tmp_path: Path
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_a_monitored_run_has_all_of_its_tasks_in_the_database(tmp_path: Path) -> None:
     table = TINY | {"trials": 1, "arms": TINY["arms"][:3]}
     done = subprocess.run(

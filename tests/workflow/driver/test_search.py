@@ -35,6 +35,8 @@ from workflow.driver.run import run_experiment
 from workflow.driver.trial import build_trial
 from workflow.runs.tables import make_tables
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ran]:

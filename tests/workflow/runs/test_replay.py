@@ -91,6 +91,7 @@ def test_a_line_of_descent_ends_at_the_same_bytes(arm: str, kinds: Driven) -> No
     check(kinds, arm)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arm", [arm["name"] for arm in SEARCH["arms"]])
 def test_so_does_that_of_a_search(arm: str, search: Driven) -> None:
     check(search, arm)
