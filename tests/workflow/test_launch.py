@@ -49,6 +49,7 @@ def build():
 run = partial(workflow.run, engine=serial)
 
 
+@pytest.mark.slow
 def test_run_computes_what_the_command_computes_and_prints_nothing(
     finished: Path, tmp_path: Path, tiny_file: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -74,6 +75,7 @@ def test_an_experiment_may_be_made_in_python(tmp_path: Path, finished: Path) -> 
     assert len(logs) == len(ours[ours["status"] == "done"])
 
 
+@pytest.mark.slow
 def test_projects_have_their_own_modules_and_a_changed_file_is_read_anew(tmp_path: Path) -> None:
     table = CONTROL_ALONE | {"network": {"builder": "network:build"}}
     found = []

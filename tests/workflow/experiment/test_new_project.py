@@ -19,6 +19,7 @@ from workflow.experiment.new_project import write_project
 ROOT = Path(__file__).parents[3]
 
 
+@pytest.mark.slow
 def test_a_new_project_runs_without_an_argument(tmp_path: Path, heterosis: Heterosis) -> None:
     folder = tmp_path / "my project"
     ended = heterosis("new", folder)
