@@ -145,7 +145,7 @@ class _Finder(MetaPathFinder):
                 self.found = True
                 self._executed(execute, module)
 
-            spec.loader.exec_module = ours  # type: ignore[method-assign]
+            spec.loader.exec_module = ours  # type: ignore[method-assign] # of this one loader
         return spec
 
 

@@ -21,7 +21,7 @@ def keep_going() -> None:
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 # open to the end
         elif stream is getattr(sys, f"__{name}__"):  # not a notebook's, or a test's
             setattr(sys, name, _forgiving(stream, name))
 
@@ -69,8 +69,8 @@ class _Forgiving(io.RawIOBase):
     def isatty(self) -> bool:
         return os.isatty(self._number)
 
-    def write(self, content: io.BytesIO | bytes) -> int:  # type: ignore[override]
-        view = memoryview(content)  # type: ignore[arg-type]
+    def write(self, content: io.BytesIO | bytes) -> int:  # type: ignore[override] # any buffer
+        view = memoryview(content)  # type: ignore[arg-type] # any buffer
         try:
             return os.write(self._number, view)
         except OSError as error:
