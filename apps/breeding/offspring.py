@@ -59,7 +59,10 @@ def breed(task: TrainTask, start: Offspring, place: Workplace, trainer: Trainer)
         own = Address(task.seed, task.trial, plan.child, task.first_epoch)
         rng = own.stream(Purpose.MUTATION)
         weights = mutation(rng, weights, keep=trainer.member.statistics, **start.mutation.params)
-    return Checkpoint(weights, optimizer=_inherited(plan.optimizer, _shapes(weights), place))
+    inherited = _inherited(plan.optimizer, _shapes(weights), place)
+    if inherited:
+        inherited = trainer.member.adapted(inherited, weights)
+    return Checkpoint(weights, optimizer=inherited)
 
 
 def _parents(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -43,6 +43,12 @@ from apps.worker.watchdog import is_late
 
 _UNRESOLVED: Final = "a start is resolved before a member is trained"
 
+_STILL: Final = (
+    "training changed nothing: the weights or the training loss stayed the same in all epochs (the "
+    "learning rate, the loss, or gradients that are not finite)"
+)
+"""Remark on a member that learnt nothing at all."""
+
 _ACCURACIES: Final = ("accuracy", "acc", "sparse_categorical_accuracy", "categorical_accuracy")
 
 
@@ -73,12 +79,13 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
     with EventLog(log) as events:
         for record in records:
             events.add(record.epoch, record.metrics)
-        reason = _train(
-            trainer, task, place, _Segment(folder, mark, records, start, average, events)
-        )
-    state = average.with_state(trainer, refresh=True)
+        segment = _Segment(folder, mark, records, start, average, events)
+        begun = trainer.member.learnt
+        reason = _train(trainer, task, place, segment)
+    still = not reason and _stands_still(begun, trainer.member.learnt, records)
+    state = average.with_state(trainer, segment.ended, refresh=True)
     trainer.member.put(state.network)
-    final = _finish(trainer, task, records, bool(state.average), reason)
+    final = _finish(trainer, task, segment, reason)
     digest = save_checkpoint(folder / CHECKPOINT, state)
     return TrainResult(
         member=task.member,
@@ -88,7 +95,7 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
         final=final,
         start=start,
         checkpoint=CheckpointRef(f"{task.folder}/{CHECKPOINT}", digest),
-        log=tuple(trainer.remarks),
+        log=(*trainer.remarks, *([_STILL] if still else [])),
         genome=task.genome,
         parameters=trainer.member.parameters,
         engine=trainer.engine.engine,
@@ -96,9 +103,13 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
     )
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Segment:
-    """A segment while it is trained."""
+    """A segment while it is trained.
+
+    Attributes:
+        ended: the network that training ends with where it is not the weights of its last step.
+    """
 
     folder: Path
     fingerprint: str
@@ -106,6 +117,7 @@ class _Segment:
     start: dict[str, float]
     average: _Average
     events: EventLog
+    ended: Mapping[str, Array] = field(default_factory=dict)
 
 
 def _train(trainer: Trainer, task: TrainTask, place: Workplace, segment: _Segment) -> str:
@@ -139,8 +151,17 @@ def _train(trainer: Trainer, task: TrainTask, place: Workplace, segment: _Segmen
             raise Stopped(f"stopped after epoch {record.epoch}")
         if late:
             raise TimedOut(f"it took longer than --task-timeout; stored after epoch {record.epoch}")
-    callbacks.end()
+    segment.ended = trainer.member.end_training(callbacks.end)
     return ""
+
+
+def _stands_still(
+    begun: Mapping[str, Array], ended: Mapping[str, Array], records: Sequence[EpochRecord]
+) -> bool:
+    """Whether training changed nothing: no weight, or not its loss."""
+    losses = {record.metrics["loss"] for record in records}
+    kept = all(np.array_equal(begun[name], ended[name]) for name in begun)
+    return kept or (len(records) > 1 and len(losses) == 1)
 
 
 @dataclass(frozen=True)
@@ -192,7 +213,7 @@ class _Average:
 
     def __init__(self, spec: AverageSpec | None, begun: Checkpoint) -> None:
         self._spec = spec
-        goes_on = spec is not None and bool(begun.average)
+        goes_on = spec is not None and begun.averaged > 0
         self._average: Mapping[str, Array] = begun.average if goes_on else {}
         self._count = begun.averaged if goes_on else 0
 
@@ -206,10 +227,25 @@ class _Average:
             self._average = averaging.running_mean(self._average, weights, self._count)
         self._count += 1
 
-    def with_state(self, trainer: Trainer, refresh: bool = False) -> Checkpoint:
-        """Return the member's state and average; `refresh` measures its statistics anew."""
+    @property
+    def is_there(self) -> bool:
+        """Whether the member stands for an average."""
+        return bool(self._average)
+
+    def with_state(
+        self, trainer: Trainer, ended: Mapping[str, Array] | None = None, refresh: bool = False
+    ) -> Checkpoint:
+        """Return the member's state and average; `refresh` measures its statistics anew.
+
+        Args:
+            trainer: holds the member.
+            ended: the network that training ended with, which counts where there is no average.
+            refresh: whether the statistics of the average are measured.
+        """
         average = self._average
-        if average and refresh and trainer.member.statistics:
+        if not average:
+            return replace(trainer.member.state(), average=ended or {})
+        if refresh and trainer.member.statistics:
             measured = trainer.measures.refreshed(cast_like(average, trainer.member.weights()))
             average = {**average, **{name: measured[name] for name in trainer.member.statistics}}
         return replace(trainer.member.state(), average=average, averaged=self._count)
@@ -262,19 +298,16 @@ def _one_epoch(trainer: Trainer, task: TrainTask, epoch: int) -> EpochRecord:
     return EpochRecord(epoch + 1, metrics, time.perf_counter() - began)
 
 
-def _finish(
-    trainer: Trainer, task: TrainTask, records: list[EpochRecord], averaged: bool, reason: str
-) -> dict[str, float]:
+def _finish(trainer: Trainer, task: TrainTask, segment: _Segment, reason: str) -> dict[str, float]:
+    last = segment.records[-1].metrics
     if reason:
-        last = records[-1].metrics
         names = [name for name in last if not name.startswith("val_")]
         others = [f"{part}_{name}" for part in ("train", "test") for name in names]
         return dict.fromkeys([*last, *others], math.nan)
-    if averaged:
+    if segment.average.is_there:
         return final_metrics(trainer)  # it took no step itself
-    last = records[-1].metrics
-    if task.training.callbacks:
-        # One may have brought back the weights of an earlier epoch.
+    if task.training.callbacks or segment.ended:
+        # The weights may be those of an earlier epoch, or an average.
         held_out = _standard(trainer.evaluate("validation"))
         last = last | {f"val_{name}": value for name, value in held_out.items()}
     return final_metrics(trainer, last)

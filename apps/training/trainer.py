@@ -20,6 +20,7 @@ from apps.messages.specs import (
     phenotype,
 )
 from apps.messages.tasks import Workplace
+from apps.plugins import is_plugin
 from apps.recent import Recent
 from apps.runtime import load_keras
 from apps.training.blueprint import Blueprint
@@ -145,11 +146,12 @@ def trainer_for(
     if not hasattr(_local, "trainers"):
         _local.trainers = Recent(_TRAINERS_A_THREAD)
     trainers: Recent[Trainer] = _local.trainers
-    # Members of a search differ in their rates: it is set, and one trainer serves them all.
+    # Members of a search differ in their rates: it is set, and one trainer serves them all. What a
+    # function of the user's own makes of a rate is its own business.
     network, training = phenotype(network, training, genome)
     few_steps = bool(genome.network)
     others = dict(training.optimizer_params)
-    rate = others.pop("learning_rate", None)
+    rate = None if is_plugin(training.optimizer or "") else others.pop("learning_rate", None)
     if not isinstance(rate, float):
         others = training.optimizer_params
     kind = replace(training, optimizer_params=others)
