@@ -33,6 +33,7 @@ from apps.messages.tasks import (
 from apps.records.checkpoints import Checkpoint, open_checkpoint, save_checkpoint
 from apps.records.result_files import load_partial, save_partial
 from apps.records.run_dir import CHECKPOINT, RunDir
+from apps.records.tables_schema import STILL
 from apps.seeds import Address, Purpose
 from apps.tasks.kind import Kind
 from apps.training.callbacks import Callbacks
@@ -44,8 +45,8 @@ from apps.worker.watchdog import is_late
 _UNRESOLVED: Final = "a start is resolved before a member is trained"
 
 _STILL: Final = (
-    "training changed nothing: the weights or the training loss stayed the same in all epochs (the "
-    "learning rate, the loss, or gradients that are not finite)"
+    f"{STILL}: the weights or the training loss stayed the same in all epochs; look at the "
+    "learning rate, at the loss, and for gradients that are not finite"
 )
 """Remark on a member that learnt nothing at all."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -31,6 +32,7 @@ from apps.training.learning_rate import LearningRate
 from apps.training.measures import Measures
 from apps.training.member import Member
 from apps.training.network_checks import NetworkChecks
+from apps.training.target_shapes import with_fitting_targets
 from apps.training.targets import with_scaled_targets
 
 _TRAINERS_A_THREAD: Final = 4
@@ -54,7 +56,12 @@ class Trainer:
     """
 
     def __init__(
-        self, blueprint: Blueprint, model: Any, parts: Parts, few_steps: bool = False
+        self,
+        blueprint: Blueprint,
+        model: Any,
+        parts: Parts,
+        few_steps: bool = False,
+        remarks: Sequence[str] = (),
     ) -> None:
         """Train nothing yet.
 
@@ -63,10 +70,12 @@ class Trainer:
             model: built and compiled.
             parts: the data.
             few_steps: whether the architecture is one of many, each trained for few steps.
+            remarks: on the data, for the user.
         """
         self.model = model
         self.blueprint = blueprint
         self._parts = parts
+        self._remarks = tuple(remarks)
         model.optimizer.build(model.trainable_variables)
         self.member = Member(model)
         self.rate = LearningRate(model.optimizer)
@@ -102,7 +111,7 @@ class Trainer:
     @property
     def remarks(self) -> list[str]:
         """Remarks for the user, for example why training is not fused."""
-        return list(self._loop.remarks)
+        return [*self._remarks, *self._loop.remarks]
 
 
 def new_trainer(
@@ -123,9 +132,10 @@ def new_trainer(
     blueprint = Blueprint(loaded, network, training, place)
     model = blueprint.build(0)
     learnt = with_scaled_targets(loaded, model.loss)
-    bytes_left = sorted(learnt.byte_targets)
-    key = to_json(data) + f"{seed} {place.search_path} {bytes_left}".encode()
-    made = Trainer(blueprint, model, Parts(learnt, key), few_steps)
+    learnt, remarks = with_fitting_targets(learnt, model)
+    made_otherwise = [*sorted(learnt.byte_targets), *remarks]
+    key = to_json(data) + f"{seed} {place.search_path} {made_otherwise}".encode()
+    made = Trainer(blueprint, model, Parts(learnt, key), few_steps, remarks)
     made.checks.fits_the_data()
     return made
 
