@@ -39,7 +39,7 @@ def compile_network(
         return
     optimizer = _optimizer(keras, training, search_path)
     if model.compiled:
-        model.optimizer = optimizer
+        _exchange(keras, model, optimizer)
         return
 
     def loss(name: str) -> Any:
@@ -93,6 +93,17 @@ def _optimizer(keras: Any, training: TrainingSpec, search_path: str | None) -> A
     description = {"class_name": name, "config": deepcopy(settings)}
     what = f"training.optimizer {name!r} with {settings}"
     return _understood(keras.optimizers, name, what, description)
+
+
+def _exchange(keras: Any, model: keras.Model, optimizer: Any) -> None:
+    """Give a compiled model another optimiser, as if it had been compiled with it."""
+    scaling = keras.optimizers.LossScaleOptimizer
+    scales = isinstance(model.optimizer, scaling) and not isinstance(optimizer, scaling)
+    model.optimizer = scaling(optimizer) if scales else optimizer
+    # A model's file says what it was compiled with.
+    compiled = getattr(model, "_compile_config", None)
+    if compiled is not None:
+        compiled.config["optimizer"] = optimizer
 
 
 def _metric(keras: Any, name: str, search_path: str | None) -> Any:

@@ -18,7 +18,9 @@ def parts(optimizer: Any) -> list[Any]:
     """
     found = [optimizer]
     for each in found:  # grows meanwhile
-        found += [inner for inner in _wrapped(each) if all(inner is not known for known in found)]
+        for inner in _wrapped(each):
+            if all(inner is not known for known in found):
+                found.append(inner)
     return found
 
 

@@ -67,8 +67,8 @@ def with_fitting_targets(data: Dataset, model: Any) -> tuple[Dataset, list[str]]
     shape = _output_shape(data, model)
     remarks = []
     for name, outputs in _with_targets(data, model, shape).items():
-        target = data.probe.y[name] if name else data.probe.y
-        own = target.shape[1:]
+        targets: Any = data.probe.y
+        own = (targets[name] if name else targets).shape[1:]
         if own == outputs:
             continue
         of = f" of {name!r}" if name else ""
@@ -239,16 +239,12 @@ def _pairs(
         else spec(outputs[1:], dtype)
     )
 
-    @tf.function(autograph=False)  # type: ignore[untyped-decorator] # TensorFlow ships no types
-    def compare(y: Any, outputs: Any) -> None:
-        function(y, outputs)
-
     try:
-        graph = compare.get_concrete_function(of_y, given).graph
+        graph = tf.function(function, autograph=False).get_concrete_function(of_y, given).graph
     except Exception:
         return math.inf
     results = [out.shape for operation in graph.get_operations() for out in operation.outputs]
-    return sum(shape.rank is not None and shape.as_list().count(_SAMPLES) > 1 for shape in results)
+    return float(sum(s.rank is not None and s.as_list().count(_SAMPLES) > 1 for s in results))
 
 
 def _shaped(part: Part, name: str, shape: Shape) -> Part:
