@@ -393,7 +393,7 @@ def frozen_by_its_call(input_shape: tuple[int, ...], classes: int) -> Any:
 
         def call(self, x: Any, training: bool = False) -> Any:
             hidden = self.dense(keras.ops.reshape(x, (-1, 784)))
-            return self.last(self.usual(self.fixed(hidden, training=False)))
+            return self.last(self.usual(self.fixed(hidden, training=False), training=training))
 
     model = FrozenByItsCall()
     model(np.zeros((1, *input_shape), np.float32))
