@@ -78,6 +78,13 @@ def dense(policy: str = "float32") -> Any:
     )
 
 
+def compiled() -> Any:
+    """Dense layers in mixed precision, compiled with Adam."""
+    model = dense("mixed_float16")
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
 def normalized() -> Any:
     """Dropout and batch normalisation; one is frozen, one is used twice."""
     twice = layers.BatchNormalization(momentum=0.8)
