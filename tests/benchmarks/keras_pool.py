@@ -1,8 +1,8 @@
 """A whole run against what a user would write without it: a pool of two processes with `fit`.
 
-Six networks 784-128-10 on 50,000 images of Fashion-MNIST, ten epochs, the two best merged half-way. The
-script, which this file is too, trains one arm's 60 network-epochs; heterosis trains `control` as
-well, measures all on data held out, and writes tables and report. Start-up counts on both sides.
+Six networks 784-128-10 on 50,000 images of Fashion-MNIST, ten epochs, the two best merged half-way.
+The script, which this file is too, trains one arm's 60 network-epochs; heterosis trains `control`
+as well, measures all on data held out, and writes tables and report. Start-up counts on both sides.
 
 `python tests/benchmarks/keras_pool.py BATCH_SIZE` is the script.
 """
