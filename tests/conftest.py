@@ -28,6 +28,7 @@ LONGEST: Final = (
     "workflow/test_cli.py",
     "workflow/runs/test_begun_before.py",
     "test_wheel.py",
+    "apps/training/test_against_keras.py",
     "test_docs.py",
     "test_readme.py",
     "analysis/notebook/test_notebooks.py",

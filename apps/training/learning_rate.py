@@ -18,9 +18,9 @@ class LearningRate:
         self._updating = [found[id(each)] for each in innermost(optimizer)]
 
     @property
-    def is_scheduled(self) -> bool:
-        """Whether the optimiser has a schedule of its own, that nothing can be multiplied with."""
-        return any(rate is None for rate in self._updating)
+    def is_one(self) -> bool:
+        """Whether there is one rate, and no schedule of the optimiser's own."""
+        return len(self._updating) == 1 and self._updating[0] is not None
 
     def set_base(self, rate: float) -> None:
         """Set the learning rate that `multiply` takes multiples of.
@@ -29,7 +29,7 @@ class LearningRate:
             UserError: there are several, or a schedule.
         """
         updating, *others = self._updating
-        if others or updating is None:
+        if not self.is_one:
             raise UserError(
                 "training.optimizer_params sets a learning_rate, and the network was compiled with "
                 f"{'several optimizers' if others else 'a schedule'}: leave it out, or say "
@@ -46,7 +46,7 @@ class LearningRate:
         Raises:
             UserError: the optimiser has a schedule of its own.
         """
-        if factor != 1.0 and self.is_scheduled:
+        if factor != 1.0 and any(rate is None for rate in self._updating):
             raise UserError(
                 "a schedule is set for an optimizer that was compiled with a schedule of its own; "
                 "leave one of them out",

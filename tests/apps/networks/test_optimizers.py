@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from apps.errors import UserError
+from apps.messages.specs import OperatorSpec
 from apps.networks import optimizers
+from apps.training.callbacks import check_monitors
 from apps.training.learning_rate import LearningRate
 from tests.support.against_keras import Lookahead, several
 
@@ -75,6 +77,17 @@ def test_a_base_is_set_where_there_is_one_rate() -> None:
     for other, words in ((several(), "several optimizers"), (scaled(ADAM(schedule)), "a schedule")):
         with pytest.raises(UserError, match=f"was compiled with {words}: leave it out"):
             LearningRate(built(other)).set_base(0.1)
+
+
+def test_a_plateau_lowers_one_rate_and_no_schedule() -> None:
+    callbacks = [OperatorSpec("early_stopping"), OperatorSpec("reduce_lr_on_plateau")]
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5)
+    for optimizer, one in ((scaled(ADAM(0.5)), True), (several(), False), (ADAM(schedule), False)):
+        assert LearningRate(built(optimizer)).is_one is one
+    check_monitors(callbacks, ["loss"])
+    check_monitors(callbacks[:1], ["loss"], one_rate=False)
+    with pytest.raises(UserError, match="lowers the learning rate, and the optimizer has several"):
+        check_monitors(callbacks, ["loss"], one_rate=False)
 
 
 def test_a_schedule_within_a_wrapper_takes_no_other() -> None:

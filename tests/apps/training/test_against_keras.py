@@ -49,7 +49,6 @@ MATRIX: dict[tuple[str, str], TrainingSpec] = {
     ("dense", "arrays"): AVERAGED,
     ("dense", "weighted"): AVERAGED,
     ("normalized", "arrays"): AVERAGED,
-    ("normalized", "weighted"): AVERAGED,
     ("convolutional", "arrays"): AVERAGED,
     ("recurrent", "arrays"): AVERAGED,
     ("subclassed", "arrays"): AVERAGED,
