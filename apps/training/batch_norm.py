@@ -21,7 +21,8 @@ class RunningMeans:
 
     A layer that is used several times in a pass is measured in each of its uses. One that a pass
     does not update, since it is frozen, is called with `training=False` or has the momentum 1,
-    keeps its statistics, and they are what it normalises by.
+    keeps its statistics, and they are what it normalises by. A subclass with a way of its own to
+    update them goes it, from where they stand.
 
     Reference: Izmailov et al., arXiv:1803.05407, section 3.2; PyTorch's `update_bn`, which gives
     a last batch that is not full the weight of a full one.
@@ -83,23 +84,23 @@ class _Measured:
 
     @contextmanager
     def watched(self, size: Any) -> Iterator[None]:
-        """Include what the layer sees meanwhile, and let it leave its own statistics alone."""
+        """Include what the layer sees meanwhile; what it makes of it itself is put away later."""
         layer = self._layer
         usual: Callable[..., Any] = layer._moments
-        momentum, renorm = layer.momentum, _renorm(layer)
+        renorm = _renorm(layer)
 
         def moments(*arguments: Any, **named: Any) -> Any:
             found = usual(*arguments, **named)
             self._include(found[0], found[1], size)
             return found
 
-        layer._moments, layer.momentum = moments, 1.0
+        layer._moments = moments
         layer.renorm = False  # would correct the batch by the statistics so far
         try:
             yield
         finally:
             del layer._moments
-            layer.momentum, layer.renorm = momentum, renorm
+            layer.renorm = renorm
 
     def _include(self, mean: Any, variance: Any, size: Any) -> None:
         import keras

@@ -77,6 +77,17 @@ def test_the_statistics_of_one_used_twice_are_what_keras_tends_to(tmp_path: Path
     np.testing.assert_allclose(found, layer.moving_mean.numpy(), atol=0.02)
 
 
+def test_a_subclass_with_a_way_of_its_own_goes_it(tmp_path: Path) -> None:
+    trainer = trainer_of("normalized_its_own_way", "graph", tmp_path)
+    weights = trainer.blueprint.initial_weights(9)
+    weights["centred/moving_mean"] = np.full(784, 4, np.float32)
+    found = trainer.measures.refreshed(weights)
+    mean = weights["centred/moving_mean"]
+    for batch in np.split(pixels().reshape(100, -1), [32, 64, 96]):
+        mean = (mean + batch.mean(axis=0)) / 2
+    np.testing.assert_allclose(found["centred/moving_mean"], mean, rtol=1e-4, atol=1e-5)
+
+
 def test_a_count_stays_as_it_is(tmp_path: Path) -> None:
     trainer = trainer_of("counting", "graph", tmp_path)
     weights = trainer.blueprint.initial_weights(9)
