@@ -80,7 +80,8 @@ class Champion:
         """Return loss and metrics on the run's test data."""
         test = self.data.test
         if isinstance(test, Batches):
-            found = self.model.evaluate(test.whole(), verbose=0, return_dict=True)
+            with test.reading() as batches:
+                found = self.model.evaluate(batches, verbose=0, return_dict=True)
         else:
             found = self.model.evaluate(
                 self.fitted(test.x),

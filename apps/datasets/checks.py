@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike
 
-from apps.datasets.arrays import Array, Named, Samples, listed
+from apps.datasets.arrays import Array, Named, Samples, check_type, is_text, listed
 from apps.datasets.batches import Batches, is_batches
 from apps.datasets.sources.reader import Form
 from apps.errors import UserError
@@ -224,15 +224,16 @@ def _check_like(letter: str, name: str, ours: Named, other: Named) -> None:
 
 
 def _numeric(name: str, values: ArrayLike) -> Array:
-    """Return `values` as an array of whole numbers, or of finite float32."""
+    """Return `values` as an array of whole numbers, of finite float32, or, of inputs, of texts."""
     try:
         array = np.asarray(values)
     except (ValueError, TypeError) as error:
         raise UserError(f"{name} must be an array: {error}", code="data-form") from error
-    if array.dtype.kind not in "biuf":
-        raise UserError(f"{name} must be numeric, got dtype {array.dtype}", code="data-form")
+    check_type(name, array, text=name.startswith("x"))
     if array.ndim == 0:
         raise UserError(f"{name} must have an axis of samples, got one number", code="data-form")
+    if is_text(array):
+        return array.astype(object)
     if array.dtype.kind == "b":
         return array.astype(np.int32 if name.startswith("y") else np.float32)
     if array.dtype.kind in "iu":

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from apps.datasets import idx
-from apps.datasets.arrays import Array, Samples, listed, mapped
+from apps.datasets.arrays import Array, Samples, is_text, listed, mapped
 from apps.datasets.batches import PROBE, Batches
 from apps.datasets.checks import PIXEL, Part, Source, checked
 from apps.datasets.fashion_mnist import (
@@ -154,7 +154,7 @@ def told(spec: DataSpec, seed: int, search_path: str | None = None) -> Told:
     if spec.name in READERS:
         reader = make_reader(spec.name, spec.params)
         found = reader.told(Path(search_path or ".").absolute(), _asked_split(spec, seed))
-    more = (*_told_scale(data), *_told_classes(data, spec.stratified))
+    more = (*_told_scale(data), *_told_classes(data, spec.stratified), *_told_batches(data))
     return Told(found.lines, (*found.remarks, *more))
 
 
@@ -319,7 +319,10 @@ def _shown(source: Source) -> str:
     if not isinstance(source.train, Samples) or not isinstance(source.test, Samples):
         return "data in batches, read anew for every pass"
     x, y = (
-        ", ".join(f"{list(each.shape[1:])} {each.dtype}" for each in listed(value))
+        ", ".join(
+            f"{list(each.shape[1:])} {'text' if is_text(each) else each.dtype}"
+            for each in listed(value)
+        )
         for value in (source.train.x, source.train.y)
     )
     held = source.validation
@@ -336,6 +339,18 @@ def _told_scale(data: Dataset) -> Iterator[str]:
         yield (
             f"targets {what + ' ' if what else ''}are bytes like the inputs: with one of Keras's "
             f"own losses of numbers they are multiplied by {data.input_scale:.6g} as the inputs are"
+        )
+
+
+def _told_batches(data: Dataset) -> Iterator[str]:
+    for part in (data.train, data.validation, data.test):
+        if isinstance(part, Batches):
+            yield from part.told()
+    if isinstance(data.train, Batches) and not data.train.varies:
+        yield (
+            "every member meets the training batches in one order, in every epoch: for orders of "
+            "their own give a keras.utils.PyDataset, or a function of a seed that returns the data "
+            "set, shuffled by that seed"
         )
 
 

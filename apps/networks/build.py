@@ -20,6 +20,7 @@ from apps.networks.builders import BUILDERS
 from apps.networks.keras_compile import compile_network
 from apps.plugins import check_loaded, is_plugin, told
 from apps.runtime import load_keras
+from apps.seeds import GLOBAL_GENERATORS
 
 if TYPE_CHECKING:
     import keras
@@ -29,9 +30,6 @@ _STORABLE: Final = frozenset(
     ["bool", "float16", "float32", "float64"]
     + [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
 )
-
-# Keras draws initial weights from process-wide generators.
-_building = threading.RLock()
 
 
 def build(
@@ -66,7 +64,7 @@ def build(
     check_settings(f"network.builder {spec.builder!r}", builder, spec.params, given=())
     wanted = inspect.signature(builder).parameters
     arguments = {key: value for key, value in facts.items() if key in wanted} | spec.params
-    with _building:
+    with GLOBAL_GENERATORS:  # Keras draws initial weights from them
         kept = random.getstate()
         try:
             model = _build_twice(keras, spec.builder, builder, arguments, seed)

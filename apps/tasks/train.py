@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
@@ -171,15 +171,20 @@ def sample_training(task: TrainTask, place: Workplace) -> Sample:
 
 def epoch_order(task: TrainTask, epoch: int, data: Ordered) -> NDArray[np.int64]:
     """Return the order of the training data in an epoch; `epoch` counts from 0."""
-    address = Address(task.seed, task.trial, task.member, epoch)
-    return data.order(address.stream(Purpose.DATA_ORDER))
+    now, *earlier = (
+        Address(task.seed, task.trial, task.member, each) for each in (epoch, *range(epoch))
+    )
+    streams = (address.stream(Purpose.DATA_ORDER) for address in earlier)
+    return data.order(now.stream(Purpose.DATA_ORDER), streams)
 
 
 class Ordered(Protocol):
     """Data whose samples or batches have an order that can be drawn."""
 
-    def order(self, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Return an order for one epoch."""
+    def order(
+        self, rng: np.random.Generator, earlier: Iterable[np.random.Generator]
+    ) -> NDArray[np.int64]:
+        """Return an order for one epoch; `earlier` are the generators of those before it."""
         ...
 
 

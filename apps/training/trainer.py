@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -73,9 +74,16 @@ class Trainer:
         self.measures = Measures(model, self.member, parts, self._loop)
         self.checks = NetworkChecks(blueprint, model, self.member, parts)
 
-    def order(self, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Return the order of the training data for one epoch, as `run_epoch` takes it."""
-        return self._parts.order(rng)
+    def order(
+        self, rng: np.random.Generator, earlier: Iterable[np.random.Generator] = ()
+    ) -> NDArray[np.int64]:
+        """Return the order of the training data for one epoch, as `run_epoch` takes it.
+
+        Args:
+            rng: of the epoch.
+            earlier: those of the member's epochs before it.
+        """
+        return self._parts.order(rng, earlier)
 
     def run_epoch(self, order: NDArray[np.int64]) -> dict[str, float]:
         """Train one epoch and return its metrics, running means over the batches.
