@@ -1,0 +1,249 @@
+"""Data in batches train as one `keras.Model.fit` does, and go on as if never interrupted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from apps.datasets.batches import Batches
+from apps.datasets.load import load_dataset, prepare, told
+from apps.errors import UserError
+from apps.messages.results import TrainResult
+from apps.messages.specs import DataSpec, EngineName, NetworkSpec, TrainingSpec
+from apps.messages.tasks import Continue, TrainTask, Workplace
+from apps.records.checkpoints import Checkpoint, open_checkpoint
+from apps.tasks.train import epoch_order, train_member
+from apps.training.trainer import Trainer, trainer_for
+from tests.support.small import SEED, training
+
+HERE = "tests.support.batches"
+KINDS = "tests.support.kinds"
+
+
+def data(name: str, module: str = HERE, **params: Any) -> DataSpec:
+    return DataSpec(f"{module}:{name}", params, validation=20)
+
+
+def task(source: DataSpec, network: str = f"{KINDS}:net", **changes: Any) -> TrainTask:
+    return training(data=source, network=NetworkSpec(network), **changes)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Workplace:
+    return Workplace(str(tmp_path))
+
+
+def trainer_of(given: TrainTask, place: Workplace) -> Trainer:
+    return trainer_for(given.data, given.network, given.training, SEED, place)
+
+
+def iter_of(batches: list[Any]) -> Iterator[Any]:
+    yield from batches
+
+
+def train_part(source: DataSpec) -> Batches:
+    part = load_dataset(source, SEED).train
+    assert isinstance(part, Batches)
+    return part
+
+
+def halted(given: DataSpec, place: Workplace, **changes: Any) -> tuple[TrainResult, TrainResult]:
+    """Train at once, and in two segments with another member between."""
+    whole = train_member(task(given, folder="whole", **changes), place)
+    first = train_member(task(given, folder="first", last_epoch=2, **changes), place)
+    train_member(task(given, folder="other", member=5, last_epoch=1, **changes), place)
+    rest = task(
+        given,
+        folder="rest",
+        first_epoch=2,
+        start=Continue(first.checkpoint),
+        last_epoch=4,
+        **changes,
+    )
+    return whole, train_member(rest, place)
+
+
+# ------------------------------------------------------------------------------- as fit does it
+@pytest.mark.parametrize(
+    ("source", "optimizer"),
+    [
+        (data("streamed", KINDS, kind="dataset"), "adam"),
+        (data("streamed", KINDS, kind="seeded"), "sgd"),
+        (data("hooked", what="counting"), "adam"),
+        (data("hooked", what="plain"), "rmsprop"),
+    ],
+)
+def test_an_epoch_is_one_of_keras_fit_on_the_same_batches(
+    source: DataSpec, optimizer: str, place: Workplace
+) -> None:
+    given = task(source, training=TrainingSpec(32, optimizer))
+    trainer = trainer_of(given, place)
+    part = train_part(source)
+    start = Checkpoint(trainer.blueprint.initial_weights(3))
+    trainer.member.load(start, np.random.default_rng(0))
+    ours, batches = [], []
+    for epoch in range(3):
+        order = epoch_order(given, epoch, trainer)
+        ours.append(trainer.run_epoch(order))
+        with part.reading(order) as read:
+            batches.append(list(read.as_numpy_iterator()))
+    assert trainer.engine.engine == "graph"
+    assert trainer.remarks == []
+    model = trainer.blueprint.build(3)
+    for mine, epoch_batches in zip(ours, batches, strict=True):
+        steps = len(epoch_batches)
+        given_as = {"steps_per_epoch": steps, "shuffle": False, "verbose": 0}
+        theirs = model.fit(iter_of(epoch_batches), **given_as).history
+        assert {name: values[-1] for name, values in theirs.items()} == pytest.approx(
+            mine, rel=1e-4, abs=1e-5
+        )
+
+
+def test_hooks_are_called_as_fit_calls_them() -> None:
+    import keras
+
+    from tests.support.batches import hooked
+
+    seen: list[tuple[int, int]] = []
+    theirs = hooked("counting")["train"]
+    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3)])
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    watch = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: seen.append((theirs.begun, theirs.ended))
+    )
+    model.fit(theirs, epochs=3, verbose=0, callbacks=[watch])
+    given = task(data("hooked", what="counting"))
+    part = train_part(given.data)
+    ours = []
+    for epoch in range(3):
+        source = part.epoch(epoch_order(given, epoch, part))
+        with source.running():
+            state = source._state.source
+            ours += [(state.begun, state.ended)] * len(source)
+    assert ours == seen
+
+
+# --------------------------------------------------------------------------- through interruptions
+@pytest.mark.parametrize("what", ["shuffled", "augmented", "counting", "shrinking"])
+@pytest.mark.parametrize("engine", ["auto", "fit"])
+def test_halting_is_invisible_whatever_happens_between_epochs(
+    what: str, engine: EngineName, place: Workplace
+) -> None:
+    whole, rest = halted(data("hooked", what=what), place, training=TrainingSpec(32, engine=engine))
+    assert whole.engine == ("fit" if engine == "fit" else "graph")
+    assert rest.final == whole.final
+    assert rest.checkpoint.sha256 == whole.checkpoint.sha256
+
+
+@pytest.mark.parametrize("what", ["shuffled", "augmented"])
+def test_members_and_epochs_draw_numbers_of_their_own(what: str) -> None:
+    given = task(data("hooked", what=what))
+    part = train_part(given.data)
+    first = {}
+    for member in (0, 1):
+        for epoch in (0, 1):
+            own = task(given.data, member=member)
+            source = part.epoch(epoch_order(own, epoch, part))
+            with source.running():
+                first[member, epoch] = np.concatenate([x for x, _ in source])
+    assert len({each.tobytes() for each in first.values()}) == 4
+
+
+def test_what_is_drawn_from_global_generators_leaves_no_trace() -> None:
+    part = train_part(data("hooked", what="augmented"))
+    order = part.order(np.random.default_rng(1))
+    np.random.seed(7)  # noqa: NPY002
+    expected = np.random.random()  # noqa: NPY002
+    np.random.seed(7)  # noqa: NPY002
+    list(part.epoch(order))
+    assert np.random.random() == expected  # noqa: NPY002
+
+
+def test_threads_read_the_same_numbers(place: Workplace) -> None:
+    results = [
+        train_member(
+            task(data("hooked", what="shuffled", workers=workers), folder=str(workers)), place
+        )
+        for workers in (1, 3)
+    ]
+    weights = [open_checkpoint(each.checkpoint, place).weights for each in results]
+    assert all(np.array_equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+# ------------------------------------------------------------------------------------- in words
+def test_processes_that_were_asked_for_are_threads_and_it_is_said() -> None:
+    remarks = told(data("hooked", processes=True), SEED).remarks
+    assert remarks == ("train: threads read it instead of processes (use_multiprocessing)",)
+
+
+def test_hooks_that_cannot_be_repeated_are_told() -> None:
+    source = data("hooked", what="unrepeatable")
+    prepare(source)
+    (remark,) = told(source, SEED).remarks
+    assert "a run cannot be repeated or continued exactly" in remark
+    assert told(data("hooked", what="shuffled"), SEED).remarks == ()
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("unknown", "train: a PyDataset must know its number of batches"),
+        ("lock", "train: a PyDataset with on_epoch_begin .* cannot be: TypeError"),
+    ],
+)
+def test_a_pydataset_that_cannot_be_followed_is_refused(what: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        prepare(data("hooked", what=what))
+
+
+@pytest.mark.parametrize(
+    ("source", "told_so"),
+    [
+        (data("streamed", KINDS, kind="dataset"), True),
+        (data("streamed", KINDS, kind="indexed"), False),
+        (data("deaf"), True),
+        (data("deaf", listens=True), False),
+    ],
+)
+def test_one_order_for_all_members_is_told(source: DataSpec, told_so: bool) -> None:
+    remarks = told(source, SEED).remarks
+    assert any("every member meets the training batches in one order" in r for r in remarks) == (
+        told_so
+    )
+
+
+# ----------------------------------------------------------------------------------------- texts
+@pytest.mark.parametrize("form", ["arrays", "batches"])
+@pytest.mark.parametrize("network", ["vectorization", "lookup"])
+def test_a_network_that_begins_with_words_trains(form: str, network: str, place: Workplace) -> None:
+    given = training(
+        data=data("texts", form=form),
+        network=NetworkSpec(f"{HERE}:reads_texts", {"layer": network}),
+        training=TrainingSpec(24, "adam", {"learning_rate": 0.05}),
+    )
+    result = train_member(given, place)
+    assert result.engine == "graph"
+    assert result.log == ()
+    losses = [record.metrics["loss"] for record in result.epochs]
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"targets": "texts"}, "y_train must be numeric, got texts: number the classes"),
+        ({"form": "odd"}, "x_train must be numeric, or texts .* got dtype object"),
+    ],
+)
+def test_texts_where_none_are_taken_are_refused(params: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        prepare(data("texts", **params))
+
+
+def test_texts_before_a_network_of_numbers_are_refused(place: Workplace) -> None:
+    with pytest.raises(UserError, match="inputs of the data are texts: let it begin"):
+        trainer_of(task(data("texts")), place)
