@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +41,16 @@ def concatenated(parts: Sequence[Named]) -> Named:
     return np.concatenate(each)
 
 
-def is_text(array: Array) -> bool:
+class HasType(Protocol):
+    """An array, or what says what one is like."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of its elements."""
+        ...
+
+
+def is_text(array: HasType) -> bool:
     """Whether an array holds texts, which TensorFlow takes as type object."""
     return array.dtype.kind in "OSU"
 

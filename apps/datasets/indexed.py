@@ -190,9 +190,10 @@ class Epoch:
         return self.num_batches
 
     def __getitem__(self, index: int) -> Any:
-        if not 0 <= index < self.num_batches:
-            raise IndexError(index)  # ends a loop over it
         return self._state.read(self._numbers[index])
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(self.__getitem__, range(self.num_batches))
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -289,7 +290,7 @@ def _seed(seed: int, purpose: int) -> int:
 
 def _global_state() -> tuple[Any, ...]:
     name, keys, *rest = np.random.get_state()  # noqa: NPY002 # users' code draws from it
-    return random.getstate(), name, keys.tobytes(), *rest
+    return random.getstate(), name, np.asarray(keys).tobytes(), *rest
 
 
 def _flat(batch: Any) -> list[NDArray[Any]]:

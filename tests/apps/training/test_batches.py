@@ -11,6 +11,7 @@ import pytest
 
 from apps.datasets.batches import Batches
 from apps.datasets.load import load_dataset, prepare, told
+from apps.datasets.preparation import Example, Preparation
 from apps.errors import UserError
 from apps.messages.results import TrainResult
 from apps.messages.specs import DataSpec, EngineName, NetworkSpec, TrainingSpec
@@ -247,3 +248,14 @@ def test_texts_where_none_are_taken_are_refused(params: dict[str, Any], message:
 def test_texts_before_a_network_of_numbers_are_refused(place: Workplace) -> None:
     with pytest.raises(UserError, match="inputs of the data are texts: let it begin"):
         trainer_of(task(data("texts")), place)
+
+
+def test_a_champion_that_learnt_from_texts_is_asked_texts() -> None:
+    from apps.champion import Champion
+    from tests.support.batches import reads_texts
+
+    prepared = Preparation(1.0, {"": Example((), np.dtype(object))}, {})
+    champion = Champion(reads_texts(), prepared, lambda: pytest.fail("no data are needed"))
+    assert np.shape(champion.predict(["red red", "blue"])) == (2, 5)
+    with pytest.raises(UserError, match="inputs must be texts, got dtype int64"):
+        champion.predict([1, 2])
