@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import keras
 
 
+_UNNAMED: Final = re.compile(r"^variable(_\d+)?$")  # what Keras calls such a variable
+
 _STORABLE: Final = frozenset(
     ["bool", "float16", "float32", "float64"]
     + [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
@@ -238,7 +240,9 @@ def _named(
 ) -> dict[str, keras.Variable]:
     named: dict[str, keras.Variable] = {}
     for variable, path in items:
-        parts = (names.get(part, part) for part in path.split("/"))
+        *scopes, own = path.split("/")
+        # A variable without a name is numbered over the life of the process too.
+        parts = (*(names.get(part, part) for part in scopes), _UNNAMED.sub("variable", own))
         name = base = "/".join(part for part in parts if part)
         copies = 1
         while name in named:

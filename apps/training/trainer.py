@@ -155,7 +155,7 @@ def trainer_for(
     trainers: Recent[Trainer] = _local.trainers
     # Members of a search differ in their rates: it is set, and one trainer serves them all.
     network, training = phenotype(network, training, genome)
-    few_steps = bool(genome.network)
+    few_steps = bool(genome.network or genome.training)
     others = dict(training.optimizer_params)
     rate = others.pop("learning_rate", None)
     if not isinstance(rate, float):

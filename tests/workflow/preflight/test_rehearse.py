@@ -47,6 +47,15 @@ def deaf(input_shape, classes, units=8, rate=0.1, activation="relu", hears=()):
     ])
 
 
+def fixed(input_shape, classes):
+    seeded = keras.initializers.GlorotUniform(seed=7)
+    return keras.Sequential([
+        keras.layers.Input(input_shape),
+        keras.layers.Flatten(),
+        keras.layers.Dense(classes, activation="softmax", kernel_initializer=seeded),
+    ])
+
+
 @keras.saving.register_keras_serializable()
 class Unheard(keras.layers.Dense):
     def __init__(self, units=5, **settings):
@@ -185,17 +194,22 @@ def test_a_layer_that_is_not_known_harms_nobody_who_does_not_align(tmp_path: Pat
 
 
 # ------------------------------------------------------------------------- in a process of its own
-def apart(folder: Path, table: dict[str, Any]) -> None:
+def apart(folder: Path, table: dict[str, Any]) -> tuple[str, ...]:
     file = write(folder, table)
     (folder / "own.py").write_text(
         PLUGIN + "\n\ndef ends(**settings):\n    import os\n\n    os._exit(3)\n"
     )
     place = Workplace(root=str(folder / "nowhere"), search_path=str(folder))
-    rehearse_apart(file, load_experiment(file), place)
+    return rehearse_apart(file, load_experiment(file), place)
 
 
 def test_in_a_process_of_its_own_a_good_experiment_passes(tmp_path: Path) -> None:
-    apart(tmp_path, changed())
+    assert apart(tmp_path, changed()) == ()
+
+
+def test_remarks_come_out_of_a_process_of_its_own(tmp_path: Path) -> None:
+    (remark,) = apart(tmp_path, network(builder="own:fixed"))
+    assert "gives the same first weights for every seed" in remark
 
 
 def test_in_a_process_of_its_own_a_mistake_is_the_same_error(tmp_path: Path) -> None:
