@@ -141,7 +141,7 @@ def _built(
     remarks = []
     for task in first:
         try:
-            _trainer(task, place)
+            _trainer(task, place).checks.takes_a_step()
         except UserError as error:
             failed.append(error)
             remarks.append(f"member {task.member} will fail: {error}")

@@ -56,6 +56,7 @@ def rehearse_experiment(
     space = None if experiment.space is None else as_space(experiment.space)
     try:
         _check_validation(experiment, place)
+        _check_batch_size(experiment, place)
         return rehearse(first, list(_halts(graph)), harvests, place, space)
     except UserError as error:
         raise UserError(f"{source}: {error}", code=error.code) from error
@@ -135,6 +136,19 @@ def _check_validation(experiment: Experiment, place: Workplace) -> None:
             f"their loss on them, at least {LEAST_HELD_OUT} are needed (and hundreds to tell "
             'networks apart); hold out more, or say training.fitness = "train_loss"',
             code="data-split",
+        )
+
+
+def _check_batch_size(experiment: Experiment, place: Workplace) -> None:
+    gene = (experiment.space or {}).get("batch_size")
+    if gene is None or gene.of != "training":
+        return
+    train = load_dataset(experiment.data, experiment.seed, place.search_path).train
+    if not isinstance(train, Samples):
+        raise UserError(
+            "space.batch_size: the training data come in batches, whose size is theirs: give "
+            "arrays, or leave it out of the space",
+            code="data-batches",
         )
 
 
