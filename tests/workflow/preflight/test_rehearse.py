@@ -114,9 +114,20 @@ def test_a_builder_that_ignores_a_choice_is_refused(ignored: str, tmp_path: Path
         rehearse(tmp_path, search(*rest))
 
 
+BATCHES = {"name": "tests.support.kinds:streamed", "params": {"kind": "dataset"}}
+
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "optimizer": (training(optimizer="adamm"), "training.optimizer 'adamm'"),
     "optimizer's setting": (training(optimizer_params={"lr": 1.0}), "lr"),
+    "size of batches that come": (
+        changed(
+            data=BATCHES,
+            network={"builder": "mlp"},
+            space={"batch_size": {"values": [8, 16], "of": "training"}},
+            arms=[{"name": "control"}],
+        ),
+        "space.batch_size: the training data come in batches, whose size is theirs",
+    ),
     "learning rate": (training(optimizer_params={"learning_rate": "x"}), "learning_rate"),
     "loss": (training(loss="sparse"), "sparse"),
     "loss that does not fit": (training(loss="categorical_crossentropy"), "same rank"),
