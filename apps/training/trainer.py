@@ -137,6 +137,11 @@ def new_trainer(
     return made
 
 
+def forget_trainers() -> None:
+    """Drop the trainers that this thread keeps: the next one is built anew."""
+    _local.trainers = Recent(_TRAINERS_A_THREAD)
+
+
 def trainer_for(
     data: DataSpec,
     network: NetworkSpec,
@@ -151,7 +156,7 @@ def trainer_for(
     of the same kind costs no compilation.
     """
     if not hasattr(_local, "trainers"):
-        _local.trainers = Recent(_TRAINERS_A_THREAD)
+        forget_trainers()
     trainers: Recent[Trainer] = _local.trainers
     # Members of a search differ in their rates: it is set, and one trainer serves them all.
     network, training = phenotype(network, training, genome)
