@@ -14,6 +14,7 @@ import parsl
 import pytest
 
 from apps.errors import UserError
+from apps.runtime import GPU_MEMORY_VARIABLE
 from site_configs import local_processes, local_threads
 from site_configs.options import READY, SITES, SiteOptions, find_site
 
@@ -133,6 +134,7 @@ def test_the_files_to_copy_are_good(file: Path) -> None:
         (["workers_per_node=3", "cores_per_task=2"], 3, 6),
         (["gpus_per_node=4"], 4, 4),
         (["gpus_per_node=2", "workers_per_node=6"], 6, 6),
+        (["gpus_per_node=4", "tasks_per_gpu=3"], 12, 12),
     ],
 )
 def test_workers_fill_what_is_asked_for(
@@ -148,6 +150,34 @@ def test_every_worker_of_a_gpu_node_sees_one_gpu() -> None:
     (executor,) = find_site("slurm", ["gpus_per_node=2"]).config(Path("here"), None).executors
     assert list(executor.available_accelerators) == ["0", "1"]
     assert "#SBATCH --gpus-per-node=2" in executor.provider.scheduler_options
+
+
+@pytest.mark.parametrize("shared", ["tasks_per_gpu=3", "workers_per_node=6"])
+def test_tasks_that_share_gpus_are_as_many_as_asked_for(shared: str) -> None:
+    (executor,) = find_site("slurm", ["gpus_per_node=2", shared]).config(Path("x"), None).executors
+    # Parsl starts as many workers as it has names, and makes of name n GPU n // 3.
+    assert executor.workers_per_node == 6
+    assert list(executor.available_accelerators) == list("012345")
+
+
+def test_a_site_limits_what_a_task_takes_of_its_gpu() -> None:
+    given = ["gpus_per_node=2", "tasks_per_gpu=2", "gpu_memory_mb=4000"]
+    (executor,) = find_site("slurm", given).config(Path("x"), None).executors
+    assert f"export {GPU_MEMORY_VARIABLE}=4000\n" in executor.provider.worker_init
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["cores_per_node=4", "tasks_per_gpu=2"],
+        ["cores_per_node=4", "gpu_memory_mb=100"],
+        ["gpus_per_node=2", "workers_per_node=5"],
+        ["gpus_per_node=2", "workers_per_node=4", "tasks_per_gpu=2"],
+    ],
+)
+def test_gpus_that_cannot_be_shared_so_are_refused(given: list[str]) -> None:
+    with pytest.raises(UserError, match=r"gpus_per_node|tasks_per_gpu"):
+        find_site("slurm", given).config(Path("x"), None)
 
 
 @pytest.mark.parametrize("name", CLUSTERS)
