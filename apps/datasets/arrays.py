@@ -75,12 +75,18 @@ def check_type(name: str, array: Array, text: bool) -> None:
             "numpy.unique(targets, return_inverse=True)[1]",
             code="data-form",
         )
-    more = ", or texts for a network that begins with a layer for them" if text else ""
-    raise UserError(
-        f"{name} must be numeric{more}, got dtype {array.dtype}"
-        f"{' (of things of several kinds or lengths)' if is_text(array) else ''}",
-        code="data-form",
-    )
+    if text and is_text(array):
+        raise UserError(
+            f"{name} must be numeric, or texts for a network that begins with a layer for them, "
+            "got things of several kinds or lengths",
+            code="data-form",
+        )
+    raise UserError(f"{name} must be numeric, got dtype {array.dtype}", code="data-form")
+
+
+def type_in_words(array: Array) -> str:
+    """Return what a user calls the type of an array."""
+    return "text" if is_text(array) else str(array.dtype)
 
 
 @dataclass(frozen=True, eq=False)

@@ -87,8 +87,9 @@ class Batches:
         if not isinstance(source, Epoch):
             yield source
             return
+        # Of the fixed order: what was read before must leave no trace.
+        self._signature = self._signature or self.whole().signature()
         with source.dataset(self._signature) as dataset:
-            self._signature = dataset.element_spec
             yield dataset
 
     def __iter__(self) -> Iterator[Samples]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike
 
-from apps.datasets.arrays import Array, Named, Samples, check_type, is_text, listed
+from apps.datasets.arrays import Array, Named, Samples, check_type, is_text, listed, type_in_words
 from apps.datasets.batches import Batches, is_batches
 from apps.datasets.sources.reader import Form
 from apps.errors import UserError
@@ -218,7 +218,8 @@ def _check_like(letter: str, name: str, ours: Named, other: Named) -> None:
         if array.shape[1:] != other[key].shape[1:] or array.dtype != other[key].dtype:
             raise UserError(
                 f"{letter}_{name}{at} must be like {letter}_train{at}, one sample "
-                f"{array.shape[1:]} {array.dtype}; got {other[key].shape[1:]} {other[key].dtype}",
+                f"{array.shape[1:]} {type_in_words(array)}; got {other[key].shape[1:]} "
+                f"{type_in_words(other[key])}",
                 code="data-form",
             )
 

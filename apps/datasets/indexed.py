@@ -18,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from apps.datasets.arrays import is_text
 from apps.errors import UserError
 from apps.plugins import told
 from apps.seeds import global_draws, seed_integer
@@ -190,7 +191,7 @@ class Epoch:
         return self.num_batches
 
     def __getitem__(self, index: int) -> Any:
-        return self._state.read(self._numbers[index])
+        return _with_tensors(self._state.read(self._numbers[index]))
 
     def __iter__(self) -> Iterator[Any]:
         return map(self.__getitem__, range(self.num_batches))
@@ -204,19 +205,31 @@ class Epoch:
         if self._ended is not None:
             self._ended()
 
+    def signature(self) -> Any:
+        """Return what TensorFlow must know of the batches: those of the beginning, middle and end.
+
+        Axes in which they differ may have any length, and the first one always.
+        """
+        from keras.src.trainers.data_adapters.data_adapter_utils import get_tensor_spec
+
+        count = self.num_batches
+        with self.running():
+            batches = [self[index] for index in sorted({0, 1 % count, count // 2, count - 1})]
+        return get_tensor_spec([tuple(b) if isinstance(b, list) else b for b in batches])
+
     @contextmanager
-    def dataset(self, signature: Any = None) -> Iterator[Any]:
+    def dataset(self, signature: Any) -> Iterator[Any]:
         """Give a `tf.data.Dataset` of the epoch's batches, as `keras.Model.fit` makes it.
 
         Args:
-            signature: of the batches, if it is known; else the first two are read for it.
+            signature: of the batches.
         """
         import tensorflow as tf
         from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
 
         with self.running():
             adapter = PyDatasetAdapter(self)
-            adapter._output_signature = signature
+            adapter._output_signature = signature  # else it reads two batches, whichever come first
             try:
                 yield adapter.get_tf_dataset().apply(
                     tf.data.experimental.assert_cardinality(self.num_batches)
@@ -269,6 +282,17 @@ def is_indexed(source: Any) -> bool:
     import keras
 
     return isinstance(source, keras.utils.PyDataset)
+
+
+def _with_tensors(batch: Any) -> Any:
+    """Return a batch whose arrays of texts are tensors: Keras knows no type object."""
+    import keras
+    import tensorflow as tf
+
+    return keras.tree.map_structure(
+        lambda each: tf.constant(each) if isinstance(each, np.ndarray) and is_text(each) else each,
+        batch,
+    )
 
 
 def _length(name: str, source: Any) -> int:

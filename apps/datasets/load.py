@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from apps.datasets import idx
-from apps.datasets.arrays import Array, Samples, is_text, listed, mapped
+from apps.datasets.arrays import Array, Samples, listed, mapped, type_in_words
 from apps.datasets.batches import PROBE, Batches
 from apps.datasets.checks import PIXEL, Part, Source, checked
 from apps.datasets.fashion_mnist import (
@@ -319,10 +319,7 @@ def _shown(source: Source) -> str:
     if not isinstance(source.train, Samples) or not isinstance(source.test, Samples):
         return "data in batches, read anew for every pass"
     x, y = (
-        ", ".join(
-            f"{list(each.shape[1:])} {'text' if is_text(each) else each.dtype}"
-            for each in listed(value)
-        )
+        ", ".join(f"{list(each.shape[1:])} {type_in_words(each)}" for each in listed(value))
         for value in (source.train.x, source.train.y)
     )
     held = source.validation

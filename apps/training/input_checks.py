@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from apps.datasets.arrays import Array, Samples, is_text, listed, mapped
+from apps.datasets.arrays import Array, Samples, is_text, listed, mapped, type_in_words
 from apps.datasets.load import Dataset
 from apps.errors import UserError, first_line
 from apps.messages.specs import NetworkSpec, Params, TrainingSpec
@@ -274,7 +274,7 @@ def _count(targets: list[Array], asked: Any, own: Any, name: str) -> int:
 def _shown(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_shown(each)}" for name, each in value.items())
-    return f"{value.shape[1:]} {value.dtype}"
+    return f"{value.shape[1:]} {type_in_words(value)}"
 
 
 def _outputs(model: Any) -> Any:

@@ -73,6 +73,7 @@ WORDS = ("red", "green", "blue")
 
 def texts(form: str = "arrays", targets: str = "numbers") -> Any:
     """Sentences, and how often the first word is in them."""
+    import keras
     import tensorflow as tf
 
     rng = np.random.default_rng(0)
@@ -80,8 +81,20 @@ def texts(form: str = "arrays", targets: str = "numbers") -> Any:
     x = np.array([" ".join(each) for each in words])
     y = (words == WORDS[0]).sum(1).astype(np.int32)
     odd = np.array([["red", 3]] * 96, dtype=object)
-    if form == "batches":
-        train: Any = tf.data.Dataset.from_tensor_slices((x, y)).batch(SIZE)
+
+    class Sentences(keras.utils.PyDataset):  # type: ignore[misc] # Keras is not known to mypy
+        def __len__(self) -> int:
+            return len(x) // SIZE
+
+        def __getitem__(self, index: int) -> Any:
+            rows = slice(index * SIZE, (index + 1) * SIZE)
+            return x[rows], y[rows]
+
+    train: Any
+    if form == "indexed":
+        train = Sentences()
+    elif form == "batches":
+        train = tf.data.Dataset.from_tensor_slices((x, y)).batch(SIZE)
     elif targets == "texts":
         train = x, x
     elif form == "odd":

@@ -218,7 +218,7 @@ def test_one_order_for_all_members_is_told(source: DataSpec, told_so: bool) -> N
 
 
 # ----------------------------------------------------------------------------------------- texts
-@pytest.mark.parametrize("form", ["arrays", "batches"])
+@pytest.mark.parametrize("form", ["arrays", "batches", "indexed"])
 @pytest.mark.parametrize("network", ["vectorization", "lookup"])
 def test_a_network_that_begins_with_words_trains(form: str, network: str, place: Workplace) -> None:
     given = training(
@@ -237,7 +237,7 @@ def test_a_network_that_begins_with_words_trains(form: str, network: str, place:
     ("params", "message"),
     [
         ({"targets": "texts"}, "y_train must be numeric, got texts: number the classes"),
-        ({"form": "odd"}, "x_train must be numeric, or texts .* got dtype object"),
+        ({"form": "odd"}, "x_train must be numeric, or texts .* got things of several kinds"),
     ],
 )
 def test_texts_where_none_are_taken_are_refused(params: dict[str, Any], message: str) -> None:
