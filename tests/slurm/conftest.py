@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.experiments import read_tables, start, write
 from tests.support.gated import GATED, PAUSES, Bench
+from tests.support.searches import search_made_once
 from tests.support.slurm_cluster import Cluster, missing, running_cluster
 
 
@@ -35,6 +36,11 @@ def bench(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Bench:
     out, err = process.communicate(timeout=600)
     assert process.returncode == 0, (out, err)
     return Bench(cluster, folder, file, gate, read_tables(folder / "threads" / "tiny"))
+
+
+@pytest.fixture(scope="session")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return search_made_once(tmp_path_factory)
 
 
 @pytest.fixture
