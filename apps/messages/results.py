@@ -111,7 +111,13 @@ class TrainResult(NetworkResult):
 
 @dataclass(frozen=True)
 class Failure:
-    """A task without a result, as a value: it ranks last and is never a parent."""
+    """A task without a result, as a value: it ranks last and is never a parent.
+
+    Attributes:
+        reason: for the user.
+        log: of the task, below the run directory.
+        member: whose training failed; -1: it was another kind of task that did.
+    """
 
     reason: str
     log: str = ""
@@ -225,8 +231,9 @@ def population(
     Raises:
         HeterosisError: they are something else (a bug of the driver).
     """
-    found = [each for each in upstream[:members] if isinstance(each, TrainResult | Failure)]
-    plans = [each for each in upstream[members:] if isinstance(each, MatingPlan)]
+    trained = [each for each in upstream if isinstance(each, TrainResult | Failure)]
+    found = [each for each in trained if each.member >= 0]
+    plan = next((each for each in upstream if isinstance(each, MatingPlan)), None)
     if len(found) != members:
         raise HeterosisError(f"a population of {members} was to come, {len(found)} did")
-    return found, plans[0] if plans else None
+    return found, plan

@@ -185,13 +185,13 @@ def test_a_layer_that_is_not_known_harms_nobody_who_does_not_align(tmp_path: Pat
 
 
 # ------------------------------------------------------------------------- in a process of its own
-def apart(folder: Path, table: dict[str, Any]) -> None:
+def apart(folder: Path, table: dict[str, Any]) -> tuple[str, ...]:
     file = write(folder, table)
     (folder / "own.py").write_text(
         PLUGIN + "\n\ndef ends(**settings):\n    import os\n\n    os._exit(3)\n"
     )
     place = Workplace(root=str(folder / "nowhere"), search_path=str(folder))
-    rehearse_apart(file, load_experiment(file), place)
+    return rehearse_apart(file, load_experiment(file), place)
 
 
 def test_in_a_process_of_its_own_a_good_experiment_passes(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from PIL import Image
 
 from apps.champion import Champion
 from apps.datasets.arrays import Samples
-from apps.datasets.load import Dataset, forget_datasets
+from apps.datasets.dataset import Dataset
+from apps.datasets.load import forget_datasets
 from apps.datasets.preparation import Preparation
 from apps.errors import UserError
 from apps.runtime import load_keras
