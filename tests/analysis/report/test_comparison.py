@@ -38,6 +38,12 @@ def runs(tables_of, run_of) -> list[RunDir]:
     return [one, run_of(other, "two", experiment=SETTINGS % ("quick", 64, "mean", 4))]
 
 
+@pytest.fixture
+def small(tables_of, run_of) -> list[RunDir]:
+    made = tables_of(arms=("control", "mean"), trials=2)
+    return [run_of(made, name, experiment=SETTINGS % ("quick", 128, "mean", 3)) for name in "ab"]
+
+
 def test_the_numbers_are_those_of_each_runs_own_report(runs, tables_of):
     one, two = enter(runs, 0.05)
     own = overview(tables_of())
@@ -114,26 +120,26 @@ def test_the_page_stands_alone_and_says_the_same_twice(runs, tmp_path):
 
 
 @pytest.mark.parametrize("experiment", [None, "name = ", 'name = "a"\n'])
-def test_settings_that_cannot_be_read_are_told(experiment, runs, tables_of, run_of, tmp_path):
+def test_settings_that_cannot_be_read_are_told(experiment, small, tables_of, run_of, tmp_path):
     third = run_of(tables_of(trials=1), "third", experiment=experiment)
-    text = write_comparison([*runs, third], tmp_path / "out").read_text()
+    text = write_comparison([*small, third], tmp_path / "out").read_text()
     assert ("third: experiment.toml is" in text) == (experiment != 'name = "a"\n')
 
 
-def test_runs_of_all_sorts_can_be_compared(odd_tables, runs, run_of, tmp_path):
-    page = write_comparison([runs[0], run_of(odd_tables, "odd")], tmp_path / "out")
+def test_runs_of_all_sorts_can_be_compared(odd_tables, small, run_of, tmp_path):
+    page = write_comparison([small[0], run_of(odd_tables, "odd")], tmp_path / "out")
     assert "nan" not in page.read_text().split("<main")[1].replace("finance", "")
 
 
-def test_a_mistake_is_told_in_one_line(runs, tmp_path):
+def test_a_mistake_is_told_in_one_line(small, tmp_path):
     file = tmp_path / "file"
     file.touch()
     for given, out, said in (
-        (runs[:1], tmp_path, "at least two runs, got 1"),
-        ([runs[0], runs[0]], tmp_path, "given twice"),
-        ([runs[0], RunDir(tmp_path / "nowhere")], tmp_path, "needs the tables"),
-        (runs, file, "must be writable"),
-        (runs, file / "x", "must be writable"),
+        (small[:1], tmp_path, "at least two runs, got 1"),
+        ([small[0], small[0]], tmp_path, "given twice"),
+        ([small[0], RunDir(tmp_path / "nowhere")], tmp_path, "needs the tables"),
+        (small, file, "must be writable"),
+        (small, file / "x", "must be writable"),
     ):
         with pytest.raises(ReportError, match=said) as refused:
             write_comparison(given, Path(out))

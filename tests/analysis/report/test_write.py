@@ -6,6 +6,7 @@ import html.parser
 import io
 import os
 import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -19,6 +20,7 @@ from analysis.statistics.overview import overview
 from apps.errors import ReportError
 from apps.records.run_dir import RunDir
 from apps.records.tables_schema import TABLES, frame
+from tests.analysis.conftest import World, make_tables, write_run
 from tests.support.reports import without_pictures
 
 ENVIRONMENT = {"python": "3.11.2", "host": {"name": "n<1>", "cores": 2}, "command": ["a", "b"]}
@@ -63,6 +65,13 @@ def no_pictures(monkeypatch):
     without_pictures(monkeypatch)
 
 
+@pytest.fixture(scope="module")
+def report(tmp_path_factory) -> Path:
+    """The folder of a whole report; not to be touched."""
+    root = tmp_path_factory.mktemp("report") / "run"
+    return write_report(write_run(root, make_tables(World()), environment=ENVIRONMENT)).parent
+
+
 @pytest.mark.slow
 def test_every_world_has_a_page_and_figures_that_fit_their_paper(odd_tables, run_of, monkeypatch):
     drawn = []
@@ -82,8 +91,8 @@ def test_every_world_has_a_page_and_figures_that_fit_their_paper(odd_tables, run
     assert set(links) <= set(ids)
 
 
-def test_the_page_needs_nothing_else(tables, run_of):
-    text = write_report(run_of(tables, environment=ENVIRONMENT)).read_text()
+def test_the_page_needs_nothing_else(report):
+    text = (report / "index.html").read_text()
     page = Page(text)
     assert not page.of("script")
     assert not page.of("img")
@@ -92,8 +101,8 @@ def test_the_page_needs_nothing_else(tables, run_of):
     assert not re.search(r"@import|url\((?!#)|src=", text)
 
 
-def test_the_page_opens_with_the_verdict_and_tells_the_run(tables, run_of):
-    page = Page(write_report(run_of(tables, environment=ENVIRONMENT)).read_text())
+def test_the_page_opens_with_the_verdict_and_tells_the_run(report):
+    page = Page((report / "index.html").read_text())
     for said in ("mean, the best of 4 arms, lowers the held-out loss by 9.2 %", 'name = "made up"',
                  "host.cores", "1152 network-epochs were trained where 1920 would have been",
                  "Nothing: every member of every trial finished."):  # fmt: skip
@@ -145,7 +154,7 @@ def test_parity_has_a_column_only_beside_a_loss_that_has_a_curve(tables, run_of)
 
 
 def test_no_bar_and_no_mark_is_explained_where_there_is_none(tables_of, run_of):
-    text = write_report(run_of(tables_of(trials=2))).read_text()
+    text = write_report(run_of(tables_of(trials=2, arms=("control", "mean")))).read_text()
     assert "95 % interval" not in text.partition('id="reading"')[0]
     assert "mark a difference" not in text
 
@@ -181,14 +190,13 @@ def test_missing_settings_and_environment_are_said(tables, run_of, broken):
     assert ("environment.json is not JSON" if broken else "environment.json is missing") in text
 
 
-def test_every_number_is_in_a_file_beside_the_page(tables, run_of):
-    report = write_report(run_of(tables)).parent
+def test_every_number_is_in_a_file_beside_the_page(report):
     summary = pd.read_csv(report / "statistics.csv")
     row = summary.query("arm == 'mean' and kind == 'val_loss'").iloc[0]
     assert row["mean"] == pytest.approx(0.0920, abs=1e-3)
     assert row["n"] == 8
     assert len(pd.read_csv(report / "improvements.csv").query("kind == 'val_loss'")) == 4 * 8
-    assert set(pd.read_csv(report / "curves.csv")["arm"]) == set(tables["trials"]["arm"])
+    assert set(pd.read_csv(report / "curves.csv")["arm"]) == set(World().arms)
     area = summary.query("arm == 'mean' and kind == 'area_val_loss'").iloc[0]
     assert area["n"] == 8
     assert row["visible"] > 0
