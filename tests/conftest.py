@@ -6,6 +6,8 @@ items: the longest come first, since a long one that begins last leaves the othe
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -54,6 +56,14 @@ def place(item: pytest.Item) -> int:
         (n for n, each in enumerate(LONGEST) if name == each or name.startswith(f"{each}/")),
         len(LONGEST),
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_wait_for_the_disk() -> Iterator[None]:
+    """What is written is read by this machine, which does not lose its power meanwhile."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups and -m the markers
