@@ -17,7 +17,6 @@ from apps.runtime import load_keras
 from workflow.runs.predictions import read_samples, tabled
 
 
-# ------------------------------------------------------------------------------ other networks
 def champion(loss: Any, outputs: int, activation: str | None = None) -> Champion:
     keras = load_keras()
     model = keras.Sequential(

@@ -11,8 +11,6 @@ from apps.errors import UserError
 from site_configs.options import READY, find_site
 from tests.support.sites import CLUSTERS, made
 
-# ------------------------------------------------------------------------------------- clusters
-
 
 @pytest.mark.parametrize("file", sorted(READY.glob("*.toml")), ids=lambda file: file.stem)
 def test_the_files_to_copy_are_good(file: Path) -> None:

@@ -10,7 +10,7 @@ import nbformat
 
 from analysis.notebook import Picture
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 
 
 FOLDER = ROOT / "analysis" / "notebooks"

@@ -12,7 +12,6 @@ from analysis.statistics.overview import overview
 POSTER = ("control", "mean", "random")
 
 
-# ------------------------------------------------------------------------------------ the poster
 def _judged(tables, run_of, kind="held-out loss"):
     cells = notebook.poster(notebook.open_run(run_of(tables).root)).frame[kind]
     return {claim: re.search(r"\(([a-z ]+)\)$", cell)[1] for claim, cell in cells.items()}

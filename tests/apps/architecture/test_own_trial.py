@@ -16,7 +16,6 @@ from apps.architecture.symmetries import UnknownSymmetry, permutation_spec
 from apps.errors import UserError
 
 
-# -------------------------------------------------------------------------------- wrong and unknown
 def between(layer: Any) -> Any:
     """A network with a layer between two dense ones."""
     import keras

@@ -41,10 +41,10 @@ def test_too_few_are_told_with_who_failed_first_and_why() -> None:
 
 
 def test_survivors_must_be_as_many_as_are_to_go_on(tmp_path: Path) -> None:
-    halted(tmp_path, mating="all", children=9)
-    halted(tmp_path, mating="survivors", children=2)
+    halted(tmp_path, mating="all", offspring=9)
+    halted(tmp_path, mating="survivors", offspring=2)
     with pytest.raises(TooFewSurvivors, match="the halt after epoch 2 needs 3 members"):
-        halted(tmp_path, mating="survivors", children=3)
+        halted(tmp_path, mating="survivors", offspring=3)
 
 
 def test_the_failed_have_no_fitness_and_no_network(tmp_path: Path) -> None:

@@ -36,7 +36,6 @@ def test_what_has_nothing_in_common_is_not_carried():
     assert carry(np.ones((2, 3)), ((), ()), fresh, ((),), Part("x"), {}) is None
 
 
-# --------------------------------------------------------------------------- layers
 def rows(*names: str, kinds: str = "") -> Anatomy:
     layers = tuple(
         Layer(name, kind, {}) for name, kind in zip(names, kinds or "d" * len(names), strict=True)

@@ -24,7 +24,6 @@ from apps.messages.tasks import (
 from tests.support.examples import example
 
 
-# ------------------------------------------------------------------------ what waits for what
 def test_a_start_is_filled_in_from_what_it_waited_for() -> None:
     task, member, plan = example(TrainTask), example(TrainResult), example(MatingPlan)
     children = tuple(replace(example(ChildPlan), child=child) for child in range(5))

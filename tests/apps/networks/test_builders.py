@@ -10,7 +10,6 @@ from apps.networks.builders import BUILDERS
 from tests.support.built import made
 
 
-# --------------------------------------------------------------------------------- built-in ones
 def test_the_posters_network_is_the_default() -> None:
     model = made(NetworkSpec("two_layer_dense"))
     assert [weight.shape for weight in model.weights] == [(784, 128), (128,), (128, 10), (10,)]

@@ -11,7 +11,6 @@ from apps.messages.specs import TrainingSpec
 from tests.support.built import RICH, made
 
 
-# --------------------------------------------------------------------------- loss and optimiser
 def test_a_model_that_is_not_compiled_is_compiled_as_the_experiment_says() -> None:
     training = TrainingSpec(8, "sgd", {"learning_rate": 0.5, "momentum": 0.25})
     model = made("uncompiled", training=training)

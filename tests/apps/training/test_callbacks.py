@@ -22,7 +22,6 @@ def place(tmp_path: Path) -> Workplace:
     return Workplace(str(tmp_path))
 
 
-# ---------------------------------------------------------------------------------- callbacks
 def with_callback(name: str, **params: Any) -> TrainTask:
     given = TrainingSpec(32, callbacks=(OperatorSpec(name, params),))
     return task(data("weighted"), training=given, last_epoch=6)

@@ -17,7 +17,6 @@ def place(tmp_path: Path) -> Workplace:
     return Workplace(str(tmp_path))
 
 
-# -------------------------------------------------------------------------------- TensorBoard
 def test_every_epoch_is_written_for_tensorboard_once(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

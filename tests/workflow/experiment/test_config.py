@@ -12,7 +12,6 @@ from tests.support.experiments import TINY, changed, load, write
 from workflow.experiment.file import READY, load_experiment
 from workflow.runs.opening import differing_keys
 
-# ------------------------------------------------------------------------------------ completing
 EVERYTHING = changed(
     arms=[
         {"name": "control"},

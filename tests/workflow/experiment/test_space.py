@@ -16,7 +16,6 @@ from tests.support.searches import SEARCH
 pytestmark = pytest.mark.slow
 
 
-# -------------------------------------------------------------------------------------- mistakes
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

@@ -184,7 +184,6 @@ def test_a_layer_that_is_not_known_harms_nobody_who_does_not_align(tmp_path: Pat
     assert rehearse(tmp_path, table | {"arms": with_arm(crossover="mean")["arms"]})
 
 
-# ------------------------------------------------------------------------- in a process of its own
 def apart(folder: Path, table: dict[str, Any]) -> tuple[str, ...]:
     file = write(folder, table)
     (folder / "own.py").write_text("import os\n\n\ndef ends():\n    os._exit(3)\n")

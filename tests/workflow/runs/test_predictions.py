@@ -14,13 +14,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from apps.champion import Champion
-from apps.datasets.arrays import Samples
-from apps.datasets.dataset import Dataset
 from apps.datasets.load import forget_datasets
-from apps.datasets.preparation import Preparation
 from apps.errors import UserError
-from apps.runtime import load_keras
 from tests.support.experiments import read_tables
 from tests.workflow.conftest import Heterosis
 from workflow.launch import run
@@ -111,20 +106,6 @@ def test_what_does_not_fit_is_one_line_and_code_2(
     assert not out.exists()
 
 
-# ------------------------------------------------------------------------------ other networks
-def champion(loss: Any, outputs: int, activation: str | None = None) -> Champion:
-    keras = load_keras()
-    model = keras.Sequential(
-        [keras.layers.Input((2,)), keras.layers.Dense(outputs, activation=activation)]
-    )
-    model.compile(loss=loss)
-    x, y = np.ones((4, 2), np.float32), np.zeros(4, np.int32)
-    part = Samples(x, y)
-    data = Dataset(part, part, part)
-    return Champion(model, Preparation.of(data), lambda: data)
-
-
-# ------------------------------------------------------------------ data of the user's own files
 EXPERIMENT = """
 name = "own"
 trials = 1

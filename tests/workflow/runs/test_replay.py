@@ -154,7 +154,6 @@ def test_a_missing_record_is_named(kinds: Driven, tmp_path: Path) -> None:
         replayed((ran, experiment, RunDir(root)), "mean")
 
 
-# ----------------------------------------------------------------------------------- the command
 def test_replay_says_that_the_weights_are_the_same(
     finished: Path, tmp_path: Path, heterosis: Heterosis
 ) -> None:

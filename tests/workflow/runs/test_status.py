@@ -20,7 +20,6 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "events.jsonl"
 
 
-# -------------------------------------------------------------------------------------- status
 def test_status_shows_the_end_of_a_run(heterosis: Heterosis, finished: Path) -> None:
     ended = heterosis("status", finished)
     assert ended.code == 0

@@ -17,7 +17,6 @@ from apps.messages.specs import DataSpec
 from tests.support.data_files import refused, spec
 
 
-# --------------------------------------------------------------------------------------------- idx
 def idx_bytes(array: np.ndarray[Any, Any]) -> bytes:
     return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
 

@@ -13,8 +13,6 @@ from apps.datasets.sources.images import asked_pictures
 from apps.errors import UserError
 from tests.support.data_files import picture, refused, spec
 
-# ------------------------------------------------------------------------------------------ images
-
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:

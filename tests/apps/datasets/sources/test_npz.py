@@ -12,7 +12,6 @@ from apps.datasets.load import describe, load_dataset
 from tests.support.data_files import X, Y, refused, spec
 
 
-# --------------------------------------------------------------------------------------------- npz
 def parts(**more: Any) -> dict[str, Any]:
     return {"x_train": X, "y_train": Y, "x_test": X[:5], "y_test": Y[:5]} | more
 

@@ -16,7 +16,6 @@ from apps.messages.specs import DataSpec
 from tests.support.data_files import X, picture, refused
 
 
-# --------------------------------------------------------------------------------- rare classes
 def rare(name: str, folder: Path) -> dict[str, Any]:
     """Write data of 60, 60 and 3 samples of the classes a, b and c."""
     classes = np.repeat(["a", "b", "c"], [60, 60, 3])
