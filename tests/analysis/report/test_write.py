@@ -67,6 +67,7 @@ def test_the_page_opens_with_the_verdict_and_tells_the_run(report):
         assert said in page.text
 
 
+@pytest.mark.usefixtures("no_pixels")
 def test_text_of_the_run_is_escaped(tables_of, run_of):
     hostile = '<img src=x onerror="alert(1)">'
     tables = tables_of(arms=("control", hostile), failed_members=[(0, hostile, 1, 0)])
@@ -83,6 +84,7 @@ def test_text_of_the_run_is_escaped(tables_of, run_of):
     assert log in page.text
 
 
+@pytest.mark.usefixtures("no_pixels")
 def test_no_bar_and_no_mark_is_explained_where_there_is_none(tables_of, run_of):
     text = write_report(run_of(tables_of(trials=2, arms=("control", "mean")))).read_text()
     assert "95 % interval" not in text.partition('id="reading"')[0]
@@ -124,6 +126,7 @@ def test_a_report_written_again_is_the_same(tables, run_of):
     assert content() == content()
 
 
+@pytest.mark.usefixtures("no_pixels")
 def test_only_the_tables_that_count_are_needed(tables, run_of):
     run = run_of({name: tables[name] for name in ("members", "epochs", "trials")})
     assert write_report(run) == run.report_html
