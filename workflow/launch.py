@@ -105,9 +105,8 @@ def run(
         stuck: called when the user has stopped the run but a thread of this process is still in an
             epoch, which it must finish.
         engine: makes what runs the tasks; Parsl's if left out.
-        rehearse: looks for mistakes in an experiment before it begins, on this machine, and returns
-            what is odd and no mistake: if left out in this process where its tasks run too, else
-            in one that ends before they begin.
+        rehearse: looks for mistakes in an experiment before it begins, on this machine: if left
+            out in this process where its tasks run too, else in one that ends before they begin.
 
     Returns:
         The run. Arms that failed are in its `failed`; `no_champion` and `no_report` say why one is
@@ -144,8 +143,7 @@ def run(
         monitored(config, directory.monitoring_db, asked.experiment.name)
     if begins:
         usual = rehearse_experiment if in_this_process(config) else rehearse_apart
-        for remark in (rehearse or usual)(asked.source, asked.experiment, place):
-            display.say(f"note: {remark}")
+        (rehearse or usual)(asked.source, asked.experiment, place)
     with (
         opened(directory, asked.experiment, fresh, display.say),
         _logged_to(directory.log),

@@ -80,6 +80,7 @@ def cnn(
     activation: str = "relu",
     dropout: float = 0.0,
     batch_normalization: bool = False,
+    flatten: bool = False,
     output: str = "softmax",
     input_shape: tuple[int, ...] = (28, 28),
     classes: int = 10,
@@ -88,7 +89,8 @@ def cnn(
 
     Two convolutions, each followed by pooling over 2 x 2; further ones keep the size; then the
     mean over all positions, one dense layer, the outputs. So depth and width may change while the
-    rest keeps its shape.
+    rest keeps its shape. The mean forgets where in an image something is: on Fashion-MNIST two
+    convolutions learn several times as fast with `flatten`.
 
     Args:
         filters: of each convolution, or one number for all.
@@ -98,6 +100,7 @@ def cnn(
         activation: of convolutions and dense layer, a Keras name.
         dropout: rate before the last layer, in [0, 1).
         batch_normalization: whether to normalise each convolution.
+        flatten: whether the dense layer reads all positions in place of their mean.
         output: activation of the last layer: `softmax` for classes, `linear` for numbers.
         input_shape: of one sample; without channels it has one.
         classes: number of outputs.
@@ -116,7 +119,8 @@ def cnn(
             layers.append(keras.layers.BatchNormalization())
         if number < 2:
             layers.append(keras.layers.MaxPooling2D(2))
-    layers += [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(units, activation)]
+    read = keras.layers.Flatten() if flatten else keras.layers.GlobalAveragePooling2D()
+    layers += [read, keras.layers.Dense(units, activation)]
     if dropout:
         layers.append(keras.layers.Dropout(dropout))
     layers.append(keras.layers.Dense(classes, activation=output))

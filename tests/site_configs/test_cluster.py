@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from apps.errors import UserError
+from apps.runtime import GPU_MEMORY_VARIABLE
 from site_configs.options import READY, find_site
 from tests.support.sites import CLUSTERS, made
 
@@ -29,6 +30,7 @@ def test_the_files_to_copy_are_good(file: Path) -> None:
         (["workers_per_node=3", "cores_per_task=2"], 3, 6),
         (["gpus_per_node=4"], 4, 4),
         (["gpus_per_node=2", "workers_per_node=6"], 6, 6),
+        (["gpus_per_node=4", "tasks_per_gpu=3"], 12, 12),
     ],
 )
 def test_workers_fill_what_is_asked_for(
@@ -38,6 +40,34 @@ def test_workers_fill_what_is_asked_for(
     provider = executor.provider
     assert executor.max_workers_per_node == workers
     assert cores in (getattr(provider, "cores_per_node", 0), getattr(provider, "cpus_per_node", 0))
+
+
+@pytest.mark.parametrize("shared", ["tasks_per_gpu=3", "workers_per_node=6"])
+def test_tasks_that_share_gpus_are_as_many_as_asked_for(shared: str) -> None:
+    (executor,) = find_site("slurm", ["gpus_per_node=2", shared]).config(Path("x"), None).executors
+    # Parsl starts as many workers as it has names, and makes of name n GPU n // 3.
+    assert executor.workers_per_node == 6
+    assert list(executor.available_accelerators) == list("012345")
+
+
+def test_a_site_limits_what_a_task_takes_of_its_gpu() -> None:
+    given = ["gpus_per_node=2", "tasks_per_gpu=2", "gpu_memory_mb=4000"]
+    (executor,) = find_site("slurm", given).config(Path("x"), None).executors
+    assert f"export {GPU_MEMORY_VARIABLE}=4000\n" in executor.provider.worker_init
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["cores_per_node=4", "tasks_per_gpu=2"],
+        ["cores_per_node=4", "gpu_memory_mb=100"],
+        ["gpus_per_node=2", "workers_per_node=5"],
+        ["gpus_per_node=2", "workers_per_node=4", "tasks_per_gpu=2"],
+    ],
+)
+def test_gpus_that_cannot_be_shared_so_are_refused(given: list[str]) -> None:
+    with pytest.raises(UserError, match=r"gpus_per_node|tasks_per_gpu"):
+        find_site("slurm", given).config(Path("x"), None)
 
 
 @pytest.mark.parametrize("name", CLUSTERS)

@@ -149,7 +149,7 @@ def mishap(tmp_path_factory: pytest.TempPathFactory, tiny_file: Path) -> Mishap:
         # A rehearsal would tell it before the run begins.
         without_pictures(patch)
         command = ("run", file, "--runs", folder / "runs")
-        code = call(patch, command, rehearse=lambda *_: ())
+        code = call(patch, command, rehearse=lambda *_: None)
     return Mishap(
         folder / "runs" / "tiny", file, Ended(code, out.getvalue(), err.getvalue()), marker
     )

@@ -76,19 +76,6 @@ def test_what_a_killed_start_left_is_no_obstacle(
         assert run_dir.experiment_toml.is_file()
 
 
-def test_what_the_rehearsal_finds_odd_is_told(
-    finished: Path, tiny_file: Path, tmp_path: Path, heterosis: Heterosis
-) -> None:
-    def told(*_: Any) -> tuple[str, ...]:
-        return ("units = 3 cannot be built",)
-
-    options = ["--fresh", "--quiet"]
-    root = copied(finished, tmp_path)
-    ended = heterosis("run", tiny_file, "--runs", root.parent, *options, rehearse=told)
-    assert ended.code == 0
-    assert "note: units = 3 cannot be built" in ended.out.splitlines()
-
-
 @pytest.mark.parametrize("begins", [True, False])
 def test_a_run_that_goes_on_is_not_rehearsed(
     begins: bool, finished: Path, tiny_file: Path, tmp_path: Path, heterosis: Heterosis

@@ -26,9 +26,8 @@ from workflow.experiment.space import as_space
 LEAST_HELD_OUT: Final = 10
 """Least number of validation samples, where they choose networks: with fewer, chance does."""
 
-Rehearse = Callable[[Path | str, Experiment, Workplace], Sequence[str]]
-"""Looks for mistakes in an experiment: its source for messages, itself, where plug-ins are; returns
-what is odd and no mistake."""
+Rehearse = Callable[[Path | str, Experiment, Workplace], Sequence[str] | None]
+"""Looks for mistakes in an experiment: its source for messages, itself, where plug-ins are."""
 
 
 def rehearse_experiment(
@@ -62,7 +61,7 @@ def rehearse_experiment(
         raise UserError(f"{source}: {error}", code=error.code) from error
 
 
-def rehearse_apart(source: Path | str, experiment: Experiment, place: Workplace) -> tuple[str, ...]:
+def rehearse_apart(source: Path | str, experiment: Experiment, place: Workplace) -> None:
     """Rehearse an experiment in a process of its own, which ends and takes TensorFlow with it.
 
     For a driver whose workers are other processes: it need not hold what only they compute with.
@@ -71,9 +70,6 @@ def rehearse_apart(source: Path | str, experiment: Experiment, place: Workplace)
         source: as `rehearse_experiment` takes it.
         experiment: likewise.
         place: likewise; only its search path and its threads are passed on.
-
-    Returns:
-        Remarks, as `rehearse_experiment` does.
 
     Raises:
         UserError: something in the file is wrong that its own rules do not tell.
@@ -103,10 +99,9 @@ def rehearse_apart(source: Path | str, experiment: Experiment, place: Workplace)
                 code="rehearsal",
             )
         found = json.loads(answer.read_text(encoding="utf-8"))
-    if error := found["error"]:
-        kind = UserError if error["users"] else HeterosisError
-        raise kind(error["text"], code=error["code"])
-    return tuple(found["remarks"])
+    if found:
+        kind = UserError if found["users"] else HeterosisError
+        raise kind(found["text"], code=found["code"])
 
 
 def _ending(code: int) -> str:
@@ -114,16 +109,14 @@ def _ending(code: int) -> str:
 
 
 def _answer(asked: Path, answer: Path) -> None:
-    """Rehearse what a file asks for and write what is wrong, and what is odd, into another."""
+    """Rehearse what a file asks for and write what is wrong into another."""
     table = json.loads(asked.read_text(encoding="utf-8"))
-    found: dict[str, object] = {"error": None, "remarks": []}
+    found: dict[str, object] = {}
     try:
         experiment = Experiment.model_validate(table["experiment"])
-        place = Workplace(**table["place"])
-        found["remarks"] = rehearse_experiment(table["source"], experiment, place)
+        rehearse_experiment(table["source"], experiment, Workplace(**table["place"]))
     except HeterosisError as error:
-        users = isinstance(error, UserError)
-        found["error"] = {"text": str(error), "code": error.code, "users": users}
+        found = {"text": str(error), "code": error.code, "users": isinstance(error, UserError)}
     answer.write_text(json.dumps(found), encoding="utf-8")
 
 
