@@ -231,9 +231,8 @@ def population(
     Raises:
         HeterosisError: they are something else (a bug of the driver).
     """
-    trained = [each for each in upstream if isinstance(each, TrainResult | Failure)]
-    found = [each for each in trained if each.member >= 0]
-    plan = next((each for each in upstream if isinstance(each, MatingPlan)), None)
+    found = [each for each in upstream[:members] if isinstance(each, TrainResult | Failure)]
+    plans = [each for each in upstream[members:] if isinstance(each, MatingPlan)]
     if len(found) != members:
         raise HeterosisError(f"a population of {members} was to come, {len(found)} did")
-    return found, plan
+    return found, plans[0] if plans else None

@@ -15,7 +15,7 @@ from tests.support.examples import example
 
 
 def test_a_population_is_its_members_and_the_mating_before() -> None:
-    member, failure, plan = example(TrainResult), Failure("lost", member=1), example(MatingPlan)
+    member, failure, plan = example(TrainResult), Failure("lost"), example(MatingPlan)
     assert population([member, failure], 2) == ([member, failure], None)
     assert population([member, failure, plan], 2) == ([member, failure], plan)
     for odd in ([member], [member, plan], []):
