@@ -27,6 +27,7 @@ from tests.support.experiments import (
     serial,
     write,
 )
+from tests.support.reports import without_pictures
 from tests.workflow.conftest import Heterosis
 from workflow import Experiment, Run, load_experiment
 
@@ -43,6 +44,11 @@ def build():
 
 
 run = partial(workflow.run, engine=serial)
+
+
+@pytest.fixture(autouse=True)
+def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_pictures(monkeypatch)
 
 
 @pytest.mark.slow

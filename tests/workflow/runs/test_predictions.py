@@ -16,7 +16,8 @@ from PIL import Image
 
 from apps.datasets.load import forget_datasets
 from apps.errors import UserError
-from tests.support.experiments import read_tables
+from tests.support.experiments import read_tables, serial
+from tests.support.reports import without_pictures
 from tests.workflow.conftest import Heterosis
 from workflow.launch import run
 from workflow.runs.run import Run
@@ -154,7 +155,9 @@ def of_pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finished_run(folder: Path, kind: str, params: str, gone: str) -> Path:
     path = folder / "own.toml"
     path.write_text(EXPERIMENT.format(kind=kind, params=params))
-    done = run(path, runs=folder / "runs", workers=1)
+    with pytest.MonkeyPatch.context() as patch:
+        without_pictures(patch)
+        done = run(path, runs=folder / "runs", engine=serial)
     assert not done.no_champion
     forget_datasets()
     (folder / gone).rename(folder / f"moved-{gone}")

@@ -21,10 +21,16 @@ from tests.support.experiments import (
     serial,
     write,
 )
+from tests.support.reports import without_pictures
 from tests.workflow.conftest import Mishap
 from workflow import Run
 
 run = partial(workflow.run, engine=serial)
+
+
+@pytest.fixture(autouse=True)
+def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_pictures(monkeypatch)
 
 
 def test_a_run_is_opened_again(finished: Path) -> None:
