@@ -24,7 +24,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 # double the time of what computes in Python.
 FORMULAS := apps/genetics analysis/statistics
 
-.PHONY: help run test check lint style types tests quick-tests notebooks docs bench slurm-demo \
+.PHONY: help run test check lint style types tests formulas quick-tests notebooks docs bench slurm-demo \
   install data constraints clean
 
 help:
@@ -33,16 +33,18 @@ help:
 run: $(DATA)
 	$(BIN)/heterosis run quick
 
-# Types and rooms are checked beside the tests: by themselves they would leave a core idle.
+# What needs one process goes on beside the tests, which often wait for other processes.
 test: $(DATA) style
-	@$(MAKE) --no-print-directory -j2 types tests
+	@$(MAKE) --no-print-directory -j2 formulas tests
 
 check: $(DATA) style
 	@$(MAKE) --no-print-directory -j2 types quick-tests
 
 tests: $(DATA)
 	$(PYTEST) $(FORMULAS:%=--ignore=%) $(FORMULAS:%=--ignore=tests/%)
-	$(PYTEST) $(FORMULAS) $(FORMULAS:%=tests/%) $(FORMULAS:%=--cov=%) \
+
+formulas: types
+	$(BIN)/python -m pytest -q -p no:cacheprovider $(FORMULAS) $(FORMULAS:%=tests/%) $(FORMULAS:%=--cov=%) \
 	  --cov-report=term:skip-covered --cov-fail-under=95
 
 quick-tests: $(DATA)
