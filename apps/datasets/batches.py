@@ -190,8 +190,18 @@ class Batches:
         one, other = (next(self._read(self._made(seed)), None) for seed in (1, 2))
         return one is None or other is None or not _equal(one, other)
 
-    def told(self) -> Iterator[str]:
-        """Tell what is done otherwise than the source asks for."""
+    def told(self, training: bool) -> Iterator[str]:
+        """Tell what is done otherwise than the source asks for, or does not vary.
+
+        Args:
+            training: whether it is what members learn from.
+        """
+        if training and not self.varies:
+            yield (
+                "every member meets the training batches in one order, in every epoch: for orders "
+                "of their own give a keras.utils.PyDataset, or a function of a seed that returns "
+                "the data set, shuffled by that seed"
+            )
         if self._indexed is None:
             return
         if self._indexed.by_processes:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from apps.datasets.arrays import Samples, is_text, listed, mapped
 from apps.datasets.batches import Batches
-from apps.datasets.load import Dataset
+from apps.datasets.dataset import Dataset
 from apps.recent import Recent
 
 PartName = Literal["train", "validation", "test", "probe"]
