@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from apps.architecture.layer_symmetries import RULES, apply, elementwise
+from apps.architecture.layer_symmetries import RULES, apply
+from apps.architecture.moving_symmetries import elementwise
 from apps.architecture.own_layers import kind_of, own_layer
 from apps.architecture.tried_units import Operation, tried
 from apps.architecture.unit_trace import (

@@ -24,6 +24,8 @@ from apps.seeds import Address, Purpose
 from apps.training.blueprint import Blueprint
 from apps.training.trainer import Trainer
 
+_Shapes = Mapping[str, tuple[int, ...]]
+
 
 def breed(task: TrainTask, start: Offspring, place: Workplace, trainer: Trainer) -> Checkpoint:
     """Return the initial state of an offspring.
@@ -59,7 +61,8 @@ def breed(task: TrainTask, start: Offspring, place: Workplace, trainer: Trainer)
         own = Address(task.seed, task.trial, plan.child, task.first_epoch)
         rng = own.stream(Purpose.MUTATION)
         weights = mutation(rng, weights, keep=trainer.member.statistics, **start.mutation.params)
-    inherited = _inherited(plan.optimizer, _shapes(weights), place)
+    fresh = _shapes(trainer.member.state().optimizer)
+    inherited = _inherited(plan.optimizer, _shapes(weights), fresh, place)
     if inherited:
         inherited = trainer.member.adapted(inherited, weights)
     return Checkpoint(weights, optimizer=inherited)
@@ -114,14 +117,20 @@ def _fresh_seed(task: TrainTask) -> int:
 
 
 def _inherited(
-    donors: Sequence[CheckpointRef], shapes: Mapping[str, tuple[int, ...]], place: Workplace
+    donors: Sequence[CheckpointRef], shapes: _Shapes, kept: _Shapes, place: Workplace
 ) -> dict[str, Array]:
     """Return the mean of the donors' optimiser states; counters are the first donor's.
 
-    States of arrays whose shapes are not in `shapes`, those of other architectures, are left out.
+    Args:
+        donors: whose states they are.
+        shapes: of the child's arrays; states of other architectures are left out.
+        kept: of what the child's optimiser keeps: one with other settings may keep something else.
+        place: where the donors' checkpoints are.
     """
     stored = [open_checkpoint(ref, place) for ref in donors]
-    if not stored or any(_shapes(each.network) != shapes for each in stored):
+    if not stored or any(
+        _shapes(each.network) != shapes or _shapes(each.optimizer) != kept for each in stored
+    ):
         return {}
     states = [dict(each.optimizer) for each in stored]
     average: dict[str, Array] = {}

@@ -31,15 +31,9 @@ def two_layer_dense(
     """
     import keras
 
-    layers = [
-        keras.layers.Input(input_shape),
-        keras.layers.Flatten(name="flatten"),
-        keras.layers.Dense(units, activation=activation, name="hidden"),
-    ]
-    if batch_normalization:
-        layers.append(keras.layers.BatchNormalization(name="normalization"))
-    if dropout:
-        layers.append(keras.layers.Dropout(dropout, name="dropout"))
+    layers = [keras.layers.Input(input_shape), keras.layers.Flatten(name="flatten")]
+    names = "hidden", "normalization", "dropout"
+    layers += _dense(units, activation, batch_normalization, dropout, names)
     layers.append(keras.layers.Dense(classes, activation=output, name="output"))
     return keras.Sequential(layers, name="two_layer_dense")
 
@@ -73,11 +67,7 @@ def mlp(
 
     layers = [keras.layers.Input(input_shape), keras.layers.Flatten()]
     for width in _each(units, depth, "units"):
-        layers.append(keras.layers.Dense(width, activation=activation))
-        if batch_normalization:
-            layers.append(keras.layers.BatchNormalization())
-        if dropout:
-            layers.append(keras.layers.Dropout(dropout))
+        layers += _dense(width, activation, batch_normalization, dropout)
     layers.append(keras.layers.Dense(classes, activation=output))
     return keras.Sequential(layers, name="mlp")
 
@@ -168,6 +158,24 @@ def lstm(
             layers.append(keras.layers.Dropout(dropout))
     layers.append(keras.layers.Dense(classes, activation=output))
     return keras.Sequential(layers, name="lstm")
+
+
+def _dense(
+    units: int,
+    activation: str,
+    batch_normalization: bool,
+    dropout: float,
+    names: Sequence[str | None] = (None, None, None),
+) -> list[keras.layers.Layer]:
+    """Return a hidden dense layer and what follows it; Keras finds names that are not given."""
+    import keras
+
+    layers = [keras.layers.Dense(units, activation=activation, name=names[0])]
+    if batch_normalization:
+        layers.append(keras.layers.BatchNormalization(name=names[1]))
+    if dropout:
+        layers.append(keras.layers.Dropout(dropout, name=names[2]))
+    return layers
 
 
 def _each(sizes: int | Sequence[int], depth: int | None, what: str) -> list[int]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from apps.breeding.offspring import breed
 from apps.datasets.arrays import Array
+from apps.datasets.load import load_dataset
 from apps.errors import HeterosisError
 from apps.genetics import averaging
 from apps.genetics.weights import cast_like
@@ -38,7 +39,7 @@ from apps.seeds import Address, Purpose
 from apps.tasks.kind import Kind
 from apps.training.callbacks import Callbacks
 from apps.training.tensorboard import EventLog
-from apps.training.trainer import Trainer, trainer_for
+from apps.training.trainer import Trainer, forget_trainers, trainer_for
 from apps.worker.stopping import Stopped, TimedOut, stopping
 from apps.worker.watchdog import is_late
 
@@ -49,6 +50,8 @@ _STILL: Final = (
     "learning rate, at the loss, and for gradients that are not finite"
 )
 """Remark on a member that learnt nothing at all."""
+
+_Made = TypeVar("_Made")
 
 _ACCURACIES: Final = ("accuracy", "acc", "sparse_categorical_accuracy", "categorical_accuracy")
 
@@ -167,41 +170,73 @@ def _stands_still(
 
 @dataclass(frozen=True)
 class Sample:
-    """The cost of a network on this machine: seconds an epoch, bytes a checkpoint; its engine."""
+    """The cost of a network on this machine.
 
+    Attributes:
+        made_s: seconds to build and compile one of a new architecture.
+        epoch_s: seconds an epoch.
+        task_s: seconds that a task takes beside.
+        checkpoint_bytes: size of its checkpoint.
+        engine: what trains it, and why.
+    """
+
+    made_s: float
     epoch_s: float
+    task_s: float
     checkpoint_bytes: int
     engine: str
 
 
 def sample_training(task: TrainTask, place: Workplace) -> Sample:
-    """Train a fresh network for two epochs and measure the second; nothing is stored.
+    """Train a fresh network for two epochs and measure it; nothing is stored.
+
+    What the first epoch and the first evaluation take longer than the second ones is compilation.
 
     Raises:
         UserError: network and data do not fit together.
     """
-    trainer = _trainer(task, place)
-    trainer.member.load(Checkpoint(trainer.blueprint.initial_weights(0)), np.random.default_rng(0))
+    forget_trainers()  # what a rehearsal has built would not be built again
+    load_dataset(task.data, task.seed, place.search_path)
+    built_s, trainer = _timed(lambda: _trainer(task, place))
+    begun_s, begun = _timed(lambda: trainer.blueprint.initial_weights(0))
+    trainer.member.load(Checkpoint(begun), np.random.default_rng(0))
     trainer.rate.multiply(1.0)
-    _one_epoch(trainer, task, 0)
-    record = _one_epoch(trainer, task, 1)
+    first, second = (_one_epoch(trainer, task, epoch) for epoch in (0, 1))
+    ends_s = [_timed(lambda: final_metrics(trainer, second.metrics))[0] for _ in range(2)]
     state = trainer.member.state()
     arrays = [*state.weights.values(), *state.optimizer.values(), *state.random.values()]
-    trained_by = f"{trainer.engine.engine} ({trainer.engine.reason})"
-    return Sample(record.wall_s, sum(array.nbytes for array in arrays), trained_by)
+    compiled_s = first.wall_s - second.wall_s + ends_s[0] - ends_s[1]
+    return Sample(
+        made_s=built_s + max(0.0, compiled_s),
+        epoch_s=second.wall_s,
+        task_s=begun_s + ends_s[1],
+        checkpoint_bytes=sum(array.nbytes for array in arrays),
+        engine=f"{trainer.engine.engine} ({trainer.engine.reason})",
+    )
+
+
+def _timed(work: Callable[[], _Made]) -> tuple[float, _Made]:
+    began = time.perf_counter()
+    made = work()
+    return time.perf_counter() - began, made
 
 
 def epoch_order(task: TrainTask, epoch: int, data: Ordered) -> NDArray[np.int64]:
     """Return the order of the training data in an epoch; `epoch` counts from 0."""
-    address = Address(task.seed, task.trial, task.member, epoch)
-    return data.order(address.stream(Purpose.DATA_ORDER))
+    now, *earlier = (
+        Address(task.seed, task.trial, task.member, each) for each in (epoch, *range(epoch))
+    )
+    streams = (address.stream(Purpose.DATA_ORDER) for address in earlier)
+    return data.order(now.stream(Purpose.DATA_ORDER), streams)
 
 
 class Ordered(Protocol):
     """Data whose samples or batches have an order that can be drawn."""
 
-    def order(self, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Return an order for one epoch."""
+    def order(
+        self, rng: np.random.Generator, earlier: Iterable[np.random.Generator]
+    ) -> NDArray[np.int64]:
+        """Return an order for one epoch; `earlier` are the generators of those before it."""
         ...
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from apps.datasets.arrays import Samples, mapped
 from apps.datasets.batches import Batches
 from apps.datasets.checks import Part
-from apps.datasets.load import Dataset
+from apps.datasets.dataset import Dataset
 from apps.errors import UserError
 from apps.training.targets import loss_of
 

@@ -69,7 +69,6 @@ def test_what_a_library_says_while_loading_is_heard_only_when_it_fails(
     assert capfd.readouterr().err == "heard the reason"
 
 
-# -------------------------------------------------------- a plug-in that imports Keras before us
 PLUGINS = {
     "imports": "import keras\n",
     "computes": "import keras\n\nSTATE = keras.Variable([1.0])\n",

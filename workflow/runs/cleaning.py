@@ -10,8 +10,16 @@ from pathlib import Path
 from typing import Final
 
 from apps.messages.tasks import Workplace
-from apps.records.run_dir import CHECKPOINT, LOST, PARTIAL, PARTIAL_RECORD, RESULT, RunDir
-from apps.worker.watchdog import ERROR_LOG, MEMORY_NOTE
+from apps.records.run_dir import (
+    CHECKPOINT,
+    ERROR_LOG,
+    LOST,
+    MEMORY_NOTE,
+    PARTIAL,
+    PARTIAL_RECORD,
+    RESULT,
+    RunDir,
+)
 from workflow.driver.progress import read_tally
 from workflow.driver.retention import Retention
 from workflow.driver.trial import TrialGraph, build_trial
