@@ -4,25 +4,43 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
 
 from apps.errors import UserError
 from apps.messages.specs import OperatorSpec
 from apps.networks import optimizers
+from apps.runtime import load_keras
 from apps.training.callbacks import check_monitors
 from apps.training.learning_rate import LearningRate
-from tests.support.against_keras import Lookahead, several
 
-ADAM = keras.optimizers.Adam
+
+def adam(*rate: Any, **settings: Any) -> Any:
+    return load_keras().optimizers.Adam(*rate, **settings)
 
 
 def scaled(inner: Any) -> Any:
-    return keras.optimizers.LossScaleOptimizer(inner)
+    return load_keras().optimizers.LossScaleOptimizer(inner)
+
+
+def lookahead(inner: Any) -> Any:
+    from tests.support.against_keras import Lookahead  # it loads Keras
+
+    return Lookahead(inner)
+
+
+def several(*rate: float) -> Any:
+    from tests.support.against_keras import several as make
+
+    return make(*rate)
+
+
+def decaying() -> Any:
+    return load_keras().optimizers.schedules.ExponentialDecay(0.1, 2, 0.5)
 
 
 def built(optimizer: Any) -> Any:
+    keras = load_keras()
     rng = np.random.default_rng(0)
     kernel = keras.Variable(rng.normal(size=(3, 2)).astype(np.float32), name="kernel")
     optimizer.build([kernel, keras.Variable(np.zeros(2, np.float32), name="bias")])
@@ -34,13 +52,13 @@ def by_name(others: Any, biases: Any) -> Any:
 
 
 KINDS = {
-    "plain": (lambda: ADAM(0.5), [0.5]),
-    "scaled": (lambda: scaled(ADAM(0.5)), [0.5]),
-    "scaled twice": (lambda: scaled(Lookahead(ADAM(0.5))), [0.5]),
-    "one's own": (lambda: Lookahead(ADAM(0.5)), [0.5]),
+    "plain": (lambda: adam(0.5), [0.5]),
+    "scaled": (lambda: scaled(adam(0.5)), [0.5]),
+    "scaled twice": (lambda: scaled(lookahead(adam(0.5))), [0.5]),
+    "one's own": (lambda: lookahead(adam(0.5)), [0.5]),
     "several": (lambda: several(0.05), [0.5, 0.05]),
     "several, by a function": (
-        lambda: keras.optimizers.MultiOptimizer(by_name(ADAM(0.5), ADAM(0.25))),
+        lambda: load_keras().optimizers.MultiOptimizer(by_name(adam(0.5), adam(0.25))),
         [0.5, 0.25],
     ),
 }
@@ -69,20 +87,20 @@ def test_every_variable_is_there_once(make: Any, rates: list[float]) -> None:
 
 
 def test_a_base_is_set_where_there_is_one_rate() -> None:
-    rate = LearningRate(optimizer := built(scaled(ADAM(0.5))))
+    rate = LearningRate(optimizer := built(scaled(adam(0.5))))
     rate.set_base(0.25)
     rate.multiply(2.0)
     assert float(optimizer.learning_rate) == 0.5
-    schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5)
-    for other, words in ((several(), "several optimizers"), (scaled(ADAM(schedule)), "a schedule")):
+    schedule = decaying()
+    for other, words in ((several(), "several optimizers"), (scaled(adam(schedule)), "a schedule")):
         with pytest.raises(UserError, match=f"was compiled with {words}: leave it out"):
             LearningRate(built(other)).set_base(0.1)
 
 
 def test_a_plateau_lowers_one_rate_and_no_schedule() -> None:
     callbacks = [OperatorSpec("early_stopping"), OperatorSpec("reduce_lr_on_plateau")]
-    schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5)
-    for optimizer, one in ((scaled(ADAM(0.5)), True), (several(), False), (ADAM(schedule), False)):
+    schedule = decaying()
+    for optimizer, one in ((scaled(adam(0.5)), True), (several(), False), (adam(schedule), False)):
         assert LearningRate(built(optimizer)).is_one is one
     check_monitors(callbacks, ["loss"])
     check_monitors(callbacks[:1], ["loss"], one_rate=False)
@@ -91,8 +109,8 @@ def test_a_plateau_lowers_one_rate_and_no_schedule() -> None:
 
 
 def test_a_schedule_within_a_wrapper_takes_no_other() -> None:
-    schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5)
-    rate = LearningRate(built(scaled(ADAM(schedule))))
+    schedule = decaying()
+    rate = LearningRate(built(scaled(adam(schedule))))
     rate.multiply(1.0)
     with pytest.raises(UserError, match="a schedule of its own"):
         rate.multiply(0.5)
@@ -101,13 +119,13 @@ def test_a_schedule_within_a_wrapper_takes_no_other() -> None:
 @pytest.mark.parametrize(
     ("make", "copies", "finalizes"),
     [
-        (lambda: ADAM(0.1), 0, False),
-        (lambda: scaled(ADAM(0.1)), 0, False),
-        (lambda: ADAM(0.1, use_ema=True), 2, True),
-        (lambda: scaled(ADAM(0.1, use_ema=True)), 2, True),
+        (lambda: adam(0.1), 0, False),
+        (lambda: scaled(adam(0.1)), 0, False),
+        (lambda: adam(0.1, use_ema=True), 2, True),
+        (lambda: scaled(adam(0.1, use_ema=True)), 2, True),
         (several, 1, True),
-        (lambda: keras.optimizers.ScheduleFreeAdamW(), 2, False),
-        (lambda: Lookahead(ADAM(0.1)), 2, False),
+        (lambda: load_keras().optimizers.ScheduleFreeAdamW(), 2, False),
+        (lambda: lookahead(adam(0.1)), 2, False),
     ],
 )
 def test_states_that_stand_for_weights_are_found(make: Any, copies: int, finalizes: bool) -> None:
@@ -119,8 +137,8 @@ def test_states_that_stand_for_weights_are_found(make: Any, copies: int, finaliz
 
 
 def test_what_ends_a_fit_can_be_left_out_of_it() -> None:
-    optimizer = ADAM(0.1, use_ema=True)
-    weight = keras.Variable(np.ones(2, np.float32))
+    optimizer = adam(0.1, use_ema=True)
+    weight = load_keras().Variable(np.ones(2, np.float32))
     optimizer.build([weight])
     with optimizers.unfinished(optimizer):
         optimizer.finalize_variable_values([weight])

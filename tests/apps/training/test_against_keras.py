@@ -30,11 +30,11 @@ from apps.seeds import Address, Purpose
 from apps.tasks.train import epoch_order, train_member
 from apps.training.threefry import threefry
 from apps.training.trainer import trainer_for
-from tests.support.against_keras import BATCH, SAMPLES, Indexed
 from tests.support.small import training
 
 HERE = "tests.support.against_keras"
 HALT, EPOCHS = 2, 3
+SAMPLES, BATCH = 60, 16
 
 AVERAGED = TrainingSpec(
     BATCH, "adam", {"learning_rate": 0.01, "use_ema": True, "ema_momentum": 0.9}
@@ -111,6 +111,8 @@ def halted(given: TrainTask, place: Workplace) -> tuple[TrainResult, TrainResult
 
 def batches(given: TrainTask) -> Iterator[Any]:
     """Yield the batches of all epochs as the task's member meets them."""
+    from tests.support.against_keras import Indexed  # it loads Keras
+
     train: Any = load_dataset(given.data, given.seed).train
     for epoch in range(EPOCHS):
         order = epoch_order(given, epoch, train)
