@@ -108,6 +108,11 @@ class TrainResult(NetworkResult):
     engine: str = field(default="", metadata=ADDED)
     engine_reason: str = field(default="", metadata=ADDED)
 
+    @property
+    def trained_by(self) -> str:
+        """The engine and why it, in one line; "" where an older version did not record it."""
+        return f"{self.engine}: {self.engine_reason}" if self.engine else ""
+
 
 @dataclass(frozen=True)
 class Failure:

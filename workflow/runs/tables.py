@@ -123,7 +123,7 @@ def _members(cell: _Cell) -> Iterator[Row]:
                 "start_loss": (result.start if result else {}).get("loss", math.nan),
                 "start_val_loss": (result.start if result else {}).get("val_loss", math.nan),
                 **_genome(result.genome if result else (child or task).genome, result),
-                "engine": f"{result.engine}: {result.engine_reason}" if result else "",
+                "engine": result.trained_by if result else "",
                 "remarks": "\n".join(result.log) if result else "",
                 "fitness": value,
                 "rank": order.index(task.member),
