@@ -86,8 +86,8 @@ class Measures:
 
         The statistics of an averaged or merged network are not the average of its parents': one
         pass over the training data in the mode of training measures them anew, those of batch
-        normalisation from nothing (see `batch_norm`). Nothing but the statistics changes, and of
-        these no count.
+        normalisation from nothing (see `batch_norm`). Nothing but the statistics changes, and
+        counters among them stay.
         Without any the weights are returned as given. The member stays as it is.
         """
         statistics = self._member.running
