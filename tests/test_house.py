@@ -288,7 +288,6 @@ LOGIC = 40
 """Lines within functions, from which on a module has tests of its own name."""
 
 TESTED_ELSEWHERE = {
-    "apps/datasets/batches.py": "training/test_kinds: batches are read as they are trained on",
     "apps/training/epoch_loop.py": "test_trainer: every engine is held against Keras's fit",
     "apps/training/fit.py": "test_trainer: likewise",
     "apps/training/graph.py": "test_trainer: likewise",
