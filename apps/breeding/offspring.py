@@ -39,7 +39,7 @@ def breed(task: TrainTask, start: Offspring, place: Workplace, trainer: Trainer)
         trainer: of the architecture; what was in it is replaced.
 
     Returns:
-        The child's weights, and its optimiser state if the plan lets it inherit one.
+        The child's weights, and its optimiser states if the plan lets it inherit them.
 
     Raises:
         DamagedFile: a parent's checkpoint is not what its record says.
@@ -53,13 +53,15 @@ def breed(task: TrainTask, start: Offspring, place: Workplace, trainer: Trainer)
         return Checkpoint(trainer.blueprint.initial_weights(_fresh_seed(task)))
     address = Address(task.seed, task.trial, plan.merge, task.first_epoch)
     networks, fitness = _parents(task, start, plan, place, trainer)
-    weights = merge(trainer, networks, fitness, start.crossover, address, place)
+    seed = _fresh_seed(task)
+    weights = merge(trainer, networks, fitness, start.crossover, address, place, seed)
     if plan.mutate:
         mutation = lookup(MUTATIONS, start.mutation.name, "mutation", place.search_path)
         own = Address(task.seed, task.trial, plan.child, task.first_epoch)
         rng = own.stream(Purpose.MUTATION)
         weights = mutation(rng, weights, keep=trainer.member.statistics, **start.mutation.params)
-    return Checkpoint(weights, optimizer=_inherited(plan.optimizer, _shapes(weights), place))
+    optimizer, outer = _inherited(plan.optimizer, _shapes(weights), place)
+    return Checkpoint(weights, optimizer=optimizer, outer=outer)
 
 
 def _parents(
@@ -112,15 +114,22 @@ def _fresh_seed(task: TrainTask) -> int:
 
 def _inherited(
     donors: Sequence[CheckpointRef], shapes: Mapping[str, tuple[int, ...]], place: Workplace
-) -> dict[str, Array]:
-    """Return the mean of the donors' optimiser states; counters are the first donor's.
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Return the mean of the donors' optimiser states, and of those of the optimiser over epochs.
 
-    States of arrays whose shapes are not in `shapes`, those of other architectures, are left out.
+    Counters are the first donor's. States of arrays whose shapes are not in `shapes`, those of
+    other architectures, are left out.
     """
     stored = [open_checkpoint(ref, place) for ref in donors]
     if not stored or any(_shapes(each.network) != shapes for each in stored):
+        return {}, {}
+    outer = [dict(each.outer) for each in stored if each.outer]
+    return _average([dict(each.optimizer) for each in stored]), _average(outer)
+
+
+def _average(states: Sequence[dict[str, Array]]) -> dict[str, Array]:
+    if not states:
         return {}
-    states = [dict(each.optimizer) for each in stored]
     average: dict[str, Array] = {}
     for count, state in enumerate(states):
         average = running_mean(average, state, count)

@@ -23,7 +23,7 @@ Array = NDArray[Any]
 LARGEST: Final = 64 * 2**30
 """Largest size of a checkpoint that is read, in bytes."""
 
-_GROUPS: Final = ("weights", "optimizer", "random", "average")
+_GROUPS: Final = ("weights", "optimizer", "random", "average", "outer")
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ class Checkpoint:
         random: states of the network's random layers, in the network's order.
         average: the running average of the weights in float64; empty if there is none.
         averaged: number of networks in the average.
+        outer: the momentum of the optimiser over the epochs, of the learnt arrays; empty for a
+            fresh one.
     """
 
     weights: Mapping[str, Array]
@@ -43,6 +45,7 @@ class Checkpoint:
     random: Mapping[str, Array] = field(default_factory=dict)
     average: Mapping[str, Array] = field(default_factory=dict)
     averaged: int = 0
+    outer: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def network(self) -> Mapping[str, Array]:

@@ -112,7 +112,9 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         "genome": "str",
         "parameters": "int64",
         "fitness": "float64",  # train_loss where the fitness is loss, which merges do not have
-        "network_epochs": "int64",  # spent by the arm, shared segments included
+        "network_epochs": "int64",  # of training spent by the arm, shared segments included
+        "teaching_epochs": "float64",  # of its teachers' forward passes, a third of an epoch each
+        "serial_epochs": "int64",  # the arm's own epochs, one after the other; 0: not recorded
         "failed_members": "int64",
     },
 }
@@ -123,7 +125,13 @@ MEASURED: Final = frozenset(
 """Columns that a rerun may change."""
 
 
-ADDED: Final[dict[str, str | int]] = {"genome": "", "parameters": 0, "engine": ""}
+ADDED: Final[dict[str, str | int | float]] = {
+    "genome": "",
+    "parameters": 0,
+    "engine": "",
+    "teaching_epochs": 0.0,
+    "serial_epochs": 0,
+}
 """Columns that older runs did not record, and the value they get when read."""
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
@@ -13,29 +14,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apps.breeding.offspring import breed
-from apps.datasets.arrays import Array
+from apps.datasets.arrays import Array, Named
 from apps.errors import HeterosisError
 from apps.genetics import averaging
-from apps.genetics.weights import cast_like
+from apps.genetics.weights import cast_like, is_floating
 from apps.messages.fingerprints import fingerprint
-from apps.messages.results import CheckpointRef, EpochRecord, Failure, TrainResult, Upstream
-from apps.messages.specs import AverageSpec
+from apps.messages.results import (
+    CheckpointRef,
+    EpochRecord,
+    Failure,
+    TeachResult,
+    TrainResult,
+    Upstream,
+)
+from apps.messages.specs import AverageSpec, OuterSpec
 from apps.messages.tasks import (
     Continue,
     Fresh,
+    Lesson,
     Offspring,
     Restart,
     Survive,
     TrainTask,
     Workplace,
     resolve,
+    resolve_lesson,
 )
 from apps.records.checkpoints import Checkpoint, open_checkpoint, save_checkpoint
+from apps.records.lessons import load_predictions
 from apps.records.result_files import load_partial, save_partial
 from apps.records.run_dir import CHECKPOINT, RunDir
 from apps.seeds import Address, Purpose
 from apps.tasks.kind import Kind
 from apps.training.callbacks import Callbacks
+from apps.training.outer_momentum import outer_step
 from apps.training.tensorboard import EventLog
 from apps.training.trainer import Trainer, trainer_for
 from apps.worker.stopping import Stopped, TimedOut, stopping
@@ -67,16 +79,18 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
     folder = Path(place.root) / task.folder
     folder.mkdir(parents=True, exist_ok=True)  # a callback may write there
     trainer = _trainer(task, place)
-    records, start, average = _put_in(trainer, task, place, folder, mark)
+    if task.lesson is not None:
+        trainer.learn_from(_predictions(task.lesson, place))
+    records, start, average, outer = _put_in(trainer, task, place, folder, mark)
     trainer.rate.multiply(1.0)
     log = RunDir(Path(place.root)).tensorboard / task.folder if place.tensorboard else None
     with EventLog(log) as events:
         for record in records:
             events.add(record.epoch, record.metrics)
         reason = _train(
-            trainer, task, place, _Segment(folder, mark, records, start, average, events)
+            trainer, task, place, _Segment(folder, mark, records, start, average, outer, events)
         )
-    state = average.with_state(trainer, refresh=True)
+    state = replace(average.with_state(trainer, refresh=True), outer=outer.momentum)
     trainer.member.put(state.network)
     final = _finish(trainer, task, records, bool(state.average), reason)
     digest = save_checkpoint(folder / CHECKPOINT, state)
@@ -105,6 +119,7 @@ class _Segment:
     records: list[EpochRecord]
     start: dict[str, float]
     average: _Average
+    outer: _Outer
     events: EventLog
 
 
@@ -118,7 +133,7 @@ def _train(trainer: Trainer, task: TrainTask, place: Workplace, segment: _Segmen
     saved = time.monotonic()
     for epoch in range(task.first_epoch + len(records), task.last_epoch):
         callbacks.epoch_begins(epoch)
-        record = _one_epoch(trainer, task, epoch)
+        record = _one_epoch(trainer, task, epoch, segment.outer)
         records.append(record)
         average.add(trainer, record.epoch)
         segment.events.add(record.epoch, record.metrics)
@@ -132,7 +147,7 @@ def _train(trainer: Trainer, task: TrainTask, place: Workplace, segment: _Segmen
         if late or stopping.is_set() or time.monotonic() - saved >= place.checkpoint_every_s:
             # What callbacks know is in no checkpoint: with them a segment begins anew.
             if not task.training.callbacks:
-                state = average.with_state(trainer)
+                state = replace(average.with_state(trainer), outer=segment.outer.momentum)
                 save_partial(segment.folder, segment.fingerprint, state, records, segment.start)
             saved = time.monotonic()
         if stopping.is_set():
@@ -161,8 +176,9 @@ def sample_training(task: TrainTask, place: Workplace) -> Sample:
     trainer = _trainer(task, place)
     trainer.member.load(Checkpoint(trainer.blueprint.initial_weights(0)), np.random.default_rng(0))
     trainer.rate.multiply(1.0)
-    _one_epoch(trainer, task, 0)
-    record = _one_epoch(trainer, task, 1)
+    outer = _Outer(task.outer, {})
+    _one_epoch(trainer, task, 0, outer)
+    record = _one_epoch(trainer, task, 1, outer)
     state = trainer.member.state()
     arrays = [*state.weights.values(), *state.optimizer.values(), *state.random.values()]
     trained_by = f"{trainer.engine.engine} ({trainer.engine.reason})"
@@ -184,7 +200,15 @@ class Ordered(Protocol):
 
 
 def _trainer(task: TrainTask, place: Workplace) -> Trainer:
-    return trainer_for(task.data, task.network, task.training, task.seed, place, task.genome)
+    return trainer_for(
+        task.data, task.network, task.training, task.seed, place, task.genome, task.lesson
+    )
+
+
+def _predictions(lesson: Lesson, place: Workplace) -> Named:
+    if lesson.predictions is None:
+        raise HeterosisError(_UNRESOLVED)
+    return load_predictions(lesson.predictions, place)
 
 
 class _Average:
@@ -215,25 +239,62 @@ class _Average:
         return replace(trainer.member.state(), average=average, averaged=self._count)
 
 
+class _Outer:
+    """The optimiser over a member's epochs, if it has one.
+
+    Attributes:
+        momentum: its state.
+    """
+
+    def __init__(self, spec: OuterSpec | None, momentum: Mapping[str, Array]) -> None:
+        self._spec = spec
+        self.momentum = momentum if spec is not None else {}
+
+    @contextmanager
+    def epoch(self, trainer: Trainer) -> Iterator[None]:
+        """Step over the epoch that is trained within."""
+        if self._spec is None:
+            yield
+            return
+        slow = _learnt(trainer)
+        yield
+        weights, self.momentum = outer_step(
+            slow, _learnt(trainer), self.momentum, self._spec.momentum
+        )
+        trainer.member.put({**trainer.member.weights(), **weights})
+
+
+def _learnt(trainer: Trainer) -> dict[str, Array]:
+    kept = trainer.member.statistics
+    weights = trainer.member.weights().items()
+    return {name: array for name, array in weights if name not in kept and is_floating(array)}
+
+
 def _put_in(
     trainer: Trainer, task: TrainTask, place: Workplace, folder: Path, mark: str
-) -> tuple[list[EpochRecord], dict[str, float], _Average]:
+) -> tuple[list[EpochRecord], dict[str, float], _Average, _Outer]:
     address = Address(task.seed, task.trial, task.member, task.first_epoch)
     random_layers = address.stream(Purpose.RANDOM_LAYERS)
     partial = load_partial(folder, mark)
     if partial is not None:
         trainer.member.load(partial.state, random_layers)
-        return list(partial.records), partial.start, _Average(task.average, partial.state)
+        state = partial.state
+        return (
+            list(partial.records),
+            partial.start,
+            _Average(task.average, state),
+            _Outer(task.outer, state.outer),
+        )
     begun = _initial_state(trainer, task, place)
     trainer.member.load(begun, random_layers)
-    average = _Average(task.average, begun)
+    average, outer = _Average(task.average, begun), _Outer(task.outer, begun.outer)
     if not isinstance(task.start, Offspring):
-        return [], {}, average
+        return [], {}, average, outer
     losses = {
         "loss": trainer.evaluate("train")["loss"],
         "val_loss": trainer.evaluate("validation")["loss"],
     }
-    return [], losses, average
+    return [], losses, average, outer
 
 
 def _initial_state(trainer: Trainer, task: TrainTask, place: Workplace) -> Checkpoint:
@@ -252,11 +313,12 @@ def _initial_state(trainer: Trainer, task: TrainTask, place: Workplace) -> Check
             raise HeterosisError(_UNRESOLVED)
 
 
-def _one_epoch(trainer: Trainer, task: TrainTask, epoch: int) -> EpochRecord:
+def _one_epoch(trainer: Trainer, task: TrainTask, epoch: int, outer: _Outer) -> EpochRecord:
     began = time.perf_counter()
     if task.rates:
         trainer.rate.multiply(task.rates[epoch - task.first_epoch])
-    trained = _standard(trainer.run_epoch(epoch_order(task, epoch, trainer)))
+    with outer.epoch(trainer):
+        trained = _standard(trainer.run_epoch(epoch_order(task, epoch, trainer)))
     held_out = _standard(trainer.evaluate("validation"))
     metrics = trained | {f"val_{name}": value for name, value in held_out.items()}
     return EpochRecord(epoch + 1, metrics, time.perf_counter() - began)
@@ -318,12 +380,18 @@ def settle(task: TrainTask, upstream: Upstream) -> tuple[TrainTask, Upstream] | 
     """
     if isinstance(task.start, Fresh):
         return task, ()
-    (source,) = upstream
+    source, *teaching = upstream
     if isinstance(source, Failure):
         return Failure(source.reason, source.log, task.member)
     if isinstance(source, TrainResult) and source.status != "done":
         return Failure(f"its start diverged: {source.reason}", "", task.member)
-    return resolve(task, source), ()
+    resolved = resolve(task, source)
+    for taught in teaching:
+        if isinstance(taught, Failure):
+            return Failure(taught.reason, taught.log, task.member)
+        if isinstance(taught, TeachResult):
+            resolved = resolve_lesson(resolved, taught)
+    return resolved, ()
 
 
 KIND: Final = Kind(TrainTask, TrainResult, train_member, settle=settle)

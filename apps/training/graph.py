@@ -50,7 +50,7 @@ class Graph:
 
         self._model.reset_metrics()
         with threefry() if self._by_xla else nullcontext():
-            self._train_epoch(self._parts.tensors("train"), tf.constant(order, tf.int32))
+            self._train_epoch(self._parts.lessons(), tf.constant(order, tf.int32))
         return metrics_of(self._model)
 
     def evaluate(self, part: PartName) -> dict[str, float]:
@@ -78,7 +78,7 @@ class Graph:
         updates = nullcontext if self._by_xla else one_kernel_updates
 
         def step(batch: Any) -> None:
-            with undistributed(optimizer), updates(optimizer):
+            with undistributed(optimizer), updates(optimizer), self._parts.steps():
                 self._model.train_step(batch)
 
         @tf.function(jit_compile=self._by_xla)

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from apps.datasets.arrays import Named
 from apps.datasets.load import load_dataset
 from apps.messages.fingerprints import to_json
 from apps.messages.specs import (
@@ -19,7 +20,7 @@ from apps.messages.specs import (
     TrainingSpec,
     phenotype,
 )
-from apps.messages.tasks import Workplace
+from apps.messages.tasks import Lesson, Workplace
 from apps.recent import Recent
 from apps.runtime import load_keras
 from apps.training.blueprint import Blueprint
@@ -31,8 +32,9 @@ from apps.training.measures import Measures
 from apps.training.member import Member
 from apps.training.network_checks import NetworkChecks
 from apps.training.targets import with_scaled_targets
+from apps.training.teaching import Teaching
 
-_TRAINERS_A_THREAD: Final = 4
+_TRAINERS_A_THREAD: Final = 6
 
 _local = threading.local()
 
@@ -53,7 +55,12 @@ class Trainer:
     """
 
     def __init__(
-        self, blueprint: Blueprint, model: Any, parts: Parts, few_steps: bool = False
+        self,
+        blueprint: Blueprint,
+        model: Any,
+        parts: Parts,
+        few_steps: bool = False,
+        lesson: Lesson | None = None,
     ) -> None:
         """Train nothing yet.
 
@@ -62,6 +69,10 @@ class Trainer:
             model: built and compiled.
             parts: the data.
             few_steps: whether the architecture is one of many, each trained for few steps.
+            lesson: how members learn from teachers; None where they have none.
+
+        Raises:
+            UserError: members cannot be taught.
         """
         self.model = model
         self.blueprint = blueprint
@@ -69,6 +80,8 @@ class Trainer:
         model.optimizer.build(model.trainable_variables)
         self.member = Member(model)
         self.rate = LearningRate(model.optimizer)
+        if lesson is not None:
+            parts.teaching = Teaching(model, lesson)
         self._loop = Loop(model, parts, blueprint.training, few_steps, self.member.snapshot)
         self.measures = Measures(model, self.member, parts, self._loop)
         self.checks = NetworkChecks(blueprint, model, self.member, parts)
@@ -84,6 +97,11 @@ class Trainer:
             order: of the training data, from `order`.
         """
         return self._loop.run_epoch(order)
+
+    def learn_from(self, predictions: Named) -> None:
+        """Take the teachers' predictions of the training set, which the next epochs learn from."""
+        if self._parts.teaching is not None:
+            self._parts.teaching.learn_from(predictions)
 
     def evaluate(self, part: PartName) -> dict[str, float]:
         """Return loss and metrics on a whole part of the data; the state stays as it is."""
@@ -111,6 +129,7 @@ def new_trainer(
     seed: int,
     place: Workplace,
     few_steps: bool = False,
+    lesson: Lesson | None = None,
 ) -> Trainer:
     """Build a network and return what trains it.
 
@@ -124,7 +143,7 @@ def new_trainer(
     learnt = with_scaled_targets(loaded, model.loss)
     bytes_left = sorted(learnt.byte_targets)
     key = to_json(data) + f"{seed} {place.search_path} {bytes_left}".encode()
-    made = Trainer(blueprint, model, Parts(learnt, key), few_steps)
+    made = Trainer(blueprint, model, Parts(learnt, key), few_steps, lesson)
     made.checks.fits_the_data()
     return made
 
@@ -136,6 +155,7 @@ def trainer_for(
     seed: int,
     place: Workplace,
     genome: Genome = NO_GENOME,
+    lesson: Lesson | None = None,
 ) -> Trainer:
     """Return this thread's trainer for a member of the specs and a genome.
 
@@ -153,8 +173,11 @@ def trainer_for(
     if not isinstance(rate, float):
         others = training.optimizer_params
     kind = replace(training, optimizer_params=others)
-    key = (to_json(data), to_json(network), to_json(kind), seed, place.search_path, few_steps)
-    found = trainers.get(key, lambda: new_trainer(data, network, training, seed, place, few_steps))
+    way = None if lesson is None else (lesson.weight, lesson.temperature)
+    key = (to_json(data), to_json(network), to_json(kind), seed, place.search_path, few_steps, way)
+    found = trainers.get(
+        key, lambda: new_trainer(data, network, training, seed, place, few_steps, lesson)
+    )
     if isinstance(rate, float):
         found.rate.set_base(rate)
     return found

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from apps.genetics.crossover import CROSSOVERS
 from apps.genetics.distance import DISTANCES
 from apps.genetics.genes import Space
 from apps.genetics.mutation import MUTATIONS, decayed
 from apps.genetics.selection import SELECTIONS
 from apps.genetics.speciation import SPECIATIONS
+from apps.genetics.unit_selection import ALL_CROSSOVERS
+from apps.messages.results import FORWARD_PASS
 from apps.messages.specs import (
     FORMER_KEYS,
     Align,
@@ -24,12 +25,20 @@ from apps.messages.specs import (
     HarvestSpec,
     MatingSpec,
     OperatorSpec,
+    OuterSpec,
     SearchSpec,
     SpeciesSpec,
+    TeachSpec,
     VariationSpec,
 )
 from apps.strict import Strict, check_keys, with_present_keys
 from workflow.experiment.options import Epochs, Name, check_operator, named_table
+
+LearningRate = Annotated[float, Field(gt=0)]
+WeightDecay = Annotated[float, Field(ge=0)]
+
+_OF_BOTH: Final = ("population", "learning_rate", "weight_decay", "outer")
+"""Keys of an arm and of each of its halts: a halt's replaces the arm's from there on."""
 
 MEAN: Final = OperatorSpec("mean")
 SMALL_NOISE: Final = OperatorSpec("gaussian", {"scale": 0.05})
@@ -53,6 +62,21 @@ class SearchSettings(VariationSpec):
         )
 
 
+@dataclass(frozen=True)
+class Setting:
+    """What an arm's members are trained with beside the experiment's `[training]`, in an epoch.
+
+    Attributes:
+        optimizer: settings of the optimiser that replace the experiment's.
+        outer: the optimiser over the epochs.
+        lesson: how they are taught.
+    """
+
+    optimizer: Mapping[str, float] = field(default_factory=dict)
+    outer: OuterSpec | None = None
+    lesson: TeachSpec | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Halt(MatingSpec):
     """One halt: how the next population is made of the one before it.
@@ -73,6 +97,10 @@ class Halt(MatingSpec):
         learning_rate_factor: on the learning rate until the next halt, beside the schedule's.
         population: number of members after the halt; as before if left out.
         search: how the children's architectures are made.
+        teach: what the members learn beside the labels until the next halt.
+        learning_rate: from here on, until a halt that has its own; as before if left out.
+        weight_decay: likewise.
+        outer: likewise, the optimiser over the epochs.
     """
 
     at: Epochs
@@ -85,6 +113,10 @@ class Halt(MatingSpec):
     learning_rate_factor: Annotated[float, Field(gt=0)] = 1.0
     population: Annotated[int, Field(ge=1)] | None = None
     search: SearchSettings | None = None
+    teach: TeachSpec | None = None
+    learning_rate: LearningRate | None = None
+    weight_decay: WeightDecay | None = None
+    outer: OuterSpec | None = None
 
     @classmethod
     def former_keys(cls) -> Mapping[str, str]:
@@ -153,17 +185,33 @@ class Halt(MatingSpec):
         if self.search is not None and not (searches and breeds):
             why = "the experiment has no [space]" if breeds else f"mating is {self.mating!r}"
             raise ValueError(f"{where}.search is set, but {why}")
+        if self.teach is not None and self.mating == "self":
+            raise ValueError(
+                f'{where}.teach is set, but with mating "self" every member goes on by itself; '
+                'members that are taught come from a mating, or are "survivors"'
+            )
         search = (self.search or SearchSettings()) if searches and breeds else None
         halt = replace(self, at=at, species=species, population=after, search=search)
         for key, (registry, operator) in halt.operators().items():
             check_operator(registry, operator, f"{where}.{key}")
         return halt
 
+    def teachers(self, population: int) -> int:
+        """Return how many networks predict the training set at the halt, at most.
+
+        Args:
+            population: number of members before it.
+        """
+        if self.teach is None:
+            return 0
+        few = self.mating in ("all", "pairs") and self.teach.teachers != "all"
+        return min(self.parents, population) if few else population
+
     def operators(self) -> dict[str, tuple[Mapping[str, Any], OperatorSpec]]:
         """Return the operators by key, each with its registry."""
         named: dict[str, tuple[Mapping[str, Any], OperatorSpec]] = {
             "selection": (SELECTIONS, self.selection),
-            "crossover": (CROSSOVERS, self.crossover),
+            "crossover": (ALL_CROSSOVERS, self.crossover),
             "mutation": (MUTATIONS, self.mutation),
         }
         if self.species is not None:
@@ -240,14 +288,24 @@ class Arm(Strict):
     Attributes:
         name: as it appears in tables, report and folders.
         population: number of members; the experiment's if left out.
+        epochs: the arm's own, one after the other: a multiple of the experiment's, or their number;
+            the experiment's if left out. What the arm spends in all stays within population x
+            epochs of the experiment.
+        learning_rate: of the optimiser, in place of the experiment's.
+        weight_decay: likewise: how much of a weight, times the learning rate, each step takes away.
+        outer: an optimiser over the epochs.
         halts: as fractions of the epochs or in epochs; or tables of `Halt`.
         average: of a network's weights over past epochs.
-        schedule: of the learning rate over all epochs.
+        schedule: of the learning rate over all epochs of the arm.
         harvest: how the last population becomes the arm's champion.
     """
 
     name: Name
     population: int | None = Field(default=None, ge=1)
+    epochs: Epochs | None = None
+    learning_rate: LearningRate | None = None
+    weight_decay: WeightDecay | None = None
+    outer: OuterSpec | None = None
     halts: tuple[Halt, ...] = Field(default=(), strict=False)
     average: Annotated[Average, named_table("kind")] = Field(default_factory=Average)
     schedule: Annotated[Schedule, named_table("kind")] = Field(default_factory=Schedule)
@@ -261,7 +319,7 @@ class Arm(Strict):
         if not isinstance(halts := table.get("halts", []), list | tuple):
             raise ValueError(f"halts are an array, such as [0.5], not {halts!r}")
         table = with_present_keys(table, Halt.former_keys())
-        shared_keys = [key for key in Halt.known_keys() if key not in ("at", "population")]
+        shared_keys = [key for key in Halt.known_keys() if key not in ("at", *_OF_BOTH)]
         check_keys(table, [*cls.model_fields, *shared_keys])
         shared = {key: table[key] for key in shared_keys if key in table}
         if shared and not halts:
@@ -286,6 +344,8 @@ class Arm(Strict):
             ValueError: a rule is broken.
         """
         where = f"arms.{self.name}"
+        own = self._own_epochs(where, epochs)
+        epochs = epochs if own is None else own
         first = population = self.population or population
         halts: tuple[Halt, ...] = ()
         for halt in self.halts:
@@ -310,7 +370,73 @@ class Arm(Strict):
                 f"{where}.average.window: {window} of {epochs} epochs cannot be averaged"
             )
         average = self.average.model_copy(update={"window": window})
-        return self.model_copy(update={"halts": halts, "average": average, "population": first})
+        return self.model_copy(
+            update={"halts": halts, "average": average, "population": first, "epochs": own}
+        )
+
+    def _own_epochs(self, where: str, epochs: int) -> int | None:
+        if self.epochs is None:
+            return None
+        own = round(self.epochs * epochs) if isinstance(self.epochs, float) else self.epochs
+        if own < 1:
+            raise ValueError(
+                f"{where}.epochs: {self.epochs} is neither a multiple of the {epochs} epochs nor a "
+                "number of epochs above 0"
+            )
+        return own
+
+    def length(self, epochs: int) -> int:
+        """Return a completed arm's own number of epochs; `epochs` is the experiment's."""
+        return epochs if self.epochs is None else int(self.epochs)
+
+    def spent(self, epochs: int) -> int:
+        """Return the network-epochs of a completed arm's training; `epochs` is the experiment's."""
+        return sum(self.size(epoch) for epoch in range(self.length(epochs)))
+
+    @property
+    def passes(self) -> int:
+        """Forward passes over the training set that a completed arm's teachers take, at most."""
+        return sum(halt.teachers(self.size(int(halt.at) - 1)) for halt in self.halts)
+
+    def check_budget(self, epochs: int, population: int) -> None:
+        """Check that an arm that spends as it likes spends no more than the others.
+
+        Raises:
+            ValueError: it does; the message has the sums.
+        """
+        if self.epochs is None and not self.passes:
+            return
+        spent, taught, budget = self.spent(epochs), self.passes * FORWARD_PASS, population * epochs
+        # Thirds do not add up to whole numbers exactly.
+        if spent + taught > budget + 1e-9:
+            legs = " + ".join(self._legs(epochs))
+            passes = f", {self.passes} forward passes of teachers count {taught:.4g}"
+            raise ValueError(
+                f"arms.{self.name}: it spends {spent + taught:.4g} network-epochs ({legs} = {spent}"
+                f"{passes if taught else ''}), more than population x epochs = {population} x "
+                f"{epochs} = {budget}; train fewer networks, or for fewer epochs"
+            )
+
+    def _legs(self, epochs: int) -> list[str]:
+        ends = [0, *(int(halt.at) for halt in self.halts), self.length(epochs)]
+        return [f"{self.size(first)} x {last - first}" for first, last in pairwise(ends)]
+
+    def setting(self, epoch: int) -> Setting:
+        """Return what a completed arm trains with in an epoch, counted from 0."""
+        passed = [halt for halt in self.halts if halt.at <= epoch]
+        optimizer, outer = {}, self._latest("outer", passed)
+        for key in ("learning_rate", "weight_decay"):
+            if (value := self._latest(key, passed)) is not None:
+                optimizer[key] = float(value)
+        return Setting(
+            optimizer,
+            outer if outer is not None and outer.momentum else None,
+            passed[-1].teach if passed else None,
+        )
+
+    def _latest(self, key: str, passed: Sequence[Halt]) -> Any:
+        values = [getattr(self, key), *(getattr(halt, key) for halt in passed)]
+        return next((value for value in reversed(values) if value is not None), None)
 
     def size(self, epoch: int) -> int:
         """Return a completed arm's number of members in an epoch, counted from 0."""
@@ -350,7 +476,12 @@ class Arm(Strict):
         """Return what the arm does in each epoch [epochs]; arms share equal beginnings."""
         rates = self.rates(epochs)
         return tuple(
-            (self._step(epoch), self.average_spec(epoch, epoch + 1, epochs), rates[epoch])
+            (
+                self._step(epoch),
+                self.average_spec(epoch, epoch + 1, epochs),
+                rates[epoch],
+                self.setting(epoch),
+            )
             for epoch in range(epochs)
         )
 

@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Final
 
 from apps.messages.tasks import Workplace
-from apps.records.run_dir import CHECKPOINT, LOST, PARTIAL, PARTIAL_RECORD, RESULT, RunDir
+from apps.records.run_dir import (
+    CHECKPOINT,
+    LESSONS,
+    LOST,
+    PARTIAL,
+    PARTIAL_RECORD,
+    RESULT,
+    RunDir,
+)
 from apps.worker.watchdog import ERROR_LOG, MEMORY_NOTE
 from workflow.driver.progress import read_tally
 from workflow.driver.retention import Retention
@@ -102,7 +110,7 @@ def _foreign(run: RunDir, graphs: Sequence[TrialGraph]) -> Iterator[Path]:
 
 def _is_of_tasks(folder: Path) -> bool:
     files = [path for path in folder.rglob("*") if not path.is_dir()]
-    return all(path.name in _OF_TASKS or _is_beside(path) for path in files)
+    return all(path.name in _OF_TASKS or path.match(LESSONS) or _is_beside(path) for path in files)
 
 
 def _is_beside(path: Path) -> bool:

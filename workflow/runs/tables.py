@@ -12,7 +12,15 @@ import pandas as pd
 from apps.breeding.fitness import fitness_of
 from apps.files import write_atomic
 from apps.genetics.selection import rank
-from apps.messages.results import ChildPlan, Cost, Failure, HarvestResult, MatingPlan, TrainResult
+from apps.messages.results import (
+    ChildPlan,
+    Cost,
+    Failure,
+    HarvestResult,
+    MatingPlan,
+    TeachResult,
+    TrainResult,
+)
 from apps.messages.specs import NO_GENOME, Genome
 from apps.messages.tasks import Offspring, Start, TrainTask
 from apps.records.run_dir import RunDir
@@ -56,6 +64,7 @@ class _Cell:
         self.outcomes = outcomes
         self.key = outcomes.experiment.training.fitness
         self.segments = graph.segments[arm]
+        self.teaching = graph.teaching(arm)
         self.harvest = graph.harvests[arm]
         self.place: Row = {"trial": graph.trial, "arm": arm}
 
@@ -204,6 +213,7 @@ def _trials(cell: _Cell) -> Iterator[Row]:
     outcome = cell.outcomes.of(cell.harvest, HarvestResult)
     result = outcome if isinstance(outcome, HarvestResult) else None
     trained = [cell.trained(node) for segment in cell.segments for node in segment.members]
+    taught = [cell.outcomes.of(node, TeachResult) for node in cell.teaching]
     yield cell.place | {
         "status": "done" if result else "failed",
         "reason": outcome.reason if isinstance(outcome, Failure) else "",
@@ -215,6 +225,10 @@ def _trials(cell: _Cell) -> Iterator[Row]:
         "network_epochs": sum(
             len(record.epochs) for record in trained if isinstance(record, TrainResult)
         ),
+        "teaching_epochs": math.fsum(
+            each.network_epochs for each in taught if isinstance(each, TeachResult)
+        ),
+        "serial_epochs": cell.segments[-1].last,
         "failed_members": sum(
             isinstance(record, Failure) or record.status != "done" for record in trained
         ),
