@@ -91,21 +91,19 @@ def taught_outputs(model: Any, temperature: float) -> dict[str, Output]:
         raise _refused(f"the network has a {own[0]} of its own")
     loss, weights = model.loss, model._compile_loss._user_loss_weights
     if not isinstance(loss, Mapping | list | tuple):
-        names = model.output_names
+        names = _names(model)
         if len(names) > 1:
             raise _refused(f"{len(names)} outputs have one loss; give each its own by name")
         return {"": _output(keras, loss, weights, temperature)}
-    by_name = (
-        loss if isinstance(loss, Mapping) else dict(zip(model.output_names, loss, strict=True))
-    )
+    by_name = loss if isinstance(loss, Mapping) else dict(zip(_names(model), loss, strict=True))
     if isinstance(weights, list | tuple):
-        weights = dict(zip(model.output_names, weights, strict=True))
+        weights = dict(zip(_names(model), weights, strict=True))
     found = {
         name: _output(keras, each, (weights or {}).get(name), temperature)
         for name, each in by_name.items()
         if each is not None
     }
-    return {"": next(iter(found.values()))} if len(model.output_names) == 1 else found
+    return {"": next(iter(found.values()))} if len(_names(model)) == 1 else found
 
 
 def _output(keras: Any, loss: Any, weight: Any, temperature: float) -> Output:
@@ -213,7 +211,7 @@ class Teaching:
         if not name or isinstance(y_pred, Mapping):
             only = y_pred[0] if isinstance(y_pred, list | tuple) else y_pred
             return _of(only, name) if name else next(iter(listed(only)))
-        return y_pred[self._model.output_names.index(name)]
+        return y_pred[_names(self._model).index(name)]
 
 
 def named_outputs(model: Any, made: Any) -> Named:
@@ -221,7 +219,7 @@ def named_outputs(model: Any, made: Any) -> Named:
     if isinstance(made, Mapping):
         return made if len(made) > 1 else next(iter(made.values()))
     if isinstance(made, list | tuple):
-        return dict(zip(model.output_names, made, strict=True)) if len(made) > 1 else made[0]
+        return dict(zip(_names(model), made, strict=True)) if len(made) > 1 else made[0]
     return np.asarray(made)
 
 
@@ -230,6 +228,11 @@ def softened(outputs: Mapping[str, Output], made: Named, temperature: float) -> 
     if "" in outputs:
         return outputs[""].softened(_of(made, ""), temperature)
     return {name: each.softened(_of(made, name), temperature) for name, each in outputs.items()}
+
+
+def _names(model: Any) -> list[str]:
+    # A sequential model has one output, and does not name it.
+    return list(getattr(model, "output_names", [""]))
 
 
 def _of(values: Any, name: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from apps.breeding.fitness import harvest_key
@@ -105,8 +106,8 @@ def _arm_in_words(experiment: Experiment, graph: TrialGraph, arm: Arm) -> Iterat
             yield _halt_in_words(experiment, segment.halt)
         if segment.halt is not None and segment.halt.teach is not None:
             yield _teaching_in_words(segment.halt.teach)
-        setting = arm.setting(segment.first)
-        if segment.first == 0 or setting != arm.setting(segment.first - 1):
+        setting = replace(arm.setting(segment.first), lesson=None)
+        if segment.first == 0 or setting != replace(arm.setting(segment.first - 1), lesson=None):
             yield from _setting_in_words(setting)
         size = len(segment.members)
         other = sharers[segment.members[0].key][0]
