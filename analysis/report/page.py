@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -148,6 +149,9 @@ def cost_rows(overview: Overview) -> list[dict[str, str]]:
             "arm": "all, each task once" if row["arm"] == EVERYTHING else row["arm"],
             "tasks": str(row["tasks"]),
             "network_epochs": whole(row["network_epochs"]),
+            "teaching": _some(row, "teaching_epochs", lambda value: whole(round(value))),
+            "serial": _some(row, "serial_epochs", lambda value: whole(int(value))),
+            "serial_wall": _some(row, "serial_wall_s", duration),
             "wall": duration(row["wall_s"]),
             "cpu": duration(row["cpu_s"]),
             "memory": f"{row['peak_memory_mb']:.0f} MB"
@@ -156,6 +160,11 @@ def cost_rows(overview: Overview) -> list[dict[str, str]]:
         }
         for row in overview.costs.to_dict("records")
     ]
+
+
+def _some(row: Mapping[Hashable, Any], key: str, told: Callable[[float], str]) -> str:
+    value = row.get(key)
+    return NOTHING if value is None or pd.isna(value) else told(value)
 
 
 def cost_sentence(overview: Overview) -> str:
@@ -218,7 +227,9 @@ def arms_table(overview: Overview) -> pd.DataFrame:
         One row per arm, the control first: `arm`; finished `trials`, if the arms differ in them;
         the improvement with its interval in training, held-out and test loss, and the control's own
         mean loss ("lower by" heads differences, "improved" percentages); `p` of the held-out
-        improvement (paired t, Holm-corrected); `test accuracy`, where there is one.
+        improvement (paired t, Holm-corrected); where arms have epochs of their own, the
+        `network-epochs` of a trial, teachers' among them, and the `epochs` one after the other;
+        `test accuracy`, where there is one.
     """
     held_out = held_out_kind(overview)
     champions = overview.champions
@@ -238,6 +249,13 @@ def arms_table(overview: Overview) -> pd.DataFrame:
         if kind == held_out:
             p = [p_value(rows[arm].t_p_holm) if arm in rows else "" for arm in table["arm"]]
             table["p"] = [text.replace(" ", "") for text in p]
+    if len(set(overview.lengths.values())) > 1:
+        spent = overview.costs.set_index("arm")
+        per_trial = spent["network_epochs"].add(spent["teaching_epochs"], fill_value=0)
+        table["network-epochs"] = [
+            whole(round(per_trial.get(arm, 0) / max(overview.trials, 1))) for arm in table["arm"]
+        ]
+        table["epochs"] = [str(overview.lengths.get(arm, "")) for arm in table["arm"]]
     if champions["test_accuracy"].notna().any():
         table["test accuracy"] = [percent(v, 2, sign=False) for v in champions["test_accuracy"]]
     told = table.columns.drop("arm")

@@ -2,7 +2,7 @@
 
 A *curve* is the loss of the population's best member at each epoch of one trial and arm, best by
 that loss kind at that epoch, so that arm and control are read alike. Epochs count from 1; K is the
-last.
+control's last. An arm may have epochs of its own, more or fewer.
 """
 
 from __future__ import annotations
@@ -115,6 +115,29 @@ def halt_epochs(members: pd.DataFrame) -> dict[str, list[int]]:
     }
 
 
+def last_epoch(curves: pd.DataFrame, control: str = CONTROL) -> int:
+    """Return K, the control's last epoch; of any arm where there is no control; 0 of nothing."""
+    own = curves.loc[curves["arm"].eq(control), "epoch"]
+    epochs = own if len(own) else curves["epoch"]
+    return int(epochs.max()) if len(epochs) else 0
+
+
+def network_epochs_by_epoch(epochs: pd.DataFrame) -> pd.DataFrame:
+    """Return what each arm has spent after each epoch, a mean over the trials.
+
+    Args:
+        epochs: the table `epochs`. What teachers take is not in it.
+
+    Returns:
+        One row per arm and epoch: `network_epochs`, trained up to and with that epoch.
+    """
+    by = ["trial", "arm", "epoch"]
+    spent = epochs.groupby(by, sort=False).size().rename("network_epochs").reset_index()
+    spent = spent.sort_values(by, kind="stable")
+    spent["network_epochs"] = spent.groupby(["trial", "arm"])["network_epochs"].cumsum()
+    return spent.groupby(["arm", "epoch"])["network_epochs"].mean().reset_index()
+
+
 def epochs_to_parity(curves: pd.DataFrame, control: str = CONTROL) -> pd.DataFrame:
     """Return when each arm first reached the loss that the control has at K.
 
@@ -129,7 +152,7 @@ def epochs_to_parity(curves: pd.DataFrame, control: str = CONTROL) -> pd.DataFra
         One row per arm, loss kind and trial that has a control: `target` (the control's loss at K),
         `epoch` (the first at or below it, NaN if never) and `parity` = epoch / K.
     """
-    last = int(curves["epoch"].max()) if len(curves) else 0
+    last = last_epoch(curves, control)
     at_end = curves["arm"].eq(control) & curves["epoch"].eq(last)
     targets = curves.loc[at_end, ["trial", "kind", "value"]].rename(columns={"value": "target"})
     merged = curves.merge(targets, on=["trial", "kind"])
@@ -155,18 +178,21 @@ def parity_summary(parity: pd.DataFrame) -> pd.DataFrame:
     ).reset_index()
 
 
-def area_under_curve(curves: pd.DataFrame) -> pd.DataFrame:
+def area_under_curve(curves: pd.DataFrame, control: str = CONTROL) -> pd.DataFrame:
     """Return the area under each curve in units of loss x epochs.
 
     An epoch's training loss is already the mean over the epoch, so the area is the sum of the
     values, each an epoch wide. Divide by K for the mean height.
 
     Returns:
-        One row per arm, loss kind and trial: `area`; NaN if any epoch's value is.
+        One row per arm, loss kind and trial: `area`; NaN if any epoch's value is, or if the arm
+        has another number of epochs than the control: areas of other widths tell nothing.
     """
-    return curves.groupby(["arm", "kind", "trial"], sort=False, as_index=False).agg(
-        area=("value", lambda value: value.sum(skipna=False))
+    areas = curves.groupby(["arm", "kind", "trial"], sort=False, as_index=False).agg(
+        area=("value", lambda value: value.sum(skipna=False)), last=("epoch", "max")
     )
+    areas.loc[areas["last"].ne(last_epoch(curves, control)), "area"] = np.nan
+    return areas.drop(columns="last")
 
 
 def lowest_losses(curves: pd.DataFrame) -> pd.DataFrame:

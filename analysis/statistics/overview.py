@@ -21,7 +21,8 @@ class Overview:
         arms: names of the arms, the control first.
         trials: number of trials.
         population: members of the first segment.
-        epochs: K; 0 if no epoch was recorded.
+        epochs: K, the control's; 0 if no epoch was recorded.
+        lengths: each arm's epochs one after the other, where the run recorded them.
         zero: what is known of the zero of the run's loss.
         fitness: the loss that chose the champions ("train_loss" or "val_loss"), found by comparing
             it with their fitness; "" if neither agrees.
@@ -30,7 +31,7 @@ class Overview:
         paired: `paired.pair_trials` of the champions and of `curves.lowest_losses`.
         summary: `paired.summarize` of `paired`, with `curves.parity_summary` beside it, of
             the curve that `curves.CURVE_BESIDE` says.
-        bands: `curves.band`.
+        bands: `curves.band`, with `curves.network_epochs_by_epoch` where `lengths` are known.
         departures: `curves.departures`.
         parity: `curves.epochs_to_parity`.
         area: `curves.area_under_curve`.
@@ -44,6 +45,7 @@ class Overview:
     trials: int
     population: int
     epochs: int
+    lengths: dict[str, int]
     zero: Zero
     fitness: str
     champions: pd.DataFrame
@@ -89,18 +91,24 @@ def overview(
     beside = {curve: kind for kind, curve in curves.CURVE_BESIDE.items()}
     reached = curves.parity_summary(parity).replace({"kind": beside})
     summary = summarize(paired, seed=seed).merge(reached, on=["arm", "kind"], how="left")
+    lengths = _lengths(trials)
+    bands = curves.band(lines)
+    if lengths:
+        spent = curves.network_epochs_by_epoch(epochs)
+        bands = bands.merge(spent, on=["arm", "epoch"], how="left")
     first = members.loc[members["segment"].eq(0)]
     return Overview(
         arms=arms_of(trials),
         trials=int(trials["trial"].nunique()),
         population=int(first["member"].nunique()),
-        epochs=int(carried["epoch"].max()) if len(epochs) else 0,
+        epochs=curves.last_epoch(lines) or (int(carried["epoch"].max()) if len(epochs) else 0),
+        lengths=lengths,
         zero=zero,
         fitness=_fitness(trials),
         champions=_champions(outcomes),
         paired=paired,
         summary=summary.astype({"parity_trials": "Int64", "parity_reached": "Int64"}),
-        bands=curves.band(lines),
+        bands=bands,
         departures=curves.departures(lines),
         parity=parity,
         area=curves.area_under_curve(lines),
@@ -109,6 +117,13 @@ def overview(
         elapsed_s=costs.elapsed_s(members),
         failures=costs.failures(members, trials),
     )
+
+
+def _lengths(trials: pd.DataFrame) -> dict[str, int]:
+    """Return the epochs of each arm one after the other; nothing of a run that is too old."""
+    known = trials.loc[trials["serial_epochs"].gt(0)]
+    found = known.groupby("arm", sort=False)["serial_epochs"].max()
+    return {str(arm): int(length) for arm, length in found.items()}
 
 
 def _fitness(trials: pd.DataFrame) -> str:

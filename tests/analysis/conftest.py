@@ -207,6 +207,8 @@ def _one_arm(world: World, trial: int, arm: str, rows: dict[str, list[dict[str, 
             **genome_of(world, len(edges) - 2, order[0]),
             "fitness": float("nan") if failed else best["fitness"],
             "network_epochs": world.population * world.epochs,
+            "teaching_epochs": 0.0,
+            "serial_epochs": world.epochs,
             "failed_members": sum(row["status"] != "done" for row in made),
         }
     )
