@@ -290,7 +290,8 @@ class Arm(Strict):
         population: number of members; the experiment's if left out.
         epochs: the arm's own, one after the other: a multiple of the experiment's, or their number;
             the experiment's if left out. What the arm spends in all stays within population x
-            epochs of the experiment.
+            epochs of the experiment; with `budget` the last population trains for as long as that
+            lasts, and halts are at multiples of the experiment's epochs.
         learning_rate: of the optimiser, in place of the experiment's.
         weight_decay: likewise: how much of a weight, times the learning rate, each step takes away.
         outer: an optimiser over the epochs.
@@ -302,7 +303,7 @@ class Arm(Strict):
 
     name: Name
     population: int | None = Field(default=None, ge=1)
-    epochs: Epochs | None = None
+    epochs: Literal["budget"] | Epochs | None = None
     learning_rate: LearningRate | None = None
     weight_decay: WeightDecay | None = None
     outer: OuterSpec | None = None
@@ -344,11 +345,14 @@ class Arm(Strict):
             ValueError: a rule is broken.
         """
         where = f"arms.{self.name}"
-        own = self._own_epochs(where, epochs)
-        epochs = epochs if own is None else own
+        budget = population * epochs
         first = population = self.population or population
+        asked, own = self.halts, self._own_epochs(where, epochs)
+        if self.epochs == "budget":
+            asked, own = self._within(where, epochs, population, budget)
+        epochs = epochs if own is None else own
         halts: tuple[Halt, ...] = ()
-        for halt in self.halts:
+        for halt in asked:
             halts += (halt.completed(where, epochs, population, searches),)
             population = halts[-1].population or population
         ends = [int(halt.at) for halt in halts]
@@ -374,8 +378,29 @@ class Arm(Strict):
             update={"halts": halts, "average": average, "population": first, "epochs": own}
         )
 
+    def _within(
+        self, where: str, epochs: int, population: int, budget: int
+    ) -> tuple[tuple[Halt, ...], int]:
+        """Return the halts in epochs, and how many epochs in all the budget lasts for."""
+        halts: list[Halt] = []
+        spent, last = 0.0, 0
+        for halt in self.halts:
+            at = round(halt.at * epochs) if isinstance(halt.at, float) else halt.at
+            spent += population * (at - last) + halt.teachers(population) * FORWARD_PASS
+            halts.append(replace(halt, at=at))
+            population, last = halt.population or population, at
+        # Thirds do not add up to whole numbers exactly.
+        left = math.floor((budget - spent) / population + 1e-9)
+        if left < 1:
+            raise ValueError(
+                f"{where}.epochs: until epoch {last} it spends {spent:.4g} of its {budget} "
+                f"network-epochs, which leaves none to a population of {population} after it; halt "
+                "earlier"
+            )
+        return tuple(halts), last + left
+
     def _own_epochs(self, where: str, epochs: int) -> int | None:
-        if self.epochs is None:
+        if self.epochs is None or self.epochs == "budget":
             return None
         own = round(self.epochs * epochs) if isinstance(self.epochs, float) else self.epochs
         if own < 1:
@@ -387,7 +412,7 @@ class Arm(Strict):
 
     def length(self, epochs: int) -> int:
         """Return a completed arm's own number of epochs; `epochs` is the experiment's."""
-        return epochs if self.epochs is None else int(self.epochs)
+        return int(self.epochs or epochs)
 
     def spent(self, epochs: int) -> int:
         """Return the network-epochs of a completed arm's training; `epochs` is the experiment's."""

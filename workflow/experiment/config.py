@@ -15,6 +15,7 @@ from apps.records.run_dir import RunDir
 from apps.strict import Strict
 from workflow.experiment.arms import Arm
 from workflow.experiment.options import Name
+from workflow.experiment.recipes import with_recipes
 from workflow.experiment.space import GeneSettings, as_space
 
 CONTROL: Final = "control"
@@ -62,7 +63,8 @@ class Experiment(Strict):
         network: the table `[network]`.
         training: the table `[training]`.
         space: the table `[space]` of a search: its parameters by name.
-        arms: the tables `[[arms]]`; one is named `control` and has no halts.
+        arms: the tables `[[arms]]`; one is named `control` and has no halts. `recipe` stands for
+            the keys of `workflow.experiment.recipes`.
     """
 
     name: Name
@@ -74,6 +76,11 @@ class Experiment(Strict):
     training: Training
     space: dict[str, GeneSettings] | None = None
     arms: tuple[Arm, ...] = Field(min_length=1, strict=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _recipes(cls, table: Any) -> Any:
+        return with_recipes(table)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
