@@ -67,6 +67,7 @@ def rehearse(
     harvests: Sequence[HarvestRehearsal],
     place: Workplace,
     space: Space | None = None,
+    settings: Sequence[TrainTask] = (),
 ) -> tuple[str, ...]:
     """Build the network of a trial, and perform its halts with untrained networks.
 
@@ -77,6 +78,7 @@ def rehearse(
         harvests: likewise.
         place: where plug-ins are looked for; nothing is written below its root.
         space: of a search; a user's own builder must use every choice.
+        settings: tasks of other settings of the optimiser than the first's.
 
     Returns:
         Remarks on a search some of whose combinations cannot be built.
@@ -99,6 +101,8 @@ def rehearse(
         Callbacks(task.training.callbacks, model, 1, Path(), place.search_path)
         check_monitors(task.training.callbacks, model.get_metrics_result())
         _set_rates(_trainer(task, place), task)
+    for task in settings:
+        _takes_settings(_trainer(task, place), task)
     with TemporaryDirectory(prefix="heterosis-") as root:
         for task in first:
             _can_be_exported(_trainer(task, place), task, place, Path(root))
@@ -155,7 +159,22 @@ def _built(
 
 
 def _trainer(task: TrainTask, place: Workplace) -> Trainer:
-    return trainer_for(task.data, task.network, task.training, task.seed, place, task.genome)
+    return trainer_for(
+        task.data, task.network, task.training, task.seed, place, task.genome, task.lesson
+    )
+
+
+def _takes_settings(trainer: Trainer, task: TrainTask) -> None:
+    trainer.checks.takes_a_step()
+    asked = task.training.optimizer_params.get("weight_decay")
+    found = getattr(trainer.model.optimizer, "weight_decay", None)
+    if asked is not None and (found or 0.0) != asked:
+        raise UserError(
+            f"arms: weight_decay = {asked} is set, and the optimizer has {found}: network "
+            f"{task.network.builder!r} compiles itself; name training.optimizer, which replaces "
+            "the network's own",
+            code="training-setting",
+        )
 
 
 def _can_be_exported(trainer: Trainer, task: TrainTask, place: Workplace, root: Path) -> None:
@@ -223,6 +242,8 @@ def _go_through(
         return
     if isinstance(start, Offspring):
         breed(task, replace(start, plan=child), place, trainer)
+    if task.lesson is not None:
+        trainer.checks.takes_a_step()
     _set_rates(trainer, task)
 
 

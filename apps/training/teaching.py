@@ -166,6 +166,13 @@ class Teaching:
         x, y, *weights = fields
         return (x, (y, self.lessons), *weights)
 
+    def with_own_lessons(self, fields: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return a few samples as `fields` does, with what the model itself predicts of them."""
+        made = named_outputs(self._model, self._model.predict_on_batch(fields[0]))
+        lessons = softened(self._outputs, made, self._lesson.temperature)
+        x, y, *weights = fields
+        return (x, (y, mapped(lambda array: array.astype(np.float32), lessons)), *weights)
+
     @contextmanager
     def steps(self) -> Iterator[None]:
         """Let steps of training within, or traced within, take targets with lessons beside them.

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from apps.datasets.arrays import Named
 from apps.datasets.load import load_dataset
+from apps.errors import UserError
 from apps.messages.fingerprints import to_json
 from apps.messages.specs import (
     NO_GENOME,
@@ -80,6 +81,12 @@ class Trainer:
         model.optimizer.build(model.trainable_variables)
         self.member = Member(model)
         self.rate = LearningRate(model.optimizer)
+        if lesson is not None and parts.in_batches:
+            raise UserError(
+                "teach: the training data come in batches, and teachers predict for samples that "
+                "are held in memory; return arrays, or leave teach out",
+                code="training-setting",
+            )
         if lesson is not None:
             parts.teaching = Teaching(model, lesson)
         self._loop = Loop(model, parts, blueprint.training, few_steps, self.member.snapshot)

@@ -49,6 +49,9 @@ def rehearse_experiment(
     graph = build_trial(experiment, 0)
     new = [task for task in graph.training if task.first_epoch == 0]
     first = new[:1] if experiment.space is None else new
+    usual = experiment.training.spec
+    others = {repr(t.training): t for t in graph.training if t.training != usual and not t.lesson}
+    settings = [replace(task, genome=first[0].genome) for task in others.values()]
     harvests = [
         HarvestRehearsal(f"arms.{arm}, harvest", harvest.task)
         for arm, harvest in graph.harvests.items()
@@ -56,7 +59,7 @@ def rehearse_experiment(
     space = None if experiment.space is None else as_space(experiment.space)
     try:
         _check_validation(experiment, place)
-        return rehearse(first, list(_halts(graph)), harvests, place, space)
+        return rehearse(first, list(_halts(graph)), harvests, place, space, settings)
     except UserError as error:
         raise UserError(f"{source}: {error}", code=error.code) from error
 
@@ -141,7 +144,8 @@ def _halts(graph: TrialGraph) -> Iterator[HaltRehearsal]:
                 continue
             mate, child = segment.mating.task, segment.members[0].task
             # One of each kind: when and by whom it was asked for changes nothing.
-            kind = repr((replace(mate, epoch=0, folder=""), child.start))
+            way = (child.start, child.lesson, child.training)
+            kind = repr((replace(mate, epoch=0, folder=""), way))
             if kind not in known:
                 known.add(kind)
                 yield HaltRehearsal(f"arms.{arm}, halt after epoch {mate.epoch}", mate, child)

@@ -39,7 +39,7 @@ TABLE: Final = changed(
                 "parents": 3,
                 "mating": "pairs",
             },
-            **{"teach": {"weight": 0.3}, "outer": {"momentum": 0.5}, "optimizer": "own"},
+            **{"teach": {"weight": 0.5}, "outer": {"momentum": 0.5}, "optimizer": "own"},
             **{"crossover": "fresh", "mutation": "none", "measure": False},
         },
         {
