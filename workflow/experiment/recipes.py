@@ -18,37 +18,40 @@ _USUAL_RATES: Final = {
 }
 """Keras's learning rates, where the experiment names none."""
 
-# What the recipe was tuned at: 6 networks of 784-128-10 on Fashion-MNIST.
+# What the recipe was tuned at: 6 networks of 784-128-10 on Fashion-MNIST, Adam at 0.001.
 _TUNED_EPOCHS: Final = 20
-_TUNED_STEPS: Final = 391
-_TUNED_DECAY: Final = 0.1 * 2 * _ADAM_LIKE  # a step takes this share of a weight away
+_TUNED_RATE: Final = 2 * _ADAM_LIKE
+_TUNED_DECAY: Final = 0.1
 _TUNED_WEIGHT: Final = 0.5
 _FALL: Final = 0.74
 """Exponent: at twice the epochs a decay of 0.06 and a weight of 0.3 were best."""
 
 
-def heterosis(population: int, epochs: int, training: Mapping[str, Any], steps: int | None) -> Any:
+def heterosis(population: int, epochs: int, training: Mapping[str, Any]) -> dict[str, Any]:
     """Return the best that is known to be made of N networks: strangers, then one child of all.
 
     For half of the epochs the networks train alone; then one child starts from the units of all of
     them that together fit their mean output, and learns that, beside the labels, for as long as
     the budget lasts. All train at twice the learning rate, constant for half of each leg and then
-    falling to zero, with weight decay and Nesterov momentum over the epochs' steps.
+    falling to zero, with weight decay and Nesterov momentum over the epochs' steps. Weight decay
+    and the teachers' weight fall as the epochs grow, and are never above what they were tuned to.
 
     Args:
         population: N.
         epochs: K.
         training: the table `[training]`.
-        steps: of an epoch, if they are known: weight decay is a share of a weight a step.
+
+    Raises:
+        ValueError: the optimiser's learning rate is not a number.
     """
     rate = 2 * _rate(training)
-    fall = (_TUNED_EPOCHS / epochs) ** _FALL
-    decay = _TUNED_DECAY / rate * fall * (_TUNED_STEPS / steps if steps else 1.0)
+    fall = min(1.0, (_TUNED_EPOCHS / epochs) ** _FALL)
+    # A step takes learning rate x weight decay of a weight away: no more at another rate.
+    decay = _TUNED_DECAY * min(1.0, _TUNED_RATE / rate)
     return {
         "epochs": "budget",
         "learning_rate": rate,
-        # A step never takes more than a hundredth of a weight, however few there are.
-        "weight_decay": min(decay, 0.01 / rate),
+        "weight_decay": decay * fall,
         "schedule": {"kind": "cosine", "over": "leg"},
         "outer": {"momentum": 0.7},
         "halts": [{"at": max(1, epochs // 2), "population": 1}],
@@ -56,11 +59,11 @@ def heterosis(population: int, epochs: int, training: Mapping[str, Any], steps: 
         "crossover": "select",
         "mutation": "none",
         "measure": False,
-        "teach": {"weight": min(_TUNED_WEIGHT * fall, 0.9)},
+        "teach": {"weight": _TUNED_WEIGHT * fall},
     }
 
 
-RECIPES: Final[Mapping[str, Callable[[int, int, Mapping[str, Any], int | None], Any]]] = {
+RECIPES: Final[Mapping[str, Callable[[int, int, Mapping[str, Any]], dict[str, Any]]]] = {
     "heterosis": heterosis,
 }
 """The recipes by name."""
@@ -96,7 +99,7 @@ def _written_out(arm: Any, table: Mapping[str, Any]) -> Any:
         return own  # what is wrong there is said there
     if epochs < 2:
         raise ValueError(f"{where}: a halt needs 2 epochs or more, got epochs = {epochs}")
-    return RECIPES[name](population, epochs, training or {}, _steps(table)) | own
+    return RECIPES[name](population, epochs, training or {}) | own
 
 
 def _rate(training: Mapping[str, Any]) -> float:
@@ -110,10 +113,3 @@ def _rate(training: Mapping[str, Any]) -> float:
             f"{rate!r} of {name!r}; give it as a number"
         )
     return float(found)
-
-
-def _steps(table: Mapping[str, Any]) -> int | None:
-    """Return the steps of an epoch where the file tells how many samples there are."""
-    data, batch = table.get("data") or {}, table["training"].get("batch_size", 128)
-    limit = data.get("train_limit") if isinstance(data, Mapping) else None
-    return max(1, -(-limit // batch)) if isinstance(limit, int) and isinstance(batch, int) else None

@@ -123,7 +123,6 @@ def test_weight_and_decay_fall_as_epochs_grow(tmp_path: Path) -> None:
     def recipe(epochs: int) -> tuple[float, float]:
         table = changed(arms=[{"name": "control"}, {"name": "own", "recipe": "heterosis"}])
         table["training"] |= {"epochs": epochs, "optimizer_params": {"learning_rate": 0.001}}
-        table["data"] |= {"train_limit": 391 * 50}
         arm = own(load_experiment(write(tmp_path, table)))
         assert arm.halts[0].teach is not None
         assert arm.weight_decay is not None
@@ -131,6 +130,7 @@ def test_weight_and_decay_fall_as_epochs_grow(tmp_path: Path) -> None:
 
     assert recipe(20) == pytest.approx((0.1, 0.5))
     assert recipe(40) == pytest.approx((0.06, 0.3), abs=0.001)
+    assert recipe(4) == recipe(20)
 
 
 def test_keys_beside_a_recipe_replace_its_own(tmp_path: Path) -> None:
