@@ -6,7 +6,7 @@ from typing import Final
 
 import pandas as pd
 
-from analysis.tables import arms_of
+from analysis.tables import arms_of, networks_of
 
 EVERYTHING: Final = "all arms"
 """Name of the row of `costs` that counts every task of the run once."""
@@ -34,7 +34,8 @@ def costs(members: pd.DataFrame, epochs: pd.DataFrame, trials: pd.DataFrame) -> 
         as many workers as members: the sum over segments of the slowest member's; the mean over
         trials), which the last row does not have.
     """
-    trained = epochs.groupby(_MEMBER).size().rename("network_epochs").reset_index()
+    counted = epochs.assign(network_epochs=networks_of(epochs))
+    trained = counted.groupby(_MEMBER, as_index=False)["network_epochs"].sum()
     tasks = members.merge(trained, on=_MEMBER, how="left")
     named = [(arm, tasks.loc[tasks["arm"].eq(arm)]) for arm in arms_of(trials)]
     rows = [_cost(arm, own) for arm, own in [*named, (EVERYTHING, tasks)]]

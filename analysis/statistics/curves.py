@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from analysis.tables import CONTROL, arms_of
+from analysis.tables import CONTROL, arms_of, networks_of
 
 CURVE_KINDS: Final = ("loss", "val_loss")
 """Loss kinds that every epoch records: training, held-out."""
@@ -132,10 +132,11 @@ def network_epochs_by_epoch(epochs: pd.DataFrame) -> pd.DataFrame:
         One row per arm and epoch: `network_epochs`, trained up to and with that epoch.
     """
     by = ["trial", "arm", "epoch"]
-    spent = epochs.groupby(by, sort=False).size().rename("network_epochs").reset_index()
-    spent = spent.sort_values(by, kind="stable")
+    counted = epochs.assign(network_epochs=networks_of(epochs))
+    spent = counted.groupby(by, as_index=False)["network_epochs"].sum()
     spent["network_epochs"] = spent.groupby(["trial", "arm"])["network_epochs"].cumsum()
-    return spent.groupby(["arm", "epoch"])["network_epochs"].mean().reset_index()
+    mean: pd.DataFrame = spent.groupby(["arm", "epoch"])["network_epochs"].mean().reset_index()
+    return mean
 
 
 def epochs_to_parity(curves: pd.DataFrame, control: str = CONTROL) -> pd.DataFrame:
@@ -223,8 +224,9 @@ def cost_to_loss(epochs: pd.DataFrame, target: float, kind: str = "val_loss") ->
         arm count in full.
     """
     by = ["trial", "arm"]
-    each = epochs.groupby([*by, "epoch"], as_index=False).agg(
-        value=(kind, "min"), network_epochs=("member", "count"), wall_s=("wall_s", "sum")
+    counted = epochs.assign(networks=networks_of(epochs))
+    each = counted.groupby([*by, "epoch"], as_index=False).agg(
+        value=(kind, "min"), network_epochs=("networks", "sum"), wall_s=("wall_s", "sum")
     )
     spent = ["network_epochs", "wall_s"]
     each[spent] = each.groupby(by)[spent].cumsum()

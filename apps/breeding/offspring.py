@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from apps.architecture.morphable import anatomy
+from apps.breeding.family import mean_state
 from apps.breeding.merge import merge
 from apps.datasets.arrays import Array
 from apps.errors import HeterosisError
 from apps.files import write_atomic
-from apps.genetics.averaging import running_mean
 from apps.genetics.morphism import Morph, morph
 from apps.genetics.mutation import MUTATIONS
-from apps.genetics.weights import Weights, cast_like
+from apps.genetics.weights import Weights
 from apps.lookup import lookup
 from apps.messages.results import CheckpointRef, ChildPlan
 from apps.messages.specs import phenotype
@@ -123,21 +123,8 @@ def _inherited(
     stored = [open_checkpoint(ref, place) for ref in donors]
     if not stored or any(_shapes(each.network) != shapes for each in stored):
         return {}, {}
-    outer = [dict(each.outer) for each in stored if each.outer]
-    return _average([dict(each.optimizer) for each in stored]), _average(outer)
-
-
-def _average(states: Sequence[dict[str, Array]]) -> dict[str, Array]:
-    if not states:
-        return {}
-    average: dict[str, Array] = {}
-    for count, state in enumerate(states):
-        average = running_mean(average, state, count)
-    floating = cast_like(average, states[0])
-    return {
-        name: floating[name] if array.dtype.kind == "f" else array
-        for name, array in states[0].items()
-    }
+    outer = [each.outer for each in stored if each.outer]
+    return mean_state([each.optimizer for each in stored]), mean_state(outer)
 
 
 def _shapes(weights: Weights) -> dict[str, tuple[int, ...]]:

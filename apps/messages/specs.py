@@ -222,6 +222,20 @@ class OuterSpec(Table):
 
 
 @dataclass(frozen=True)
+class FamilySpec(Table):
+    """`family`: every member is several relatives that one task trains and merges.
+
+    Attributes:
+        members: number of relatives; each epoch counts as so many network-epochs.
+        merges: how often in an epoch weights and the optimiser's state become their mean, and the
+            outer optimiser takes its step.
+    """
+
+    members: Annotated[int, Field(ge=1)] = 1
+    merges: Annotated[int, Field(ge=1)] = 1
+
+
+@dataclass(frozen=True)
 class TeachSpec(Table):
     """`teach`: the members after a halt learn what networks before it predict, beside the labels.
 

@@ -27,6 +27,7 @@ from apps.messages.specs import (
     AverageSpec,
     CrossoverSpec,
     DataSpec,
+    FamilySpec,
     Genome,
     HarvestSpec,
     MatingSpec,
@@ -139,6 +140,7 @@ class TrainTask(Task):
         genome: the member's, in a search; `resolve` fills it in after a halt.
         outer: the optimiser over its epochs, if it has one.
         lesson: what it learns beside the labels.
+        family: the relatives that it is, if it is several.
     """
 
     home: ClassVar[str] = "apps.tasks.train"
@@ -153,6 +155,17 @@ class TrainTask(Task):
     genome: Genome = field(default=NO_GENOME, metadata=ADDED)
     outer: OuterSpec | None = field(default=None, metadata=ADDED)
     lesson: Lesson | None = field(default=None, metadata=ADDED)
+    family: FamilySpec | None = field(default=None, metadata=ADDED)
+
+    @property
+    def relatives(self) -> int:
+        """Number of networks that train side by side as the member."""
+        return 1 if self.family is None else self.family.members
+
+    @property
+    def network_epochs(self) -> int:
+        """Epochs of training that are asked for, over all relatives."""
+        return self.relatives * (self.last_epoch - self.first_epoch)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from typing import Final
 
 import numpy as np
 
+from apps.breeding.family import check_can_be_parted
 from apps.breeding.offspring import breed
 from apps.errors import HeterosisError, UserError
 from apps.genetics.genes import Space
@@ -166,6 +167,8 @@ def _trainer(task: TrainTask, place: Workplace) -> Trainer:
 
 def _takes_settings(trainer: Trainer, task: TrainTask) -> None:
     trainer.checks.takes_a_step()
+    if task.family is not None:
+        check_can_be_parted(trainer)
     asked = task.training.optimizer_params.get("weight_decay")
     found = getattr(trainer.model.optimizer, "weight_decay", None)
     if asked is not None and (found or 0.0) != asked:
@@ -242,8 +245,7 @@ def _go_through(
         return
     if isinstance(start, Offspring):
         breed(task, replace(start, plan=child), place, trainer)
-    if task.lesson is not None:
-        trainer.checks.takes_a_step()
+    _takes_settings(trainer, task)
     _set_rates(trainer, task)
 
 

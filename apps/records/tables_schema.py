@@ -68,6 +68,7 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         "epoch": "int64",
         **dict.fromkeys(METRICS, "float64"),
         "wall_s": "float64",
+        "relatives": "int64",  # networks that trained side by side as the member
     },
     # One row a child of every mating.
     "matings": {
@@ -131,6 +132,7 @@ ADDED: Final[dict[str, str | int | float]] = {
     "engine": "",
     "teaching_epochs": 0.0,
     "serial_epochs": 0,
+    "relatives": 1,
 }
 """Columns that older runs did not record, and the value they get when read."""
 

@@ -13,11 +13,12 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from apps.breeding.family import Relative, train_family
 from apps.breeding.offspring import breed
 from apps.datasets.arrays import Array, Named
 from apps.errors import HeterosisError
 from apps.genetics import averaging
-from apps.genetics.weights import cast_like, is_floating
+from apps.genetics.weights import Weights, cast_like, is_floating
 from apps.messages.fingerprints import fingerprint
 from apps.messages.results import (
     CheckpointRef,
@@ -27,7 +28,7 @@ from apps.messages.results import (
     TrainResult,
     Upstream,
 )
-from apps.messages.specs import AverageSpec, OuterSpec
+from apps.messages.specs import AverageSpec, FamilySpec, OuterSpec
 from apps.messages.tasks import (
     Continue,
     Fresh,
@@ -133,7 +134,7 @@ def _train(trainer: Trainer, task: TrainTask, place: Workplace, segment: _Segmen
     saved = time.monotonic()
     for epoch in range(task.first_epoch + len(records), task.last_epoch):
         callbacks.epoch_begins(epoch)
-        record = _one_epoch(trainer, task, epoch, segment.outer)
+        record = _one_epoch(trainer, task, epoch, segment.outer, place)
         records.append(record)
         average.add(trainer, record.epoch)
         segment.events.add(record.epoch, record.metrics)
@@ -177,8 +178,8 @@ def sample_training(task: TrainTask, place: Workplace) -> Sample:
     trainer.member.load(Checkpoint(trainer.blueprint.initial_weights(0)), np.random.default_rng(0))
     trainer.rate.multiply(1.0)
     outer = _Outer(task.outer, {})
-    _one_epoch(trainer, task, 0, outer)
-    record = _one_epoch(trainer, task, 1, outer)
+    _one_epoch(trainer, task, 0, outer, place)
+    record = _one_epoch(trainer, task, 1, outer, place)
     state = trainer.member.state()
     arrays = [*state.weights.values(), *state.optimizer.values(), *state.random.values()]
     trained_by = f"{trainer.engine.engine} ({trainer.engine.reason})"
@@ -250,24 +251,26 @@ class _Outer:
         self._spec = spec
         self.momentum = momentum if spec is not None else {}
 
+    def step(self, slow: Weights, fast: Weights, statistics: frozenset[str]) -> Weights:
+        """Return the weights to go on from, after a way from `slow` to `fast`."""
+        if self._spec is None:
+            return fast
+        learnt = [n for n, array in slow.items() if n not in statistics and is_floating(array)]
+        weights, self.momentum = outer_step(
+            {name: slow[name] for name in learnt}, fast, self.momentum, self._spec.momentum
+        )
+        return {**fast, **weights}
+
     @contextmanager
     def epoch(self, trainer: Trainer) -> Iterator[None]:
         """Step over the epoch that is trained within."""
         if self._spec is None:
             yield
             return
-        slow = _learnt(trainer)
+        member = trainer.member
+        slow = member.weights()
         yield
-        weights, self.momentum = outer_step(
-            slow, _learnt(trainer), self.momentum, self._spec.momentum
-        )
-        trainer.member.put({**trainer.member.weights(), **weights})
-
-
-def _learnt(trainer: Trainer) -> dict[str, Array]:
-    kept = trainer.member.statistics
-    weights = trainer.member.weights().items()
-    return {name: array for name, array in weights if name not in kept and is_floating(array)}
+        member.put(self.step(slow, member.weights(), member.statistics))
 
 
 def _put_in(
@@ -313,15 +316,47 @@ def _initial_state(trainer: Trainer, task: TrainTask, place: Workplace) -> Check
             raise HeterosisError(_UNRESOLVED)
 
 
-def _one_epoch(trainer: Trainer, task: TrainTask, epoch: int, outer: _Outer) -> EpochRecord:
+def _one_epoch(
+    trainer: Trainer, task: TrainTask, epoch: int, outer: _Outer, place: Workplace
+) -> EpochRecord:
     began = time.perf_counter()
+    rate = task.rates[epoch - task.first_epoch] if task.rates else 1.0
     if task.rates:
-        trainer.rate.multiply(task.rates[epoch - task.first_epoch])
-    with outer.epoch(trainer):
-        trained = _standard(trainer.run_epoch(epoch_order(task, epoch, trainer)))
+        trainer.rate.multiply(rate)
+    if task.family is not None:
+        trained = _standard(_family_epoch(trainer, task, epoch, outer, rate, place))
+    else:
+        with outer.epoch(trainer):
+            trained = _standard(trainer.run_epoch(epoch_order(task, epoch, trainer)))
     held_out = _standard(trainer.evaluate("validation"))
     metrics = trained | {f"val_{name}": value for name, value in held_out.items()}
     return EpochRecord(epoch + 1, metrics, time.perf_counter() - began)
+
+
+def _family_epoch(
+    trainer: Trainer, task: TrainTask, epoch: int, outer: _Outer, rate: float, place: Workplace
+) -> dict[str, float]:
+    family, lesson = task.family or FamilySpec(), trainer.predictions
+    count = family.members
+    relatives = []
+    for number in range(count):
+        own = replace(task, member=task.member * count + number)
+        address = Address(task.seed, task.trial, own.member, epoch)
+        order = epoch_order(own, epoch, trainer)
+        relatives.append(Relative(order, address.stream(Purpose.RANDOM_LAYERS)))
+
+    def make() -> Trainer:
+        mine = _trainer(task, place)
+        if lesson is not None:
+            mine.learn_from(lesson)
+        return mine
+
+    def step(slow: Weights, fast: Weights) -> Weights:
+        return outer.step(slow, fast, trainer.member.statistics)
+
+    batch = task.training.batch_size
+    threads = min(place.threads, count)
+    return train_family(trainer, make, relatives, family, batch, rate, step, threads)
 
 
 def _finish(

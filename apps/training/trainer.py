@@ -53,6 +53,8 @@ class Trainer:
         rate: the learning rate.
         measures: of other networks of this architecture.
         checks: whether it can be trained on its data.
+        predictions: the teachers', that members learn from.
+        in_batches: whether the training data come in batches.
     """
 
     def __init__(
@@ -78,6 +80,8 @@ class Trainer:
         self.model = model
         self.blueprint = blueprint
         self._parts = parts
+        self.predictions: Named | None = None
+        self.in_batches = parts.in_batches
         model.optimizer.build(model.trainable_variables)
         self.member = Member(model)
         self.rate = LearningRate(model.optimizer)
@@ -107,7 +111,8 @@ class Trainer:
 
     def learn_from(self, predictions: Named) -> None:
         """Take the teachers' predictions of the training set, which the next epochs learn from."""
-        if self._parts.teaching is not None:
+        if self._parts.teaching is not None and predictions is not self.predictions:
+            self.predictions = predictions
             self._parts.teaching.learn_from(predictions)
 
     def evaluate(self, part: PartName) -> dict[str, float]:

@@ -136,7 +136,7 @@ class TrialGraph:
     @property
     def network_epochs(self) -> int:
         """Epochs of training, those of a shared segment once."""
-        return sum(task.last_epoch - task.first_epoch for task in self.training)
+        return sum(task.network_epochs for task in self.training)
 
     @property
     def sharers(self) -> dict[str, list[str]]:
@@ -243,6 +243,7 @@ def _train_task(
     return TrainTask(
         **experiment.asked | {"training": replace(training, optimizer_params=optimizer)},
         outer=setting.outer,
+        family=setting.family,
         lesson=None if teach is None else Lesson(teach.weight, teach.temperature),
         trial=trial,
         member=0,

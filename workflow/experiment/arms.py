@@ -22,6 +22,7 @@ from apps.messages.specs import (
     Align,
     AverageSpec,
     CrossoverSpec,
+    FamilySpec,
     HarvestSpec,
     MatingSpec,
     OperatorSpec,
@@ -37,7 +38,7 @@ from workflow.experiment.options import Epochs, Name, check_operator, named_tabl
 LearningRate = Annotated[float, Field(gt=0)]
 WeightDecay = Annotated[float, Field(ge=0)]
 
-_OF_BOTH: Final = ("population", "learning_rate", "weight_decay", "outer")
+_OF_BOTH: Final = ("population", "learning_rate", "weight_decay", "outer", "family")
 """Keys of an arm and of each of its halts: a halt's replaces the arm's from there on."""
 
 MEAN: Final = OperatorSpec("mean")
@@ -70,11 +71,13 @@ class Setting:
         optimizer: settings of the optimiser that replace the experiment's.
         outer: the optimiser over the epochs.
         lesson: how they are taught.
+        family: the relatives that each of them is.
     """
 
     optimizer: Mapping[str, float] = field(default_factory=dict)
     outer: OuterSpec | None = None
     lesson: TeachSpec | None = None
+    family: FamilySpec | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +104,7 @@ class Halt(MatingSpec):
         learning_rate: from here on, until a halt that has its own; as before if left out.
         weight_decay: likewise.
         outer: likewise, the optimiser over the epochs.
+        family: likewise, the relatives that every member is.
     """
 
     at: Epochs
@@ -117,6 +121,7 @@ class Halt(MatingSpec):
     learning_rate: LearningRate | None = None
     weight_decay: WeightDecay | None = None
     outer: OuterSpec | None = None
+    family: FamilySpec | None = None
 
     @classmethod
     def former_keys(cls) -> Mapping[str, str]:
@@ -294,7 +299,8 @@ class Arm(Strict):
             lasts, and halts are at multiples of the experiment's epochs.
         learning_rate: of the optimiser, in place of the experiment's.
         weight_decay: likewise: how much of a weight, times the learning rate, each step takes away.
-        outer: an optimiser over the epochs.
+        outer: an optimiser over the epochs, or the merges of a family.
+        family: the relatives that every member is, which one task trains and merges.
         halts: as fractions of the epochs or in epochs; or tables of `Halt`.
         average: of a network's weights over past epochs.
         schedule: of the learning rate over all epochs of the arm.
@@ -307,6 +313,7 @@ class Arm(Strict):
     learning_rate: LearningRate | None = None
     weight_decay: WeightDecay | None = None
     outer: OuterSpec | None = None
+    family: FamilySpec | None = None
     halts: tuple[Halt, ...] = Field(default=(), strict=False)
     average: Annotated[Average, named_table("kind")] = Field(default_factory=Average)
     schedule: Annotated[Schedule, named_table("kind")] = Field(default_factory=Schedule)
@@ -384,17 +391,19 @@ class Arm(Strict):
         """Return the halts in epochs, and how many epochs in all the budget lasts for."""
         halts: list[Halt] = []
         spent, last = 0.0, 0
-        for halt in self.halts:
+        for number, halt in enumerate(self.halts):
             at = round(halt.at * epochs) if isinstance(halt.at, float) else halt.at
-            spent += population * (at - last) + halt.teachers(population) * FORWARD_PASS
+            spent += population * self._relatives(self.halts[:number]) * (at - last)
+            spent += halt.teachers(population) * FORWARD_PASS
             halts.append(replace(halt, at=at))
             population, last = halt.population or population, at
         # Thirds do not add up to whole numbers exactly.
-        left = math.floor((budget - spent) / population + 1e-9)
+        networks = population * self._relatives(self.halts)
+        left = math.floor((budget - spent) / networks + 1e-9)
         if left < 1:
             raise ValueError(
                 f"{where}.epochs: until epoch {last} it spends {spent:.4g} of its {budget} "
-                f"network-epochs, which leaves none to a population of {population} after it; halt "
+                f"network-epochs, which leaves none to {networks} networks after it; halt "
                 "earlier"
             )
         return tuple(halts), last + left
@@ -416,7 +425,15 @@ class Arm(Strict):
 
     def spent(self, epochs: int) -> int:
         """Return the network-epochs of a completed arm's training; `epochs` is the experiment's."""
-        return sum(self.size(epoch) for epoch in range(self.length(epochs)))
+        return sum(self.networks(epoch) for epoch in range(self.length(epochs)))
+
+    def networks(self, epoch: int) -> int:
+        """Return a completed arm's number of networks in an epoch, relatives among them."""
+        return self.size(epoch) * self._relatives([h for h in self.halts if h.at <= epoch])
+
+    def _relatives(self, passed: Sequence[Halt]) -> int:
+        family = self._latest("family", passed)
+        return 1 if family is None else int(family.members)
 
     @property
     def passes(self) -> int:
@@ -429,7 +446,8 @@ class Arm(Strict):
         Raises:
             ValueError: it does; the message has the sums.
         """
-        if self.epochs is None and not self.passes:
+        settled = self.family is None and all(halt.family is None for halt in self.halts)
+        if self.epochs is None and not self.passes and settled:
             return
         spent, taught, budget = self.spent(epochs), self.passes * FORWARD_PASS, population * epochs
         # Thirds do not add up to whole numbers exactly.
@@ -444,12 +462,13 @@ class Arm(Strict):
 
     def _legs(self, epochs: int) -> list[str]:
         ends = [0, *(int(halt.at) for halt in self.halts), self.length(epochs)]
-        return [f"{self.size(first)} x {last - first}" for first, last in pairwise(ends)]
+        return [f"{self.networks(first)} x {last - first}" for first, last in pairwise(ends)]
 
     def setting(self, epoch: int) -> Setting:
         """Return what a completed arm trains with in an epoch, counted from 0."""
         passed = [halt for halt in self.halts if halt.at <= epoch]
         optimizer, outer = {}, self._latest("outer", passed)
+        family = self._latest("family", passed)
         for key in ("learning_rate", "weight_decay"):
             if (value := self._latest(key, passed)) is not None:
                 optimizer[key] = float(value)
@@ -457,6 +476,7 @@ class Arm(Strict):
             optimizer,
             outer if outer is not None and outer.momentum else None,
             passed[-1].teach if passed else None,
+            family if family is not None and family.members > 1 else None,
         )
 
     def _latest(self, key: str, passed: Sequence[Halt]) -> Any:

@@ -161,7 +161,13 @@ def _setting_in_words(setting: Setting) -> Iterator[str]:
         told = ", ".join(f"{key} = {value:g}" for key, value in setting.optimizer.items())
         yield f"optimizer with {told}"
     if setting.outer is not None:
-        yield f"Nesterov momentum {setting.outer.momentum:g} over each epoch's step"
+        over = "merge" if setting.family is not None else "epoch"
+        yield f"Nesterov momentum {setting.outer.momentum:g} over each {over}'s step"
+    if setting.family is not None:
+        yield (
+            f"each is a family of {setting.family.members} relatives, merged "
+            f"{setting.family.merges} times an epoch in one task"
+        )
 
 
 def _search_in_words(halt: Halt) -> str:

@@ -50,7 +50,11 @@ def rehearse_experiment(
     new = [task for task in graph.training if task.first_epoch == 0]
     first = new[:1] if experiment.space is None else new
     usual = experiment.training.spec
-    others = {repr(t.training): t for t in graph.training if t.training != usual and not t.lesson}
+    others = {
+        repr((task.training, task.family)): task
+        for task in graph.training
+        if (task.training != usual or task.family) and not task.lesson
+    }
     settings = [replace(task, genome=first[0].genome) for task in others.values()]
     harvests = [
         HarvestRehearsal(f"arms.{arm}, harvest", harvest.task)
@@ -144,7 +148,7 @@ def _halts(graph: TrialGraph) -> Iterator[HaltRehearsal]:
                 continue
             mate, child = segment.mating.task, segment.members[0].task
             # One of each kind: when and by whom it was asked for changes nothing.
-            way = (child.start, child.lesson, child.training)
+            way = (child.start, child.lesson, child.training, child.family)
             kind = repr((replace(mate, epoch=0, folder=""), way))
             if kind not in known:
                 known.add(kind)

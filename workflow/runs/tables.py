@@ -160,6 +160,7 @@ def _epochs(cell: _Cell) -> Iterator[Row]:
                     "epoch": record.epoch,
                     **{name: record.metrics.get(name, math.nan) for name in METRICS},
                     "wall_s": record.wall_s,
+                    "relatives": node.task.relatives,
                 }
 
 
@@ -212,7 +213,8 @@ def _species(cell: _Cell) -> Iterator[Row]:
 def _trials(cell: _Cell) -> Iterator[Row]:
     outcome = cell.outcomes.of(cell.harvest, HarvestResult)
     result = outcome if isinstance(outcome, HarvestResult) else None
-    trained = [cell.trained(node) for segment in cell.segments for node in segment.members]
+    nodes = [node for segment in cell.segments for node in segment.members]
+    trained = [cell.trained(node) for node in nodes]
     taught = [cell.outcomes.of(node, TeachResult) for node in cell.teaching]
     yield cell.place | {
         "status": "done" if result else "failed",
@@ -223,7 +225,9 @@ def _trials(cell: _Cell) -> Iterator[Row]:
         **_genome(result.genome if result else NO_GENOME, result),
         "fitness": result.fitness if result else math.nan,
         "network_epochs": sum(
-            len(record.epochs) for record in trained if isinstance(record, TrainResult)
+            node.task.relatives * len(record.epochs)
+            for node, record in zip(nodes, trained, strict=True)
+            if isinstance(record, TrainResult)
         ),
         "teaching_epochs": math.fsum(
             each.network_epochs for each in taught if isinstance(each, TeachResult)
