@@ -15,8 +15,9 @@ import typer.main
 
 from apps.datasets.sources.readers import READERS
 from workflow.cli import app
-from workflow.experiment.arms import Arm, Halt
+from workflow.experiment.arms import Arm
 from workflow.experiment.file import load_experiment
+from workflow.experiment.halts import Halt
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = (

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
@@ -18,7 +17,7 @@ from apps.breeding.offspring import breed
 from apps.datasets.arrays import Array, Named
 from apps.errors import HeterosisError
 from apps.genetics import averaging
-from apps.genetics.weights import Weights, cast_like, is_floating
+from apps.genetics.weights import Weights, cast_like
 from apps.messages.fingerprints import fingerprint
 from apps.messages.results import (
     CheckpointRef,
@@ -28,7 +27,7 @@ from apps.messages.results import (
     TrainResult,
     Upstream,
 )
-from apps.messages.specs import AverageSpec, FamilySpec, OuterSpec
+from apps.messages.specs import AverageSpec, FamilySpec
 from apps.messages.tasks import (
     Continue,
     Fresh,
@@ -48,7 +47,7 @@ from apps.records.run_dir import CHECKPOINT, RunDir
 from apps.seeds import Address, Purpose
 from apps.tasks.kind import Kind
 from apps.training.callbacks import Callbacks
-from apps.training.outer_momentum import outer_step
+from apps.training.outer_momentum import Outer
 from apps.training.tensorboard import EventLog
 from apps.training.trainer import Trainer, trainer_for
 from apps.worker.stopping import Stopped, TimedOut, stopping
@@ -120,7 +119,7 @@ class _Segment:
     records: list[EpochRecord]
     start: dict[str, float]
     average: _Average
-    outer: _Outer
+    outer: Outer
     events: EventLog
 
 
@@ -177,7 +176,7 @@ def sample_training(task: TrainTask, place: Workplace) -> Sample:
     trainer = _trainer(task, place)
     trainer.member.load(Checkpoint(trainer.blueprint.initial_weights(0)), np.random.default_rng(0))
     trainer.rate.multiply(1.0)
-    outer = _Outer(task.outer, {})
+    outer = Outer(task.outer, {})
     _one_epoch(trainer, task, 0, outer, place)
     record = _one_epoch(trainer, task, 1, outer, place)
     state = trainer.member.state()
@@ -240,42 +239,9 @@ class _Average:
         return replace(trainer.member.state(), average=average, averaged=self._count)
 
 
-class _Outer:
-    """The optimiser over a member's epochs, if it has one.
-
-    Attributes:
-        momentum: its state.
-    """
-
-    def __init__(self, spec: OuterSpec | None, momentum: Mapping[str, Array]) -> None:
-        self._spec = spec
-        self.momentum = momentum if spec is not None else {}
-
-    def step(self, slow: Weights, fast: Weights, statistics: frozenset[str]) -> Weights:
-        """Return the weights to go on from, after a way from `slow` to `fast`."""
-        if self._spec is None:
-            return fast
-        learnt = [n for n, array in slow.items() if n not in statistics and is_floating(array)]
-        weights, self.momentum = outer_step(
-            {name: slow[name] for name in learnt}, fast, self.momentum, self._spec.momentum
-        )
-        return {**fast, **weights}
-
-    @contextmanager
-    def epoch(self, trainer: Trainer) -> Iterator[None]:
-        """Step over the epoch that is trained within."""
-        if self._spec is None:
-            yield
-            return
-        member = trainer.member
-        slow = member.weights()
-        yield
-        member.put(self.step(slow, member.weights(), member.statistics))
-
-
 def _put_in(
     trainer: Trainer, task: TrainTask, place: Workplace, folder: Path, mark: str
-) -> tuple[list[EpochRecord], dict[str, float], _Average, _Outer]:
+) -> tuple[list[EpochRecord], dict[str, float], _Average, Outer]:
     address = Address(task.seed, task.trial, task.member, task.first_epoch)
     random_layers = address.stream(Purpose.RANDOM_LAYERS)
     partial = load_partial(folder, mark)
@@ -286,11 +252,11 @@ def _put_in(
             list(partial.records),
             partial.start,
             _Average(task.average, state),
-            _Outer(task.outer, state.outer),
+            Outer(task.outer, state.outer),
         )
     begun = _initial_state(trainer, task, place)
     trainer.member.load(begun, random_layers)
-    average, outer = _Average(task.average, begun), _Outer(task.outer, begun.outer)
+    average, outer = _Average(task.average, begun), Outer(task.outer, begun.outer)
     if not isinstance(task.start, Offspring):
         return [], {}, average, outer
     losses = {
@@ -317,7 +283,7 @@ def _initial_state(trainer: Trainer, task: TrainTask, place: Workplace) -> Check
 
 
 def _one_epoch(
-    trainer: Trainer, task: TrainTask, epoch: int, outer: _Outer, place: Workplace
+    trainer: Trainer, task: TrainTask, epoch: int, outer: Outer, place: Workplace
 ) -> EpochRecord:
     began = time.perf_counter()
     rate = task.rates[epoch - task.first_epoch] if task.rates else 1.0
@@ -334,7 +300,7 @@ def _one_epoch(
 
 
 def _family_epoch(
-    trainer: Trainer, task: TrainTask, epoch: int, outer: _Outer, rate: float, place: Workplace
+    trainer: Trainer, task: TrainTask, epoch: int, outer: Outer, rate: float, place: Workplace
 ) -> dict[str, float]:
     family, lesson = task.family or FamilySpec(), trainer.predictions
     count = family.members

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import numpy as np
 
 from apps.datasets.arrays import Array
+from apps.genetics.weights import Weights, is_floating
+from apps.messages.specs import OuterSpec
+from apps.training.trainer import Trainer
 
 
 def outer_step(
@@ -42,3 +46,37 @@ def outer_step(
         momentum[name] = moved.astype(theta.dtype)
         weights[name] = (theta - (mu * moved + delta)).astype(theta.dtype)
     return weights, momentum
+
+
+class Outer:
+    """The optimiser over a member's epochs, if it has one.
+
+    Attributes:
+        momentum: its state.
+    """
+
+    def __init__(self, spec: OuterSpec | None, momentum: Mapping[str, Array]) -> None:
+        """Go on from a momentum; empty for a fresh one. Without a spec every step is as it is."""
+        self._spec = spec
+        self.momentum = momentum if spec is not None else {}
+
+    def step(self, slow: Weights, fast: Weights, statistics: frozenset[str]) -> Weights:
+        """Return the weights to go on from, after a way from `slow` to `fast`."""
+        if self._spec is None:
+            return fast
+        learnt = [n for n, array in slow.items() if n not in statistics and is_floating(array)]
+        weights, self.momentum = outer_step(
+            {name: slow[name] for name in learnt}, fast, self.momentum, self._spec.momentum
+        )
+        return {**fast, **weights}
+
+    @contextmanager
+    def epoch(self, trainer: Trainer) -> Iterator[None]:
+        """Step over the epoch that is trained within."""
+        if self._spec is None:
+            yield
+            return
+        member = trainer.member
+        slow = member.weights()
+        yield
+        member.put(self.step(slow, member.weights(), member.statistics))

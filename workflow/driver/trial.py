@@ -28,8 +28,9 @@ from apps.messages.tasks import (
     TrainTask,
 )
 from apps.records.run_dir import RunDir
-from workflow.experiment.arms import Arm, Halt, Setting
+from workflow.experiment.arms import Arm
 from workflow.experiment.config import Experiment
+from workflow.experiment.halts import Halt, Setting
 from workflow.experiment.space import as_space
 
 _Kind = TypeVar("_Kind", bound=Task, covariant=True)

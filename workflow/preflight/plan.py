@@ -16,8 +16,9 @@ from apps.records.result_files import stored_result
 from apps.tasks.train import Sample, sample_training
 from workflow.driver.progress import duration
 from workflow.driver.trial import TrialGraph, build_trial
-from workflow.experiment.arms import Arm, Halt, Setting
+from workflow.experiment.arms import Arm
 from workflow.experiment.config import Experiment
+from workflow.experiment.halts import Halt, Setting
 
 _MEGABYTE = 2**20
 _MARGIN = 1.5

@@ -27,7 +27,7 @@ from apps.records.run_dir import RunDir
 from apps.records.tables_schema import FINAL_METRICS, KINSHIP, METRICS, TABLES, frame
 from workflow.driver.run import Outcomes
 from workflow.driver.trial import Node, Segment, TrialGraph
-from workflow.experiment.arms import Halt
+from workflow.experiment.halts import Halt
 
 Row = dict[str, Any]
 
