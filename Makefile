@@ -24,7 +24,8 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 # double the time of what computes in Python.
 FORMULAS := apps/genetics analysis/statistics
 
-.PHONY: help run test check lint notebooks docs bench slurm-demo install data constraints clean
+.PHONY: help run test check lint style types tests formulas quick-tests notebooks docs bench slurm-demo \
+  install data constraints clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -32,17 +33,30 @@ help:
 run: $(DATA)
 	$(BIN)/heterosis run quick
 
-test: $(DATA) lint
+# What needs one process goes on beside the tests, which often wait for other processes.
+test: $(DATA) style
+	@$(MAKE) --no-print-directory -j2 formulas tests
+
+check: $(DATA) style
+	@$(MAKE) --no-print-directory -j2 types quick-tests
+
+tests: $(DATA)
 	$(PYTEST) $(FORMULAS:%=--ignore=%) $(FORMULAS:%=--ignore=tests/%)
-	$(PYTEST) $(FORMULAS) $(FORMULAS:%=tests/%) $(FORMULAS:%=--cov=%) \
+
+formulas: types
+	$(BIN)/python -m pytest -q -p no:cacheprovider $(FORMULAS) $(FORMULAS:%=tests/%) $(FORMULAS:%=--cov=%) \
 	  --cov-report=term:skip-covered --cov-fail-under=95
 
-check: $(DATA) lint
+quick-tests: $(DATA)
 	$(PYTEST) -m "not slow"
 
-lint: $(INSTALLED)
+lint: style types
+
+style: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(INSTALLED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 

@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike
 
 from apps.datasets.arrays import Array, Named, concatenated
 from apps.datasets.batches import Batches
-from apps.datasets.load import Dataset, load_dataset
+from apps.datasets.dataset import Dataset
+from apps.datasets.load import load_dataset
 from apps.datasets.preparation import Example, Preparation
 from apps.datasets.sources.table import asked_frame
 from apps.errors import UserError, first_line

@@ -40,6 +40,9 @@ _TOLD: Final = (
 )
 """Variables that round otherwise and that a machine may need: they stay, and are told."""
 
+GPU_MEMORY_VARIABLE: Final = "HETEROSIS_GPU_MEMORY_MB"
+"""Environment variable that a site sets: most that a task takes of its GPU's memory."""
+
 _loading = threading.Lock()
 _settled = False
 
@@ -98,11 +101,23 @@ def load_keras(threads: int = 1) -> ModuleType:
                 tf.config.threading.set_intra_op_parallelism_threads(threads)
             for device in tf.config.list_physical_devices("GPU"):
                 with suppress(RuntimeError):
-                    tf.config.experimental.set_memory_growth(device, True)
+                    _share(device)
                 tf.config.experimental.enable_op_determinism()
             _settled = True
     module: ModuleType = keras
     return module
+
+
+def _share(gpu: Any) -> None:
+    """Take of a GPU what is needed, and no more than the site allows a task."""
+    import tensorflow as tf
+
+    limit = os.environ.get(GPU_MEMORY_VARIABLE)
+    if limit is None:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    else:
+        most = tf.config.LogicalDeviceConfiguration(memory_limit=int(limit))
+        tf.config.set_logical_device_configuration(gpu, [most])
 
 
 def _check_backend(backend: str, what: str) -> None:

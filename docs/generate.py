@@ -32,11 +32,6 @@ from apps.messages.specs import (
     SpeciesSpec,
     TeachSpec,
 )
-    DataSpec,
-    HarvestSpec,
-    NetworkSpec,
-    SpeciesSpec,
-)
 from apps.strict import Table
 from workflow.cli import app
 from workflow.experiment.arms import Arm, Average, Schedule

@@ -12,6 +12,7 @@ from parsl.providers.base import ExecutionProvider
 from pydantic import Field, model_validator
 
 from apps.errors import UserError
+from apps.runtime import GPU_MEMORY_VARIABLE
 from apps.strict import Strict
 from site_configs.interchange import launch_command
 from site_configs.options import SiteOptions, interpreter_first_on_path
@@ -35,9 +36,13 @@ class ClusterSettings(Strict):
         blocks: jobs at a time.
         cores_per_node: cores asked for on each node; as many as its workers need if left out.
         workers_per_node: tasks at a time on a node; as many as its cores, or its GPUs, hold if
-            left out.
+            left out. With GPUs a multiple of their number, or fewer.
         cores_per_task: cores, and intra-op threads, of a task.
         gpus_per_node: GPUs asked for on each node; a worker sees one of them.
+        tasks_per_gpu: tasks at a time that share a GPU, one of NVIDIA's, where workers_per_node is
+            left out.
+        gpu_memory_mb: most that a task takes of its GPU's memory; it takes what it needs if left
+            out.
         memory_gb: memory asked for on each node, in GB.
         walltime_min: how long a block lasts, in minutes.
         longest_task_min: no task is begun when less than this is left of a block; left out, the
@@ -60,6 +65,8 @@ class ClusterSettings(Strict):
     workers_per_node: Count | None = None
     cores_per_task: Count = 1
     gpus_per_node: Annotated[int, Field(ge=0)] = 0
+    tasks_per_gpu: Count = 1
+    gpu_memory_mb: Count | None = None
     memory_gb: Count | None = None
     walltime_min: Count = 60
     longest_task_min: Annotated[float | int, Field(gt=0)] | None = None
@@ -80,6 +87,19 @@ class ClusterSettings(Strict):
                 "how many tasks fit on a node? give cores_per_node, gpus_per_node or "
                 "workers_per_node"
             )
+        sharing = self.tasks_per_gpu > 1 or self.gpu_memory_mb is not None
+        if sharing and not self.gpus_per_node:
+            raise ValueError("tasks_per_gpu and gpu_memory_mb are of GPUs: give gpus_per_node")
+        gpus = self.gpus_per_node
+        if gpus and self.workers > gpus and self.workers % gpus:
+            raise ValueError(
+                f"workers_per_node = {self.workers} on {gpus} GPUs: Parsl shares GPUs evenly, so "
+                "give a multiple of gpus_per_node, or tasks_per_gpu"
+            )
+        if self.tasks_per_gpu > 1 and self.workers_per_node:
+            raise ValueError(
+                "workers_per_node and tasks_per_gpu are two ways to say one thing: give one"
+            )
         if self.cores_per_node and self.workers * self.cores_per_task > self.cores_per_node:
             raise ValueError(
                 f"{self.workers} workers of {self.cores_per_task} cores each do not fit on "
@@ -93,7 +113,7 @@ class ClusterSettings(Strict):
         if self.workers_per_node:
             return self.workers_per_node
         if self.gpus_per_node:
-            return self.gpus_per_node
+            return self.gpus_per_node * self.tasks_per_gpu
         return max(1, (self.cores_per_node or 0) // self.cores_per_task)
 
     @property
@@ -160,11 +180,14 @@ class ClusterSettings(Strict):
     def shell_init(self) -> str:
         """Return the commands that come before a worker pool starts."""
         path = shlex.quote(interpreter_first_on_path())
+        limited = self.gpu_memory_mb is not None
+        limit = [f"export {GPU_MEMORY_VARIABLE}={self.gpu_memory_mb}"] if limited else []
         return "\n".join(
             [
                 f"export PATH={path} OMP_NUM_THREADS={self.cores_per_task}",
                 # A pool that is killed leaves no folder in the node's own /tmp.
                 'export TMPDIR="${TMPDIR:-/tmp}"',
+                *limit,
                 self.worker_init,
             ]
         )
@@ -192,7 +215,9 @@ def cluster_config(
                 address=settings.driver_address(),
                 max_workers_per_node=settings.workers,
                 cores_per_worker=settings.cores_per_task,
-                available_accelerators=settings.gpus_per_node,
+                # Parsl starts no more workers than it has names, and shares NVIDIA's GPUs among
+                # the names evenly where there are more.
+                available_accelerators=settings.workers if settings.gpus_per_node else 0,
                 cpu_affinity=settings.cpu_affinity,
                 drain_period=settings.drain_s(options.longest_task_s),
                 heartbeat_period=settings.heartbeat_s,

@@ -6,6 +6,8 @@ items: the longest come first, since a long one that begins last leaves the othe
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -17,28 +19,49 @@ LONGEST: Final = (
     "slurm",
     "workflow/driver/test_interrupts.py",
     "test_control_against_control.py",
-    "workflow/driver/test_executors.py",
     "workflow/driver/test_search.py",
-    "apps/architecture/test_all_of_keras.py",
+    "workflow/driver/test_executors.py",
     "apps/tasks/test_repeats.py",
-    "analysis/report/test_write.py",
     "workflow/driver/test_faults.py",
+    "apps/training/test_trainer.py",
+    "analysis/report/test_write.py",
+    "apps/training/test_kinds.py",
+    "workflow/runs/test_replay.py",
+    "workflow/runs/test_begun_before.py",
+    "workflow/driver/test_own_layers.py",
+    "workflow/test_cli.py",
+    "apps/tasks/test_train.py",
+    "apps/architecture/test_layer_symmetries.py",
+    "analysis/report/test_comparison_page.py",
+    "workflow/preflight/test_rehearse.py",
     "workflow/experiment/test_own_data.py",
     "workflow/experiment/test_mistakes.py",
-    "workflow/test_cli.py",
-    "workflow/runs/test_begun_before.py",
+    "apps/preflight/test_rehearsal.py",
     "test_wheel.py",
     "test_docs.py",
     "test_readme.py",
+    "workflow/test_launch.py",
     "analysis/notebook/test_notebooks.py",
+    "site_configs/test_monitoring.py",
+    "workflow/experiment/test_new_project.py",
+    "workflow/runs/test_predictions.py",
     "apps/test_runtime.py",
-    "apps/training/test_trainer.py",
     "analysis/report/test_storing.py",
+    "analysis/figures/test_chosen.py",
+    "apps/architecture/test_tried_units.py",
+    "apps/architecture/test_morphable.py",
+    "workflow/driver/test_retention.py",
+    "apps/tasks/test_export.py",
     "workflow/preflight/test_plan.py",
 )
 """Files and folders whose tests take more than some ten seconds, the longest first."""
 
-ALONE: Final = ("workflow/driver/test_interrupts.py", "workflow/driver/test_faults.py")
+ALONE: Final = (
+    "workflow/driver/test_interrupts.py",
+    "workflow/driver/test_faults.py",
+    "workflow/driver/test_search.py",
+    "apps/tasks/test_repeats.py",
+)
 """Long files whose tests share no fixture of their own: each test is a group."""
 
 
@@ -54,6 +77,14 @@ def place(item: pytest.Item) -> int:
         (n for n, each in enumerate(LONGEST) if name == each or name.startswith(f"{each}/")),
         len(LONGEST),
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_wait_for_the_disk() -> Iterator[None]:
+    """What is written is read by this machine, which does not lose its power meanwhile."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups and -m the markers

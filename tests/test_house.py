@@ -283,6 +283,51 @@ def test_ready_experiments_load(path: Path) -> None:
         assert all(isinstance(halt.at, int) for halt in arm.halts)
 
 
+# --------------------------------------------------------------------------- tests of each module
+LOGIC = 40
+"""Lines within functions, from which on a module has tests of its own name."""
+
+TESTED_ELSEWHERE = {
+    "apps/datasets/batches.py": "training/test_kinds: batches are read as they are trained on",
+    "apps/training/epoch_loop.py": "test_trainer: every engine is held against Keras's fit",
+    "apps/training/fit.py": "test_trainer: likewise",
+    "apps/training/graph.py": "test_trainer: likewise",
+    "apps/training/network_checks.py": "preflight/test_rehearsal, which is what they are for",
+}
+"""Modules with much logic and without tests of their name, and where their tests are."""
+
+
+def lines_of_logic(source: Path) -> int:
+    """Count the lines within functions that are neither blank, comment nor docstring."""
+    inside: set[int] = set()
+    for node in ast.walk(_tree(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            body = node.body[1:] if ast.get_docstring(node, clean=False) else node.body
+            inside.update(*(range(each.lineno, (each.end_lineno or 0) + 1) for each in body))
+    lines = source.read_text().splitlines()
+    texts = (lines[number - 1].strip() for number in inside)
+    return sum(bool(text) and not text.startswith("#") for text in texts)
+
+
+def test_a_module_with_logic_has_tests_of_its_name() -> None:
+    found = {
+        str(source.relative_to(ROOT))
+        for room in ROOMS
+        for source in (ROOT / room).rglob("*.py")
+        if lines_of_logic(source) > LOGIC
+        and not (ROOT / "tests" / source.relative_to(ROOT))
+        .with_name(f"test_{source.name}")
+        .exists()
+    }
+    assert found == TESTED_ELSEWHERE.keys()
+
+
+def test_lines_of_logic_are_those_within_functions(tmp_path: Path) -> None:
+    source = tmp_path / "module.py"
+    source.write_text('X = 1\n\n\ndef f():\n    """Say."""\n    # why\n    a = 1\n\n    return a\n')
+    assert lines_of_logic(source) == 2
+
+
 # ----------------------------------------------------------------------- what no file may say
 ELSEWHERE = re.compile(r"(?<![\w.~$}])/(?:root|work|Users|home/(?!user/|user\b|you/))/?\w")
 """Folders of somebody's machine; /home/user and /home/you are examples."""

@@ -7,13 +7,20 @@ outputs. Nothing here imports Keras; layers are looked up by the name of their c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from math import prod
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import numpy as np
 
 from apps.architecture.layer_functions import equation_of
+from apps.architecture.moving_symmetries import (
+    concatenated,
+    elementwise,
+    flattened,
+    repeated,
+    reshaped,
+    transposed,
+)
 from apps.architecture.own_layers import IN, OUT, array_name, kind_of, own_layer, units_of
 from apps.architecture.own_trial import Trial
 from apps.architecture.sequence_symmetries import (
@@ -212,75 +219,13 @@ def _bidirectional(trace: Trace, layer: Any, x: Layout, **keywords: Any) -> Any:
     backward = recurrent(trace, layer.backward_layer, x)
     if layer.merge_mode is None:
         return [forward, backward]
-    join = _concatenated if layer.merge_mode == "concat" else elementwise
+    join = concatenated if layer.merge_mode == "concat" else elementwise
     return join(trace, layer, [forward, backward])
 
 
 def _time_distributed(trace: Trace, layer: Any, x: Layout, **_: Any) -> Layout:
     trace.fix(x[:1])
     return (x[0], *apply(trace, layer.layer, x[1:]))
-
-
-def elementwise(trace: Trace, layer: Any, *inputs: Any, **_: Any) -> Layout:
-    """Join streams element by element: what meets permutes together."""
-    alone = len(inputs) == 1 and isinstance(inputs[0], list)
-    streams: Sequence[Any] = inputs[0] if alone else inputs
-    met, *others = [stream for stream in streams if isinstance(stream, tuple)]
-    for other in others:
-        met = trace.merged(met, other)
-    if any(np.ndim(stream) for stream in streams if not isinstance(stream, tuple)):
-        return trace.fix(met)
-    return met
-
-
-def _concatenated(trace: Trace, layer: Any, streams: Sequence[Layout]) -> Layout:
-    axis = getattr(layer, "axis", -1)
-    number = axis if axis < 0 else axis - 1
-    joined = [stream[number] for stream in streams]
-    rest = [list(stream) for stream in streams]
-    for each in rest:
-        each[number] = trace.atoms.fixed(1)
-    made = list(rest[0])
-    for each in rest[1:]:
-        made = list(trace.merged(tuple(made), tuple(each)))
-    if any(axis is None for axis in joined):
-        trace.fix(tuple(joined))
-        made[number] = None
-    else:
-        made[number] = np.concatenate([known(axis) for axis in joined])
-    return tuple(made)
-
-
-def _flattened(trace: Trace, layer: Any, x: Layout) -> Layout:
-    if layer.data_format == "channels_first" and len(x) > 1:
-        x = (*x[1:], x[0])
-    return _reshaped(trace, layer, x)
-
-
-def _reshaped(trace: Trace, layer: Any, x: Layout) -> Layout:
-    shape = output_shape(layer, x)
-    moving = [number for number, axis in enumerate(x) if axis is not None and trace.moves((axis,))]
-    if None in shape or any(axis is None for axis in x) or len(moving) > 1:
-        trace.fix(x)
-        return blank_of(trace, shape)
-    axes: list[AtomAxis | None] = list(blank_of(trace, shape))
-    if moving:
-        number = moving[0]
-        labels = _along(known(x[number]), number, [known(axis).size for axis in x])
-        found = _only_axis(labels.reshape([int(length) for length in shape if length is not None]))
-        if found is None:
-            trace.fix(x)
-        else:
-            axes[found[0]] = found[1]
-    return tuple(axes)
-
-
-def _transposed(trace: Trace, layer: Any, x: Layout) -> Layout:
-    return tuple(x[number - 1] for number in layer.dims)
-
-
-def _repeated(trace: Trace, layer: Any, x: Layout) -> Layout:
-    return (trace.atoms.fixed(layer.n), *x)
 
 
 def _rescaled(trace: Trace, layer: Any, x: Layout) -> Layout:
@@ -401,21 +346,21 @@ RULES: Final[Mapping[str, Rule]] = {
     "Activation": _activation,
     "BatchNormalization": _batch_normalization,
     "Bidirectional": _bidirectional,
-    "Concatenate": _concatenated,
+    "Concatenate": concatenated,
     "Dense": _dense,
     "EinsumDense": _einsum,
     "Embedding": _embedding,
-    "Flatten": _flattened,
+    "Flatten": flattened,
     "GroupNormalization": _group_normalization,
     "GroupedQueryAttention": grouped_attention,
     "LayerScale": _scaled,
     "MultiHeadAttention": attention_heads,
     "Normalization": _untouched,
     "PReLU": _prelu,
-    "Permute": _transposed,
-    "RepeatVector": _repeated,
+    "Permute": transposed,
+    "RepeatVector": repeated,
     "Rescaling": _rescaled,
-    "Reshape": _reshaped,
+    "Reshape": reshaped,
     "SpectralNormalization": _spectral,
     "TimeDistributed": _time_distributed,
 }
@@ -428,19 +373,3 @@ def _windows(trace: Trace, layer: Any, x: Layout, out: AtomAxis | None) -> Layou
     made = list(blank_of(trace, output_shape(layer, x)))
     made[channel] = out
     return tuple(made)
-
-
-def _along(axis: AtomAxis, number: int, lengths: Sequence[int]) -> AtomAxis:
-    """Label every place of a tensor with its atom on one axis."""
-    shape = [1] * len(lengths)
-    shape[number] = -1
-    return np.broadcast_to(axis.reshape(shape), lengths)
-
-
-def _only_axis(labels: AtomAxis) -> tuple[int, AtomAxis] | None:
-    """Find the axis along which alone the labels change."""
-    for number in range(labels.ndim):
-        axis = np.moveaxis(labels, number, 0).reshape(labels.shape[number], -1)[:, 0]
-        if prod(labels.shape) and (labels == _along(axis, number, labels.shape)).all():
-            return number, axis
-    return None

@@ -114,53 +114,55 @@ def attention(
     return (*trace.fix(query[:-1]), value[-1])
 
 
-def attention_heads(
-    trace: Trace,
-    layer: Any,
-    query: Layout,
-    value: Layout,
-    key: Layout | None = None,
-    return_attention_scores: bool = False,
-    **_: Any,
-) -> Layout:
+def attention_heads(trace: Trace, layer: Any, *arguments: Any, **keywords: Any) -> Layout:
     """Permute heads as a whole, and alike what lies in every head."""
-    if len(query) != 2 or return_attention_scores:
-        raise unknown(layer.name, "MultiHeadAttention over several axes, or giving its scores")
+    streams = _streams(layer, *arguments, **keywords)
+    if len(streams[0]) != 2:
+        raise unknown(layer.name, f"{type(layer).__name__} over several axes")
     kernel = layer._query_dense.kernel
     heads = trace.units(layer, kernel, layer.num_heads, "heads")
     # One permutation for all heads, since they share an axis of each kernel.
     inside = trace.units(layer, kernel, layer.key_dim, "key")
     carried = trace.units(layer, kernel, layer.value_dim or layer.key_dim, "value")
-    return _heads(trace, layer, (query, value, key), (heads, heads), (inside, carried))
+    return _heads(trace, layer, streams, (heads, heads), (inside, carried))
 
 
-def grouped_attention(
-    trace: Trace,
-    layer: Any,
-    query: Layout,
-    value: Layout,
-    key: Layout | None = None,
-    return_attention_scores: bool = False,
-    **_: Any,
-) -> Layout:
+def grouped_attention(trace: Trace, layer: Any, *arguments: Any, **keywords: Any) -> Layout:
     """Keep heads in place, of which several read one; permute alike what lies in every head."""
-    if return_attention_scores:
-        raise unknown(layer.name, f"{type(layer).__name__} giving its scores")
+    streams = _streams(layer, *arguments, **keywords)
     kernel = layer._query_dense.kernel
     inside = trace.units(layer, kernel, layer.head_dim, "key")
     carried = trace.units(layer, kernel, layer.head_dim, "value")
     heads, few = fixed(trace, [layer.num_query_heads, layer.num_key_value_heads])
     if layer.use_gate:
         gate = layer._gate_dense
-        trace.array(gate.kernel, known(query[-1]), heads, carried)
+        trace.array(gate.kernel, known(streams[0][-1]), heads, carried)
         trace.array(gate.bias, heads, carried)
-    return _heads(trace, layer, (query, value, key), (heads, few), (inside, carried))
+    return _heads(trace, layer, streams, (heads, few), (inside, carried))
+
+
+def _streams(
+    layer: Any,
+    query: Layout,
+    value: Layout,
+    key: Layout | None = None,
+    return_attention_scores: bool = False,
+    **_: Any,
+) -> tuple[Layout, Layout, Layout]:
+    """Return query, value and key of an attention.
+
+    Raises:
+        UnknownSymmetry: it gives its scores too.
+    """
+    if return_attention_scores:
+        raise unknown(layer.name, f"{type(layer).__name__} giving its scores")
+    return query, value, value if key is None else key
 
 
 def _heads(
     trace: Trace,
     layer: Any,
-    streams: tuple[Layout, Layout, Layout | None],
+    streams: tuple[Layout, Layout, Layout],
     heads: tuple[AtomAxis, AtomAxis],
     units: tuple[AtomAxis, AtomAxis],
 ) -> Layout:
@@ -175,7 +177,7 @@ def _heads(
     """
     query, value, key = streams
     inside, carried = units
-    parts = {"query": query, "key": value if key is None else key, "value": value}
+    parts = {"query": query, "key": key, "value": value}
     for part, x in parts.items():
         dense = getattr(layer, f"_{part}_dense")
         axes = heads[part != "query"], carried if part == "value" else inside

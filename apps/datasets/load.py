@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
 
@@ -13,8 +12,9 @@ import numpy as np
 
 from apps.datasets import idx
 from apps.datasets.arrays import Array, Samples, listed, mapped
-from apps.datasets.batches import PROBE, Batches
+from apps.datasets.batches import Batches
 from apps.datasets.checks import PIXEL, Part, Source, checked
+from apps.datasets.dataset import Dataset
 from apps.datasets.fashion_mnist import (
     FASHION_MNIST,
     SAMPLE,
@@ -26,7 +26,7 @@ from apps.datasets.fashion_mnist import (
     survey,
     what_to_do,
 )
-from apps.datasets.sources.reader import Form, Split, Told, held_out, one_class_each
+from apps.datasets.sources.reader import Split, Told, held_out, one_class_each
 from apps.datasets.sources.readers import READERS, content_digest, make_reader
 from apps.errors import UserError
 from apps.messages.specs import DataSpec
@@ -39,52 +39,6 @@ COLLECTIONS: Final = {"fashion_mnist": FASHION_MNIST, "fashion_mnist_sample": SA
 
 _TOLD: Final = 3
 _SAMPLES_A_CLASS: Final = 3  # at least, where whole numbers are taken for classes
-
-
-@dataclass(frozen=True, eq=False)
-class Dataset:
-    """Inputs and targets; the arrays are read-only when they come from `load_dataset`.
-
-    Attributes:
-        train: training data.
-        validation: held-out data; may be empty.
-        test: test data, which choose nothing.
-        input_scale: factor on the inputs, applied as float32 when they are batched.
-        byte_targets: names of the targets that are bytes like the inputs; "" of a single array.
-        form: what other samples are made to inputs with; {} where they are taken as they are.
-    """
-
-    train: Part
-    validation: Part
-    test: Part
-    input_scale: float = 1.0
-    byte_targets: frozenset[str] = frozenset()
-    form: Form = field(default_factory=dict)
-    _scaled: dict[frozenset[str], Dataset] = field(default_factory=dict, repr=False)
-
-    @cached_property
-    def probe(self) -> Samples:
-        """The first training samples, for uses that need arrays."""
-        return self.train.probe() if isinstance(self.train, Batches) else self.train[slice(PROBE)]
-
-    def with_scaled_targets(self, names: frozenset[str]) -> Dataset:
-        """Return it with some of its targets multiplied by the scale of the inputs, as float32.
-
-        Args:
-            names: of targets; "" of a single array.
-        """
-        if not names:
-            return self
-        if names not in self._scaled:
-            train, validation, test = (
-                _scaled_targets(part, names, self.input_scale)
-                for part in (self.train, self.validation, self.test)
-            )
-            left = self.byte_targets - names
-            self._scaled[names] = Dataset(
-                train, validation, test, self.input_scale, left, self.form
-            )
-        return self._scaled[names]
 
 
 _kept: Final[Recent[Dataset]] = Recent(most=2)
@@ -413,18 +367,6 @@ def _split(spec: DataSpec, source: Source, seed: int) -> Dataset:
     assert validation is not None  # `checked` asks for it with batches
     train, validation, test = (_read_only(part) for part in (train, validation, source.test))
     return Dataset(train, validation, test, source.input_scale, source.byte_targets, source.form)
-
-
-def _scaled_targets(part: Part, names: frozenset[str], scale: float) -> Part:
-    if isinstance(part, Batches):
-        return part
-    if not isinstance(part.y, Mapping):
-        return replace(part, y=part.y.astype(np.float32) * np.float32(scale))
-    y = {
-        name: each.astype(np.float32) * np.float32(scale) if name in names else each
-        for name, each in part.y.items()
-    }
-    return replace(part, y=y)
 
 
 def _read_only(part: Part) -> Part:

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from apps.datasets.load import Dataset
+from apps.datasets.dataset import Dataset
 from apps.datasets.sources.reader import Form
 
 

@@ -114,7 +114,13 @@ class TrainResult(NetworkResult):
 
 @dataclass(frozen=True)
 class Failure:
-    """A task without a result, as a value: it ranks last and is never a parent."""
+    """A task without a result, as a value: it ranks last and is never a parent.
+
+    Attributes:
+        reason: for the user.
+        log: of the task, below the run directory.
+        member: whose training failed; -1: it was another kind of task that did.
+    """
 
     reason: str
     log: str = ""

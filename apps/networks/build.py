@@ -69,7 +69,9 @@ def build(
     with _building:
         kept = random.getstate()
         try:
-            model = _build_twice(keras, spec.builder, builder, arguments, seed)
+            # The project's own builders draw from Keras's generators alone.
+            build_it = _build_twice if is_plugin(spec.builder) else _build_once
+            model = build_it(keras, spec.builder, builder, arguments, seed)
         finally:
             random.setstate(kept)
     compile_network(model, training, search_path)

@@ -31,15 +31,9 @@ def two_layer_dense(
     """
     import keras
 
-    layers = [
-        keras.layers.Input(input_shape),
-        keras.layers.Flatten(name="flatten"),
-        keras.layers.Dense(units, activation=activation, name="hidden"),
-    ]
-    if batch_normalization:
-        layers.append(keras.layers.BatchNormalization(name="normalization"))
-    if dropout:
-        layers.append(keras.layers.Dropout(dropout, name="dropout"))
+    layers = [keras.layers.Input(input_shape), keras.layers.Flatten(name="flatten")]
+    names = "hidden", "normalization", "dropout"
+    layers += _dense(units, activation, batch_normalization, dropout, names)
     layers.append(keras.layers.Dense(classes, activation=output, name="output"))
     return keras.Sequential(layers, name="two_layer_dense")
 
@@ -73,11 +67,7 @@ def mlp(
 
     layers = [keras.layers.Input(input_shape), keras.layers.Flatten()]
     for width in _each(units, depth, "units"):
-        layers.append(keras.layers.Dense(width, activation=activation))
-        if batch_normalization:
-            layers.append(keras.layers.BatchNormalization())
-        if dropout:
-            layers.append(keras.layers.Dropout(dropout))
+        layers += _dense(width, activation, batch_normalization, dropout)
     layers.append(keras.layers.Dense(classes, activation=output))
     return keras.Sequential(layers, name="mlp")
 
@@ -90,6 +80,7 @@ def cnn(
     activation: str = "relu",
     dropout: float = 0.0,
     batch_normalization: bool = False,
+    flatten: bool = False,
     output: str = "softmax",
     input_shape: tuple[int, ...] = (28, 28),
     classes: int = 10,
@@ -98,7 +89,8 @@ def cnn(
 
     Two convolutions, each followed by pooling over 2 x 2; further ones keep the size; then the
     mean over all positions, one dense layer, the outputs. So depth and width may change while the
-    rest keeps its shape.
+    rest keeps its shape. The mean forgets where in an image something is: on Fashion-MNIST two
+    convolutions learn several times as fast with `flatten`.
 
     Args:
         filters: of each convolution, or one number for all.
@@ -108,6 +100,7 @@ def cnn(
         activation: of convolutions and dense layer, a Keras name.
         dropout: rate before the last layer, in [0, 1).
         batch_normalization: whether to normalise each convolution.
+        flatten: whether the dense layer reads all positions in place of their mean.
         output: activation of the last layer: `softmax` for classes, `linear` for numbers.
         input_shape: of one sample; without channels it has one.
         classes: number of outputs.
@@ -126,7 +119,8 @@ def cnn(
             layers.append(keras.layers.BatchNormalization())
         if number < 2:
             layers.append(keras.layers.MaxPooling2D(2))
-    layers += [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(units, activation)]
+    read = keras.layers.Flatten() if flatten else keras.layers.GlobalAveragePooling2D()
+    layers += [read, keras.layers.Dense(units, activation)]
     if dropout:
         layers.append(keras.layers.Dropout(dropout))
     layers.append(keras.layers.Dense(classes, activation=output))
@@ -164,6 +158,24 @@ def lstm(
             layers.append(keras.layers.Dropout(dropout))
     layers.append(keras.layers.Dense(classes, activation=output))
     return keras.Sequential(layers, name="lstm")
+
+
+def _dense(
+    units: int,
+    activation: str,
+    batch_normalization: bool,
+    dropout: float,
+    names: Sequence[str | None] = (None, None, None),
+) -> list[keras.layers.Layer]:
+    """Return a hidden dense layer and what follows it; Keras finds names that are not given."""
+    import keras
+
+    layers = [keras.layers.Dense(units, activation=activation, name=names[0])]
+    if batch_normalization:
+        layers.append(keras.layers.BatchNormalization(name=names[1]))
+    if dropout:
+        layers.append(keras.layers.Dropout(dropout, name=names[2]))
+    return layers
 
 
 def _each(sizes: int | Sequence[int], depth: int | None, what: str) -> list[int]:

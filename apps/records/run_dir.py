@@ -30,6 +30,12 @@ LESSONS: Final = "lesson-*.safetensors"
 LOST: Final = "lost.txt"
 """In a child's folder: which layers and units of its parents it does not have."""
 
+ERROR_LOG: Final = "error.txt"
+"""In a task's folder: the traceback of its failure."""
+
+MEMORY_NOTE: Final = "memory.json"
+"""In the folder of a task that a worker process computes: the most memory it held so far."""
+
 CHAMPION: Final = "champion.keras"
 """In the folder of the champion: the network as a Keras file."""
 

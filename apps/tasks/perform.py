@@ -20,10 +20,11 @@ from apps.messages.results import Failure, Result, Upstream
 from apps.messages.tasks import Task, Workplace
 from apps.plugins import told
 from apps.records.result_files import load_result, save_result
+from apps.records.run_dir import ERROR_LOG, MEMORY_NOTE
 from apps.tasks.kind import Kind, kind_of
 from apps.worker.stopping import Stopped, stopping
 from apps.worker.stopwatch import Stopwatch
-from apps.worker.watchdog import ERROR_LOG, watched
+from apps.worker.watchdog import watched
 
 Outcome = Result | Failure
 
@@ -49,7 +50,7 @@ def perform(task: Task, place: Workplace, upstream: Upstream) -> Outcome:
         return settled
     log = Path(place.root) / error_log(task)
     try:
-        with watched(log.parent, place.task_timeout_s):
+        with watched(log, log.with_name(MEMORY_NOTE), place.task_timeout_s):
             result = _stored(kind, *settled, place)
     except Stopped:
         raise

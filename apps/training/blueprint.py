@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from apps.datasets.arrays import Array
-from apps.datasets.load import Dataset
+from apps.datasets.dataset import Dataset
 from apps.messages.specs import NetworkSpec, TrainingSpec
 from apps.messages.tasks import Workplace
 from apps.networks.build import named_weights, read

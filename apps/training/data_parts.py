@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from apps.datasets.arrays import Samples, mapped
 from apps.datasets.batches import Batches
-from apps.datasets.load import Dataset
+from apps.datasets.dataset import Dataset
 from apps.recent import Recent
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ TensorFlow's own kernels, and where a few large products take the time it gains 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from apps.datasets.arrays import mapped
+from apps.messages.specs import EngineName
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -42,9 +43,9 @@ class Profile:
 
 @dataclass(frozen=True)
 class EngineChoice:
-    """An engine of training, and why it."""
+    """An engine of training, never `auto`, and why it."""
 
-    engine: Literal["xla", "graph", "fit"]
+    engine: EngineName
     reason: str
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from apps.datasets.arrays import Array, Samples, mapped
-from apps.datasets.load import Dataset
+from apps.datasets.dataset import Dataset
 from apps.errors import UserError, first_line
 from apps.messages.specs import NetworkSpec, Params, TrainingSpec
 from apps.messages.tasks import Workplace

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 
@@ -18,37 +19,38 @@ def undistributed(optimizer: Any) -> Iterator[None]:
     Keras hands every update to `tf.distribute`, which has one device here and keeps the graph of
     each network for as long as the process lives: five megabytes an architecture.
 
-    Optimizers with a way of their own (Nadam, Muon) go it.
-
     Args:
         optimizer: built; another thread must not use it meanwhile.
     """
-    from keras import optimizers
-
-    def update(gradients: Any, variables: Any, learning_rate: Any) -> None:
-        for gradient, variable in zip(gradients, variables, strict=True):
-            optimizer.update_step(gradient, getattr(variable, "value", variable), learning_rate)
-
-    def decay(variables: Any) -> None:
-        if optimizer.weight_decay is None:
-            return
-        for variable in filter(optimizer._use_weight_decay, variables):
-            decayed = variable * optimizer.weight_decay * optimizer.learning_rate
-            optimizer.assign_sub(variable, decayed)
-
-    usual = optimizers.Optimizer
-    ours = {
-        name: function
-        for name, function in (("_backend_update_step", update), ("_apply_weight_decay", decay))
-        if getattr(type(optimizer), name) is getattr(usual, name)
-    }
-    for name, function in ours.items():
-        setattr(optimizer, name, function)
+    usual = type(optimizer)
+    # Behind the optimiser's own class and before Keras's: what Nadam does beside it, stays.
+    optimizer.__class__ = type(usual.__name__, (usual, _undistributed()), {})
     try:
         yield
     finally:
-        for name in ours:
-            delattr(optimizer, name)
+        optimizer.__class__ = usual
+
+
+@cache
+def _undistributed() -> type:
+    from keras import optimizers
+
+    class Undistributed(optimizers.Optimizer):  # type: ignore[misc]
+        def _backend_update_step(self, grads: Any, trainable_variables: Any, rate: Any) -> None:
+            for gradient, variable in zip(grads, trainable_variables, strict=True):
+                self.update_step(gradient, getattr(variable, "value", variable), rate)
+
+        def _apply_weight_decay(self, variables: Any) -> None:
+            if self.weight_decay is None:
+                return
+            for variable in filter(self._use_weight_decay, variables):
+                self.assign_sub(variable, variable * self.weight_decay * self.learning_rate)
+
+        def _backend_increment_gradient_accumulators(self, grads: Any, acc_grads: Any) -> None:
+            for gradient, sums in zip(grads, acc_grads, strict=True):
+                sums.assign_add(gradient)
+
+    return Undistributed
 
 
 Update = Callable[[Any, Any, Any], None]
@@ -90,6 +92,8 @@ def _kernel(optimizer: Any) -> Update | None:
     from keras import optimizers
 
     kind = type(optimizer)
+    if issubclass(kind, _undistributed()):
+        kind = kind.__bases__[0]
     if kind in (optimizers.Adam, optimizers.AdamW) and not optimizer.amsgrad:
         return _adam(optimizer)
     if kind is optimizers.SGD:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from apps.datasets.arrays import Array
-from apps.datasets.load import Dataset
+from apps.datasets.dataset import Dataset
 
 _SPARSE: Final = "sparse"  # in the name of a loss whose targets are the numbers of classes
 _ONE_HOT: Final = "categorical"  # of one whose targets are an output a class

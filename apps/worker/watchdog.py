@@ -21,9 +21,6 @@ from typing import Final
 from apps.files import DamagedFile, read_limited, write_atomic
 from apps.worker.stopping import TimedOut
 
-ERROR_LOG: Final = "error.txt"
-MEMORY_NOTE: Final = "memory.json"
-
 _EVERY_S: Final = 1.0
 _GROWN: Final = 1.2
 _NEAR: Final = 0.75
@@ -34,11 +31,12 @@ _local = threading.local()
 
 
 @contextmanager
-def watched(folder: Path, timeout_s: float) -> Iterator[None]:
+def watched(log: Path, note: Path, timeout_s: float) -> Iterator[None]:
     """Watch what this thread does within the block.
 
     Args:
-        folder: of the task, for the note of its memory, which is removed when the task ends.
+        log: is written when a worker process is ended: where it was, and why.
+        note: of its memory, which is removed when the task ends.
         timeout_s: seconds after which a worker process is ended; a thread of the driver has to ask
             `is_late` itself.
     """
@@ -47,7 +45,7 @@ def watched(folder: Path, timeout_s: float) -> Iterator[None]:
     watcher = None
     if in_worker_process():
         watcher = threading.Thread(
-            target=_watch, args=(done, folder, timeout_s, threading.get_ident()), daemon=True
+            target=_watch, args=(done, log, note, timeout_s, threading.get_ident()), daemon=True
         )
         watcher.start()
     try:
@@ -56,7 +54,7 @@ def watched(folder: Path, timeout_s: float) -> Iterator[None]:
         done.set()
         if watcher is not None:
             watcher.join()
-            (folder / MEMORY_NOTE).unlink(missing_ok=True)
+            note.unlink(missing_ok=True)
 
 
 def is_late() -> bool:
@@ -69,15 +67,15 @@ def in_worker_process() -> bool:
     return "PARSL_WORKER_RANK" in os.environ
 
 
-def last_words(folder: Path) -> str:
-    """Return why a worker was lost, from its note in the task's folder; "" without one."""
+def last_words(log: Path, note: Path) -> str:
+    """Return why a worker was lost, from what `watched` has left; "" where that is nothing."""
     with suppress(OSError, DamagedFile, ValueError):
-        *_, last = read_limited(folder / ERROR_LOG, 2**20).decode(errors="replace").splitlines()
+        *_, last = read_limited(log, 2**20).decode(errors="replace").splitlines()
         if last.startswith(TimedOut.__name__):
             return last
     try:
-        note = json.loads(read_limited(folder / MEMORY_NOTE, 1000))
-        used, limit = float(note["used_mb"]), float(note["limit_mb"])
+        noted = json.loads(read_limited(note, 1000))
+        used, limit = float(noted["used_mb"]), float(noted["limit_mb"])
     except (OSError, DamagedFile, ValueError, KeyError, TypeError):
         return ""
     if used < _NEAR * limit:
@@ -88,26 +86,26 @@ def last_words(folder: Path) -> str:
     )
 
 
-def _watch(done: threading.Event, folder: Path, timeout_s: float, thread: int) -> None:
+def _watch(done: threading.Event, log: Path, note: Path, timeout_s: float, thread: int) -> None:
     began = time.monotonic()
     noted_mb = _LEAST_MB
     while not done.wait(_EVERY_S):
         used_mb = _resident_mb()
         if used_mb > _GROWN * noted_mb:
             noted_mb = used_mb
-            note = {"used_mb": used_mb, "limit_mb": _limit_mb()}
+            held = {"used_mb": used_mb, "limit_mb": _limit_mb()}
             with suppress(OSError):
-                write_atomic(folder / MEMORY_NOTE, json.dumps(note).encode())
+                write_atomic(note, json.dumps(held).encode())
         if time.monotonic() - began > timeout_s:
-            _end(folder, timeout_s, thread)
+            _end(log, timeout_s, thread)
 
 
-def _end(folder: Path, timeout_s: float, thread: int) -> None:
+def _end(log: Path, timeout_s: float, thread: int) -> None:
     frame = sys._current_frames().get(thread)
     stack = "".join(traceback.format_stack(frame)) if frame else ""
     reason = f"{TimedOut.__name__}: it ran longer than --task-timeout {timeout_s:g} s and was ended"
     with suppress(OSError):
-        write_atomic(folder / ERROR_LOG, f"{stack}{reason}\n".encode())
+        write_atomic(log, f"{stack}{reason}\n".encode())
     os._exit(1)
 
 

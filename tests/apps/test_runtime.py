@@ -31,6 +31,28 @@ def test_keras_is_loaded_once_for_all_threads() -> None:
     assert found[0].backend.backend() == "tensorflow"
 
 
+@pytest.mark.parametrize(("limit", "expected"), [(None, "grows"), ("4000", [4000])])
+def test_a_task_takes_of_a_gpu_what_the_site_allows(
+    limit: str | None, expected: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tensorflow as tf
+
+    taken: list[Any] = []
+    monkeypatch.delenv(runtime.GPU_MEMORY_VARIABLE, raising=False)
+    if limit is not None:
+        monkeypatch.setenv(runtime.GPU_MEMORY_VARIABLE, limit)
+    monkeypatch.setattr(
+        tf.config.experimental, "set_memory_growth", lambda gpu, on: taken.append("grows")
+    )
+    monkeypatch.setattr(
+        tf.config,
+        "set_logical_device_configuration",
+        lambda gpu, parts: taken.append([part.memory_limit for part in parts]),
+    )
+    runtime._share("GPU:0")
+    assert taken == [expected]
+
+
 def test_what_a_library_says_while_loading_is_heard_only_when_it_fails(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -47,7 +69,6 @@ def test_what_a_library_says_while_loading_is_heard_only_when_it_fails(
     assert capfd.readouterr().err == "heard the reason"
 
 
-# -------------------------------------------------------- a plug-in that imports Keras before us
 PLUGINS = {
     "imports": "import keras\n",
     "computes": "import keras\n\nSTATE = keras.Variable([1.0])\n",

@@ -1,8 +1,8 @@
 """`make bench`: measure on this machine, print a table, fail when a requirement is missed.
 
-`python tests/benchmarks [training] [architectures] [genetics] [tasks] [efficiency]` measures parts;
-`--run RUN` reads the efficiency of a run that is there. Not part of `make test`: a number is worth
-something only on a machine that does nothing else.
+`python tests/benchmarks [training] [architectures] [genetics] [tasks] [pool] [efficiency]` measures
+parts; `--run RUN` reads the efficiency of a run that is there. Not part of `make test`: a number is
+worth something only on a machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from measures import Measure, draw, machine
 
-PARTS = ("training", "architectures", "genetics", "tasks", "efficiency")
+PARTS = ("training", "architectures", "genetics", "tasks", "pool", "efficiency")
 
 
 def main() -> int:
@@ -60,6 +60,10 @@ def _measures(part: str, run: Path | None) -> Iterator[Measure]:
         yield from tasks.throughput()
         yield from tasks.resuming()
         yield from tasks.searching()
+    elif part == "pool":
+        import keras_pool
+
+        yield from keras_pool.against_a_run()
     else:
         import efficiency
 

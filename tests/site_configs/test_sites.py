@@ -1,37 +1,15 @@
-"""The sites for one machine: what they ask Parsl for."""
+"""Every site: what it asks Parsl for, and what it refuses."""
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import parsl
 import pytest
 
 from apps.errors import UserError
-from site_configs import local_processes, local_threads
-from site_configs.options import READY, SITES, SiteOptions, find_site
-
-
-@pytest.fixture(autouse=True)
-def _path_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", os.environ["PATH"])
-
-
-def options(**changes: Any) -> SiteOptions:
-    return SiteOptions(**({"run_dir": "runs/x/parsl", "workers": 3, "threads": 2} | changes))
-
-
-ENOUGH = {"slurm": ["cores_per_node=4"], "pbs": ["cores_per_node=4"]}
-
-
-def made(name: str, *given: str, run_dir: str = "runs/x/parsl") -> parsl.Config:
-    return find_site(name, [*ENOUGH.get(name, []), *given]).config(Path(run_dir), None)
+from site_configs.options import SITES
+from tests.support.sites import made
 
 
 @pytest.mark.parametrize("name", SITES)
@@ -41,60 +19,6 @@ def test_every_site_keeps_to_the_house(name: str) -> None:
     assert config.run_dir == "runs/x/parsl"
     assert config.usage_tracking == 0
     assert len(config.executors) == 1
-
-
-@pytest.mark.parametrize("workers", [1, 2, 7])
-def test_threads_are_as_many_as_asked(workers: int) -> None:
-    (executor,) = local_threads.make_config(options(workers=workers)).executors
-    assert executor.max_threads == workers
-
-
-@pytest.mark.parametrize("workers", [1, 2, 7])
-def test_processes_are_as_many_as_asked_even_with_fewer_cores(workers: int) -> None:
-    (executor,) = local_processes.make_config(options(workers=workers)).executors
-    assert executor.max_workers_per_node == workers
-    # How Parsl's pool counts: as many as its cores allow, but no more than the limit.
-    assert min(executor.max_workers_per_node, int(1 / executor.cores_per_worker)) == workers
-
-
-def test_the_interchange_ends_with_its_driver() -> None:
-    (executor,) = local_processes.make_config(options()).executors
-    command = executor.interchange_launch_cmd
-    assert command == [sys.executable, "-m", "site_configs.interchange", str(os.getpid())]
-    other = subprocess.Popen([*command[:-1], str(os.getpid() + 1)], stdin=subprocess.PIPE)
-    with other:
-        assert other.wait(60) == 1
-
-
-def test_processes_listen_on_this_machine_only() -> None:
-    (executor,) = local_processes.make_config(options()).executors
-    assert executor.address == "127.0.0.1"
-    assert executor.loopback_address == "127.0.0.1"
-
-
-def test_processes_are_one_block_with_one_intra_op_thread_a_task() -> None:
-    (executor,) = local_processes.make_config(options(threads=2)).executors
-    provider = executor.provider
-    assert (provider.init_blocks, provider.min_blocks, provider.max_blocks) == (1, 1, 1)
-    assert "OMP_NUM_THREADS=2" in provider.worker_init
-
-
-def test_the_workers_shell_finds_the_programs_of_this_interpreter(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Also when the virtual environment is not activated, and with a PATH that has blanks."""
-    monkeypatch.setenv("PATH", "/a folder with blanks:/usr/bin:/bin")
-    (executor,) = local_processes.make_config(options()).executors
-    found = subprocess.run(
-        ["/bin/sh", "-c", f"{executor.provider.worker_init}\ncommand -v process_worker_pool.py"],
-        env={},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    programs = Path(sys.executable).parent
-    assert Path(found.stdout.strip()) == programs / "process_worker_pool.py"
-    assert shutil.which("interchange.py") == str(programs / "interchange.py")
 
 
 def test_making_a_configuration_starts_and_writes_nothing(
@@ -110,146 +34,3 @@ def test_making_a_configuration_starts_and_writes_nothing(
 def test_an_unknown_option_is_refused_and_the_nearest_named(name: str) -> None:
     with pytest.raises(UserError, match=f"site {name}: unknown key 'cores_per_tusk'; did you mean"):
         made(name, "cores_per_tusk=2")
-
-
-# ------------------------------------------------------------------------------------- clusters
-CLUSTERS = ("slurm", "pbs")
-
-
-@pytest.mark.parametrize("file", sorted(READY.glob("*.toml")), ids=lambda file: file.stem)
-def test_the_files_to_copy_are_good(file: Path) -> None:
-    config = find_site(str(file), ["interface=lo"]).config(Path("here"), None)
-    (executor,) = config.executors
-    assert executor.address == "127.0.0.1"
-    assert executor.encrypted
-
-
-@pytest.mark.parametrize("name", CLUSTERS)
-@pytest.mark.parametrize(
-    ("given", "workers", "cores"),
-    [
-        (["cores_per_node=8"], 8, 8),
-        (["cores_per_node=9", "cores_per_task=2"], 4, 9),
-        (["workers_per_node=3", "cores_per_task=2"], 3, 6),
-        (["gpus_per_node=4"], 4, 4),
-        (["gpus_per_node=2", "workers_per_node=6"], 6, 6),
-    ],
-)
-def test_workers_fill_what_is_asked_for(
-    name: str, given: list[str], workers: int, cores: int
-) -> None:
-    (executor,) = find_site(name, given).config(Path("here"), None).executors
-    provider = executor.provider
-    assert executor.max_workers_per_node == workers
-    assert cores in (getattr(provider, "cores_per_node", 0), getattr(provider, "cpus_per_node", 0))
-
-
-def test_every_worker_of_a_gpu_node_sees_one_gpu() -> None:
-    (executor,) = find_site("slurm", ["gpus_per_node=2"]).config(Path("here"), None).executors
-    assert list(executor.available_accelerators) == ["0", "1"]
-    assert "#SBATCH --gpus-per-node=2" in executor.provider.scheduler_options
-
-
-@pytest.mark.parametrize("name", CLUSTERS)
-def test_blocks_are_kept_through_a_halt(name: str) -> None:
-    config = made(name, "blocks=3", "nodes=2", "walltime_min=90")
-    provider = config.executors[0].provider
-    assert (provider.init_blocks, provider.min_blocks, provider.max_blocks) == (3, 3, 3)
-    assert provider.nodes_per_block == 2
-    assert config.max_idletime == 90 * 60
-    assert provider.walltime == "01:30:00"
-
-
-@pytest.mark.parametrize("name", CLUSTERS)
-def test_what_goes_over_the_network_is_encrypted_and_its_address_given(name: str) -> None:
-    (executor,) = made(name, "address=127.0.0.1").executors
-    assert executor.encrypted
-    assert executor.address == "127.0.0.1"
-    (executor,) = made(name, "interface=lo").executors
-    assert executor.address == "127.0.0.1"
-
-
-@pytest.mark.parametrize(
-    ("walltime", "longest", "given", "drain"),
-    [
-        (60, None, None, 58 * 60),  # nothing known: less the start-up
-        (60, 600.0, None, 48 * 60),
-        (60, 600.0, 20, 38 * 60),  # what the user says comes first
-        (60, 50 * 60.0, None, None),  # it would leave most of the block idle
-        (2, None, None, None),
-    ],
-)
-def test_no_task_is_begun_that_a_block_cannot_finish(
-    walltime: int, longest: float | None, given: int | None, drain: int | None
-) -> None:
-    options = ["cores_per_node=1", f"walltime_min={walltime}"]
-    options += [f"longest_task_min={given}"] if given else []
-    (executor,) = find_site("slurm", options).config(Path("here"), None, longest).executors
-    assert executor.drain_period == drain
-
-
-def test_slurm_is_asked_for_what_the_options_say() -> None:
-    (executor,) = made(
-        "slurm",
-        "partition=fast",
-        "account=mine",
-        "qos=high",
-        "constraint=skylake",
-        "memory_gb=32",
-        "scheduler_options=#SBATCH --mail-type=END",
-        "poll_s=7",
-    ).executors
-    provider = executor.provider
-    lines = provider.scheduler_options.splitlines()
-    for line in ("partition=fast", "account=mine", "qos=high", "constraint=skylake"):
-        assert f"#SBATCH --{line}" in lines
-    assert "#SBATCH --mail-type=END" in lines
-    assert "#SBATCH --exclusive" not in lines
-    assert provider.mem_per_node == 32
-    assert provider.status_polling_interval == 7
-    (executor,) = made("slurm", "exclusive=true").executors
-    assert "#SBATCH --exclusive" in executor.provider.scheduler_options
-
-
-def test_pbs_is_asked_for_what_the_options_say() -> None:
-    (executor,) = made(
-        "pbs",
-        "queue=debug",
-        "account=mine",
-        "gpus_per_node=4",
-        "memory_gb=8",
-        "select_options=system=polaris",
-        "nodes=2",
-    ).executors
-    provider = executor.provider
-    assert (provider.queue, provider.account) == ("debug", "mine")
-    assert provider.select_options == "system=polaris:ngpus=4:mem=8gb"
-    assert "mpiexec -n 2 --ppn 1 --depth=4" in provider.launcher("pool", 1, 2)
-    (executor,) = made("pbs").executors
-    assert executor.provider.launcher("pool", 1, 1) == "pool"
-
-
-@pytest.mark.parametrize("name", CLUSTERS)
-@pytest.mark.parametrize(
-    ("given", "told"),
-    [
-        (["cores_per_node=0"], "cores_per_node = 0: Input should be greater than or equal to 1"),
-        (["walltime_min=01:00:00"], "walltime_min = '01:00:00': Input should be a valid integer"),
-        (["workers_per_node=9"], "9 workers of 1 cores each do not fit on cores_per_node = 4"),
-        (["interface=lo", "address=127.0.0.1"], "give one"),
-        (["interface=none0"], "interface 'none0' has no address"),
-    ],
-)
-def test_options_that_break_a_rule_are_refused(name: str, given: list[str], told: str) -> None:
-    with pytest.raises(UserError, match=re.escape(told)):
-        made(name, *given)
-
-
-def test_a_cluster_wants_to_know_how_many_tasks_fit_on_a_node() -> None:
-    with pytest.raises(UserError, match="how many tasks fit on a node"):
-        find_site("slurm").config(Path("here"), None)
-
-
-def test_workers_are_an_option_of_a_cluster_not_of_the_command() -> None:
-    with pytest.raises(UserError, match="--option workers_per_node"):
-        find_site("slurm", ["cores_per_node=4"]).config(Path("here"), 3)

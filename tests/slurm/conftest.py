@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.experiments import read_tables, start, write
+from tests.support.experiments import read_tables, serial, write
 from tests.support.gated import GATED, PAUSES, Bench
+from tests.support.reports import without_pictures
+from tests.support.searches import search_made_once
 from tests.support.slurm_cluster import Cluster, missing, running_cluster
+from workflow.launch import run
 
 
 @pytest.fixture(scope="session")
@@ -25,16 +28,22 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def bench(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    """The experiment, and its tables from an undisturbed run on threads of this machine."""
+    """The experiment, and its tables from an undisturbed run in this process."""
     folder = tmp_path_factory.mktemp("slurm")
     (folder / "pauses.py").write_text(PAUSES)
     gate = folder / "gate"
     gate.touch()
     file = write(folder, GATED(gate))
-    process = start("run", file, "--runs", folder / "threads", "--quiet")
-    out, err = process.communicate(timeout=600)
-    assert process.returncode == 0, (out, err)
-    return Bench(cluster, folder, file, gate, read_tables(folder / "threads" / "tiny"))
+    with pytest.MonkeyPatch.context() as patch:
+        without_pictures(patch)
+        ran = run(file, runs=folder / "here", engine=serial)
+    assert ran.failed == ()
+    return Bench(cluster, ran.directory.root, file, gate, read_tables(ran.directory.root))
+
+
+@pytest.fixture(scope="session")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return search_made_once(tmp_path_factory)
 
 
 @pytest.fixture

@@ -347,6 +347,18 @@ def copied(run: Path, into: Path) -> Path:
     return Path(shutil.copytree(run, into / run.name))
 
 
+def begun(run: Path, root: Path) -> None:
+    """Make a run directory that begins as `run` did and has nothing computed.
+
+    A run that was begun is not rehearsed again, which saves a process of its own.
+    """
+    root.mkdir(parents=True)
+    ours, theirs = RunDir(root), RunDir(run)
+    shutil.copy(theirs.experiment_toml, ours.experiment_toml)
+    shutil.copy(theirs.environment_json, ours.environment_json)
+    shutil.copy(theirs.data_json, ours.data_json)
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     """Return the bytes of every file below a folder, and its folders."""
     return {

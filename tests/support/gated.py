@@ -14,6 +14,7 @@ from tests.support.experiments import (
     HETEROSIS,
     Tables,
     arms,
+    begun,
     changed,
     read_tables,
     unactivated_path,
@@ -61,11 +62,12 @@ class Bench:
     """What the tests on a cluster share.
 
     Attributes:
-        expected: tables of an undisturbed run elsewhere.
+        whole: directory of an undisturbed run elsewhere.
+        expected: its tables.
     """
 
     cluster: Cluster
-    folder: Path
+    whole: Path
     file: Path
     gate: Path
     expected: Tables
@@ -86,7 +88,7 @@ class Bench:
     def run(
         self, runs: Path, disturb: Callable[[], None] | None = None, **site: Any
     ) -> tuple[Tables, str]:
-        """Run the experiment; when its children wait, disturb it, then let them go on.
+        """Run the experiment, begun already; when its children wait, disturb it, let them go on.
 
         Returns:
             The tables, and what was printed.
@@ -95,6 +97,8 @@ class Bench:
         reached.unlink(missing_ok=True)
         if disturb is not None:
             self.gate.unlink()
+        if disturb is not None:
+            begun(self.whole, runs / "tiny")
         process = self.start("run", self.file, "--runs", runs, **site)
         try:
             if disturb is not None:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Final
 
-from tests.support.experiments import changed
+import pytest
+
+from apps.records.run_dir import RunDir
+from tests.support.experiments import changed, drive, load
+from tests.support.once import made_once
+from workflow.runs.tables import write_tables
 
 ONE_SPECIES: Final = {"mating": "species", "species": {"method": "none"}, "measure": False}
 
@@ -44,3 +50,13 @@ SEARCH: Final[dict[str, Any]] = changed(
     ],
 )  # fmt: skip
 """All that a search can do, in small."""
+
+
+def search_made_once(factory: pytest.TempPathFactory) -> Path:
+    """Return the run directory of `SEARCH`, made on the serial executor; not to be touched."""
+
+    def make(folder: Path) -> None:
+        root = folder / "search"
+        write_tables(drive(load(folder, **SEARCH), root).outcomes, RunDir(root))
+
+    return made_once(factory, "searched", make) / "search"

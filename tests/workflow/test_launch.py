@@ -9,15 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 import workflow
-from apps.errors import HeterosisError, UserError
-from apps.messages.results import Failure
-from apps.messages.tasks import ExportTask, TrainTask
-from apps.records.run_dir import RunDir
-from apps.records.tables_schema import TABLES
+from apps.errors import UserError
+from apps.messages.tasks import TrainTask
 from tests.support.experiments import (
     FOLDER,
     TINY,
@@ -31,7 +27,8 @@ from tests.support.experiments import (
     serial,
     write,
 )
-from tests.workflow.conftest import Heterosis, Mishap
+from tests.support.reports import without_pictures
+from tests.workflow.conftest import Heterosis
 from workflow import Experiment, Run, load_experiment
 
 CONTROL_ALONE = changed(trials=1, arms=[{"name": "control"}])
@@ -47,6 +44,11 @@ def build():
 
 
 run = partial(workflow.run, engine=serial)
+
+
+@pytest.fixture(autouse=True)
+def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_pictures(monkeypatch)
 
 
 @pytest.mark.slow
@@ -125,50 +127,6 @@ def test_ctrl_c_stays_ctrl_c_and_the_logs_are_given_back(tmp_path: Path, tiny_fi
     with pytest.raises(KeyboardInterrupt):
         run(tiny_file, runs=tmp_path, engine=answering(TrainTask, press))
     assert (logger.handlers, logger.level, logger.propagate) == before
-
-
-def test_a_run_is_opened_again(finished: Path) -> None:
-    opened = Run.open(finished)
-    assert opened.failed == ()
-    assert opened.report == RunDir(finished).report_html
-    assert opened.tables.keys() == TABLES.keys()
-    assert opened.arms["arm"].tolist() == [arm["name"] for arm in TINY["arms"]]
-    champion = opened.champion()
-    pixels = opened.trained_champion.data.test.x
-    theirs = champion.predict(pixels.astype(np.float32) / np.float32(255), verbose=0)
-    np.testing.assert_allclose(opened.predict(pixels), theirs, atol=1e-6)
-
-
-def test_failed_arms_are_told(mishap: Mishap) -> None:
-    opened = Run.open(mishap.root)
-    trials = opened.tables["trials"]
-    assert len(opened.failed) == (trials["status"] != "done").sum()
-
-
-def test_what_is_missing_is_told_when_it_is_asked_for(
-    finished: Path, tiny_file: Path, tmp_path: Path
-) -> None:
-    copied(finished, tmp_path)
-    full = answering(ExportTask, lambda: Failure("no space left"))
-    done = run(tiny_file, runs=tmp_path, engine=full)
-    assert done.report.is_file()
-    with pytest.raises(HeterosisError, match="no space left"):
-        done.champion()
-
-
-def test_a_damaged_champion_is_not_opened(finished: Path, tmp_path: Path) -> None:
-    root = copied(finished, tmp_path)
-    RunDir(root).champion_keras.write_bytes(b"0")
-    with pytest.raises(HeterosisError, match="SHA-256"):
-        Run.open(root).champion()
-
-
-def test_an_unfinished_run_is_not_opened(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="not a run directory"):
-        Run.open(tmp_path)
-    write(tmp_path, TINY, "experiment.toml")
-    with pytest.raises(UserError, match="tables"):
-        Run.open(tmp_path)
 
 
 def test_a_folder_stands_for_its_experiment(

@@ -37,6 +37,7 @@ from apps.errors import Code, HeterosisError, with_code
 from apps.messages.results import Failure
 from apps.messages.tasks import Task, TrainTask, Workplace
 from apps.records.result_files import partial_epochs
+from apps.records.run_dir import MEMORY_NOTE
 from apps.tasks.parsl_apps import checkup_app, task_app
 from apps.tasks.perform import Outcome, error_log, find
 from apps.worker.stopping import TimedOut, stopping
@@ -206,8 +207,9 @@ class ParslEngine:
             )
         task, upstream = self._tasks[future]
         failed = failure(task, error, [self.outcome(each) for each in upstream])
+        log = Path(self._place.root) / error_log(task)
         if isinstance(error, WorkerLost | ManagerLost) and (
-            words := last_words(Path(self._place.root) / task.folder)
+            words := last_words(log, log.with_name(MEMORY_NOTE))
         ):
             reason = f"{failed.reason}; {words}"
             timed_out = words.startswith(TimedOut.__name__)

@@ -12,14 +12,15 @@ from typing import Final
 from apps.messages.tasks import Workplace
 from apps.records.run_dir import (
     CHECKPOINT,
+    ERROR_LOG,
     LESSONS,
     LOST,
+    MEMORY_NOTE,
     PARTIAL,
     PARTIAL_RECORD,
     RESULT,
     RunDir,
 )
-from apps.worker.watchdog import ERROR_LOG, MEMORY_NOTE
 from workflow.driver.progress import read_tally
 from workflow.driver.retention import Retention
 from workflow.driver.trial import TrialGraph, build_trial

@@ -2,40 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pandas as pd
 import pytest
 
 from analysis.report.comparison import differing, enter, told_apart
-from analysis.report.comparison_page import write_comparison
 from analysis.statistics.overview import overview
 from analysis.statistics.power import detectable_improvement
 from apps.errors import ReportError
-from apps.records.run_dir import RunDir
-
-SETTINGS = """name = "%s"
-trials = 8
-[network.params]
-units = %s
-[training]
-metrics = ["accuracy", "auc"]
-[[arms]]
-name = "control"
-halts = []
-[[arms]]
-name = "%s"
-[[arms.halts]]
-at = %s
-"""
-
-
-@pytest.fixture
-def runs(tables_of, run_of) -> list[RunDir]:
-    one = run_of(tables_of(), "one", experiment=SETTINGS % ("quick", 128, "mean", 3))
-    arms = ("control", "mean", "<b>x</b>")
-    other = tables_of(arms=arms, seed=3, epochs=20, failed_trials=[(2, "mean")])
-    return [one, run_of(other, "two", experiment=SETTINGS % ("quick", 64, "mean", 4))]
+from tests.support.pages import SETTINGS
 
 
 def test_the_numbers_are_those_of_each_runs_own_report(runs, tables_of):
@@ -95,46 +69,3 @@ def test_names_are_as_long_as_needed(tmp_path):
     assert told_apart(roots) == ["a/run", "b/run", "b/other"]
     with pytest.raises(ReportError, match="given twice"):
         told_apart([roots[0], roots[0].parent / ".." / "a" / "run"])
-
-
-def test_the_page_stands_alone_and_says_the_same_twice(runs, tmp_path):
-    page = write_comparison(runs, tmp_path / "out")
-    text = page.read_text()
-    assert "<script" not in text
-    assert "<b>x</b>" not in text
-    assert "http" not in text.replace("http://www.w3.org", "")
-    assert "p of 2 %" in text
-    assert "network.params.units" in text
-    names = ["arms.csv", "comparison.html", "settings.csv", "statistics.csv"]
-    assert sorted(path.name for path in page.parent.iterdir()) == names
-    for table in ("arms", "statistics"):
-        assert set(pd.read_csv(page.parent / f"{table}.csv")["run"]) == {"one", "two"}
-    again = write_comparison(runs, tmp_path / "again")
-    assert all((again.parent / n).read_bytes() == (page.parent / n).read_bytes() for n in names)
-
-
-@pytest.mark.parametrize("experiment", [None, "name = ", 'name = "a"\n'])
-def test_settings_that_cannot_be_read_are_told(experiment, runs, tables_of, run_of, tmp_path):
-    third = run_of(tables_of(trials=1), "third", experiment=experiment)
-    text = write_comparison([*runs, third], tmp_path / "out").read_text()
-    assert ("third: experiment.toml is" in text) == (experiment != 'name = "a"\n')
-
-
-def test_runs_of_all_sorts_can_be_compared(odd_tables, runs, run_of, tmp_path):
-    page = write_comparison([runs[0], run_of(odd_tables, "odd")], tmp_path / "out")
-    assert "nan" not in page.read_text().split("<main")[1].replace("finance", "")
-
-
-def test_a_mistake_is_told_in_one_line(runs, tmp_path):
-    file = tmp_path / "file"
-    file.touch()
-    for given, out, said in (
-        (runs[:1], tmp_path, "at least two runs, got 1"),
-        ([runs[0], runs[0]], tmp_path, "given twice"),
-        ([runs[0], RunDir(tmp_path / "nowhere")], tmp_path, "needs the tables"),
-        (runs, file, "must be writable"),
-        (runs, file / "x", "must be writable"),
-    ):
-        with pytest.raises(ReportError, match=said) as refused:
-            write_comparison(given, Path(out))
-        assert "\n" not in str(refused.value)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import html.parser
 import io
 import os
 import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -13,54 +13,21 @@ from rich.console import Console
 from rich.table import Table
 
 from analysis.figures import drawing
-from analysis.report.page import arm_rows, facts, shown_kinds
 from analysis.report.write import arms_table, write_report
-from analysis.statistics.overview import overview
 from apps.errors import ReportError
 from apps.records.run_dir import RunDir
 from apps.records.tables_schema import TABLES, frame
-from tests.support.reports import without_pictures
+from tests.analysis.conftest import World, make_tables, write_run
+from tests.support.pages import Page
 
 ENVIRONMENT = {"python": "3.11.2", "host": {"name": "n<1>", "cores": 2}, "command": ["a", "b"]}
 
 
-class Page(html.parser.HTMLParser):
-    """Collects the tags, attributes and text of a page, and checks that tags are closed."""
-
-    VOID = frozenset({"meta", "link", "br"})
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags, self.words, self.open = [], [], []
-        self.feed(text)
-        assert not self.open
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append((tag, dict(attributes)))
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.tags.append((tag, dict(attributes)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
-
-    def of(self, tag):
-        return [attributes for name, attributes in self.tags if name == tag]
-
-
-@pytest.fixture
-def no_pictures(monkeypatch):
-    """The words and numbers of a page are tested."""
-    without_pictures(monkeypatch)
+@pytest.fixture(scope="module")
+def report(tmp_path_factory) -> Path:
+    """The folder of a whole report; not to be touched."""
+    root = tmp_path_factory.mktemp("report") / "run"
+    return write_report(write_run(root, make_tables(World()), environment=ENVIRONMENT)).parent
 
 
 @pytest.mark.slow
@@ -82,8 +49,8 @@ def test_every_world_has_a_page_and_figures_that_fit_their_paper(odd_tables, run
     assert set(links) <= set(ids)
 
 
-def test_the_page_needs_nothing_else(tables, run_of):
-    text = write_report(run_of(tables, environment=ENVIRONMENT)).read_text()
+def test_the_page_needs_nothing_else(report):
+    text = (report / "index.html").read_text()
     page = Page(text)
     assert not page.of("script")
     assert not page.of("img")
@@ -92,14 +59,15 @@ def test_the_page_needs_nothing_else(tables, run_of):
     assert not re.search(r"@import|url\((?!#)|src=", text)
 
 
-def test_the_page_opens_with_the_verdict_and_tells_the_run(tables, run_of):
-    page = Page(write_report(run_of(tables, environment=ENVIRONMENT)).read_text())
+def test_the_page_opens_with_the_verdict_and_tells_the_run(report):
+    page = Page((report / "index.html").read_text())
     for said in ("mean, the best of 4 arms, lowers the held-out loss by 9.2 %", 'name = "made up"',
                  "host.cores", "1152 network-epochs were trained where 1920 would have been",
                  "Nothing: every member of every trial finished."):  # fmt: skip
         assert said in page.text
 
 
+@pytest.mark.usefixtures("no_pixels")
 def test_text_of_the_run_is_escaped(tables_of, run_of):
     hostile = '<img src=x onerror="alert(1)">'
     tables = tables_of(arms=("control", hostile), failed_members=[(0, hostile, 1, 0)])
@@ -116,79 +84,20 @@ def test_text_of_the_run_is_escaped(tables_of, run_of):
     assert log in page.text
 
 
-@pytest.mark.usefixtures("no_pictures")
-def test_a_log_that_is_not_there_is_not_named(tables_of, run_of):
-    tables = tables_of(failed_members=[(0, "mean", 1, 0)])
-    page = Page(write_report(run_of(tables)).read_text())
-    assert "loss is nan in epoch 2" in page.text
-    assert "error.txt" not in page.text
-
-
-def test_the_control_has_its_row_and_parity_stands_where_there_is_a_curve(tables):
-    numbers = overview(tables)
-    shown, folded = shown_kinds(numbers)
-    assert shown == ["val_loss", "test_loss", "train_loss"]
-    assert folded == ["best_loss", "best_val_loss"]
-    for kind in (*shown, *folded):
-        first = arm_rows(numbers, kind)[0]
-        assert (first["arm"], first["n"]) == ("control", "8")
-        assert float(first["loss"]) == pytest.approx(numbers.of(kind)["control_loss"].iloc[0], 1e-3)
-
-
-@pytest.mark.usefixtures("no_pictures")
-def test_parity_has_a_column_only_beside_a_loss_that_has_a_curve(tables, run_of):
-    text = write_report(run_of(tables)).read_text()
-    headings = re.findall(r'aria-label="Arms by ([^"]+)"(.*?)</thead>', text, re.DOTALL)
-    with_parity = [name for name, heading in headings if "to parity" in heading]
-    assert len(headings) == 5
-    assert with_parity == ["held-out loss", "training loss"]
-
-
+@pytest.mark.usefixtures("no_pixels")
 def test_no_bar_and_no_mark_is_explained_where_there_is_none(tables_of, run_of):
-    text = write_report(run_of(tables_of(trials=2))).read_text()
+    text = write_report(run_of(tables_of(trials=2, arms=("control", "mean")))).read_text()
     assert "95 % interval" not in text.partition('id="reading"')[0]
     assert "mark a difference" not in text
 
 
-@pytest.mark.parametrize(("n", "s"), [(1, ""), (2, "s")])
-def test_facts_have_the_right_plural(tables_of, n, s):
-    lost = [(0, "mean", 1, member) for member in range(n)]
-    tables = tables_of(trials=n, population=n, epochs=n, halts=(), arms=("control", "mean")[:n])
-    told = [f"{value} {what}" for value, what in facts(overview(tables))]
-    assert told[:4] == [f"{n} trial{s}", f"{n} arm{s}", f"{n} network{s} in a population",
-                        f"{n} epoch{s} (K)"]  # fmt: skip
-    tables = tables_of(arms=("control", "mean"), failed_members=lost,
-                       failed_trials=[(trial, "mean") for trial in range(n)])  # fmt: skip
-    told = [f"{value} {what}" for value, what in facts(overview(tables))]
-    assert told[-2:] == [f"{n} failed member{s}", f"{n} failed trial{s} of an arm"]
-
-
-@pytest.mark.usefixtures("no_pictures")
-def test_a_percentage_and_an_interval_stay_on_one_line(tables, run_of):
-    lead = re.search(r'<p class="lead">(.*?)</p>', write_report(run_of(tables)).read_text())
-    assert re.search(r"9\.2\u00a0% \[\S+\u00a0\S+\] against", lead[1])
-    assert " %" not in lead[1]
-
-
-@pytest.mark.usefixtures("no_pictures")
-@pytest.mark.parametrize("broken", [None, "{"])
-def test_missing_settings_and_environment_are_said(tables, run_of, broken):
-    run = run_of(tables, experiment=None)
-    if broken:
-        run.environment_json.write_text(broken)
-    text = Page(write_report(run).read_text()).text
-    assert "experiment.toml is missing from the run directory" in text
-    assert ("environment.json is not JSON" if broken else "environment.json is missing") in text
-
-
-def test_every_number_is_in_a_file_beside_the_page(tables, run_of):
-    report = write_report(run_of(tables)).parent
+def test_every_number_is_in_a_file_beside_the_page(report):
     summary = pd.read_csv(report / "statistics.csv")
     row = summary.query("arm == 'mean' and kind == 'val_loss'").iloc[0]
     assert row["mean"] == pytest.approx(0.0920, abs=1e-3)
     assert row["n"] == 8
     assert len(pd.read_csv(report / "improvements.csv").query("kind == 'val_loss'")) == 4 * 8
-    assert set(pd.read_csv(report / "curves.csv")["arm"]) == set(tables["trials"]["arm"])
+    assert set(pd.read_csv(report / "curves.csv")["arm"]) == set(World().arms)
     area = summary.query("arm == 'mean' and kind == 'area_val_loss'").iloc[0]
     assert area["n"] == 8
     assert row["visible"] > 0
@@ -217,6 +126,7 @@ def test_a_report_written_again_is_the_same(tables, run_of):
     assert content() == content()
 
 
+@pytest.mark.usefixtures("no_pixels")
 def test_only_the_tables_that_count_are_needed(tables, run_of):
     run = run_of({name: tables[name] for name in ("members", "epochs", "trials")})
     assert write_report(run) == run.report_html

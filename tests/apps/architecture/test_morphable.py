@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
 
-from apps.architecture.layer_functions import function_step
 from apps.architecture.morphable import UnknownAnatomy, anatomy
 from apps.genetics.morphism import Morph, morph
 from apps.networks.build import assign, named_weights, read
@@ -210,16 +208,6 @@ def test_a_dropped_layer_is_folded_into_the_one_that_reads_it():
         weights["dense_1/bias"] @ kernel + weights["dense_2/bias"],
         rtol=1e-5,
     )
-
-
-@pytest.mark.parametrize(
-    ("name", "slope"), [("linear", 1.0), ("relu", 0.5), ("tanh", 0.6057), ("sigmoid", 0.2066)]
-)
-def test_a_function_has_the_slope_of_the_line_nearest_to_it(name, slope):
-    import keras
-
-    step = function_step(keras.activations.get(name), (0,), 1)
-    assert step.slope == pytest.approx(slope, abs=1e-4)
 
 
 def linear(layers: Any, keras: Any, *widths: int, window: int = 1, read: str = "mean") -> Any:

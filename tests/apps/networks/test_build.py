@@ -22,19 +22,8 @@ from apps.networks.build import (
     named_weights,
     read,
 )
-from apps.networks.builders import BUILDERS
 from apps.runtime import load_keras
-
-FACTS = {"input_shape": (28, 28), "classes": 10}
-RICH = NetworkSpec("two_layer_dense", {"units": 5, "dropout": 0.2, "batch_normalization": True})
-
-
-def made(
-    spec: NetworkSpec | str, seed: int = 3, training: TrainingSpec | None = None, **params: Any
-) -> Any:
-    if isinstance(spec, str):
-        spec = NetworkSpec(f"tests.support.nets:{spec}", params)
-    return build(spec, training or TrainingSpec(32), seed, FACTS)
+from tests.support.built import RICH, made
 
 
 def weights(spec: NetworkSpec | str, seed: int = 3) -> dict[str, Any]:
@@ -43,14 +32,6 @@ def weights(spec: NetworkSpec | str, seed: int = 3) -> dict[str, Any]:
 
 def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return list(one) == list(other) and all(np.array_equal(one[n], other[n]) for n in one)
-
-
-# --------------------------------------------------------------------------------- built-in ones
-def test_the_posters_network_is_the_default() -> None:
-    model = made(NetworkSpec("two_layer_dense"))
-    assert [weight.shape for weight in model.weights] == [(784, 128), (128,), (128, 10), (10,)]
-    assert [layer.name for layer in model.layers] == ["flatten", "hidden", "output"]
-    assert not BUILDERS["two_layer_dense"]().compiled
 
 
 def test_a_builder_gets_the_facts_it_asks_for_and_the_experiments_word_counts() -> None:
@@ -211,52 +192,6 @@ def test_the_state_of_another_architecture_is_refused() -> None:
         assign(named_weights(model), wider)
 
 
-# --------------------------------------------------------------------------- loss and optimiser
-def test_a_model_that_is_not_compiled_is_compiled_as_the_experiment_says() -> None:
-    training = TrainingSpec(8, "sgd", {"learning_rate": 0.5, "momentum": 0.25})
-    model = made("uncompiled", training=training)
-    assert type(model.optimizer).__name__ == "SGD"
-    assert float(model.optimizer.learning_rate) == 0.5
-    assert model.optimizer.momentum == 0.25
-    assert type(made("uncompiled").optimizer).__name__ == "Adam"
-
-
-def test_a_compiled_model_keeps_its_own_loss_and_optimiser() -> None:
-    model = made("compiled")
-    assert (type(model.optimizer).__name__, model.optimizer.nesterov) == ("SGD", True)
-    assert type(model.loss).__name__ == "SparseCategoricalCrossentropy"
-    other = made("compiled", training=TrainingSpec(8, "rmsprop"))
-    assert type(other.optimizer).__name__ == "RMSprop"
-    assert type(other.loss).__name__ == "SparseCategoricalCrossentropy"
-
-
-def test_a_message_is_not_changed_by_keras() -> None:
-    schedule = {
-        "module": "keras.optimizers.schedules",
-        "class_name": "ExponentialDecay",
-        "config": {"initial_learning_rate": 0.1, "decay_steps": 10, "decay_rate": 0.5},
-        "registered_name": None,
-    }
-    training = TrainingSpec(8, "sgd", {"learning_rate": schedule})
-    before = deepcopy(training)
-    for _ in range(2):
-        assert type(made("uncompiled", training=training).optimizer).__name__ == "SGD"
-        assert training == before
-
-
-@pytest.mark.parametrize(
-    "training",
-    [
-        TrainingSpec(32, "addam"),
-        TrainingSpec(32, "adam", {"learning_rat": 0.1}),
-        TrainingSpec(32, "adam", {"learning_rate": "fast"}),
-    ],
-)
-def test_an_optimiser_that_keras_does_not_know_is_named(training: TrainingSpec) -> None:
-    with pytest.raises(UserError, match=rf"training\.optimizer '{training.optimizer}' with"):
-        made(RICH, training=training)
-
-
 # --------------------------------------------------------------------------------- bad builders
 @pytest.mark.parametrize(
     ("spec", "message"),
@@ -280,21 +215,3 @@ def test_a_bad_builder_is_a_plain_error(spec: NetworkSpec, message: str) -> None
 
 def test_a_builders_argument_may_have_any_name() -> None:
     assert made("takes_weights", weights=None).built
-
-
-def test_outputs_of_numbers_are_linear() -> None:
-    facts = {"input_shape": (8, 8), "classes": 1}
-    for name in BUILDERS:
-        model = build(NetworkSpec(name, {"output": "linear"}), TrainingSpec(32), 0, facts)
-        assert model.output_shape == (None, 1)
-        assert model.layers[-1].activation.__name__ == "linear"
-        model = build(NetworkSpec(name), TrainingSpec(32), 0, facts)
-        assert model.layers[-1].activation.__name__ == "softmax"
-
-
-def test_recurrent_layers_have_widths_of_their_own() -> None:
-    facts = {"input_shape": (6, 2), "classes": 3}
-    for params in ({"units": [5, 4]}, {"units": [5, 4], "depth": 2, "dropout": 0.1}):
-        model = build(NetworkSpec("lstm", params), TrainingSpec(32), 0, facts)
-        kernels = [w.shape for w in model.weights if w.name == "recurrent_kernel"]
-        assert kernels == [(5, 20), (4, 16)]

@@ -108,12 +108,17 @@ def test_the_optimiser_is_as_before_when_all_is_traced() -> None:
     assert "update_step" not in vars(made)
 
 
-def test_a_graph_of_training_goes_with_its_trainer(tmp_path: Path) -> None:
+@pytest.mark.parametrize("optimizer", ["adam", "nadam", "muon"])
+def test_a_graph_of_training_goes_with_its_trainer(tmp_path: Path, optimizer: str) -> None:
     """Whatever holds one holds five megabytes for every architecture of a search."""
     from tensorflow.python.framework.func_graph import FuncGraph
 
     trainer = new_trainer(
-        DATA, PLAIN, replace(ADAM, engine="graph"), SEED, Workplace(str(tmp_path))
+        DATA,
+        PLAIN,
+        replace(ADAM, optimizer=optimizer, engine="graph"),
+        SEED,
+        Workplace(str(tmp_path)),
     )
     before = _graphs(FuncGraph)
     trainer.run_epoch(np.arange(100))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,41 +12,19 @@ from apps.breeding.merge import align_parents
 from apps.datasets.batches import Batches
 from apps.datasets.load import load_dataset, prepare
 from apps.errors import UserError
-from apps.messages.results import TrainResult
-from apps.messages.specs import DataSpec, NetworkSpec, OperatorSpec, TrainingSpec
-from apps.messages.tasks import Continue, TrainTask, Workplace
-from apps.records.checkpoints import open_checkpoint
+from apps.messages.specs import NetworkSpec, TrainingSpec
+from apps.messages.tasks import Continue, Workplace
 from apps.seeds import Address
 from apps.tasks.train import train_member
-from apps.training.trainer import Trainer, trainer_for
+from tests.support.kind_tasks import BY_NAME, HERE, data, task, trainer_of
 from tests.support.small import SEED, training
 
-HERE = "tests.support.kinds"
 KINDS = ("dataset", "indexed", "seeded")
-
-
-BY_NAME = TrainingSpec(
-    32,
-    loss={"label": "sparse_categorical_crossentropy", "sum": "mse"},
-    metrics={"label": ("accuracy",), "sum": ()},
-)
-
-
-def data(name: str, **params: Any) -> DataSpec:
-    return DataSpec(f"{HERE}:{name}", params, validation=20)
-
-
-def task(source: DataSpec, network: str = "net", **changes: Any) -> TrainTask:
-    return training(data=source, network=NetworkSpec(f"{HERE}:{network}"), **changes)
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Workplace:
     return Workplace(str(tmp_path))
-
-
-def trainer_of(given: TrainTask, place: Workplace) -> Trainer:
-    return trainer_for(given.data, given.network, given.training, SEED, place)
 
 
 # --------------------------------------------------------------------------- arrays by name
@@ -84,18 +61,6 @@ def test_samples_of_weight_0_teach_nothing(place: Workplace) -> None:
     one, other = (result.epochs[-1].metrics["loss"] for result in results)
     assert one == other
     assert results[0].log == ()
-
-
-def test_weights_that_are_none_are_refused() -> None:
-    from tests.support.kinds import weighted
-
-    parts = weighted()
-    x, y, w = parts["train"]
-    from apps.datasets.checks import checked
-
-    for bad in (-w, w[:5], 0 * w):
-        with pytest.raises(UserError, match="the weights of train must be one number from 0"):
-            checked(parts | {"train": (x, y, bad)})
 
 
 # ------------------------------------------------------------------------------------ batches
@@ -185,31 +150,6 @@ def test_a_number_is_learnt_and_has_no_accuracy(place: Workplace) -> None:
     assert set(result.epochs[0].metrics) == {"loss", "mae", "val_loss", "val_mae"}
 
 
-@pytest.mark.parametrize(
-    ("lowest", "message"), [(1, "the smallest one is 1; subtract 1"), (-1, "must not be negative")]
-)
-def test_labels_that_do_not_count_from_0_are_refused(
-    lowest: int, message: str, place: Workplace
-) -> None:
-    with pytest.raises(UserError, match=message):
-        trainer_of(task(data("labels_from", lowest=lowest)), place)
-    named = data("two_inputs", two_outputs=True, lowest=lowest)
-    with pytest.raises(UserError, match=f"labels of 'label' .*{message}"):
-        trainer_of(task(named, "functional", training=BY_NAME), place)
-
-
-def test_numbers_are_no_classes_of_a_named_output_either(place: Workplace) -> None:
-    losses = dict.fromkeys(("label", "sum"), "sparse_categorical_crossentropy")
-    given = task(
-        data("two_inputs", two_outputs=True),
-        "functional",
-        training=TrainingSpec(32, loss=losses, metrics={"label": (), "sum": ()}),
-    )
-    told = "of 'sum' is for classes, .* not whole: .* say training.loss = { sum = \"mse\" }"
-    with pytest.raises(UserError, match=told):
-        trainer_of(given, place)
-
-
 def test_loss_optimizer_and_metrics_may_be_the_users_own(place: Workplace) -> None:
     own = TrainingSpec(
         32,
@@ -232,68 +172,3 @@ def test_a_model_whose_call_is_python_trains(place: Workplace) -> None:
     result = train_member(task(data("weighted"), "subclassed"), place)
     assert result.status == "done"
     assert result.log == ()
-
-
-# ---------------------------------------------------------------------------------- callbacks
-def with_callback(name: str, **params: Any) -> TrainTask:
-    given = TrainingSpec(32, callbacks=(OperatorSpec(name, params),))
-    return task(data("weighted"), training=given, last_epoch=6)
-
-
-def test_early_stopping_ends_a_segment_with_the_weights_of_its_best_epoch(place: Workplace) -> None:
-    settings = {"monitor": "val_loss", "mode": "max", "patience": 1, "restore_best_weights": True}
-    result = train_member(with_callback("early_stopping", **settings), place)
-    plain = train_member(task(data("weighted"), last_epoch=1, folder="plain"), place)
-    assert [record.epoch for record in result.epochs] == [1, 2]
-    best, first = (open_checkpoint(each.checkpoint, place).weights for each in (result, plain))
-    assert all(np.array_equal(best[name], first[name]) for name in best)
-    assert result.final["val_loss"] == plain.final["val_loss"]
-
-
-def test_a_callback_of_ones_own_acts_and_leaves_no_trace_in_the_next_member(
-    place: Workplace,
-) -> None:
-    own = with_callback(f"{HERE}:halving", after=1)
-    result = train_member(own, place)
-    assert (Path(place.root) / own.folder / "note.txt").read_text().startswith("5 ['accuracy'")
-    plain = task(data("weighted"), last_epoch=6, folder="plain")
-    after, before = (
-        train_member(plain, place),
-        train_member(replace(plain, last_epoch=2, folder="two"), place),
-    )
-    assert result.epochs[1].metrics == before.epochs[1].metrics == after.epochs[1].metrics
-    assert result.epochs[2].metrics != after.epochs[2].metrics
-    alone = train_member(replace(plain, folder="alone"), place)
-    assert alone.checkpoint.sha256 == after.checkpoint.sha256
-
-
-@pytest.mark.parametrize(
-    ("name", "params", "message"),
-    [
-        ("early_stoping", {}, '"early_stoping" is unknown.*did you mean .early_stopping'),
-        ("early_stopping", {"patient": 3}, "'early_stopping' with .*patient"),
-        (f"{HERE}:by_batch", {}, "on_train_batch_end, which is never called"),
-        (f"{HERE}:own_optimizer", {}, "must return a keras.callbacks.Callback, got SGD"),
-    ],
-)
-def test_a_callback_that_cannot_work_is_refused(
-    name: str, params: dict[str, Any], message: str, place: Workplace
-) -> None:
-    with pytest.raises(UserError, match=message):
-        train_member(with_callback(name, **params), place)
-
-
-# -------------------------------------------------------------------------------- TensorBoard
-def test_every_epoch_is_written_for_tensorboard_once(tmp_path: Path) -> None:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    place = Workplace(str(tmp_path), tensorboard=True)
-    given = task(data("weighted"), folder="trial-000/a")
-    for _ in range(2):
-        result: TrainResult = train_member(given, place)
-    (file,) = (tmp_path / "tensorboard" / given.folder).iterdir()
-    events = EventAccumulator(str(file)).Reload()
-    found = [(each.step, each.tensor_proto) for each in events.Tensors("val_loss")]
-    assert [step for step, _ in found] == [1, 2, 3, 4]
-    values = [proto.float_val[0] for _, proto in found]
-    assert values == pytest.approx([each.metrics["val_loss"] for each in result.epochs])

@@ -11,7 +11,7 @@ import pytest
 
 from apps.datasets.batches import Batches
 from apps.datasets.checks import checked
-from apps.datasets.load import Dataset
+from apps.datasets.dataset import Dataset
 from apps.errors import UserError
 from apps.messages.specs import NetworkSpec, TrainingSpec
 from apps.messages.tasks import Workplace

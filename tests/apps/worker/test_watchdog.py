@@ -11,23 +11,25 @@ from pathlib import Path
 import pytest
 
 from apps.worker import watchdog
-from apps.worker.watchdog import ERROR_LOG, MEMORY_NOTE, is_late, last_words, watched
+from apps.worker.watchdog import is_late, last_words, watched
+
+LOG, NOTE = "error.txt", "memory.json"
 
 HANGS = """
 import sys, time
 from pathlib import Path
 from apps.worker.watchdog import watched
-with watched(Path(sys.argv[1]), 0.5):
+with watched(Path(sys.argv[1]), Path("note"), 0.5):
     time.sleep(60)
 """
 
 
 def test_a_thread_of_the_driver_learns_that_it_is_late(tmp_path: Path) -> None:
-    with watched(tmp_path, 0.05):
+    with watched(tmp_path / LOG, tmp_path / NOTE, 0.05):
         assert not is_late()
         time.sleep(0.1)
         assert is_late()
-    with watched(tmp_path, float("inf")):
+    with watched(tmp_path / LOG, tmp_path / NOTE, float("inf")):
         assert not is_late()
     assert list(tmp_path.iterdir()) == []
 
@@ -36,10 +38,14 @@ def test_a_worker_process_that_hangs_is_ended_and_leaves_word(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PARSL_WORKER_RANK", "0")
-    done = subprocess.run([sys.executable, "-c", HANGS, str(tmp_path)], timeout=50, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", HANGS, str(tmp_path / LOG)], timeout=50, check=False
+    )
     assert done.returncode == 1
-    assert "line 6" in (tmp_path / ERROR_LOG).read_text()
-    assert last_words(tmp_path).startswith("TimedOut: it ran longer than --task-timeout 0.5 s")
+    assert "line 6" in (tmp_path / LOG).read_text()
+    assert last_words(tmp_path / LOG, tmp_path / NOTE).startswith(
+        "TimedOut: it ran longer than --task-timeout 0.5 s"
+    )
 
 
 def test_the_note_of_the_memory_goes_with_the_task(
@@ -48,12 +54,12 @@ def test_the_note_of_the_memory_goes_with_the_task(
     monkeypatch.setenv("PARSL_WORKER_RANK", "0")
     monkeypatch.setattr(watchdog, "_EVERY_S", 0.02)
     monkeypatch.setattr(watchdog, "_LEAST_MB", 1.0)
-    with watched(tmp_path, float("inf")):
+    with watched(tmp_path / LOG, tmp_path / NOTE, float("inf")):
         deadline = time.monotonic() + 30
-        while not (tmp_path / MEMORY_NOTE).exists():
+        while not (tmp_path / NOTE).exists():
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        note = json.loads((tmp_path / MEMORY_NOTE).read_text())
+        note = json.loads((tmp_path / NOTE).read_text())
         assert 10 < note["used_mb"] < note["limit_mb"]
     assert list(tmp_path.iterdir()) == []
 
@@ -69,16 +75,16 @@ def test_the_note_of_the_memory_goes_with_the_task(
     ],
 )
 def test_only_memory_near_its_limit_is_told(note: str, told: str, tmp_path: Path) -> None:
-    (tmp_path / MEMORY_NOTE).write_text(note)
-    assert told in last_words(tmp_path)
-    assert bool(told) == bool(last_words(tmp_path))
+    (tmp_path / NOTE).write_text(note)
+    assert told in last_words(tmp_path / LOG, tmp_path / NOTE)
+    assert bool(told) == bool(last_words(tmp_path / LOG, tmp_path / NOTE))
 
 
 def test_an_error_of_the_task_itself_is_no_last_word(tmp_path: Path) -> None:
-    assert last_words(tmp_path) == ""
+    assert last_words(tmp_path / LOG, tmp_path / NOTE) == ""
     for text in ("", "Traceback\nValueError: no"):
-        (tmp_path / ERROR_LOG).write_text(text)
-        assert last_words(tmp_path) == ""
+        (tmp_path / LOG).write_text(text)
+        assert last_words(tmp_path / LOG, tmp_path / NOTE) == ""
 
 
 def test_the_limit_of_memory_is_that_of_the_groups_above_too(

@@ -21,6 +21,7 @@ from tests.support.experiments import (
     TINY,
     arms,
     assert_same,
+    begun,
     changed,
     copied,
     drive,
@@ -146,9 +147,11 @@ def fill(path: Path) -> None:
 @pytest.mark.parametrize("site", ["local_threads", "local_processes"])
 def test_a_full_disk_costs_no_result(site: str, tmp_path: Path, finished: Path) -> None:
     file = write(tmp_path, TINY)
-    command = ["run", file, "--site", site, "--workers", "2", "--runs"]
+    workers = {"local_threads": 2, "local_processes": 1}[site]
+    command = ["run", file, "--site", site, "--workers", str(workers), "--runs"]
     with small_disk(tmp_path / "disk", 8) as disk:
         root = disk / "tiny"
+        begun(finished, root)
         process = start(*command, disk)
         deadline = time.monotonic() + PATIENCE_S
         while len(events(root)) < 5:
@@ -205,11 +208,10 @@ class Silent:
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(os.name != "posix", reason="umask")
 def test_a_run_directory_is_as_private_as_the_users_umask_says(tmp_path: Path) -> None:
-    file = write(tmp_path, TINY)
+    table = changed(trials=1, population=2, arms=arms("control", "mean"))
     root = tmp_path / "runs" / "tiny"
-    process = start(
-        "run", file, "--site", "local_processes", "--runs", root.parent, "--quiet", umask=0o077
-    )
+    command = ["run", write(tmp_path, table), "--runs", root.parent, "--quiet"]
+    process = start(*command, "--site", "local_processes", "--workers", "1", umask=0o077)
     out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, (out, err)
     open_to_others = [path for path in (root, *root.rglob("*")) if path.stat().st_mode & 0o077]

@@ -15,6 +15,7 @@ import pytest
 from tests.support.experiments import (
     TINY,
     assert_same,
+    begun,
     changed,
     events,
     group,
@@ -106,6 +107,7 @@ def test_processes_stopped_and_continued(tmp_path: Path, finished: Path) -> None
     """Both starts find Parsl's programs though the virtual environment is not activated."""
     file = write(tmp_path, TINY)
     root = tmp_path / "runs" / "tiny"
+    begun(finished, root)
     options = ("--site", "local_processes", "--workers", "2")
     process = begin(root, file, *options)
     wait_until(lambda: len(computed(root)) >= 4, process, PATIENCE_S)
@@ -127,7 +129,8 @@ def test_processes_end_when_their_driver_is_killed(tmp_path: Path, finished: Pat
     """Nothing is left of them after a while, and the same command goes on meanwhile."""
     file = write(tmp_path, TINY)
     root = tmp_path / "runs" / "tiny"
-    options = ("--site", "local_processes", "--workers", "2")
+    begun(finished, root)
+    options = ("--site", "local_processes", "--workers", "1")
     process = begin(root, file, *options)
     wait_until(lambda: len(computed(root)) >= 4, process, PATIENCE_S)
     kill(process)
@@ -144,13 +147,16 @@ def test_processes_end_when_their_driver_is_killed(tmp_path: Path, finished: Pat
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("whom", ["the driver", "its group"])
 @pytest.mark.parametrize("site", ["local_threads", "local_processes"])
-def test_a_background_job_is_stopped_by_sigterm(site: str, whom: str, tmp_path: Path) -> None:
+def test_a_background_job_is_stopped_by_sigterm(
+    site: str, whom: str, tmp_path: Path, finished: Path
+) -> None:
     """As `heterosis run ... &` in a script: it ignores Ctrl-C, and `kill` stops it.
 
     `timeout`, and a scheduler at the end of a job, send the signal to the whole group.
     """
     file = write(tmp_path, TINY)
     root = tmp_path / "runs" / "tiny"
+    begun(finished, root)
     process = begin(root, file, "--site", site, "--workers", "1", background=True)
     wait_until(lambda: len(computed(root)) >= 1, process, PATIENCE_S)
     os.killpg(process.pid, signal.SIGINT)

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import math
-import shutil
-import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from apps.messages.results import Failure
 from apps.messages.tasks import TrainTask
 from apps.records.run_dir import RunDir
 from apps.tasks.perform import Outcome
 from tests.support.experiments import copied, drive, load, trained
-from tests.workflow.conftest import Heterosis, Mishap
-from workflow.driver.displays import LiveDisplay, PlainDisplay, draw
 from workflow.driver.progress import (
     Journal,
     Tally,
-    duration,
     read_tally,
     summary,
 )
@@ -260,146 +253,3 @@ def test_a_tick_shows_the_tally_with_what_is_running(path: Path, tmp_path: Path)
     journal.close("finished")
     assert kept.closed == 1
     assert journal.tally.running is None
-
-
-def plain(monkeypatch: pytest.MonkeyPatch, every_s: float, ticks: int, *remarks: str) -> list[str]:
-    clock = 0.0
-    monkeypatch.setattr(time, "monotonic", lambda: clock)
-    out = io.StringIO()
-    display = PlainDisplay(Console(file=out, width=40), every_s)
-    tally = Tally(started_unix_s=0, now_unix_s=1, trials=2, total=10, running=0, epochs=20)
-    tally.remarks.update(remarks)
-    for _ in range(ticks):
-        clock += 1.0
-        display.show(tally)
-    display.close(tally)
-    return out.getvalue().splitlines()
-
-
-def test_without_a_terminal_there_is_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = plain(monkeypatch, every_s=10, ticks=35)
-    assert len(lines) == 3 + 1
-    assert lines[0] == "trials 0/2, tasks 0/10, 0 running, network-epochs 0/20"
-
-
-def test_a_remark_is_told_at_once_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    remark = "trained by Keras, not fused: the model [is] compiled to run eagerly"
-    lines = plain(monkeypatch, 10, 15, remark)
-    assert [line.startswith("trials") for line in lines] == [False, True, True]
-    assert lines[0] == f"note: {remark}"
-
-
-def test_quiet_leaves_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert len(plain(monkeypatch, math.inf, 1000, "not fused")) == 1
-
-
-def test_a_terminal_is_drawn_anew_and_left_with_one_line() -> None:
-    out = io.StringIO()
-    console = Console(file=out, force_terminal=True, width=120, legacy_windows=False)
-    display = LiveDisplay(console)
-    tally = Tally(started_unix_s=0, now_unix_s=1, trials=1, total=3, epochs=6)
-    tally.segments.update(control=3)
-    tally.remarks.update(["not fused"])
-    display.show(tally)
-    display.show(tally)
-    display.close(tally)
-    assert "control" in out.getvalue()
-    assert out.getvalue().count("note: not fused") == 1
-    assert out.getvalue().splitlines()[-1].endswith(summary(tally))
-
-
-def test_a_display_that_was_never_shown_can_be_closed() -> None:
-    out = io.StringIO()
-    LiveDisplay(Console(file=out, force_terminal=True)).close(Tally())
-    assert "tasks 0/0" in out.getvalue()
-
-
-def test_the_drawing_tells_every_arm() -> None:
-    tally = Tally(
-        started_unix_s=0, now_unix_s=10, trials=2, trials_done=1, epochs=40, epochs_done=20,
-        epochs_new=10, running=2, fitness="val_loss", best=0.25, best_folder="trial-000/x",
-    )  # fmt: skip
-    tally.segments.update(control=6, mean=6)
-    tally.segments_done.update(control=3, mean=2)
-    tally.segments_failed.update(mean=1)
-    out = io.StringIO()
-    Console(file=out, width=120).print(draw(tally))
-    text = out.getvalue()
-    assert "20/40 network-epochs" in text
-    assert "1.00/s" in text
-    assert "0:20 left" in text
-    assert "trials 1/2   2 running   best val_loss 0.2500 (trial-000/x)" in text
-    assert ["mean", "6", "2", "1"] in [line.split() for line in text.splitlines()]
-
-
-def test_nothing_is_left_of_what_has_ended() -> None:
-    out = io.StringIO()
-    tally = Tally(started_unix_s=0, now_unix_s=9, epochs=4, epochs_done=4, epochs_new=4)
-    tally.ended = "finished"
-    Console(file=out, width=120).print(draw(tally), summary(tally))
-    assert "4/4 network-epochs" in out.getvalue()
-    assert "left" not in out.getvalue()
-    assert "running" not in out.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("seconds", "told"), [(0, "0:00"), (59.6, "1:00"), (3599, "59:59"), (3600, "1:00:00")]
-)
-def test_durations_are_for_people(seconds: float, told: str) -> None:
-    assert duration(seconds) == told
-
-
-# -------------------------------------------------------------------------------------- status
-def test_status_shows_the_end_of_a_run(heterosis: Heterosis, finished: Path) -> None:
-    ended = heterosis("status", finished)
-    assert ended.code == 0
-    tally = read_tally(RunDir(finished).events_jsonl)
-    assert f"{tally.epochs}/{tally.epochs} network-epochs" in ended.out
-    assert "trials 2/2" in ended.out
-    assert "finished; last event" in ended.out
-
-
-def test_status_of_a_run_that_broke_off_says_so(
-    heterosis: Heterosis, mishap: Mishap, tmp_path: Path
-) -> None:
-    root = copied(mishap.root, tmp_path)
-    log = RunDir(root).events_jsonl
-    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:20]))
-    RunDir(root).lock.unlink()
-    ended = heterosis("status", root)
-    assert "broke off without an end; run the same command again" in ended.out
-    assert not RunDir(root).lock.exists()
-
-
-def test_status_before_the_first_event(
-    heterosis: Heterosis, finished: Path, tmp_path: Path
-) -> None:
-    root = copied(finished, tmp_path)
-    RunDir(root).events_jsonl.unlink()
-    shutil.rmtree(RunDir(root).tables)
-    for path in RunDir(root).results():
-        path.unlink()
-    ended = heterosis("status", root)
-    assert ended.code == 0
-    assert "nothing was submitted yet" in ended.out
-
-
-def test_status_without_an_event_log_tells_what_it_can(
-    heterosis: Heterosis, finished: Path, tmp_path: Path
-) -> None:
-    root = copied(finished, tmp_path)
-    RunDir(root).events_jsonl.unlink()
-    ended = heterosis("status", root)
-    assert (ended.code, ended.err) == (0, "")
-    assert ended.out.startswith("finished: ")
-    assert "event log is lost" in ended.out
-    RunDir(root).table("epochs").unlink()
-    ended = heterosis("status", root)
-    assert "its progress is unknown" in ended.out
-    assert "run the same command again" in ended.out
-
-
-def test_status_of_something_else_is_refused(heterosis: Heterosis, tmp_path: Path) -> None:
-    ended = heterosis("status", tmp_path)
-    assert ended.code == 2
-    assert "not a run directory" in ended.err

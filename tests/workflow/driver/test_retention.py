@@ -9,6 +9,7 @@ import pytest
 from apps.messages.results import Failure, HarvestResult
 from apps.messages.tasks import TrainTask, Workplace
 from tests.support.experiments import (
+    Ran,
     ShuffledEngine,
     assert_same,
     checkpoints,
@@ -18,15 +19,22 @@ from tests.support.experiments import (
 )
 
 
-def test_only_champions_are_left(tmp_path: Path) -> None:
-    ran = drive(load(tmp_path, trials=1), tmp_path / "run")
+@pytest.fixture(scope="module")
+def in_order(tmp_path_factory: pytest.TempPathFactory) -> tuple[Ran, Path]:
+    """A trial whose tasks were performed in their order; not to be touched."""
+    folder = tmp_path_factory.mktemp("in-order")
+    return drive(load(folder, trials=1), folder / "run"), folder / "run"
+
+
+def test_only_champions_are_left(in_order: tuple[Ran, Path]) -> None:
+    ran, root = in_order
     champions = {
         ran.outcomes.result(harvest, HarvestResult).checkpoint.path
         for graph in ran.outcomes.graphs
         for harvest in graph.harvests.values()
     }
     assert len(champions) == 5
-    assert set(checkpoints(tmp_path / "run")) == champions
+    assert set(checkpoints(root)) == champions
 
 
 def test_all_stay_when_all_are_to_be_kept(tmp_path: Path) -> None:
@@ -51,7 +59,7 @@ def test_a_run_that_kept_all_can_be_continued_with_less(tmp_path: Path, finished
 
 @pytest.mark.parametrize("seed", range(2))
 def test_no_order_of_tasks_misses_a_checkpoint_or_changes_a_number(
-    seed: int, tmp_path: Path
+    seed: int, tmp_path: Path, in_order: tuple[Ran, Path]
 ) -> None:
     """Checkpoints go while other tasks still run: a task that missed one would fail."""
     experiment = load(tmp_path, trials=1)
@@ -60,10 +68,10 @@ def test_no_order_of_tasks_misses_a_checkpoint_or_changes_a_number(
     ran = drive(experiment, tmp_path / "shuffled", engine, watchers=[engine])
     failures = [r for r in ran.outcomes.by_key.values() if isinstance(r, Failure)]
     assert failures == []
-    in_order = drive(experiment, tmp_path / "in order")
-    assert engine.computed != in_order.computed
-    assert_same(ran.tables, in_order.tables)
-    assert set(checkpoints(tmp_path / "shuffled")) == set(checkpoints(tmp_path / "in order"))
+    ordered, root = in_order
+    assert engine.computed != ordered.computed
+    assert_same(ran.tables, ordered.tables)
+    assert set(checkpoints(tmp_path / "shuffled")) == set(checkpoints(root))
 
 
 def test_checkpoints_go_while_the_run_goes_on(tmp_path: Path) -> None:

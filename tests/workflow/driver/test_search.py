@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,24 +12,25 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from apps.errors import UserError
-from apps.messages.tasks import TrainTask, Workplace
+from apps.messages.tasks import Task, TrainTask, Workplace
+from apps.records.run_dir import RESULT
+from apps.tasks.perform import Outcome, perform
 from site_configs import local_processes, local_threads
 from site_configs.options import SiteOptions
 from tests.support.experiments import (
     FOLDER,
-    Ran,
+    ImmediateEngine,
     ShuffledEngine,
+    Tables,
     assert_same,
     copied,
     drive,
-    events,
     load,
     read_tables,
     start,
     write,
 )
-from tests.support.searches import SEARCH
+from tests.support.searches import SEARCH, search_made_once
 from workflow.driver.engine import ParslEngine
 from workflow.driver.run import run_experiment
 from workflow.driver.trial import build_trial
@@ -38,31 +39,31 @@ from workflow.runs.tables import make_tables
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ran]:
-    """A search on the serial executor; not to be touched."""
-    root = tmp_path_factory.mktemp("search") / "search"
-    return root, drive(load(FOLDER, **SEARCH), root)
+@pytest.fixture(scope="session")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return search_made_once(tmp_path_factory)
 
 
-def rows(ran: Ran, table: str, **where: Any) -> pd.DataFrame:
-    found = ran.tables[table]
+@pytest.fixture(scope="session")
+def tables(searched: Path) -> Tables:
+    return read_tables(searched)
+
+
+def rows(tables: Tables, table: str, **where: Any) -> pd.DataFrame:
+    found = tables[table]
     for key, value in where.items():
         found = found[found[key] == value]
     return found
 
 
 # ------------------------------------------------------------------------------- what it does
-def test_every_arm_ends_with_a_champion(searched: tuple[Path, Ran]) -> None:
-    _, ran = searched
-    assert ran.outcomes.failed_arms == []
-    assert ran.tables["members"]["status"].eq("done").all()
-    assert ran.tables["trials"]["parameters"].gt(0).all()
+def test_every_arm_ends_with_a_champion(tables: Tables) -> None:
+    assert tables["members"]["status"].eq("done").all()
+    assert tables["trials"]["parameters"].gt(0).all()
 
 
-def test_the_first_architectures_are_shared_and_differ(searched: tuple[Path, Ran]) -> None:
-    _, ran = searched
-    first = rows(ran, "members", segment=0)
+def test_the_first_architectures_are_shared_and_differ(tables: Tables) -> None:
+    first = rows(tables, "members", segment=0)
     of_control = first[first["arm"] == "control"]
     assert of_control["genome"].nunique() > 1
     for arm in ("evolution", "inherit", "heterosis", "halving"):
@@ -70,40 +71,37 @@ def test_the_first_architectures_are_shared_and_differ(searched: tuple[Path, Ran
         assert own["folder"].tolist() == of_control["folder"].tolist()
 
 
-def test_parameters_are_those_of_the_architecture(searched: tuple[Path, Ran]) -> None:
-    _, ran = searched
+def test_parameters_are_those_of_the_architecture(tables: Tables) -> None:
     for genome, parameters in zip(
-        ran.tables["members"]["genome"], ran.tables["members"]["parameters"], strict=True
+        tables["members"]["genome"], tables["members"]["parameters"], strict=True
     ):
         widths = [784, *json.loads(genome)["units"], 10]
         assert parameters == sum((a + 1) * b for a, b in pairwise(widths))
 
 
 def test_a_child_of_evolution_starts_anew_and_its_champion_goes_on(
-    searched: tuple[Path, Ran],
+    tables: Tables,
 ) -> None:
-    _, ran = searched
-    inherited = rows(ran, "members", arm="inherit", segment=1).set_index("member")
-    anew = rows(ran, "members", arm="evolution", segment=1).set_index("member")
+    inherited = rows(tables, "members", arm="inherit", segment=1).set_index("member")
+    anew = rows(tables, "members", arm="evolution", segment=1).set_index("member")
     # The same genes in both: what differs is where their weights come from.
     assert anew["genome"].tolist() == inherited["genome"].tolist()
-    before = rows(ran, "members", arm="evolution", segment=0).set_index("member")["val_loss"]
+    before = rows(tables, "members", arm="evolution", segment=0).set_index("member")["val_loss"]
     assert anew["start_val_loss"][0] == pytest.approx(before.min(), rel=1e-4)
     assert anew["start_val_loss"][1:].min() > before.min()
     assert inherited["start_val_loss"][1:].mean() < anew["start_val_loss"][1:].mean()
 
 
 def test_children_differ_from_their_parents_unless_nothing_mutates(
-    searched: tuple[Path, Ran],
+    tables: Tables,
 ) -> None:
-    _, ran = searched
-    members = rows(ran, "members", arm="inherit")
+    members = rows(tables, "members", arm="inherit")
     genome = members.set_index(["segment", "member"])["genome"]
     for segment, member, parents in members.query("segment > 0 and member > 0")[
         ["segment", "member", "parents"]
     ].itertuples(index=False):
         assert genome[segment, member] != genome[segment - 1, int(parents)]
-    last = rows(ran, "members", arm="heterosis", segment=3)
+    last = rows(tables, "members", arm="heterosis", segment=3)
     assert last["genome"].nunique() == 1
     assert len(last) == 4
 
@@ -129,19 +127,18 @@ def test_parents_of_one_architecture_are_crossed_and_others_give_genes_alone(
     matings = ran.tables["matings"]
     assert matings["parents"].str.split().str.len().eq(2).all()
     assert matings["crossover"].eq(crossover).all()
-    before = rows(ran, "members", arm="cross", segment=0).set_index("member")["val_loss"]
+    before = rows(ran.tables, "members", arm="cross", segment=0).set_index("member")["val_loss"]
     first = matings["parents"].str.split().str[0].astype(int).map(before)
     alone = np.isclose(matings["child_val_loss"], first, rtol=1e-4)
     assert alone.all() if crossover == "none" else not alone.any()
 
 
-def test_halving_trains_fewer_and_fewer_as_if_never_halted(searched: tuple[Path, Ran]) -> None:
-    _, ran = searched
-    members = rows(ran, "members", arm="halving")
+def test_halving_trains_fewer_and_fewer_as_if_never_halted(tables: Tables) -> None:
+    members = rows(tables, "members", arm="halving")
     assert members.groupby("segment").size().tolist()[:3] == [6, 3, 1]
-    assert int(rows(ran, "trials", arm="halving")["network_epochs"].iloc[0]) == 6 + 3 + 2
-    best = rows(ran, "members", arm="halving", segment=0).sort_values("rank").head(3)
-    survivors = rows(ran, "members", arm="halving", segment=1)
+    assert int(rows(tables, "trials", arm="halving")["network_epochs"].iloc[0]) == 6 + 3 + 2
+    best = rows(tables, "members", arm="halving", segment=0).sort_values("rank").head(3)
+    survivors = rows(tables, "members", arm="halving", segment=1)
     assert survivors["parents"].tolist() == best["member"].astype(str).tolist()
     assert survivors["genome"].tolist() == best["genome"].tolist()
 
@@ -157,103 +154,66 @@ def test_the_plan_of_a_trial_counts_what_it_trains() -> None:
 
 
 # ------------------------------------------------------------------- the same numbers everywhere
-def test_any_order_gives_the_same_numbers(searched: tuple[Path, Ran], tmp_path: Path) -> None:
-    _, ran = searched
+def test_any_order_gives_the_same_numbers(searched: Path, tables: Tables, tmp_path: Path) -> None:
     engine = ShuffledEngine(Workplace(root=str(tmp_path), search_path=str(FOLDER)), seed=3)
     again = drive(load(FOLDER, **SEARCH), tmp_path, engine, watchers=[engine])
-    assert_same(again.tables, ran.tables)
+    assert_same(again.tables, tables)
 
 
 @pytest.mark.parametrize("site", [local_threads, local_processes])
 @pytest.mark.timeout(600)
 def test_parsl_gives_the_numbers_of_the_serial_run(
-    site: Any, searched: tuple[Path, Ran], tmp_path: Path
+    site: Any, tables: Tables, tmp_path: Path
 ) -> None:
-    _, ran = searched
     place = Workplace(root=str(tmp_path / "run"), search_path=str(FOLDER))
     options = SiteOptions(run_dir=str(tmp_path / "parsl"), workers=2)
     with ParslEngine(site.make_config(options), place) as engine:
         outcomes = run_experiment(load(FOLDER, **SEARCH), engine, place, [])
-    assert_same(make_tables(outcomes), ran.tables)
+    assert_same(make_tables(outcomes), tables)
 
 
-def test_a_finished_search_computes_nothing(searched: tuple[Path, Ran], tmp_path: Path) -> None:
-    root, ran = searched
-    again = drive(load(FOLDER, **SEARCH), copied(root, tmp_path))
+def test_a_finished_search_computes_nothing(searched: Path, tables: Tables, tmp_path: Path) -> None:
+    again = drive(load(FOLDER, **SEARCH), copied(searched, tmp_path))
     assert again.computed == []
-    assert_same(again.tables, ran.tables)
+    assert again.outcomes.failed_arms == []
+    assert_same(again.tables, tables)
 
 
 @pytest.mark.parametrize(
     "lost", ["trial-000/heterosis/segment-2/member-01", "trial-000/halving/segment-1/member-02"]
 )
 def test_a_lost_network_is_made_again(
-    lost: str, searched: tuple[Path, Ran], tmp_path: Path
+    lost: str, searched: Path, tables: Tables, tmp_path: Path
 ) -> None:
-    root, ran = searched
-    copy = copied(root, tmp_path)
+    copy = copied(searched, tmp_path)
     (copy / lost / "result.json").write_bytes(b"{")
     again = drive(load(FOLDER, **SEARCH), copy)
     assert lost in again.computed
-    assert_same(again.tables, ran.tables)
+    assert_same(again.tables, tables)
 
 
-@pytest.mark.timeout(900)
-def test_a_search_whose_driver_is_killed_goes_on(
-    searched: tuple[Path, Ran], tmp_path: Path
-) -> None:
-    _, ran = searched
-    file = write(tmp_path, SEARCH, "search.toml")
-    root = tmp_path / "runs" / "search"
-    for wanted in (3, 12, 25):
-        process = start("run", file, "--runs", root.parent, "--workers", "2")
-        deadline = time.monotonic() + 200
-        while len([e for e in events(root) if e["event"] == "task"]) < wanted:
-            assert process.poll() is None, process.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        process.kill()
-        process.communicate()
-    process = start("run", file, "--runs", root.parent, "--workers", "2")
-    out, err = process.communicate(timeout=300)
-    assert (process.returncode, err) == (0, ""), out
-    assert_same(read_tables(root), ran.tables)
+def test_a_search_that_is_stopped_goes_on(tables: Tables, tmp_path: Path) -> None:
+    """It is stopped in the middle of a task, thrice: early, halfway, late."""
+    for whole in (3, 20, 30):
+        with pytest.raises(KeyboardInterrupt):
+            drive(load(FOLDER, **SEARCH), tmp_path, stopped_after(whole, tmp_path))
+    again = drive(load(FOLDER, **SEARCH), tmp_path)
+    assert len(again.reused) >= 3 + 20 + 30
+    assert_same(again.tables, tables)
 
 
-# -------------------------------------------------------------------------------------- mistakes
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"space": {"units": {"low": 8, "high": 4}}}, "space: .*'units'"),
-        ({"space": {"units": {"low": 8}}}, "space.units: .*`low` and `high`"),
-        ({"space": {"units": [4], "x": {"values": [1], "per": "y"}}}, "space: .*'x'"),
-        ({"network": {"builder": "mlp", "params": {"units": 4}}}, "space.units: .*sets it too"),
-        (
-            {"arms": [{"name": "control"}, {"name": "a", "halts": [1], "mating": "survivors",
-                                            "search": {"mutation_rate": 0.5}}]},
-            "arms.a.search is set, but mating is 'survivors'",
-        ),
-        (
-            {"arms": [{"name": "control"},
-                      {"name": "a", "mating": "survivors", "halts": [{"at": 1, "population": 9}]}]},
-            "arms.a.population: 9 cannot survive of a population of 4",
-        ),
-        (
-            {"arms": [{"name": "control"},
-                      {"name": "a", "mating": "self", "halts": [{"at": 1, "population": 2}]}]},
-            "arms.a.population: every member goes on by itself",
-        ),
-    ],
-)  # fmt: skip
-def test_a_mistake_names_the_key(changes: dict[str, Any], said: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=said):
-        load(tmp_path, **(SEARCH | changes))
+def stopped_after(whole: int, root: Path) -> ImmediateEngine:
+    """Return an engine that performs so many tasks; the next is done, but its result not stored."""
+    left = iter(range(whole))
 
+    def performed(task: Task, place: Workplace, upstream: Sequence[Outcome]) -> Outcome:
+        outcome = perform(task, place, upstream)
+        if next(left, None) is None:
+            (root / task.folder / RESULT).unlink()
+            raise KeyboardInterrupt
+        return outcome
 
-def test_search_settings_need_a_space(tmp_path: Path) -> None:
-    arms = [{"name": "control"}, {"name": "a", "halts": [1], "search": {"mutation_rate": 0.5}}]
-    with pytest.raises(UserError, match=r"arms.a.search is set, but the experiment has no \[space"):
-        load(tmp_path, arms=arms)
+    return ImmediateEngine(Workplace(root=str(root), search_path=str(FOLDER)), performed)
 
 
 def test_a_parameter_that_the_builder_does_not_take_is_told_before_the_run(tmp_path: Path) -> None:

@@ -187,24 +187,26 @@ def test_a_layer_that_is_not_known_harms_nobody_who_does_not_align(tmp_path: Pat
 # ------------------------------------------------------------------------- in a process of its own
 def apart(folder: Path, table: dict[str, Any]) -> None:
     file = write(folder, table)
-    (folder / "own.py").write_text(
-        PLUGIN + "\n\ndef ends(**settings):\n    import os\n\n    os._exit(3)\n"
-    )
+    (folder / "own.py").write_text(PLUGIN)
     place = Workplace(root=str(folder / "nowhere"), search_path=str(folder))
     rehearse_apart(file, load_experiment(file), place)
 
 
+@pytest.mark.slow
 def test_in_a_process_of_its_own_a_good_experiment_passes(tmp_path: Path) -> None:
     apart(tmp_path, changed())
 
 
 def test_in_a_process_of_its_own_a_mistake_is_the_same_error(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"tiny\.toml: .*optimizer 'adamm'.*did you mean") as seen:
-        apart(tmp_path, training(optimizer="adamm"))
-    assert seen.value.code == "training-setting"
+    """It is one that needs no TensorFlow to be seen."""
+    data = changed()["data"] | {"validation": 5}
+    with pytest.raises(UserError, match=r"tiny\.toml: data\.validation: 5 held-out") as seen:
+        apart(tmp_path, changed(data=data))
+    assert seen.value.code == "data-split"
 
 
 def test_a_process_that_ends_without_an_answer_is_told(tmp_path: Path) -> None:
+    (tmp_path / "ends.py").write_text("import os\n\n\ndef data():\n    os._exit(3)\n")
     with pytest.raises(HeterosisError, match="ended with exit code 3 and no answer") as seen:
-        apart(tmp_path, network(builder="own:ends"))
+        apart(tmp_path, changed(data={"name": "ends:data"}))
     assert seen.value.code == "rehearsal"

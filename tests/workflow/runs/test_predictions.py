@@ -14,16 +14,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from apps.champion import Champion
-from apps.datasets.arrays import Samples
-from apps.datasets.load import Dataset, forget_datasets
-from apps.datasets.preparation import Preparation
+from apps.datasets.load import forget_datasets
 from apps.errors import UserError
-from apps.runtime import load_keras
-from tests.support.experiments import read_tables
+from tests.support.experiments import read_tables, serial
+from tests.support.reports import without_pictures
 from tests.workflow.conftest import Heterosis
 from workflow.launch import run
-from workflow.runs.predictions import read_samples, tabled
 from workflow.runs.run import Run
 
 PIXELS = np.arange(3 * 28 * 28, dtype=np.uint8).reshape(3, 28, 28)
@@ -111,59 +107,6 @@ def test_what_does_not_fit_is_one_line_and_code_2(
     assert not out.exists()
 
 
-# ------------------------------------------------------------------------------ other networks
-def champion(loss: Any, outputs: int, activation: str | None = None) -> Champion:
-    keras = load_keras()
-    model = keras.Sequential(
-        [keras.layers.Input((2,)), keras.layers.Dense(outputs, activation=activation)]
-    )
-    model.compile(loss=loss)
-    x, y = np.ones((4, 2), np.float32), np.zeros(4, np.int32)
-    part = Samples(x, y)
-    data = Dataset(part, part, part)
-    return Champion(model, Preparation.of(data), lambda: data)
-
-
-def losses() -> Any:
-    return load_keras().losses
-
-
-X = np.array([[0.0, 1.0], [2.0, -1.0], [0.5, 0.25]])
-
-
-@pytest.mark.parametrize("name", ["SparseCategoricalCrossentropy", "CategoricalCrossentropy"])
-def test_probabilities_of_logits_add_up_to_one(name: str) -> None:
-    asked = champion(getattr(losses(), name)(from_logits=True), 3)
-    found = tabled(asked, asked.predict(X))
-    rows = found.drop(columns="class").to_numpy()
-    np.testing.assert_allclose(rows.sum(axis=1), 1, atol=1e-6)
-    assert found["class"].tolist() == asked.predict(X).argmax(axis=1).tolist()
-
-
-@pytest.mark.parametrize("logits", [False, True])
-def test_one_output_tells_two_classes_apart(logits: bool) -> None:
-    loss = losses().BinaryCrossentropy(from_logits=logits)
-    asked = champion(loss, 1, None if logits else "sigmoid")
-    found = tabled(asked, asked.predict(X))
-    outputs = asked.predict(X)[:, 0]
-    assert list(found) == ["class", "probability_0", "probability_1"]
-    assert found["class"].tolist() == (outputs > (0 if logits else 0.5)).astype(int).tolist()
-
-
-@pytest.mark.parametrize(("outputs", "names"), [(1, ["output"]), (2, ["output_0", "output_1"])])
-def test_other_networks_have_outputs(outputs: int, names: list[str]) -> None:
-    asked = champion("mean_squared_error", outputs)
-    found = tabled(asked, asked.predict(X))
-    assert list(found) == names
-    np.testing.assert_array_equal(found.to_numpy(), asked.predict(X))
-
-
-def test_samples_without_a_file_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="No such file"):
-        read_samples(tmp_path / "nowhere.csv")
-
-
-# ------------------------------------------------------------------ data of the user's own files
 EXPERIMENT = """
 name = "own"
 trials = 1
@@ -212,7 +155,9 @@ def of_pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finished_run(folder: Path, kind: str, params: str, gone: str) -> Path:
     path = folder / "own.toml"
     path.write_text(EXPERIMENT.format(kind=kind, params=params))
-    done = run(path, runs=folder / "runs", workers=1)
+    with pytest.MonkeyPatch.context() as patch:
+        without_pictures(patch)
+        done = run(path, runs=folder / "runs", engine=serial)
     assert not done.no_champion
     forget_datasets()
     (folder / gone).rename(folder / f"moved-{gone}")

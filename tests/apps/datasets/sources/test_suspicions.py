@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from apps.datasets.load import describe, forget_datasets, told
+from apps.datasets.load import describe, told
 from apps.messages.specs import DataSpec
 
 ROWS = 60
@@ -57,11 +57,6 @@ ODD: dict[str, tuple[pd.DataFrame, str]] = {
         "values that no training row has",
     ),
 }
-
-
-@pytest.fixture(autouse=True)
-def nothing_kept() -> None:
-    forget_datasets()
 
 
 def remarks(frame: pd.DataFrame, folder: Path) -> tuple[str, ...]:

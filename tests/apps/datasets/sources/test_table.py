@@ -9,18 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from apps.datasets.load import Dataset, forget_datasets, load_dataset, prepare
+from apps.datasets.dataset import Dataset
+from apps.datasets.load import forget_datasets, load_dataset, prepare
 from apps.datasets.sources.reader import Split
 from apps.datasets.sources.table import Table
 from apps.errors import UserError
 from apps.messages.specs import DataSpec
 
 ROWS = 30
-
-
-@pytest.fixture(autouse=True)
-def nothing_kept() -> None:
-    forget_datasets()
 
 
 @pytest.fixture

@@ -12,18 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from apps.datasets.load import Dataset, describe, forget_datasets, load_dataset
+from apps.datasets.dataset import Dataset
+from apps.datasets.load import describe, load_dataset
 from apps.datasets.sources.table_files import Dialect, kinds_of, read_table
 from apps.errors import UserError
 from apps.messages.specs import DataSpec
 
 ROWS = 40
 PLACES = np.resize([0, 1, 1, 0, 1], ROWS)
-
-
-@pytest.fixture(autouse=True)
-def nothing_kept() -> None:
-    forget_datasets()
 
 
 @pytest.fixture

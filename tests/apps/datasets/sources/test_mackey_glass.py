@@ -1,4 +1,4 @@
-"""Made data: the functions are what the literature says, parts share no value."""
+"""The Mackey-Glass series is what the literature says, and parts share no value."""
 
 from __future__ import annotations
 
@@ -57,16 +57,3 @@ def test_the_test_part_is_the_end_of_the_series_and_no_value_is_in_two_parts() -
 def test_a_part_that_would_be_empty_is_refused() -> None:
     with pytest.raises(UserError, match=r"data\.validation must be smaller .* 80 samples; got 80"):
         load_dataset(DataSpec("mackey_glass", {"samples": 100}, validation=80), 1)
-
-
-def test_friedmans_function_is_what_is_left_without_noise() -> None:
-    data = load_dataset(DataSpec("friedman", {"noise": 0.0, "features": 7}, validation=10), 1)
-    x = data.test.x.astype(np.float64)
-    expected = 10 * np.sin(np.pi * x[:, 0] * x[:, 1]) + 20 * (x[:, 2] - 0.5) ** 2
-    expected += 10 * x[:, 3] + 5 * x[:, 4]
-    np.testing.assert_allclose(data.test.y, expected, atol=1e-4)
-    assert x.shape == (400, 7)
-    noisy = load_dataset(DataSpec("friedman", {"noise": 2.0, "features": 7}, validation=10), 1)
-    assert abs((noisy.test.y - data.test.y).std() - 2) < 0.3
-    other = load_dataset(DataSpec("friedman", {"noise": 0.0, "features": 7}, validation=10), 2)
-    assert not np.array_equal(other.test.y, data.test.y)

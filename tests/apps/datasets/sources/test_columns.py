@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from apps.datasets.load import forget_datasets, load_dataset
+from apps.datasets.load import load_dataset
 from apps.datasets.preparation import Preparation
 from apps.datasets.sources.reader import Form
 from apps.datasets.sources.table import asked_frame, asked_rows
@@ -20,11 +20,6 @@ from apps.messages.specs import DataSpec
 
 ROWS = 60
 PARAMS = {"path": "t.csv", "target": "dear", "categorical": ["rooms", "half", "old"]}
-
-
-@pytest.fixture(autouse=True)
-def nothing_kept() -> None:
-    forget_datasets()
 
 
 @pytest.fixture

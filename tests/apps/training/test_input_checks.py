@@ -1,0 +1,54 @@
+"""Data that do not fit their loss are refused with a reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from apps.errors import UserError
+from apps.messages.specs import TrainingSpec
+from apps.messages.tasks import Workplace
+from tests.support.kind_tasks import BY_NAME, data, task, trainer_of
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Workplace:
+    return Workplace(str(tmp_path))
+
+
+def test_weights_that_are_none_are_refused() -> None:
+    from tests.support.kinds import weighted
+
+    parts = weighted()
+    x, y, w = parts["train"]
+    from apps.datasets.checks import checked
+
+    for bad in (-w, w[:5], 0 * w):
+        with pytest.raises(UserError, match="the weights of train must be one number from 0"):
+            checked(parts | {"train": (x, y, bad)})
+
+
+@pytest.mark.parametrize(
+    ("lowest", "message"), [(1, "the smallest one is 1; subtract 1"), (-1, "must not be negative")]
+)
+def test_labels_that_do_not_count_from_0_are_refused(
+    lowest: int, message: str, place: Workplace
+) -> None:
+    with pytest.raises(UserError, match=message):
+        trainer_of(task(data("labels_from", lowest=lowest)), place)
+    named = data("two_inputs", two_outputs=True, lowest=lowest)
+    with pytest.raises(UserError, match=f"labels of 'label' .*{message}"):
+        trainer_of(task(named, "functional", training=BY_NAME), place)
+
+
+def test_numbers_are_no_classes_of_a_named_output_either(place: Workplace) -> None:
+    losses = dict.fromkeys(("label", "sum"), "sparse_categorical_crossentropy")
+    given = task(
+        data("two_inputs", two_outputs=True),
+        "functional",
+        training=TrainingSpec(32, loss=losses, metrics={"label": (), "sum": ()}),
+    )
+    told = "of 'sum' is for classes, .* not whole: .* say training.loss = { sum = \"mse\" }"
+    with pytest.raises(UserError, match=told):
+        trainer_of(given, place)
