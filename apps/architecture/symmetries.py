@@ -15,13 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-<<<<<<< HEAD
-from apps.architecture.layer_symmetries import RULES, apply, elementwise
-from apps.architecture.linear_rows import is_linear, rows_of
-=======
 from apps.architecture.layer_symmetries import RULES, apply
+from apps.architecture.linear_rows import is_linear, rows_of
 from apps.architecture.moving_symmetries import elementwise
->>>>>>> main
 from apps.architecture.own_layers import kind_of, own_layer
 from apps.architecture.tried_units import Operation, tried
 from apps.architecture.unit_trace import (
