@@ -96,7 +96,10 @@ def spent_cell(arm: Any) -> tuple[str, str]:
 
 
 def champion_rows(overview: Overview) -> list[dict[str, str]]:
-    """Return the cells of the table of champions: means over each arm's finished trials."""
+    """Return the cells of the table of champions: means over each arm's finished trials.
+
+    Below the control's champion, the best of its networks, stands the mean of all of them.
+    """
     rows = []
     for row in overview.champions.to_dict("records"):
         cells = {kind: number(row[kind]) for kind in KINDS}
@@ -104,6 +107,12 @@ def champion_rows(overview: Overview) -> list[dict[str, str]]:
         if pd.notna(row["test_accuracy_sd"]):
             accuracy += f" ± {100 * row['test_accuracy_sd']:.2f}"
         rows.append({"arm": row["arm"], "n": str(row["n"]), **cells, "test_accuracy": accuracy})
+        mean = overview.control_networks
+        if row["arm"] == CONTROL and mean and overview.population > 1:
+            cells = {kind: number(mean[kind]) for kind in KINDS}
+            accuracy = percent(mean["test_accuracy"], 2, sign=False)
+            called = f"mean of the {overview.population} in {CONTROL}"
+            rows.append({"arm": called, "n": str(row["n"]), **cells, "test_accuracy": accuracy})
     return rows
 
 

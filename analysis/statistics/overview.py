@@ -28,6 +28,9 @@ class Overview:
             it with their fitness; "" if neither agrees.
         champions: one row per arm: means over its finished trials, of the champions' losses and of
             `curves.lowest_losses`.
+        control_networks: what every network of the control reaches at the end, beside its champion,
+            which luck chose too: the mean over trials of the mean over its networks, by loss kind
+            and `test_accuracy`; empty without a finished trial.
         paired: `paired.pair_trials` of the champions and of `curves.lowest_losses`.
         summary: `paired.summarize` of `paired`, with `curves.parity_summary` beside it, of
             the curve that `curves.CURVE_BESIDE` says.
@@ -49,6 +52,7 @@ class Overview:
     zero: Zero
     fitness: str
     champions: pd.DataFrame
+    control_networks: dict[str, float]
     paired: pd.DataFrame
     summary: pd.DataFrame
     bands: pd.DataFrame
@@ -106,6 +110,7 @@ def overview(
         zero=zero,
         fitness=_fitness(trials),
         champions=_champions(outcomes),
+        control_networks=_control_networks(members),
         paired=paired,
         summary=summary.astype({"parity_trials": "Int64", "parity_reached": "Int64"}),
         bands=bands,
@@ -133,6 +138,13 @@ def _fitness(trials: pd.DataFrame) -> str:
         if len(control) and control["fitness"].eq(control[kind]).all():
             return kind
     return ""
+
+
+def _control_networks(members: pd.DataFrame) -> dict[str, float]:
+    own = members.loc[members["arm"].eq(CONTROL)]
+    ends = own.loc[own["segment"].eq(own["segment"].max()) & own["status"].eq("done")]
+    each = ends.groupby("trial")[[*KINDS, "test_accuracy"]].mean()
+    return {str(kind): float(value) for kind, value in each.mean().items()} if len(each) else {}
 
 
 def _champions(outcomes: pd.DataFrame) -> pd.DataFrame:

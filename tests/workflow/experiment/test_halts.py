@@ -9,11 +9,10 @@ import pytest
 
 from apps.errors import UserError
 from apps.messages.tasks import Workplace
-from tests.support.experiments import FOLDER, changed, load, write
+from tests.support.experiments import FOLDER, load
 from workflow.driver.trial import build_trial
 from workflow.experiment.arms import Arm
 from workflow.experiment.config import Experiment
-from workflow.experiment.file import load_experiment
 from workflow.preflight.plan import describe_plan
 from workflow.preflight.rehearse import rehearse_experiment
 
@@ -105,55 +104,6 @@ def test_a_gene_is_no_setting(tmp_path: Path) -> None:
     space = {"weight_decay": {"of": "optimizer", "low": 0.01, "high": 0.1}}
     with pytest.raises(UserError, match="sets it too"):
         load(tmp_path, space=space, arms=[{"name": "control"}, {"name": "a", "weight_decay": 0.1}])
-
-
-# ---------------------------------------------------------------------------------------- recipes
-def test_a_recipe_is_one_line(tmp_path: Path) -> None:
-    experiment = with_arm(tmp_path, recipe="heterosis")
-    arm = own(experiment)
-    (halt,) = arm.halts
-    assert (halt.at, halt.population, halt.parents) == (2, 1, 3)
-    assert (halt.crossover.name, halt.teach is not None) == ("select", True)
-    assert arm.learning_rate == 0.02
-    assert arm.spent(4) + arm.passes / 3 <= 12 < arm.spent(4) + arm.passes / 3 + 1
-    assert Experiment.model_validate(experiment.completed()) == experiment
-
-
-def test_weight_and_decay_fall_as_epochs_grow(tmp_path: Path) -> None:
-    def recipe(epochs: int) -> tuple[float, float]:
-        table = changed(arms=[{"name": "control"}, {"name": "own", "recipe": "heterosis"}])
-        table["training"] |= {"epochs": epochs, "optimizer_params": {"learning_rate": 0.001}}
-        arm = own(load_experiment(write(tmp_path, table)))
-        assert arm.halts[0].teach is not None
-        assert arm.weight_decay is not None
-        return arm.weight_decay, arm.halts[0].teach.weight
-
-    assert recipe(20) == pytest.approx((0.1, 0.5))
-    assert recipe(40) == pytest.approx((0.06, 0.3), abs=0.001)
-    assert recipe(4) == recipe(20)
-
-
-def test_keys_beside_a_recipe_replace_its_own(tmp_path: Path) -> None:
-    arm = own(with_arm(tmp_path, recipe="heterosis", weight_decay=0.3, crossover="best"))
-    assert arm.weight_decay == 0.3
-    assert arm.halts[0].crossover.name == "best"
-
-
-@pytest.mark.parametrize(
-    ("tables", "said"),
-    [
-        ({"arms": [{"name": "control"}, {"name": "own", "recipe": "heterossis"}]}, "did you mean"),
-        ({"arms": [{"name": "control"}, {"name": "own", "recipe": "heterosis"}],
-          "training": {"epochs": 1}}, "needs 2 epochs"),
-        ({"arms": [{"name": "control"}, {"name": "own", "recipe": "heterosis"}],
-          "training": {"epochs": 4, "optimizer": "ftrl"}}, "takes a multiple"),
-    ],
-)  # fmt: skip
-def test_a_recipe_that_cannot_be_followed_is_refused(
-    tables: dict[str, Any], said: str, tmp_path: Path
-) -> None:
-    with pytest.raises(UserError, match=said):
-        load(tmp_path, **tables)
 
 
 # -------------------------------------------------------------------------------------- rehearsal
