@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from apps.datasets.arrays import Array, Named, concatenated
+from apps.datasets.arrays import Array, Named, concatenated, is_text
 from apps.datasets.batches import Batches
 from apps.datasets.dataset import Dataset
 from apps.datasets.load import load_dataset
@@ -81,7 +81,8 @@ class Champion:
         """Return loss and metrics on the run's test data."""
         test = self.data.test
         if isinstance(test, Batches):
-            found = self.model.evaluate(test.whole(), verbose=0, return_dict=True)
+            with test.reading() as batches:
+                found = self.model.evaluate(batches, verbose=0, return_dict=True)
         else:
             found = self.model.evaluate(
                 self.fitted(test.x),
@@ -137,8 +138,10 @@ class Champion:
     def _fitted(self, what: str, inputs: ArrayLike, example: Example) -> Array:
         x = np.asarray(inputs)
         sample = example.shape
-        if x.dtype.kind not in "biuf":
-            raise UserError(f"{what} must be numbers, got dtype {x.dtype}", code="predict-input")
+        texts = is_text(example)
+        if texts != is_text(x) or (not texts and x.dtype.kind not in "biuf"):
+            kind = "texts" if texts else "numbers"
+            raise UserError(f"{what} must be {kind}, got dtype {x.dtype}", code="predict-input")
         if x.ndim == 2 and x.shape[1:] != sample and x.shape[1] == np.prod(sample):
             x = x.reshape(len(x), *sample)
         if x.shape[1:] != sample or x.ndim == 0:
@@ -151,6 +154,8 @@ class Champion:
             )
         if not len(x):
             raise UserError(f"{what} must have at least one sample, got none", code="predict-input")
+        if texts:
+            return x.astype(object)
         if not np.isfinite(x).all():
             raise UserError(
                 f"{what} must be finite numbers, got NaN or infinity", code="predict-input"

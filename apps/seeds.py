@@ -5,12 +5,20 @@ The arm is not part of an address: the arms of a trial share random numbers, so 
 
 from __future__ import annotations
 
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum, unique
+from typing import Final
 
 import numpy as np
 
 from apps.errors import UserError
+
+GLOBAL_GENERATORS: Final = threading.RLock()
+"""Held while Python's and numpy's global generators are seeded and drawn from."""
 
 
 @unique
@@ -81,3 +89,21 @@ class Address:
 def seed_integer(rng: np.random.Generator) -> int:
     """Draw a seed for a library that wants a Python integer below 2**31."""
     return int(rng.integers(2**31))
+
+
+@contextmanager
+def global_draws(seed: int) -> Iterator[None]:
+    """Let Python's and numpy's global generators begin from a seed, and put them back.
+
+    Args:
+        seed: below 2**32.
+    """
+    with GLOBAL_GENERATORS:
+        kept = random.getstate(), np.random.get_state()  # noqa: NPY002
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002 # users' code draws from it
+        try:
+            yield
+        finally:
+            random.setstate(kept[0])
+            np.random.set_state(kept[1])  # noqa: NPY002

@@ -141,9 +141,10 @@ def run(
     config = where.config(directory.parsl, workers, longest_segment_s(asked.experiment, place))
     if monitor:
         monitored(config, directory.monitoring_db, asked.experiment.name)
+    remarks: Sequence[str] = ()
     if begins:
         usual = rehearse_experiment if in_this_process(config) else rehearse_apart
-        (rehearse or usual)(asked.source, asked.experiment, place)
+        remarks = (rehearse or usual)(asked.source, asked.experiment, place) or ()
     with (
         opened(directory, asked.experiment, fresh, display.say),
         _logged_to(directory.log),
@@ -151,7 +152,7 @@ def run(
         environment = describe_environment(command, site, workers, place)
         environment |= described(directory, asked.experiment, asked.folder, begins)
         write_atomic(directory.environment_json, json.dumps(environment, indent=2).encode())
-        noted = noted_data(directory, asked.experiment, place, begins, display.say)
+        noted = noted_data(directory, asked.experiment, place, begins, display.say, remarks)
         with engine(config, place) as loaded:
             outcomes, exported = _drive(
                 asked.experiment, loaded, place, directory, display, keep == "all", stuck, where

@@ -48,10 +48,11 @@ def layer_of(layer: Any, names: Mapping[int, str]) -> Layer:
     parts: dict[str, Part] = {}
     for variable in layer.weights:
         # Keras numbers the arrays that a layer gives no name.
-        role, copies = re.sub(r"^variable_\d+$", "variable", variable.name), 1
+        role = called = re.sub(r"^variable_\d+$", "variable", variable.name)
+        copies = 1
         while role in parts:
             copies += 1
-            role = f"{variable.name}:{copies}"
+            role = f"{called}:{copies}"
         parts[role] = _part(layer, owners[id(variable)], variable, names[id(variable)])
     first = layer.weights[0]
     depth = first.path.rpartition(f"{layer.name}/")[2].count("/") + 1

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from apps.genetics import compatibility
 from apps.genetics import space as spaces
 from apps.genetics.genes import Genome as Flat
-from apps.genetics.genes import Space
-from apps.messages.specs import Genome, SearchSpec
+from apps.genetics.genes import Space, Target
+from apps.messages.specs import Genome, Params, SearchSpec
 from apps.seeds import Address, Purpose
 
 
@@ -33,7 +33,7 @@ def child_genome(
         rng: the child's own.
         mutate: False for a child with its first parent's genes.
     """
-    flat = [_flat(parent) for parent in parents]
+    flat = [parent.flat for parent in parents]
     if not mutate:
         return parents[0]
     made = spaces.cross(rng, search.space, flat if search.cross else flat[:1])
@@ -47,7 +47,7 @@ def distances(
 ) -> NDArray[np.float64]:
     """Return the distances between architectures [members, others], each in [0, 1]."""
     return compatibility.distances(
-        space, [_flat(one) for one in members], [_flat(other) for other in others]
+        space, [one.flat for one in members], [other.flat for other in others]
     )
 
 
@@ -60,19 +60,16 @@ def kinds(space: Space, genomes: Sequence[Genome]) -> dict[str, list[int]]:
     """Return the indices of the genomes by architecture, which determines the arrays' shapes."""
     found: dict[str, list[int]] = {}
     for place, genome in enumerate(genomes):
-        kind = json.dumps(spaces.architecture(space, _flat(genome)), sort_keys=True)
+        kind = json.dumps(spaces.architecture(space, genome.flat), sort_keys=True)
         found.setdefault(kind, []).append(place)
     return found
 
 
-def _flat(genome: Genome) -> Flat:
-    return {**genome.network, **genome.optimizer}
-
-
 def as_genome(space: Space, flat: Flat) -> Genome:
-    """Return a point of the space as a `Genome`: values split into network's and optimiser's."""
-    optimizer = {gene.name for gene in space.genes if gene.target == "optimizer"}
-    return Genome(
-        network={name: value for name, value in flat.items() if name not in optimizer},
-        optimizer={name: value for name, value in flat.items() if name in optimizer},
-    )
+    """Return a point of the space as a `Genome`: values by what they are of."""
+
+    def of(target: Target) -> Params:
+        names = {gene.name for gene in space.genes if gene.target == target}
+        return {name: value for name, value in flat.items() if name in names}
+
+    return Genome(of("network"), of("optimizer"), of("training"))

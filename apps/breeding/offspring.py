@@ -24,6 +24,8 @@ from apps.seeds import Address, Purpose
 from apps.training.blueprint import Blueprint
 from apps.training.trainer import Trainer
 
+_Shapes = Mapping[str, tuple[int, ...]]
+
 
 def breed(task: TrainTask, start: Offspring, place: Workplace, trainer: Trainer) -> Checkpoint:
     """Return the initial state of an offspring.
@@ -60,7 +62,8 @@ def breed(task: TrainTask, start: Offspring, place: Workplace, trainer: Trainer)
         own = Address(task.seed, task.trial, plan.child, task.first_epoch)
         rng = own.stream(Purpose.MUTATION)
         weights = mutation(rng, weights, keep=trainer.member.statistics, **start.mutation.params)
-    optimizer, outer = _inherited(plan.optimizer, _shapes(weights), place)
+    fresh = _shapes(trainer.member.state().optimizer)
+    optimizer, outer = _inherited(plan.optimizer, _shapes(weights), fresh, place)
     return Checkpoint(weights, optimizer=optimizer, outer=outer)
 
 
@@ -113,15 +116,22 @@ def _fresh_seed(task: TrainTask) -> int:
 
 
 def _inherited(
-    donors: Sequence[CheckpointRef], shapes: Mapping[str, tuple[int, ...]], place: Workplace
+    donors: Sequence[CheckpointRef], shapes: _Shapes, kept: _Shapes, place: Workplace
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Return the mean of the donors' optimiser states, and of those of the optimiser over epochs.
 
-    Counters are the first donor's. States of arrays whose shapes are not in `shapes`, those of
-    other architectures, are left out.
+    Counters are the first donor's.
+
+    Args:
+        donors: whose states they are.
+        shapes: of the child's arrays; states of other architectures are left out.
+        kept: of what the child's optimiser keeps: one with other settings may keep something else.
+        place: where the donors' checkpoints are.
     """
     stored = [open_checkpoint(ref, place) for ref in donors]
-    if not stored or any(_shapes(each.network) != shapes for each in stored):
+    if not stored or any(
+        _shapes(each.network) != shapes or _shapes(each.optimizer) != kept for each in stored
+    ):
         return {}, {}
     outer = [each.outer for each in stored if each.outer]
     return mean_state([each.optimizer for each in stored]), mean_state(outer)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from apps.errors import UserError
 
 Array = NDArray[Any]
 
@@ -37,6 +39,54 @@ def concatenated(parts: Sequence[Named]) -> Named:
     if isinstance(parts[0], Mapping):
         return {name: np.concatenate([part[name] for part in each]) for name in parts[0]}
     return np.concatenate(each)
+
+
+class HasType(Protocol):
+    """An array, or what says what one is like."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of its elements."""
+        ...
+
+
+def is_text(array: HasType) -> bool:
+    """Whether an array holds texts, which TensorFlow takes as type object."""
+    return array.dtype.kind in "OSU"
+
+
+def check_type(name: str, array: Array, text: bool) -> None:
+    """Check that an array is of numbers, or of texts where a network may begin with them.
+
+    Args:
+        name: for the message.
+        array: of any type.
+        text: whether texts are taken.
+
+    Raises:
+        UserError: it is of another type.
+    """
+    of_texts = is_text(array) and all(isinstance(each, str | bytes) for each in array.flat)
+    if array.dtype.kind in "biuf" or array.dtype.name == "bfloat16" or (text and of_texts):
+        return
+    if of_texts:
+        raise UserError(
+            f"{name} must be numeric, got texts: number the classes, for example by "
+            "numpy.unique(targets, return_inverse=True)[1]",
+            code="data-form",
+        )
+    if text and is_text(array):
+        raise UserError(
+            f"{name} must be numeric, or texts for a network that begins with a layer for them, "
+            "got things of several kinds or lengths",
+            code="data-form",
+        )
+    raise UserError(f"{name} must be numeric, got dtype {array.dtype}", code="data-form")
+
+
+def type_in_words(array: Array) -> str:
+    """Return what a user calls the type of an array."""
+    return "text" if is_text(array) else str(array.dtype)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +119,8 @@ class Samples:
         """Inputs, targets and, if there are any, weights: what a step of Keras takes."""
         return (self.x, self.y) if self.weights is None else (self.x, self.y, self.weights)
 
-    def order(self, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Return an order of the samples for one epoch [n]."""
+    def order(
+        self, rng: np.random.Generator, earlier: Iterable[np.random.Generator] = ()
+    ) -> NDArray[np.int64]:
+        """Return an order of the samples for one epoch [n], whatever those `earlier` were."""
         return rng.permutation(len(self))

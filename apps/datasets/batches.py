@@ -1,20 +1,22 @@
 """Data that come in batches, read anew for every pass: they need not fit into memory.
 
 What a plug-in may give: a `tf.data.Dataset` of batches, whose order is its own; a
-`keras.utils.PyDataset`, whose batches are put into each member's order for each epoch; or a
-function of a seed that returns one of them, called for each epoch.
+`keras.utils.PyDataset`, whose batches are put into each member's order for each epoch (`indexed`);
+or a function of a seed that returns one of them, called for each epoch.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from apps.datasets.arrays import Samples, concatenated, listed, mapped
+from apps.datasets.arrays import Samples, check_type, concatenated, listed, mapped
+from apps.datasets.indexed import Epoch, Indexed, is_indexed
 from apps.errors import HeterosisError, UserError
 from apps.plugins import told
 from apps.seeds import seed_integer
@@ -38,16 +40,25 @@ class Batches:
         self._name = name
         self._function: Callable[[int], Any] | None = source if _is_function(source) else None
         self._source = source if self._function is None else None
+        self._indexed = Indexed(name, source) if is_indexed(source) else None
+        self._signature: Any = None
         self._count: int | None = None
 
-    def order(self, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Return an epoch's order, by kind of source: of its batches, a seed [1], or empty."""
+    def order(
+        self, rng: np.random.Generator, earlier: Iterable[np.random.Generator] = ()
+    ) -> NDArray[np.int64]:
+        """Return an epoch's order, by kind of source: of its batches, seeds, or empty.
+
+        Args:
+            rng: of the epoch.
+            earlier: those of the epochs before, for a source with a past.
+        """
         if self._function is not None:
             return np.array([seed_integer(rng)])
-        return rng.permutation(_length(self._source)) if _is_indexed(self._source) else _NONE
+        return _NONE if self._indexed is None else self._indexed.order(rng, earlier)
 
     def epoch(self, order: NDArray[np.int64]) -> Any:
-        """Return one epoch's batches as `keras.Model.fit` takes them.
+        """Return one epoch's batches: a `tf.data.Dataset` or an `Epoch`.
 
         Args:
             order: from `order`.
@@ -56,14 +67,30 @@ class Batches:
             UserError: the function of a seed raised, or returned something else.
         """
         if self._function is not None:
-            source = self._made(int(order[0]))
-            return _ordered(source, None) if _is_indexed(source) else source
-        return _ordered(self._source, order) if _is_indexed(self._source) else self._source
+            return self._made(int(order[0]))
+        return self._source if self._indexed is None else self._indexed.epoch(order)
 
     def whole(self) -> Any:
-        """Return all batches in one fixed order, as `keras.Model.evaluate` takes them."""
-        source = self._made(_FIRST) if self._function is not None else self._source
-        return _ordered(source, None) if _is_indexed(source) else source
+        """Return all batches in one fixed order, those of a first epoch, likewise."""
+        if self._function is not None:
+            return self._made(_FIRST)
+        return self._source if self._indexed is None else self._indexed.whole()
+
+    @contextmanager
+    def reading(self, order: NDArray[np.int64] | None = None) -> Iterator[Any]:
+        """Give a `tf.data.Dataset` of one pass; a PyDataset is told of its begin and end.
+
+        Args:
+            order: from `order`; None for the fixed one.
+        """
+        source = self.whole() if order is None else self.epoch(order)
+        if not isinstance(source, Epoch):
+            yield source
+            return
+        # Of the fixed order: what was read before must leave no trace.
+        self._signature = self._signature or self.whole().signature()
+        with source.dataset(self._signature) as dataset:
+            yield dataset
 
     def __iter__(self) -> Iterator[Samples]:
         """Read the batches in one fixed order.
@@ -71,11 +98,13 @@ class Batches:
         Raises:
             UserError: reading one raised, or one is not `(x, y)` or `(x, y, weights)`.
         """
-        source = self.whole()
+        return self._read(self.whole())
+
+    def _read(self, source: Any) -> Iterator[Samples]:
         try:
-            if _is_indexed(source):
-                for index in range(_length(source)):
-                    yield self._batch(source[index])
+            if isinstance(source, Epoch):
+                with source.running():
+                    yield from map(self._batch, source)
             else:
                 for batch in source.as_numpy_iterator():
                     yield self._batch(batch)
@@ -110,14 +139,15 @@ class Batches:
             UserError: it gives other samples, or ends early; or the data never end.
         """
         source = self.whole()
-        if not _is_indexed(source) and int(source.cardinality()) == _infinite():
+        if not isinstance(source, Epoch) and int(source.cardinality()) == _infinite():
             raise UserError(
                 f"{self._name} never ends: an epoch is one pass over it, so leave out .repeat() or "
                 "say .take(number of batches)",
                 code="data-batches",
             )
-        first, second = (next(iter(self), None) for _ in range(2))
-        if first is not None and not all(np.isfinite(each).all() for each in _arrays(first)):
+        first, second = (self._first() for _ in range(2))
+        numbers = [] if first is None else [a for a in _arrays(first) if a.dtype.kind in "iuf"]
+        if not all(np.isfinite(each).all() for each in numbers):
             raise UserError(
                 f"{self._name}: its first batch has NaN or infinite numbers: leave them out where "
                 "the data are made",
@@ -136,9 +166,13 @@ class Batches:
     def counted(self, batches: int) -> None:
         """Check the number of batches of a pass against the earlier ones.
 
+        What a PyDataset's hooks make of its length is the same in every run.
+
         Raises:
             HeterosisError: an earlier pass had another number.
         """
+        if self._indexed is not None and self._indexed.has_hooks:
+            return
         if self._count is None:
             self._count = batches
         if batches != self._count:
@@ -146,6 +180,37 @@ class Batches:
                 f"{self._name} gave {batches} batches in one epoch and {self._count} in another: "
                 "every pass must have the same, so that epochs are comparable",
                 code="data-batches",
+            )
+
+    @property
+    def varies(self) -> bool:
+        """Whether members, and epochs, can have batches of their own."""
+        if self._function is None:
+            return self._indexed is not None
+        one, other = (next(self._read(self._made(seed)), None) for seed in (1, 2))
+        return one is None or other is None or not _equal(one, other)
+
+    def told(self, training: bool) -> Iterator[str]:
+        """Tell what is done otherwise than the source asks for, or does not vary.
+
+        Args:
+            training: whether it is what members learn from.
+        """
+        if training and not self.varies:
+            yield (
+                "every member meets the training batches in one order, in every epoch: for orders "
+                "of their own give a keras.utils.PyDataset, or a function of a seed that returns "
+                "the data set, shuffled by that seed"
+            )
+        if self._indexed is None:
+            return
+        if self._indexed.by_processes:
+            yield f"{self._name}: threads read it instead of processes (use_multiprocessing)"
+        if not self._indexed.repeats:
+            yield (
+                f"{self._name}: what its on_epoch_begin or on_epoch_end do is another thing each "
+                "time, so a run cannot be repeated or continued exactly: let them depend on the "
+                "object alone, or draw from numpy's or Python's global generators, which are seeded"
             )
 
     def _made(self, seed: int) -> Any:
@@ -162,7 +227,14 @@ class Batches:
                 f"keras.utils.PyDataset, it returned {type(source).__name__}",
                 code="data-batches",
             )
-        return source
+        return Indexed(self._name, source).whole(seed) if is_indexed(source) else source
+
+    def _first(self) -> Samples | None:
+        """Return the first batch, of a PyDataset as it was given; None if there is none."""
+        if self._indexed is None:
+            return next(iter(self), None)
+        first = self._indexed.as_given()
+        return None if first is None else self._batch(first)
 
     def _batch(self, batch: Any) -> Samples:
         if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
@@ -171,7 +243,11 @@ class Batches:
                 f"{type(batch).__name__}",
                 code="data-batches",
             )
-        return Samples(*(mapped(np.asarray, each) for each in batch))
+        fields = [mapped(np.asarray, each) for each in batch]
+        for field, what in zip(fields, ("inputs", "targets", "weights"), strict=False):
+            for each in listed(field):
+                check_type(f"{self._name}: the {what} of a batch", each, text=what == "inputs")
+        return Samples(*fields)
 
 
 def is_batches(value: Any) -> bool:
@@ -187,41 +263,6 @@ _NONE: Final = np.empty(0, np.int64)
 
 def _is_function(value: Any) -> bool:
     return inspect.isfunction(value) or inspect.ismethod(value)
-
-
-def _is_indexed(source: Any) -> bool:
-    import keras
-
-    return isinstance(source, keras.utils.PyDataset)
-
-
-def _length(source: Any) -> int:
-    count = source.num_batches
-    if count is None:
-        raise UserError(
-            "a PyDataset must know its number of batches: let __len__ return it, not None",
-            code="data-batches",
-        )
-    return int(count)
-
-
-def _ordered(source: Any, order: NDArray[np.int64] | None) -> Any:
-    """Return a PyDataset's batches in an order, read one after another by this thread."""
-    import keras
-
-    numbers = range(_length(source)) if order is None else order
-
-    class Ordered(keras.utils.PyDataset):  # type: ignore[misc] # Keras is not known to mypy
-        def __init__(self) -> None:
-            super().__init__(workers=1, use_multiprocessing=False)
-
-        def __len__(self) -> int:
-            return len(numbers)
-
-        def __getitem__(self, index: int) -> Any:
-            return source[int(numbers[index])]
-
-    return Ordered()
 
 
 def _joined(parts: list[Samples]) -> Samples:

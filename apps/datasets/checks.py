@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike
 
-from apps.datasets.arrays import Array, Named, Samples, listed
+from apps.datasets.arrays import Array, Named, Samples, check_type, is_text, listed, type_in_words
 from apps.datasets.batches import Batches, is_batches
 from apps.datasets.sources.reader import Form
 from apps.errors import UserError
@@ -218,21 +218,23 @@ def _check_like(letter: str, name: str, ours: Named, other: Named) -> None:
         if array.shape[1:] != other[key].shape[1:] or array.dtype != other[key].dtype:
             raise UserError(
                 f"{letter}_{name}{at} must be like {letter}_train{at}, one sample "
-                f"{array.shape[1:]} {array.dtype}; got {other[key].shape[1:]} {other[key].dtype}",
+                f"{array.shape[1:]} {type_in_words(array)}; got {other[key].shape[1:]} "
+                f"{type_in_words(other[key])}",
                 code="data-form",
             )
 
 
 def _numeric(name: str, values: ArrayLike) -> Array:
-    """Return `values` as an array of whole numbers, or of finite float32."""
+    """Return `values` as an array of whole numbers, of finite float32, or, of inputs, of texts."""
     try:
         array = np.asarray(values)
     except (ValueError, TypeError) as error:
         raise UserError(f"{name} must be an array: {error}", code="data-form") from error
-    if array.dtype.kind not in "biuf":
-        raise UserError(f"{name} must be numeric, got dtype {array.dtype}", code="data-form")
+    check_type(name, array, text=name.startswith("x"))
     if array.ndim == 0:
         raise UserError(f"{name} must have an axis of samples, got one number", code="data-form")
+    if is_text(array):
+        return array.astype(object)
     if array.dtype.kind == "b":
         return array.astype(np.int32 if name.startswith("y") else np.float32)
     if array.dtype.kind in "iu":

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from apps.datasets import idx
-from apps.datasets.arrays import Array, Samples, listed, mapped
+from apps.datasets.arrays import Array, Samples, listed, mapped, type_in_words
 from apps.datasets.batches import Batches
 from apps.datasets.checks import PIXEL, Part, Source, checked
 from apps.datasets.dataset import Dataset
@@ -108,7 +108,10 @@ def told(spec: DataSpec, seed: int, search_path: str | None = None) -> Told:
     if spec.name in READERS:
         reader = make_reader(spec.name, spec.params)
         found = reader.told(Path(search_path or ".").absolute(), _asked_split(spec, seed))
-    more = (*_told_scale(data), *_told_classes(data, spec.stratified))
+    more = [*_told_scale(data), *_told_classes(data, spec.stratified)]
+    for part in (data.train, data.validation, data.test):
+        if isinstance(part, Batches):
+            more += part.told(training=part is data.train)
     return Told(found.lines, (*found.remarks, *more))
 
 
@@ -273,7 +276,7 @@ def _shown(source: Source) -> str:
     if not isinstance(source.train, Samples) or not isinstance(source.test, Samples):
         return "data in batches, read anew for every pass"
     x, y = (
-        ", ".join(f"{list(each.shape[1:])} {each.dtype}" for each in listed(value))
+        ", ".join(f"{list(each.shape[1:])} {type_in_words(each)}" for each in listed(value))
         for value in (source.train.x, source.train.y)
     )
     held = source.validation

@@ -11,7 +11,7 @@ from apps.genetics.errors import GeneticsError
 Genome = dict[str, Value | list[Value]]
 Genotype = Mapping[str, Value | list[Value]]
 """A genome that is only read."""
-Target = Literal["network", "optimizer"]
+Target = Literal["network", "optimizer", "training"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Gene:
         the gene is active only if d is.
       when: earlier gene -> values; the gene is active only if each of those genes is active and
         has one of its values.
-      target: whose parameter it is: the network builder's or the optimizer's.
+      target: whose parameter it is: the network builder's, the optimizer's or the training's.
       structural: whether it changes the shapes of arrays; by default see `is_structural`.
     """
 
@@ -206,9 +206,9 @@ def _faults(gene: Gene, earlier: Mapping[str, Gene]) -> Iterator[tuple[str, obje
         yield "a name occurs once in a space", "it twice", "Rename one of the two."
     if gene.target not in get_args(Target):
         yield f"target must be one of {get_args(Target)}", repr(gene.target), "Use one of them."
-    if gene.target == "optimizer" and gene.structural:
+    if gene.target != "network" and gene.structural:
         yield (
-            "a gene of the optimizer changes no shapes",
+            f"a gene of the {gene.target} changes no shapes",
             "structural = True",
             "Leave structural out, or use target = 'network'.",
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import Field, fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
 from typing import Any, Final, TypeVar, cast
 
@@ -67,7 +67,8 @@ def content_key(task: Task, upstream: Sequence[str]) -> str:
 def _unsaid(item: Field[Any], value: Json) -> bool:
     """Whether a field is not part of a fingerprint."""
     if item.metadata.get("added"):
-        return bool(value == item.default)
+        made = item.default_factory
+        return bool(value == (item.default if made is MISSING else made()))
     return bool(item.metadata.get("place"))
 
 

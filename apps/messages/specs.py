@@ -182,10 +182,17 @@ class Genome:
     Attributes:
         network: of the builder.
         optimizer: of the optimiser.
+        training: settings of the training itself: batch size, which optimiser.
     """
 
     network: Params = field(default_factory=dict)
     optimizer: Params = field(default_factory=dict)
+    training: Params = field(default_factory=dict, metadata=ADDED)
+
+    @property
+    def flat(self) -> Params:
+        """All genes by name, whatever they are of."""
+        return {**self.network, **self.optimizer, **self.training}
 
 
 NO_GENOME: Final = Genome()
@@ -388,5 +395,6 @@ def phenotype(
         replace(
             training,
             optimizer_params={**training.optimizer_params, **genome.optimizer},
+            **genome.training,
         ),
     )

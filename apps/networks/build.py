@@ -20,18 +20,18 @@ from apps.networks.builders import BUILDERS
 from apps.networks.keras_compile import compile_network
 from apps.plugins import check_loaded, is_plugin, told
 from apps.runtime import load_keras
+from apps.seeds import GLOBAL_GENERATORS
 
 if TYPE_CHECKING:
     import keras
 
 
+_UNNAMED: Final = re.compile(r"^variable(_\d+)?$")  # what Keras calls such a variable
+
 _STORABLE: Final = frozenset(
     ["bool", "float16", "float32", "float64"]
     + [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
 )
-
-# Keras draws initial weights from process-wide generators.
-_building = threading.RLock()
 
 
 def build(
@@ -66,7 +66,7 @@ def build(
     check_settings(f"network.builder {spec.builder!r}", builder, spec.params, given=())
     wanted = inspect.signature(builder).parameters
     arguments = {key: value for key, value in facts.items() if key in wanted} | spec.params
-    with _building:
+    with GLOBAL_GENERATORS:  # Keras draws initial weights from them
         kept = random.getstate()
         try:
             # The project's own builders draw from Keras's generators alone.
@@ -242,7 +242,9 @@ def _named(
 ) -> dict[str, keras.Variable]:
     named: dict[str, keras.Variable] = {}
     for variable, path in items:
-        parts = (names.get(part, part) for part in path.split("/"))
+        *scopes, own = path.split("/")
+        # A variable without a name is numbered over the life of the process too.
+        parts = (*(names.get(part, part) for part in scopes), _UNNAMED.sub("variable", own))
         name = base = "/".join(part for part in parts if part)
         copies = 1
         while name in named:

@@ -24,6 +24,7 @@ from apps.messages.specs import Genome, phenotype
 from apps.messages.tasks import HarvestTask, MateTask, Offspring, TrainTask, Workplace
 from apps.plugins import is_plugin, told
 from apps.preflight.search_space import check_choices, check_extremes
+from apps.preflight.variation import first_weights, mutation_acts
 from apps.records.checkpoints import Checkpoint, save_checkpoint
 from apps.records.run_dir import CHAMPION
 from apps.seeds import Address, Purpose
@@ -82,7 +83,8 @@ def rehearse(
         settings: tasks of other settings of the optimiser than the first's.
 
     Returns:
-        Remarks on a search some of whose combinations cannot be built.
+        Remarks: on a search some of whose combinations cannot be built, and on what is meant to
+        vary and does not.
 
     Raises:
         UserError: builder, optimizer, loss, an operator or its settings are wrong, or a layer
@@ -90,12 +92,16 @@ def rehearse(
     """
     remarks: tuple[str, ...] = ()
     if space is not None:
-        remarks = check_extremes(first[0], space, place)
+        remarks = tuple(
+            f"members with combinations of the space that cannot be built fail: {each}"
+            for each in check_extremes(first[0], space, place)
+        )
         if is_plugin(first[0].network.builder):
             check_choices(first[0], space, place)
         first, failed = _built(first, max([1, *(halt.mate.parents for halt in halts)]), place)
         remarks += failed
     trainer = _trainer(first[0], place)
+    remarks += first_weights(trainer)
     for task in first:
         _trainer(task, place).checks.takes_a_step()
         model = _trainer(task, place).model
@@ -111,7 +117,8 @@ def rehearse(
         networks = _networks(first, place, Path(root)) if halts else []
         for halt in halts:
             with _named(halt.where):
-                _go_through(halt, networks, here, space is not None)
+                told_of = _go_through(halt, networks, here, space is not None)
+            remarks += tuple(f"{halt.where}: {each}" for each in told_of)
     for each in harvests:
         with _named(each.where):
             if each.harvest.align != "none":
@@ -139,7 +146,7 @@ def _built(
     remarks = []
     for task in first:
         try:
-            _trainer(task, place)
+            _trainer(task, place).checks.takes_a_step()
         except UserError as error:
             failed.append(error)
             remarks.append(f"member {task.member} will fail: {error}")
@@ -224,7 +231,8 @@ def _go_through(
     networks: Sequence[tuple[CheckpointRef, Genome]],
     place: Workplace,
     searched: bool,
-) -> None:
+) -> tuple[str, ...]:
+    """Perform a halt; return remarks on what it does not do."""
     start = halt.child.start
     # What is measured between parents takes longer than all the rest, and has no settings.
     size = min(halt.mate.members, max(halt.mate.parents, _MEMBERS))
@@ -242,11 +250,15 @@ def _go_through(
             if not searched:
                 raise
     else:
-        return
+        return ()
+    remarks: tuple[str, ...] = ()
     if isinstance(start, Offspring):
-        breed(task, replace(start, plan=child), place, trainer)
+        start = replace(start, plan=child)
+        made = breed(task, start, place, trainer)
+        remarks = mutation_acts(task, start, place, trainer, made.weights)
     _takes_settings(trainer, task)
     _set_rates(trainer, task)
+    return remarks
 
 
 def _set_rates(trainer: Trainer, task: TrainTask) -> None:

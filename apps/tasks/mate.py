@@ -151,6 +151,13 @@ def _children(task: MateTask, halted: Halted, broods: list[_Brood]) -> list[Chil
             }
             spared = brood.champion or (task.first_unmutated and child == brood.children[0])
             inherited = tuple(halted.genome(member) for member in brood.parents)
+            genome = _genome(task, child, inherited, not spared)
+            givers = {"inherit": brood.parents[:1], "own": (child,)}
+            given = donors[task.optimizer]
+            kinds = {
+                halted.genome(member).training.get("optimizer")
+                for member in (givers.get(task.optimizer, brood.parents) if given else ())
+            }
             plans.append(
                 ChildPlan(
                     child=child,
@@ -158,10 +165,11 @@ def _children(task: MateTask, halted: Halted, broods: list[_Brood]) -> list[Chil
                     parents=refs,
                     members=brood.parents,
                     fitness=tuple(halted.fitness[member] for member in brood.parents),
-                    optimizer=donors[task.optimizer],
+                    # The state of another optimiser says nothing to this one.
+                    optimizer=given if kinds <= {genome.training.get("optimizer")} else (),
                     mutate=not spared,
                     species=brood.species,
-                    genome=_genome(task, child, inherited, not spared),
+                    genome=genome,
                     genomes=inherited,
                     strange=_strange(task, brood.parents, inherited),
                 )

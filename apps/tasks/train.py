@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from apps.breeding.family import Relative, train_family
 from apps.breeding.offspring import breed
-from apps.datasets.arrays import Array, Named
+from apps.datasets.arrays import Named
+from apps.datasets.load import load_dataset
 from apps.errors import HeterosisError
-from apps.genetics import averaging
-from apps.genetics.weights import Weights, cast_like
 from apps.messages.fingerprints import fingerprint
 from apps.messages.results import (
     CheckpointRef,
@@ -27,7 +27,7 @@ from apps.messages.results import (
     TrainResult,
     Upstream,
 )
-from apps.messages.specs import AverageSpec, FamilySpec
+from apps.messages.specs import FamilySpec
 from apps.messages.tasks import (
     Continue,
     Fresh,
@@ -48,12 +48,15 @@ from apps.seeds import Address, Purpose
 from apps.tasks.kind import Kind
 from apps.training.callbacks import Callbacks
 from apps.training.outer_momentum import Outer
+from apps.training.path_average import PathAverage
 from apps.training.tensorboard import EventLog
-from apps.training.trainer import Trainer, trainer_for
+from apps.training.trainer import Trainer, forget_trainers, trainer_for
 from apps.worker.stopping import Stopped, TimedOut, stopping
 from apps.worker.watchdog import is_late
 
 _UNRESOLVED: Final = "a start is resolved before a member is trained"
+
+_Made = TypeVar("_Made")
 
 _ACCURACIES: Final = ("accuracy", "acc", "sparse_categorical_accuracy", "categorical_accuracy")
 
@@ -118,7 +121,7 @@ class _Segment:
     fingerprint: str
     records: list[EpochRecord]
     start: dict[str, float]
-    average: _Average
+    average: PathAverage
     outer: Outer
     events: EventLog
 
@@ -160,42 +163,74 @@ def _train(trainer: Trainer, task: TrainTask, place: Workplace, segment: _Segmen
 
 @dataclass(frozen=True)
 class Sample:
-    """The cost of a network on this machine: seconds an epoch, bytes a checkpoint; its engine."""
+    """The cost of a network on this machine.
 
+    Attributes:
+        made_s: seconds to build and compile one of a new architecture.
+        epoch_s: seconds an epoch.
+        task_s: seconds that a task takes beside.
+        checkpoint_bytes: size of its checkpoint.
+        engine: what trains it, and why.
+    """
+
+    made_s: float
     epoch_s: float
+    task_s: float
     checkpoint_bytes: int
     engine: str
 
 
 def sample_training(task: TrainTask, place: Workplace) -> Sample:
-    """Train a fresh network for two epochs and measure the second; nothing is stored.
+    """Train a fresh network for two epochs and measure it; nothing is stored.
+
+    What the first epoch and the first evaluation take longer than the second ones is compilation.
 
     Raises:
         UserError: network and data do not fit together.
     """
-    trainer = _trainer(task, place)
-    trainer.member.load(Checkpoint(trainer.blueprint.initial_weights(0)), np.random.default_rng(0))
+    forget_trainers()  # what a rehearsal has built would not be built again
+    load_dataset(task.data, task.seed, place.search_path)
+    built_s, trainer = _timed(lambda: _trainer(task, place))
+    begun_s, begun = _timed(lambda: trainer.blueprint.initial_weights(0))
+    trainer.member.load(Checkpoint(begun), np.random.default_rng(0))
     trainer.rate.multiply(1.0)
     outer = Outer(task.outer, {})
-    _one_epoch(trainer, task, 0, outer, place)
-    record = _one_epoch(trainer, task, 1, outer, place)
+    first, second = (_one_epoch(trainer, task, epoch, outer, place) for epoch in (0, 1))
+    ends_s = [_timed(lambda: final_metrics(trainer, second.metrics))[0] for _ in range(2)]
     state = trainer.member.state()
     arrays = [*state.weights.values(), *state.optimizer.values(), *state.random.values()]
-    trained_by = f"{trainer.engine.engine} ({trainer.engine.reason})"
-    return Sample(record.wall_s, sum(array.nbytes for array in arrays), trained_by)
+    compiled_s = first.wall_s - second.wall_s + ends_s[0] - ends_s[1]
+    return Sample(
+        made_s=built_s + max(0.0, compiled_s),
+        epoch_s=second.wall_s,
+        task_s=begun_s + ends_s[1],
+        checkpoint_bytes=sum(array.nbytes for array in arrays),
+        engine=f"{trainer.engine.engine} ({trainer.engine.reason})",
+    )
+
+
+def _timed(work: Callable[[], _Made]) -> tuple[float, _Made]:
+    began = time.perf_counter()
+    made = work()
+    return time.perf_counter() - began, made
 
 
 def epoch_order(task: TrainTask, epoch: int, data: Ordered) -> NDArray[np.int64]:
     """Return the order of the training data in an epoch; `epoch` counts from 0."""
-    address = Address(task.seed, task.trial, task.member, epoch)
-    return data.order(address.stream(Purpose.DATA_ORDER))
+    now, *earlier = (
+        Address(task.seed, task.trial, task.member, each) for each in (epoch, *range(epoch))
+    )
+    streams = (address.stream(Purpose.DATA_ORDER) for address in earlier)
+    return data.order(now.stream(Purpose.DATA_ORDER), streams)
 
 
 class Ordered(Protocol):
     """Data whose samples or batches have an order that can be drawn."""
 
-    def order(self, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Return an order for one epoch."""
+    def order(
+        self, rng: np.random.Generator, earlier: Iterable[np.random.Generator]
+    ) -> NDArray[np.int64]:
+        """Return an order for one epoch; `earlier` are the generators of those before it."""
         ...
 
 
@@ -211,52 +246,19 @@ def _predictions(lesson: Lesson, place: Workplace) -> Named:
     return load_predictions(lesson.predictions, place)
 
 
-class _Average:
-    """The running average of a member's weights, if it has one."""
-
-    def __init__(self, spec: AverageSpec | None, begun: Checkpoint) -> None:
-        self._spec = spec
-        goes_on = spec is not None and bool(begun.average)
-        self._average: Mapping[str, Array] = begun.average if goes_on else {}
-        self._count = begun.averaged if goes_on else 0
-
-    def add(self, trainer: Trainer, epoch: int) -> None:
-        if self._spec is None or epoch <= self._spec.after_epoch:
-            return
-        weights = trainer.member.weights()
-        if self._spec.kind == "ema" and self._count:
-            self._average = averaging.ema(self._average, weights, self._spec.decay)
-        else:
-            self._average = averaging.running_mean(self._average, weights, self._count)
-        self._count += 1
-
-    def with_state(self, trainer: Trainer, refresh: bool = False) -> Checkpoint:
-        """Return the member's state and average; `refresh` measures its statistics anew."""
-        average = self._average
-        if average and refresh and trainer.member.statistics:
-            measured = trainer.measures.refreshed(cast_like(average, trainer.member.weights()))
-            average = {**average, **{name: measured[name] for name in trainer.member.statistics}}
-        return replace(trainer.member.state(), average=average, averaged=self._count)
-
-
 def _put_in(
     trainer: Trainer, task: TrainTask, place: Workplace, folder: Path, mark: str
-) -> tuple[list[EpochRecord], dict[str, float], _Average, Outer]:
+) -> tuple[list[EpochRecord], dict[str, float], PathAverage, Outer]:
     address = Address(task.seed, task.trial, task.member, task.first_epoch)
     random_layers = address.stream(Purpose.RANDOM_LAYERS)
-    partial = load_partial(folder, mark)
-    if partial is not None:
-        trainer.member.load(partial.state, random_layers)
-        state = partial.state
-        return (
-            list(partial.records),
-            partial.start,
-            _Average(task.average, state),
-            Outer(task.outer, state.outer),
-        )
+    if (stored := load_partial(folder, mark)) is not None:
+        trainer.member.load(stored.state, random_layers)
+        average = PathAverage(task.average, stored.state)
+        outer = Outer(task.outer, stored.state.outer)
+        return list(stored.records), stored.start, average, outer
     begun = _initial_state(trainer, task, place)
     trainer.member.load(begun, random_layers)
-    average, outer = _Average(task.average, begun), Outer(task.outer, begun.outer)
+    average, outer = PathAverage(task.average, begun), Outer(task.outer, begun.outer)
     if not isinstance(task.start, Offspring):
         return [], {}, average, outer
     losses = {
@@ -317,11 +319,8 @@ def _family_epoch(
             mine.learn_from(lesson)
         return mine
 
-    def step(slow: Weights, fast: Weights) -> Weights:
-        return outer.step(slow, fast, trainer.member.statistics)
-
-    batch = task.training.batch_size
-    threads = min(place.threads, count)
+    step = partial(outer.step, statistics=trainer.member.statistics)
+    batch, threads = task.training.batch_size, min(place.threads, count)
     return train_family(trainer, make, relatives, family, batch, rate, step, threads)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from apps.datasets.arrays import Samples, mapped
+from apps.datasets.arrays import Samples, is_text, listed, mapped
 from apps.datasets.batches import Batches
 from apps.datasets.dataset import Dataset
 from apps.recent import Recent
@@ -32,6 +32,7 @@ class Parts:
     Attributes:
         in_batches: whether the training data come in batches, and not as arrays.
         teaching: what is learnt beside the labels.
+        has_text: whether inputs are texts.
     """
 
     teaching: Teaching | None = None
@@ -45,6 +46,7 @@ class Parts:
         """
         self.data = data
         self.in_batches = isinstance(data.train, Batches)
+        self.has_text = any(map(is_text, listed(data.probe.x)))
         self._tensors = _tensors(data, key)
 
     def __getitem__(self, part: PartName) -> Samples | Batches:
@@ -77,9 +79,11 @@ class Parts:
         x = mapped(lambda array: array.astype(np.float32) * np.float32(scale), samples.x)
         return Samples(x, samples.y, samples.weights)
 
-    def order(self, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Return an order of the training data for one epoch."""
-        return self.data.train.order(rng)
+    def order(
+        self, rng: np.random.Generator, earlier: Iterable[np.random.Generator] = ()
+    ) -> NDArray[np.int64]:
+        """Return an order of the training data for one epoch; `earlier` are those before it."""
+        return self.data.train.order(rng, earlier)
 
     def tensors(self, part: PartName) -> tuple[Any, ...]:
         """Return inputs, targets and weights of a part that is arrays, as tensors, not scaled.

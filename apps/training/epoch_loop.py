@@ -11,16 +11,18 @@ from numpy.typing import NDArray
 from apps.datasets.batches import Batches
 from apps.errors import first_line
 from apps.messages.specs import TrainingSpec
+from apps.training.batch_graph import BatchGraph
 from apps.training.batch_norm import RunningMeans
 from apps.training.data_parts import PartName, Parts
 from apps.training.engine_choice import EngineChoice, choose, profile_of
 from apps.training.fit import Fit
 from apps.training.graph import Graph, Xla
 
-_Work = Literal["training", "evaluation", "statistics"]
+_Work = Literal["training", "evaluation", "reading", "statistics"]
 _BY_KERAS: Final[dict[_Work, str]] = {
     "training": "trained by keras.Model.fit",
     "evaluation": "evaluated by keras.Model.evaluate",
+    "reading": "evaluated in batches by keras.Model.evaluate",
     "statistics": "running statistics measured batch by batch",
 }
 
@@ -46,8 +48,8 @@ class Engine(Protocol):
 class Loop:
     """Trains and evaluates the member that a model holds.
 
-    Data held in memory are gone through by graphs, data in batches by Keras. What the chosen engine
-    cannot do, found out at its first use, the next one does: XLA, a graph, Keras.
+    Data held in memory are gone through by XLA or graphs, data in batches by graphs. What the
+    chosen engine cannot do, found out at its first use, the next one does: XLA, a graph, Keras.
 
     Attributes:
         choice: what trains, and why.
@@ -80,13 +82,17 @@ class Loop:
         self._engines: dict[_Work, list[Engine]] = {work: [self._fit] for work in _BY_KERAS}
         self._proven: set[_Work] = set()
         self.choice = _choice(model, parts, training, few_steps)
-        if model.run_eagerly or parts.in_batches:
+        if model.run_eagerly:
             self.remarks.append(f"{_BY_KERAS['training']}: {self.choice.reason}")
         if model.run_eagerly or training.engine == "fit":
             return
         graph = Graph(*given)
+        streamed = BatchGraph(*given)
         self._engines["evaluation"].insert(0, graph)
-        if not parts.in_batches:
+        self._engines["reading"].insert(0, streamed)
+        if parts.in_batches:
+            self._engines["training"].insert(0, streamed)
+        else:
             self._engines["statistics"].insert(0, graph)
             self._engines["training"].insert(0, graph)
             if self.choice.engine == "xla":
@@ -104,7 +110,7 @@ class Loop:
     def evaluate(self, part: PartName) -> dict[str, float]:
         """Return loss and metrics on a whole part of the data; the state stays as it is."""
         if part != "probe" and isinstance(self._parts[part], Batches):
-            return self._fit.evaluate(part)
+            return self._by_engine("reading", lambda engine: engine.evaluate(part))
         return self._by_engine("evaluation", lambda engine: engine.evaluate(part))
 
     def measure_statistics(self) -> None:
@@ -156,8 +162,9 @@ def _choice(model: Any, parts: Parts, training: TrainingSpec, few_steps: bool) -
 
     if model.run_eagerly:
         return EngineChoice("fit", "the model was compiled to run eagerly")
-    if parts.in_batches:
-        return EngineChoice("fit", "the data come in batches")
+    no_xla = "the data come in batches" if parts.in_batches else "inputs are text"
+    if training.engine != "fit" and (parts.in_batches or parts.has_text):
+        return EngineChoice("graph", no_xla)
     if training.engine != "auto":
         return EngineChoice(training.engine, f'training.engine = "{training.engine}"')
     if few_steps:

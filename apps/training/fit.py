@@ -34,9 +34,8 @@ class Fit:
             counting = keras.callbacks.LambdaCallback(
                 on_train_batch_end=lambda batch, logs: steps.append(batch)
             )
-            history = self._model.fit(
-                train.epoch(order), shuffle=False, verbose=0, callbacks=[counting]
-            )
+            with train.reading(order) as batches:
+                history = self._model.fit(batches, shuffle=False, verbose=0, callbacks=[counting])
             train.counted(len(steps))
         elif self._parts.teaching is not None:
             history = self._taught(train[order], self._parts.teaching, order)
@@ -71,7 +70,8 @@ class Fit:
         """Return loss and metrics of another compiled model on a whole part."""
         found = self._parts[part]
         if isinstance(found, Batches):
-            results = model.evaluate(found.whole(), verbose=0, return_dict=True)
+            with found.reading() as batches:
+                results = model.evaluate(batches, verbose=0, return_dict=True)
         else:
             x, y, *weights = self._parts.scaled(found).fields
             results = model.evaluate(

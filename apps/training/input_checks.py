@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from apps.datasets.arrays import Array, Samples, mapped
+from apps.datasets.arrays import Array, Samples, is_text, listed, mapped, type_in_words
 from apps.datasets.dataset import Dataset
 from apps.errors import UserError, first_line
 from apps.messages.specs import NetworkSpec, Params, TrainingSpec
@@ -25,6 +25,10 @@ from apps.training.targets import (
 )
 
 _CLASSES: Final = "crossentropy"  # in the name of a loss of classes
+_FOR_TEXTS: Final = (
+    'let it begin with keras.Input((1,), dtype="string") and keras.layers.TextVectorization or '
+    "StringLookup, which know their vocabulary"
+)
 _OF_TWO: Final = "binary"  # where targets are 0 or 1
 
 
@@ -37,7 +41,14 @@ def build_for(
     where its loss shows that it was told another number of classes.
     """
     told = facts(data, training)
-    model = build(network, training, seed, told, place.search_path, place.threads)
+    try:
+        model = build(network, training, seed, told, place.search_path, place.threads)
+    except UserError as error:
+        if error.code != "network-builder" or not any(map(is_text, listed(data.probe.x))):
+            raise
+        raise UserError(
+            f"{error}; inputs of the data are texts: {_FOR_TEXTS}", code=error.code
+        ) from error
     known = facts(data, training, model.loss)
     if known == told:
         return model
@@ -200,8 +211,17 @@ def _setting(value: str, name: str) -> str:
 def _check_inputs(model: Any, network: NetworkSpec, x: Any) -> None:
     # Keras's own words are long, and hold the data.
     taken = getattr(model, "input_shape", None)
+    types = [each.dtype for each in getattr(model, "inputs", None) or ()]
+    if any(map(is_text, listed(x))) and types and "string" not in types:
+        raise UserError(
+            f"network {network.builder!r} takes numbers, and inputs of the data are texts: "
+            f"{_FOR_TEXTS}",
+            code="network-fit",
+        )
     if not isinstance(taken, tuple) or isinstance(x, Mapping):
         return
+    if is_text(x) and taken[1:] == (*x.shape[1:], 1):
+        return  # Keras adds the axis
     fits = len(taken) == x.ndim and all(
         size in (None, given) for size, given in zip(taken[1:], x.shape[1:], strict=True)
     )
@@ -254,7 +274,7 @@ def _count(targets: list[Array], asked: Any, own: Any, name: str) -> int:
 def _shown(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_shown(each)}" for name, each in value.items())
-    return f"{value.shape[1:]} {value.dtype}"
+    return f"{value.shape[1:]} {type_in_words(value)}"
 
 
 def _outputs(model: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -97,9 +98,16 @@ class Trainer:
         self.measures = Measures(model, self.member, parts, self._loop)
         self.checks = NetworkChecks(blueprint, model, self.member, parts)
 
-    def order(self, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Return the order of the training data for one epoch, as `run_epoch` takes it."""
-        return self._parts.order(rng)
+    def order(
+        self, rng: np.random.Generator, earlier: Iterable[np.random.Generator] = ()
+    ) -> NDArray[np.int64]:
+        """Return the order of the training data for one epoch, as `run_epoch` takes it.
+
+        Args:
+            rng: of the epoch.
+            earlier: those of the member's epochs before it.
+        """
+        return self._parts.order(rng, earlier)
 
     def run_epoch(self, order: NDArray[np.int64]) -> dict[str, float]:
         """Train one epoch and return its metrics, running means over the batches.
@@ -160,6 +168,11 @@ def new_trainer(
     return made
 
 
+def forget_trainers() -> None:
+    """Drop the trainers that this thread keeps: the next one is built anew."""
+    _local.trainers = Recent(_TRAINERS_A_THREAD)
+
+
 def trainer_for(
     data: DataSpec,
     network: NetworkSpec,
@@ -175,11 +188,11 @@ def trainer_for(
     of the same kind costs no compilation.
     """
     if not hasattr(_local, "trainers"):
-        _local.trainers = Recent(_TRAINERS_A_THREAD)
+        forget_trainers()
     trainers: Recent[Trainer] = _local.trainers
     # Members of a search differ in their rates: it is set, and one trainer serves them all.
     network, training = phenotype(network, training, genome)
-    few_steps = bool(genome.network)
+    few_steps = bool(genome.network or genome.training)
     others = dict(training.optimizer_params)
     rate = others.pop("learning_rate", None)
     if not isinstance(rate, float):

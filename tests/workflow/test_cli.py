@@ -95,6 +95,20 @@ def test_a_run_that_goes_on_is_not_rehearsed(
         }
 
 
+def test_what_a_rehearsal_remarks_on_is_said_and_stands_in_the_report(
+    tmp_path: Path, tiny_file: Path, heterosis: Heterosis
+) -> None:
+    def remark(*_: Any) -> tuple[str, ...]:
+        return ("all begin as one",)
+
+    one = ["--set", "trials=1"]
+    ended = heterosis("run", tiny_file, "--runs", tmp_path, "--quiet", *one, rehearse=remark)
+    assert ended.code == 0
+    assert "note: all begin as one\n" in ended.out
+    page = RunDir(tmp_path / "tiny").report_html
+    assert '<p class="note">all begin as one</p>' in page.read_text()
+
+
 def test_a_damaged_experiment_file_in_the_run_is_told(
     finished: Path, tiny_file: Path, tmp_path: Path, heterosis: Heterosis
 ) -> None:

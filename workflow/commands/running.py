@@ -143,7 +143,7 @@ def plan(
     """Show what an experiment would compute, and its time and disk, without running it."""
     from analysis.statistics.power import visible_in_words
     from apps import runtime
-    from apps.datasets.load import prepare
+    from apps.datasets.load import prepare, told
     from apps.messages.tasks import Workplace
     from site_configs.options import SiteOptions
     from workflow.experiment.file import find_experiment, load_experiment
@@ -157,12 +157,14 @@ def plan(
     remarks: tuple[str, ...] = ()
     if measure:
         prepare(loaded.data, place.search_path)
-        remarks = rehearse_experiment(path, loaded, place)
+        remarks = (
+            *told(loaded.data, loaded.seed, place.search_path).remarks,
+            *rehearse_experiment(path, loaded, place),
+        )
     count = workers or SiteOptions(run_dir="").workers_here
     print(describe_plan(loaded, place, count, measure))
-    if remarks:
-        print("\nCombinations of the space that cannot be built; members that have one fail:")
-        print("\n".join(f"  {remark}" for remark in remarks))
+    for remark in remarks:
+        print(f"note: {remark}")
     if len(loaded.arms) > 1:
         loss = loaded.training.loss
         losses = (loss,) if isinstance(loss, str) else tuple(loss.values())

@@ -99,6 +99,12 @@ class Experiment(Strict):
         if self.space is not None:
             as_space(self.space)
             for name, gene in self.space.items():
+                if gene.of == "training":
+                    if name == "optimizer" and self.training.optimizer is not None:
+                        raise ValueError(
+                            "space.optimizer: the experiment sets it too; take it out of training"
+                        )
+                    continue  # a batch size of the space counts, whatever that of the training
                 given = self.network if gene.of == "network" else self.training
                 key = "params" if gene.of == "network" else "optimizer_params"
                 if name in getattr(given, key):

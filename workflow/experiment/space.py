@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from apps.genetics.domains import Choice, Domain, Float, Integer
 from apps.genetics.errors import GeneticsError
 from apps.genetics.genes import Gene, Space
+from apps.plugins import is_plugin
 from apps.strict import Strict
 
 Value = bool | int | float | str
@@ -45,7 +46,8 @@ class GeneSettings(Strict):
         step: between whole numbers, counted from `low`.
         per: an earlier whole-number parameter; the value is then a list of that length.
         when: earlier parameters and the values of theirs with which this one is used at all.
-        of: whose argument it is: the `network` builder's or the `optimizer`'s.
+        of: whose argument it is: the `network` builder's or the `optimizer`'s; or the `training`'s,
+            for `batch_size` and for `optimizer`, one of Keras's by name.
         structural: whether it changes the shapes of the network's arrays; by default, whether it is
             a whole number or a choice of the network's.
     """
@@ -58,7 +60,7 @@ class GeneSettings(Strict):
     step: int | None = Field(default=None, ge=1)
     per: str | None = None
     when: dict[str, tuple[Value, ...]] = Field(default_factory=dict)
-    of: Literal["network", "optimizer"] = "network"
+    of: Literal["network", "optimizer", "training"] = "network"
     structural: bool | None = None
 
     @model_validator(mode="before")
@@ -118,6 +120,9 @@ def as_space(settings: Mapping[str, GeneSettings]) -> Space:
     rate = settings.get("learning_rate")
     if rate is not None and rate.of == "optimizer" and min(rate.numbers, default=1) <= 0:
         raise ValueError("space.learning_rate: a learning rate is greater than 0")
+    for name, gene in settings.items():
+        if gene.of == "training":
+            _check_training(name, gene)
     try:
         return Space(
             tuple(
@@ -127,3 +132,17 @@ def as_space(settings: Mapping[str, GeneSettings]) -> Space:
         )
     except GeneticsError as error:
         raise ValueError(f"space: {error}") from error
+
+
+def _check_training(name: str, gene: GeneSettings) -> None:
+    if name == "batch_size":
+        given = [each for each in (gene.low, gene.high, *(gene.values or ())) if each is not None]
+        right = all(type(each) is int and each >= 1 for each in given)
+        rule = "batch sizes are whole numbers from 1"
+    elif name == "optimizer":
+        right = all(isinstance(each, str) and not is_plugin(each) for each in gene.values or (0,))
+        rule = 'the values are names of Keras\'s optimizers, for example ["adam", "sgd"]'
+    else:
+        right, rule = False, "of the training only batch_size and optimizer are searched"
+    if not right or gene.per is not None:
+        raise ValueError(f"space.{name}: {rule}")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 
 from apps.breeding.fitness import harvest_key
 from apps.errors import UserError
@@ -19,9 +20,12 @@ from workflow.driver.trial import TrialGraph, build_trial
 from workflow.experiment.arms import Arm
 from workflow.experiment.config import Experiment
 from workflow.experiment.halts import Halt, Setting
+from workflow.preflight.estimate import estimated_s, networks_differ
 
 _MEGABYTE = 2**20
 _MARGIN = 1.5
+SAMPLED = 4
+"""Networks of a search that are measured: the first ones may be small."""
 
 
 def describe_plan(experiment: Experiment, place: Workplace, workers: int, measure: bool) -> str:
@@ -31,7 +35,8 @@ def describe_plan(experiment: Experiment, place: Workplace, workers: int, measur
         experiment: what would be run.
         place: where plug-ins are looked for; nothing is written.
         workers: tasks at a time.
-        measure: train one network for two epochs on this machine, to estimate time and disk.
+        measure: train one network, or some of a search, for two epochs on this machine, to
+            estimate time and disk.
     """
     graph = build_trial(experiment, 0)
     tasks, trained = len(graph.nodes), graph.training
@@ -43,8 +48,8 @@ def describe_plan(experiment: Experiment, place: Workplace, workers: int, measur
         f"network-epochs: {epochs} with shared segments, {experiment.network_epochs} without",
     ]
     if measure:
-        sample = _sample(trained, place)
-        lines += _estimates(experiment, sample, epochs, len(trained), workers)
+        samples = _samples(trained, place, SAMPLED if networks_differ(experiment) else 1)
+        lines += _estimates(experiment, samples, epochs, len(trained), workers)
     lines += ["", "one trial:", *(f"  {line}" for line in _in_words(experiment, graph))]
     return "\n".join(lines)
 
@@ -67,27 +72,33 @@ def longest_segment_s(experiment: Experiment, place: Workplace) -> float | None:
     return _MARGIN * max(epoch_s) * max(task.last_epoch - task.first_epoch for task in trained)
 
 
-def _sample(trained: Sequence[TrainTask], place: Workplace) -> Sample:
-    """Measure the first network of a trial that can be built."""
+def _samples(trained: Sequence[TrainTask], place: Workplace, count: int) -> list[Sample]:
+    """Measure the first networks of a trial that can be built, at least one."""
+    samples: list[Sample] = []
     *others, last = [task for task in trained if task.first_epoch == 0]
     for task in others:
-        with suppress(UserError):
-            return sample_training(task, place)
-    return sample_training(last, place)
+        if len(samples) < count:
+            with suppress(UserError):
+                samples.append(sample_training(task, place))
+    return samples or [sample_training(last, place)]
 
 
 def _estimates(
-    experiment: Experiment, sample: Sample, epochs: int, trained: int, workers: int
+    experiment: Experiment, samples: Sequence[Sample], epochs: int, trained: int, workers: int
 ) -> Iterator[str]:
-    megabytes = sample.checkpoint_bytes / _MEGABYTE
+    megabytes = max(sample.checkpoint_bytes for sample in samples) / _MEGABYTE
     stored = experiment.trials * len(experiment.arms) * megabytes
-    peak = experiment.trials * trained * megabytes
-    seconds = epochs * sample.epoch_s / workers
+    tasks = experiment.trials * trained
+    seconds = estimated_s(samples, epochs, tasks, workers, networks_differ(experiment))
+    epoch_s, made_s = (fmean(getattr(s, of) for s in samples) for of in ("epoch_s", "made_s"))
     yield (
         f"time: about {duration(seconds)} on {workers} workers like this machine's cores "
-        f"({sample.epoch_s:.2f} s an epoch measured here, start-up not counted)"
+        f"({epoch_s:.2f} s an epoch, {made_s:.1f} s to build and compile a network, measured here "
+        f"with {len(samples)}; start-up not counted)"
     )
-    yield f"trained by: {sample.engine}"
+    for engine in dict.fromkeys(sample.engine for sample in samples):
+        yield f"trained by: {engine}"
+    peak = tasks * megabytes
     yield (
         f"disk: {stored:.0f} MB at the end, never more than {peak:.0f} MB "
         f"({megabytes:.2f} MB a checkpoint)"

@@ -41,7 +41,7 @@ def rehearse_experiment(
         place: where plug-ins are looked for.
 
     Returns:
-        Remarks on a search some of whose combinations cannot be built.
+        Remarks: what will fail, or does not vary.
 
     Raises:
         UserError: something in the file is wrong that its own rules do not tell.
@@ -63,12 +63,13 @@ def rehearse_experiment(
     space = None if experiment.space is None else as_space(experiment.space)
     try:
         _check_validation(experiment, place)
+        _check_batch_size(experiment, place)
         return rehearse(first, list(_halts(graph)), harvests, place, space, settings)
     except UserError as error:
         raise UserError(f"{source}: {error}", code=error.code) from error
 
 
-def rehearse_apart(source: Path | str, experiment: Experiment, place: Workplace) -> None:
+def rehearse_apart(source: Path | str, experiment: Experiment, place: Workplace) -> tuple[str, ...]:
     """Rehearse an experiment in a process of its own, which ends and takes TensorFlow with it.
 
     For a driver whose workers are other processes: it need not hold what only they compute with.
@@ -77,6 +78,9 @@ def rehearse_apart(source: Path | str, experiment: Experiment, place: Workplace)
         source: as `rehearse_experiment` takes it.
         experiment: likewise.
         place: likewise; only its search path and its threads are passed on.
+
+    Returns:
+        Likewise.
 
     Raises:
         UserError: something in the file is wrong that its own rules do not tell.
@@ -106,9 +110,10 @@ def rehearse_apart(source: Path | str, experiment: Experiment, place: Workplace)
                 code="rehearsal",
             )
         found = json.loads(answer.read_text(encoding="utf-8"))
-    if found:
+    if "code" in found:
         kind = UserError if found["users"] else HeterosisError
         raise kind(found["text"], code=found["code"])
+    return tuple(found["remarks"])
 
 
 def _ending(code: int) -> str:
@@ -116,12 +121,13 @@ def _ending(code: int) -> str:
 
 
 def _answer(asked: Path, answer: Path) -> None:
-    """Rehearse what a file asks for and write what is wrong into another."""
+    """Rehearse what a file asks for and write what is wrong, or the remarks, into another."""
     table = json.loads(asked.read_text(encoding="utf-8"))
     found: dict[str, object] = {}
     try:
         experiment = Experiment.model_validate(table["experiment"])
-        rehearse_experiment(table["source"], experiment, Workplace(**table["place"]))
+        remarks = rehearse_experiment(table["source"], experiment, Workplace(**table["place"]))
+        found = {"remarks": list(remarks)}
     except HeterosisError as error:
         found = {"text": str(error), "code": error.code, "users": isinstance(error, UserError)}
     answer.write_text(json.dumps(found), encoding="utf-8")
@@ -137,6 +143,19 @@ def _check_validation(experiment: Experiment, place: Workplace) -> None:
             f"their loss on them, at least {LEAST_HELD_OUT} are needed (and hundreds to tell "
             'networks apart); hold out more, or say training.fitness = "train_loss"',
             code="data-split",
+        )
+
+
+def _check_batch_size(experiment: Experiment, place: Workplace) -> None:
+    gene = (experiment.space or {}).get("batch_size")
+    if gene is None or gene.of != "training":
+        return
+    train = load_dataset(experiment.data, experiment.seed, place.search_path).train
+    if not isinstance(train, Samples):
+        raise UserError(
+            "space.batch_size: the training data come in batches, whose size is theirs: give "
+            "arrays, or leave it out of the space",
+            code="data-batches",
         )
 
 

@@ -12,7 +12,6 @@ from typing import Any
 from apps.breeding.fitness import harvest_key
 from apps.files import write_atomic
 from apps.messages.results import ExportResult, MatingPlan, TrainResult
-from apps.messages.specs import Genome
 from apps.messages.tasks import Offspring, TrainTask
 from apps.records.run_dir import RunDir
 from workflow.driver.run import Champion, Outcomes
@@ -49,7 +48,7 @@ def write_papers(
         "file": export.path,
         "sha256": export.sha256,
         "checkpoint_sha256": champion.result.checkpoint.sha256,
-        "genome": _flat(champion.result.genome),
+        "genome": champion.result.genome.flat,
         "network": asdict(experiment.network),
         "data": asdict(experiment.data),
         "training": asdict(experiment.training),
@@ -106,16 +105,12 @@ def _ancestor(
         "member": task.member,
         "epochs": [task.first_epoch + 1, task.last_epoch],
         "start": start,
-        "genome": _flat(result.genome),
+        "genome": result.genome.flat,
         "parents": [parent.task.folder for parent in parents],
         "checkpoint_sha256": result.checkpoint.sha256,
         "metrics": _measured(result.final),
     }
     return entry, parents
-
-
-def _flat(genome: Genome) -> dict[str, Any]:
-    return {**genome.network, **genome.optimizer}
 
 
 def _measured(metrics: Mapping[str, float]) -> dict[str, float]:

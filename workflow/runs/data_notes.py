@@ -1,9 +1,12 @@
-"""`data.json`: what became of a run's data, what looks odd, and how samples become inputs."""
+"""`data.json`: what became of a run's data, what looks odd, and how samples become inputs.
+
+What the trial in small remarked on stands there too.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from apps.datasets.load import load_dataset, told
@@ -15,7 +18,12 @@ from workflow.experiment.config import Experiment
 
 
 def noted_data(
-    run: RunDir, experiment: Experiment, place: Workplace, begins: bool, say: Callable[[str], None]
+    run: RunDir,
+    experiment: Experiment,
+    place: Workplace,
+    begins: bool,
+    say: Callable[[str], None],
+    rehearsed: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return what became of the data, written into the run directory when the run begins.
 
@@ -25,6 +33,7 @@ def noted_data(
         place: where plug-ins are looked for.
         begins: whether the run begins: then what is there is of another experiment.
         say: is told what looks odd, once.
+        rehearsed: remarks of the trial in small.
 
     Returns:
         `lines` and `remarks` for users, and `preparation`.
@@ -37,13 +46,14 @@ def noted_data(
     spec = experiment.data
     found = told(spec, experiment.seed, place.search_path)
     data = load_dataset(spec, experiment.seed, place.search_path)
+    remarks = [*found.remarks, *rehearsed]
     noted = {
         "lines": list(found.lines),
-        "remarks": list(found.remarks),
+        "remarks": remarks,
         "preparation": Preparation.of(data).to_json(),
     }
     write_atomic(run.data_json, json.dumps(noted, indent=1, allow_nan=False).encode())
-    for remark in found.remarks:
+    for remark in remarks:
         say(f"note: {remark}")
     return noted
 

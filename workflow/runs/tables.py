@@ -142,7 +142,7 @@ def _parents(node: Node[TrainTask], child: ChildPlan | None) -> str:
 
 def _genome(genome: Genome, result: TrainResult | HarvestResult | None) -> Row:
     """Return the columns of a network's genome and size."""
-    found = {**genome.network, **genome.optimizer}
+    found = genome.flat
     return {
         "genome": json.dumps(found) if found else "",
         "parameters": result.parameters if result else 0,

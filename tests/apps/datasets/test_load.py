@@ -404,7 +404,10 @@ F = X.astype(np.float32)
         (((F, Y), (_with(F, (0, 2), np.inf), Y)), r"x_test must be finite.* inf at index \[0, 2\]"),
         (((_with(F, (5, 0), 1e300), Y), (F, Y)), r"as float32, got 1e\+300 at index \[5, 0\]"),
         (((F, _with(Y, 4, np.nan)), (F, Y)), r"y_train must be finite.* nan at index \[4\]"),
-        (((X.astype(str), Y), GOOD[1]), "x_train must be numeric, got dtype <U"),
+        (
+            ((X.astype(str), Y), GOOD[1]),
+            "x_test must be like x_train, .* text; got .* uint8",
+        ),
         (((X * 1j, Y), GOOD[1]), "x_train must be numeric, got dtype complex"),
         ((([[1, 2], [3]], Y), GOOD[1]), "x_train must be an array"),
         (((3, Y), GOOD[1]), "x_train must have an axis of samples"),

@@ -12,7 +12,16 @@ import numpy as np
 import pytest
 
 from apps.errors import UserError
-from apps.messages.specs import CrossoverSpec, NetworkSpec, OperatorSpec, SpeciesSpec, TrainingSpec
+from apps.genetics.domains import Choice
+from apps.genetics.genes import Gene, Space
+from apps.messages.specs import (
+    CrossoverSpec,
+    Genome,
+    NetworkSpec,
+    OperatorSpec,
+    SpeciesSpec,
+    TrainingSpec,
+)
 from apps.messages.tasks import Fresh, HarvestTask, MateTask, Offspring, TrainTask, Workplace
 from apps.preflight import rehearsal
 from apps.preflight.rehearsal import HaltRehearsal, HarvestRehearsal, rehearse
@@ -32,6 +41,23 @@ def refuses(*_: object, **__: object) -> Any:
 def exits(*_: object, **__: object) -> Any:
     """An operator that ends the process, as a script's `main` does."""
     sys.exit("no more")
+
+
+def stumbles(input_shape: Any, classes: int, width: int = 4) -> Any:
+    """A network that can be built with every width, and not trained with 5."""
+    import keras
+
+    @keras.saving.register_keras_serializable("rehearsal")
+    class Stumbling(keras.layers.Dense):  # type: ignore[misc] # Keras is not known to mypy
+        def call(self, x: Any, training: bool = False) -> Any:
+            if training and self.units == 5:
+                raise ValueError("5 units are too many")
+            return super().call(x)
+
+    last = keras.layers.Dense(classes, activation="softmax")
+    return keras.Sequential(
+        [keras.layers.Input(input_shape), keras.layers.Flatten(), Stumbling(width), last]
+    )
 
 
 @pytest.fixture
@@ -258,6 +284,21 @@ def test_what_is_wrong_with_an_operator_is_told_with_its_halt(
     told = refused(first, [halt(first), halt(first, **settings)], [], place)
     assert told.startswith("arms.mean, halt after epoch 2: ")
     assert re.search(message, told)
+
+
+# --------------------------------------------------------------------------------------- searches
+def test_a_combination_that_fails_in_its_first_step_is_a_failed_member(place: Workplace) -> None:
+    space = Space((Gene("width", Choice((4, 5))),))
+    whole = task(NetworkSpec(f"{HERE}:stumbles"))
+    first = [
+        replace(whole, member=member, genome=Genome({"width": width}))
+        for member, width in enumerate((5, 4, 4))
+    ]
+    (remark,) = rehearse(first, [halt(whole)], [], place, space)
+    assert remark.startswith("member 0 will fail: network ")
+    assert "ValueError: 5 units are too many" in remark
+    with pytest.raises(UserError, match="only 1 of 3 members can be built, and a halt takes 2"):
+        rehearse([first[0], first[1], first[0]], [halt(whole)], [], place, space)
 
 
 # ------------------------------------------------------------------------------------ symmetries

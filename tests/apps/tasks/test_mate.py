@@ -17,7 +17,7 @@ from apps.breeding.population import TooFewSurvivors
 from apps.errors import UserError
 from apps.messages.fingerprints import fingerprint
 from apps.messages.results import CheckpointRef, Failure, MatingPlan, TrainResult
-from apps.messages.specs import CrossoverSpec, OperatorSpec
+from apps.messages.specs import CrossoverSpec, Genome, OperatorSpec
 from apps.messages.tasks import MateTask, Workplace
 from apps.records.result_files import load_result
 from apps.tasks.perform import perform
@@ -189,6 +189,25 @@ def test_where_a_childs_optimiser_state_comes_from(
     assert [[ref.path for ref in child.optimizer] for child in found.children] == [
         [f"member-{number}" for number in numbers] for numbers in donors
     ]
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "donors"),
+    [("inherit", [[1]] * 4), ("average", [[]] * 4), ("own", [[], [1], [], [3]])],
+)
+def test_the_state_of_another_optimizer_is_not_inherited(
+    optimizer: Any, donors: list[list[int]], tmp_path: Path
+) -> None:
+    kinds = ["sgd", "adam", "sgd", "adam"]
+    fitness = [0.15, 0.1, 0.3, 0.2]
+    population = [
+        replace(member(number, value), genome=Genome(training={"optimizer": kind}))
+        for number, (value, kind) in enumerate(zip(fitness, kinds, strict=True))
+    ]
+    # Without a mutation of genes children have the first parent's: Adam.
+    found = plan(halt(optimizer=optimizer), population, tmp_path)
+    assert [child.genome.training["optimizer"] for child in found.children] == ["adam"] * 4
+    assert [[int(ref.path[-1]) for ref in child.optimizer] for child in found.children] == donors
 
 
 def test_choices_by_chance_have_an_address_and_are_common_to_the_arms(tmp_path: Path) -> None:

@@ -113,6 +113,18 @@ BAD: dict[str, tuple[Change, list[str]]] = {
     "logarithm of values": (space(values=[4, 8], log=True), ["space.units", "not for `values`"]),
     "order of numbers": (space(low=4, high=8, ordered=True), ["`ordered` is for `values`"]),
     "nested values": (space(values=[[4], [8]]), ["space.units.values", "array of numbers"]),
+    "batch size of 0": (
+        lambda table: table.update(space={"batch_size": {"values": [0, 8], "of": "training"}}),
+        ["space.batch_size", "whole numbers from 1"],
+    ),
+    "optimizer that is no name": (
+        lambda table: table.update(space={"optimizer": {"low": 1, "high": 2, "of": "training"}}),
+        ["space.optimizer", "names of Keras's optimizers"],
+    ),
+    "training that is not searched": (
+        lambda table: table.update(space={"loss": {"values": ["mse"], "of": "training"}}),
+        ["space.loss", "only batch_size and optimizer are searched"],
+    ),
     "bound that is no number": (space(low=float("nan"), high=8), ["space.units.low", "finite"]),
     "learning rate below 0": (
         lambda table: table.update(

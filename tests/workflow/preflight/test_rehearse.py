@@ -47,6 +47,15 @@ def deaf(input_shape, classes, units=8, rate=0.1, activation="relu", hears=()):
     ])
 
 
+def fixed(input_shape, classes):
+    seeded = keras.initializers.GlorotUniform(seed=7)
+    return keras.Sequential([
+        keras.layers.Input(input_shape),
+        keras.layers.Flatten(),
+        keras.layers.Dense(classes, activation="softmax", kernel_initializer=seeded),
+    ])
+
+
 @keras.saving.register_keras_serializable()
 class Unheard(keras.layers.Dense):
     def __init__(self, units=5, **settings):
@@ -105,9 +114,20 @@ def test_a_builder_that_ignores_a_choice_is_refused(ignored: str, tmp_path: Path
         rehearse(tmp_path, search(*rest))
 
 
+BATCHES = {"name": "tests.support.kinds:streamed", "params": {"kind": "dataset"}}
+
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "optimizer": (training(optimizer="adamm"), "training.optimizer 'adamm'"),
     "optimizer's setting": (training(optimizer_params={"lr": 1.0}), "lr"),
+    "size of batches that come": (
+        changed(
+            data=BATCHES,
+            network={"builder": "mlp"},
+            space={"batch_size": {"values": [8, 16], "of": "training"}},
+            arms=[{"name": "control"}],
+        ),
+        "space.batch_size: the training data come in batches, whose size is theirs",
+    ),
     "learning rate": (training(optimizer_params={"learning_rate": "x"}), "learning_rate"),
     "loss": (training(loss="sparse"), "sparse"),
     "loss that does not fit": (training(loss="categorical_crossentropy"), "same rank"),
@@ -185,16 +205,21 @@ def test_a_layer_that_is_not_known_harms_nobody_who_does_not_align(tmp_path: Pat
 
 
 # ------------------------------------------------------------------------- in a process of its own
-def apart(folder: Path, table: dict[str, Any]) -> None:
+def apart(folder: Path, table: dict[str, Any]) -> tuple[str, ...]:
     file = write(folder, table)
     (folder / "own.py").write_text(PLUGIN)
     place = Workplace(root=str(folder / "nowhere"), search_path=str(folder))
-    rehearse_apart(file, load_experiment(file), place)
+    return rehearse_apart(file, load_experiment(file), place)
 
 
 @pytest.mark.slow
 def test_in_a_process_of_its_own_a_good_experiment_passes(tmp_path: Path) -> None:
-    apart(tmp_path, changed())
+    assert apart(tmp_path, changed()) == ()
+
+
+def test_remarks_come_out_of_a_process_of_its_own(tmp_path: Path) -> None:
+    (remark,) = apart(tmp_path, network(builder="own:fixed"))
+    assert "gives the same first weights for every seed" in remark
 
 
 def test_in_a_process_of_its_own_a_mistake_is_the_same_error(tmp_path: Path) -> None:
