@@ -9,7 +9,7 @@ import pandas as pd
 
 from apps.errors import ReportError
 from apps.records.run_dir import RunDir
-from apps.records.tables_schema import TABLES, completed, frame
+from apps.records.tables_schema import TABLES, columns_of, completed, frame
 
 CONTROL: Final = "control"
 """Name of the arm that every other arm is compared with."""
@@ -32,7 +32,8 @@ def read_tables(run: RunDir) -> dict[str, pd.DataFrame]:
         run: the run directory; `tables/*.parquet` is all that is read.
 
     Returns:
-        A data frame a table, its columns in the schema's order and dtypes. A table that is not
+        A data frame a table, its columns in the schema's order and dtypes, then those of the run's
+        other metrics. A table that is not
         `REQUIRED` and not there is empty.
 
     Raises:
@@ -86,4 +87,5 @@ def _read_table(run: RunDir, name: str) -> pd.DataFrame:
             f"apps.records.tables_schema, and lacks {', '.join(absent)}. It was "
             "written by another version: start the run again."
         )
-    return data[list(TABLES[name])].astype(TABLES[name])
+    columns = columns_of(data, name)
+    return data[list(columns)].astype(columns)

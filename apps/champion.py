@@ -25,6 +25,7 @@ from apps.networks.keras_compile import open_network
 from apps.plugins import is_plugin, load_plugin
 from apps.runtime import load_keras
 from apps.training.data_parts import EVALUATION_BATCH
+from apps.training.target_shapes import with_fitting_targets
 from apps.training.targets import with_scaled_targets
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ class Champion:
         Raises:
             UserError: they are not where they were, or have changed.
         """
-        return with_scaled_targets(self.load(), self.model.loss)
+        scaled = with_scaled_targets(self.load(), self.model.loss)
+        return with_fitting_targets(scaled, self.model)[0]
 
     def predict(self, inputs: Asked) -> Named:
         """Return the network's outputs [n, ...] for inputs [n, ...] as the data set has them.

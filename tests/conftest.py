@@ -38,6 +38,7 @@ LONGEST: Final = (
     "workflow/experiment/test_mistakes.py",
     "apps/preflight/test_rehearsal.py",
     "test_wheel.py",
+    "apps/training/test_against_keras.py",
     "test_docs.py",
     "test_readme.py",
     "workflow/test_launch.py",

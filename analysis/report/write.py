@@ -25,6 +25,7 @@ from analysis.tables import CONTROL, loss_names, read_tables
 from apps.errors import ReportError
 from apps.files import write_atomic
 from apps.records.run_dir import RunDir
+from apps.records.tables_schema import STILL
 
 CHAPTERS: Final = ("result", "search", "population", "workflow", "cost")
 """Where figures stand in the page."""
@@ -73,7 +74,8 @@ def write_report(run: RunDir) -> Path:
             write_atomic(run.report_csv(name), table.to_csv(index=False).encode())
         for picture in pictures:
             _write_picture(run, picture)
-        text = _html(run, numbers, pictures, statistics, spent, _search(found, tables))
+        told = {"search": _search(found, tables), **_told(tables)}
+        text = _html(run, numbers, pictures, statistics, spent, told)
         write_atomic(run.report_html, text.encode())
     except OSError as error:
         raise ReportError(
@@ -124,25 +126,33 @@ def _search(found: Search | None, tables: dict[str, pd.DataFrame]) -> dict[str, 
     }
 
 
+def _told(tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
+    """Return remarks on training and the other metrics as the template takes them."""
+    names, rows = page.metric_rows(tables["trials"])
+    remarks = page.remark_lines(tables["members"])
+    return {"remarks": remarks, "metric_names": names, "metric_rows": rows}
+
+
 def _html(
     run: RunDir,
     numbers: Overview,
     pictures: list[Picture],
     statistics: pd.DataFrame,
     spent: pd.DataFrame,
-    search: dict[str, Any],
+    told: dict[str, Any],
 ) -> str:
     """Fill in the page; everything from the run directory is escaped by the template."""
     shown, folded = page.shown_kinds(numbers)
     experiment, no_experiment = page.settings(run)
     environment, no_environment = page.environment(run)
     data_lines, data_remarks = page.data_notes(run)
+    still = [f"{note[0].upper()}{note[1:]}." for note in told["remarks"] if note.startswith(STILL)]
     return render(
         "report.html.j2",
         name=run.root.resolve().name,
         verdict=unbroken(wording.verdict(numbers)),
         tested=bool(numbers.summary["t_p"].notna().any()),
-        cautions=[unbroken(note) for note in wording.cautions(numbers)],
+        cautions=[unbroken(note) for note in (*still, *wording.cautions(numbers))],
         facts=page.facts(numbers),
         pictures={
             chapter: [_element(picture) for picture in pictures if picture.chapter == chapter]
@@ -154,7 +164,7 @@ def _html(
         pace=page.pace_rows(statistics, spent, wording.held_out_kind(numbers)) if shown else [],
         margin=percent(MARGIN, 0, sign=False),
         effect=percent(EFFECT, 0, sign=False),
-        search=search,
+        **told,
         champions=page.champion_rows(numbers),
         kinds=KINDS,
         names=wording.NAMES,

@@ -64,6 +64,8 @@ def breed(task: TrainTask, start: Offspring, place: Workplace, trainer: Trainer)
         weights = mutation(rng, weights, keep=trainer.member.statistics, **start.mutation.params)
     fresh = _shapes(trainer.member.state().optimizer)
     optimizer, outer = _inherited(plan.optimizer, _shapes(weights), fresh, place)
+    if optimizer:
+        optimizer = trainer.member.adapted(optimizer, weights)
     return Checkpoint(weights, optimizer=optimizer, outer=outer)
 
 

@@ -18,6 +18,7 @@ from apps.lookup import check_settings, lookup
 from apps.messages.specs import NetworkSpec, Params, TrainingSpec
 from apps.networks.builders import BUILDERS
 from apps.networks.keras_compile import compile_network
+from apps.networks.optimizers import variables as optimizer_variables
 from apps.plugins import check_loaded, is_plugin, told
 from apps.runtime import load_keras
 from apps.seeds import GLOBAL_GENERATORS
@@ -96,7 +97,8 @@ def named_random_states(model: keras.Model) -> dict[str, keras.Variable]:
 
 def named_optimizer_states(model: keras.Model) -> dict[str, keras.Variable]:
     """Return the optimiser's variables, numbered in its own order."""
-    return {f"{index:03d}": variable for index, variable in enumerate(model.optimizer.variables)}
+    states = optimizer_variables(model.optimizer)
+    return {f"{index:03d}": variable for index, variable in enumerate(states)}
 
 
 def read(variables: Mapping[str, keras.Variable]) -> dict[str, Array]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from apps.datasets.arrays import listed, mapped
 from apps.errors import UserError, did_you_mean, first_line
 from apps.messages.specs import TrainingSpec
+from apps.networks.optimizers import parts
 from apps.plugins import call_plugin, is_plugin, load_plugin
 from apps.runtime import load_keras
 
@@ -35,13 +36,22 @@ def compile_network(
         UserError: one of them is unknown, or its settings are wrong.
     """
     keras = load_keras()
-    if model.compiled and training.optimizer is None:
-        return
-    optimizer = _optimizer(keras, training, search_path)
-    if model.compiled:
-        model.optimizer = optimizer
-        return
+    if not model.compiled:
+        _compile(keras, model, training, search_path)
+    elif training.optimizer is not None:
+        optimizer = _optimizer(keras, training, search_path)
+        scaling = keras.optimizers.LossScaleOptimizer
+        scales = isinstance(model.optimizer, scaling) and not isinstance(optimizer, scaling)
+        model.optimizer = scaling(optimizer) if scales else optimizer
+    # A file tells what a model was compiled with, and opened elsewhere Keras may not wrap it again.
+    compiled = getattr(model, "_compile_config", None)
+    if compiled is not None:
+        compiled.config["optimizer"] = model.optimizer
 
+
+def _compile(
+    keras: Any, model: keras.Model, training: TrainingSpec, search_path: str | None
+) -> None:
     def loss(name: str) -> Any:
         if is_plugin(name):
             return load_plugin(name, search_path)
@@ -52,7 +62,7 @@ def compile_network(
         return [_metric(keras, name, search_path) for name in names]
 
     model.compile(
-        optimizer=optimizer,
+        optimizer=_optimizer(keras, training, search_path),
         loss=mapped(loss, training.loss),
         metrics=mapped(metrics, training.metrics),
     )
@@ -72,7 +82,7 @@ def open_network(path: Path, training: TrainingSpec, search_path: str | None = N
     names = [*listed(training.loss), *(n for each in listed(training.metrics) for n in each)]
     own = [load_plugin(name, search_path) for name in names if is_plugin(name)]
     if is_plugin(training.optimizer or ""):
-        own.append(type(_optimizer(load_keras(), training, search_path)))
+        own += map(type, parts(_optimizer(load_keras(), training, search_path)))
     return load_keras().models.load_model(
         path, custom_objects={each.__name__: each for each in own}
     )

@@ -106,7 +106,8 @@ def rehearse(
         _trainer(task, place).checks.takes_a_step()
         model = _trainer(task, place).model
         Callbacks(task.training.callbacks, model, 1, Path(), place.search_path)
-        check_monitors(task.training.callbacks, model.get_metrics_result())
+        one_rate = _trainer(task, place).rate.is_one
+        check_monitors(task.training.callbacks, model.get_metrics_result(), one_rate)
         _set_rates(_trainer(task, place), task)
     for task in settings:
         _takes_settings(_trainer(task, place), task)

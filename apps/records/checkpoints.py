@@ -34,8 +34,9 @@ class Checkpoint:
         weights: name -> array, in the network's order; the learnt arrays and running statistics.
         optimizer: its variables, in its own order; empty for a fresh one.
         random: states of the network's random layers, in the network's order.
-        average: the running average of the weights in float64; empty if there is none.
-        averaged: number of networks in the average.
+        average: the running average of the weights in float64, or the weights that a `fit` would
+            have ended with where these are others; empty if there is neither.
+        averaged: number of networks in the running average.
         outer: the momentum of the optimiser over the epochs, of the learnt arrays; empty for a
             fresh one.
     """

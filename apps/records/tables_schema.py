@@ -7,6 +7,8 @@ of a machine; every other column is the same, bit for bit, whenever the same exp
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import pandas as pd
@@ -25,6 +27,12 @@ FINAL_METRICS: Final = (
 
 KINSHIP: Final = ("distance_raw", "distance_aligned", "barrier_raw", "barrier_aligned")
 """Distances of the first two parents and loss barriers between them; NaN with fewer parents."""
+
+WITH_METRICS: Final = ("members", "epochs", "trials")
+"""Tables that have a column more for every other metric that a run records, see `other_metrics`."""
+
+STILL: Final = "training changed nothing"
+"""How the remark on a member begins whose weights, or whose training loss, never moved."""
 
 _METRIC_COLUMNS: Final = dict.fromkeys(FINAL_METRICS, "float64")
 
@@ -50,6 +58,7 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         "genome": "str",  # JSON: what the network has of its own in a search; empty otherwise
         "parameters": "int64",  # trained weights; 0 where it was not recorded
         "engine": "str",  # xla | graph | fit, and why; empty where it was not recorded
+        "remarks": "str",  # of its training, a line each; empty where they were not recorded
         "fitness": "float64",  # lower is better; NaN for a failed member
         "rank": "int64",  # within trial, arm and segment; 0 is the best
         "started_unix_s": "float64",
@@ -121,7 +130,7 @@ TABLES: Final[dict[str, dict[str, str]]] = {
 }
 
 MEASURED: Final = frozenset(
-    {"started_unix_s", "wall_s", "cpu_s", "peak_memory_mb", "host", "worker", "log"}
+    {"started_unix_s", "wall_s", "cpu_s", "peak_memory_mb", "host", "worker", "log", "remarks"}
 )
 """Columns that a rerun may change."""
 
@@ -130,6 +139,7 @@ ADDED: Final[dict[str, str | int | float]] = {
     "genome": "",
     "parameters": 0,
     "engine": "",
+    "remarks": "",
     "teaching_epochs": 0.0,
     "serial_epochs": 0,
     "relatives": 1,
@@ -148,22 +158,47 @@ def completed(data: pd.DataFrame, table: str) -> pd.DataFrame:
     return data.assign(**{name: ADDED[name] for name in absent})
 
 
-def frame(table: str, rows: list[dict[str, object]]) -> pd.DataFrame:
+def other_metrics(table: str, metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return the metrics beside loss and accuracy, by the names of their columns.
+
+    A metric that is called like another column of the table has `metric_` before its name.
+
+    Args:
+        table: one of `WITH_METRICS`.
+        metrics: what was recorded, by name.
+    """
+    columns = TABLES[table]
+    return {
+        f"metric_{name}" if name in columns else name: value
+        for name, value in metrics.items()
+        if name not in FINAL_METRICS
+    }
+
+
+def columns_of(data: pd.DataFrame, table: str) -> dict[str, str]:
+    """Return the columns of a stored table that count, and their dtypes: schema and metrics."""
+    columns = TABLES[table]
+    more = [name for name in data.columns if name not in columns and table in WITH_METRICS]
+    return columns | {name: "float64" for name in more if data[name].dtype == "float64"}
+
+
+def frame(table: str, rows: list[dict[str, object]], metrics: Sequence[str] = ()) -> pd.DataFrame:
     """Return `rows` as a data frame with the schema's columns and dtypes.
 
     Args:
         table: a key of `TABLES`.
         rows: one dictionary a row, with exactly the table's columns.
+        metrics: further columns, numbers that a row may lack.
 
     Raises:
         KeyError: a row lacks a column or has one that the schema does not know.
     """
     columns = TABLES[table]
     for row in rows:
-        if row.keys() != columns.keys():
-            odd = sorted(row.keys() ^ columns.keys())
+        if odd := sorted((row.keys() - set(metrics)) ^ columns.keys()):
             raise KeyError(f"rows of table {table!r} differ from the schema in {odd}")
-    data = {name: [row[name] for row in rows] for name in columns}
+    columns = columns | dict.fromkeys(metrics, "float64")
+    data = {name: [row.get(name, math.nan) for row in rows] for name in columns}
     return pd.DataFrame(
         {name: pd.Series(data[name], dtype=dtype) for name, dtype in columns.items()}
     )

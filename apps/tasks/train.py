@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from apps.breeding.family import Relative, train_family
 from apps.breeding.offspring import breed
-from apps.datasets.arrays import Named
+from apps.datasets.arrays import Array, Named
 from apps.datasets.load import load_dataset
 from apps.errors import HeterosisError
 from apps.messages.fingerprints import fingerprint
@@ -44,9 +43,11 @@ from apps.records.checkpoints import Checkpoint, open_checkpoint, save_checkpoin
 from apps.records.lessons import load_predictions
 from apps.records.result_files import load_partial, save_partial
 from apps.records.run_dir import CHECKPOINT, RunDir
+from apps.records.tables_schema import STILL
 from apps.seeds import Address, Purpose
 from apps.tasks.kind import Kind
 from apps.training.callbacks import Callbacks
+from apps.training.data_order import epoch_order
 from apps.training.outer_momentum import Outer
 from apps.training.path_average import PathAverage
 from apps.training.tensorboard import EventLog
@@ -55,6 +56,12 @@ from apps.worker.stopping import Stopped, TimedOut, stopping
 from apps.worker.watchdog import is_late
 
 _UNRESOLVED: Final = "a start is resolved before a member is trained"
+
+_STILL: Final = (
+    f"{STILL}: the weights or the training loss stayed the same in all epochs; look at the "
+    "learning rate, at the loss, and for gradients that are not finite"
+)
+"""Remark on a member that learnt nothing at all."""
 
 _Made = TypeVar("_Made")
 
@@ -90,12 +97,14 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
     with EventLog(log) as events:
         for record in records:
             events.add(record.epoch, record.metrics)
-        reason = _train(
-            trainer, task, place, _Segment(folder, mark, records, start, average, outer, events)
-        )
-    state = replace(average.with_state(trainer, refresh=True), outer=outer.momentum)
+        segment = _Segment(folder, mark, records, start, average, outer, events)
+        begun = trainer.member.learnt
+        reason = _train(trainer, task, place, segment)
+    still = not reason and _stands_still(begun, trainer.member.learnt, records)
+    state = average.with_state(trainer, segment.ended, refresh=True)
+    state = replace(state, outer=outer.momentum)
     trainer.member.put(state.network)
-    final = _finish(trainer, task, records, bool(state.average), reason)
+    final = _finish(trainer, task, segment, reason)
     digest = save_checkpoint(folder / CHECKPOINT, state)
     return TrainResult(
         member=task.member,
@@ -105,7 +114,7 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
         final=final,
         start=start,
         checkpoint=CheckpointRef(f"{task.folder}/{CHECKPOINT}", digest),
-        log=tuple(trainer.remarks),
+        log=(*trainer.remarks, *([_STILL] if still else [])),
         genome=task.genome,
         parameters=trainer.member.parameters,
         engine=trainer.engine.engine,
@@ -113,9 +122,13 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
     )
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Segment:
-    """A segment while it is trained."""
+    """A segment while it is trained.
+
+    Attributes:
+        ended: the network that training ends with where it is not the weights of its last step.
+    """
 
     folder: Path
     fingerprint: str
@@ -124,6 +137,7 @@ class _Segment:
     average: PathAverage
     outer: Outer
     events: EventLog
+    ended: Mapping[str, Array] = field(default_factory=dict)
 
 
 def _train(trainer: Trainer, task: TrainTask, place: Workplace, segment: _Segment) -> str:
@@ -157,8 +171,17 @@ def _train(trainer: Trainer, task: TrainTask, place: Workplace, segment: _Segmen
             raise Stopped(f"stopped after epoch {record.epoch}")
         if late:
             raise TimedOut(f"it took longer than --task-timeout; stored after epoch {record.epoch}")
-    callbacks.end()
+    segment.ended = trainer.member.end_training(callbacks.end)
     return ""
+
+
+def _stands_still(
+    begun: Mapping[str, Array], ended: Mapping[str, Array], records: Sequence[EpochRecord]
+) -> bool:
+    """Whether training changed nothing: no weight, or not its loss."""
+    losses = {record.metrics["loss"] for record in records}
+    kept = all(np.array_equal(begun[name], ended[name]) for name in begun)
+    return kept or (len(records) > 1 and len(losses) == 1)
 
 
 @dataclass(frozen=True)
@@ -213,25 +236,6 @@ def _timed(work: Callable[[], _Made]) -> tuple[float, _Made]:
     began = time.perf_counter()
     made = work()
     return time.perf_counter() - began, made
-
-
-def epoch_order(task: TrainTask, epoch: int, data: Ordered) -> NDArray[np.int64]:
-    """Return the order of the training data in an epoch; `epoch` counts from 0."""
-    now, *earlier = (
-        Address(task.seed, task.trial, task.member, each) for each in (epoch, *range(epoch))
-    )
-    streams = (address.stream(Purpose.DATA_ORDER) for address in earlier)
-    return data.order(now.stream(Purpose.DATA_ORDER), streams)
-
-
-class Ordered(Protocol):
-    """Data whose samples or batches have an order that can be drawn."""
-
-    def order(
-        self, rng: np.random.Generator, earlier: Iterable[np.random.Generator]
-    ) -> NDArray[np.int64]:
-        """Return an order for one epoch; `earlier` are the generators of those before it."""
-        ...
 
 
 def _trainer(task: TrainTask, place: Workplace) -> Trainer:
@@ -324,19 +328,16 @@ def _family_epoch(
     return train_family(trainer, make, relatives, family, batch, rate, step, threads)
 
 
-def _finish(
-    trainer: Trainer, task: TrainTask, records: list[EpochRecord], averaged: bool, reason: str
-) -> dict[str, float]:
+def _finish(trainer: Trainer, task: TrainTask, segment: _Segment, reason: str) -> dict[str, float]:
+    last = segment.records[-1].metrics
     if reason:
-        last = records[-1].metrics
         names = [name for name in last if not name.startswith("val_")]
         others = [f"{part}_{name}" for part in ("train", "test") for name in names]
         return dict.fromkeys([*last, *others], math.nan)
-    if averaged:
+    if segment.average.is_there:
         return final_metrics(trainer)  # it took no step itself
-    last = records[-1].metrics
-    if task.training.callbacks:
-        # One may have brought back the weights of an earlier epoch.
+    if task.training.callbacks or segment.ended:
+        # The weights may be those of an earlier epoch, or an average.
         held_out = _standard(trainer.evaluate("validation"))
         last = last | {f"val_{name}": value for name, value in held_out.items()}
     return final_metrics(trainer, last)

@@ -12,9 +12,11 @@ from apps.messages.specs import OperatorSpec
 from apps.plugins import is_plugin, load_plugin, told, unknown
 from apps.runtime import load_keras
 
+_LOWERS_RATE: Final = "reduce_lr_on_plateau"
+
 CALLBACKS: Final = {
     "early_stopping": "EarlyStopping",
-    "reduce_lr_on_plateau": "ReduceLROnPlateau",
+    _LOWERS_RATE: "ReduceLROnPlateau",
 }
 """Keras's callbacks that work by epochs and write no files, by name."""
 
@@ -77,16 +79,25 @@ class Callbacks:
             raise HeterosisError(f"training.callbacks: {told(error)}", code="callback") from error
 
 
-def check_monitors(specs: Sequence[OperatorSpec], metrics: Collection[str]) -> None:
-    """Check that the metrics that callbacks monitor exist.
+def check_monitors(
+    specs: Sequence[OperatorSpec], metrics: Collection[str], one_rate: bool = True
+) -> None:
+    """Check that the metrics that callbacks monitor exist, and the learning rate that one lowers.
 
     Args:
         specs: as for `Callbacks`.
         metrics: names of the training metrics; `val_` before one means its value on held-out data.
+        one_rate: whether the optimiser has one learning rate, and no schedule of its own.
 
     Raises:
-        UserError: a `monitor` is none of them.
+        UserError: a `monitor` is none of them, or there is no rate that can be lowered.
     """
+    if not one_rate and any(spec.name == _LOWERS_RATE for spec in specs):
+        raise UserError(
+            f"training.callbacks {_LOWERS_RATE!r} lowers the learning rate, and the optimizer has "
+            "several or a schedule of its own: leave one of them out",
+            code="callback",
+        )
     known = [*metrics, *(f"val_{name}" for name in metrics)]
     for spec in specs:
         monitor = spec.params.get("monitor")

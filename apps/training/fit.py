@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from apps.datasets.arrays import Samples, mapped
 from apps.datasets.batches import Batches
+from apps.networks.optimizers import unfinished
 from apps.training.batch_norm import RunningMeans
 from apps.training.data_parts import EVALUATION_BATCH, PartName, Parts
 from apps.training.teaching import Teaching
@@ -25,7 +26,11 @@ class Fit:
         self._running = running
 
     def train(self, order: NDArray[np.int64]) -> dict[str, float]:
-        """Train one epoch."""
+        """Train one epoch; what `fit` does when training ends is left for then."""
+        with unfinished(self._model.optimizer):
+            return self._fitted(order)
+
+    def _fitted(self, order: NDArray[np.int64]) -> dict[str, float]:
         import keras
 
         train = self._parts["train"]
@@ -88,14 +93,10 @@ class Fit:
         """Show the running statistics the training data, batch after batch."""
         train = self._parts["train"]
         if isinstance(train, Samples):
-            size, samples = self._batch_size, len(train)
-            for seen in range(0, samples, size):
-                end = min(seen + size, samples)
-                batch = self._parts.samples("train", slice(seen, end))
-                self._running.include(batch.x, seen / end)
+            size = self._batch_size
+            for start in range(0, len(train), size):
+                batch = self._parts.samples("train", slice(start, start + size))
+                self._running.include(batch.x)
             return
-        seen = 0
         for batch in train:
-            end = seen + len(batch)
-            self._running.include(batch.x, seen / end)
-            seen = end
+            self._running.include(batch.x)

@@ -126,10 +126,10 @@ class Graph:
                 for index in tf.range(full):
                     chosen = index * size + tf.range(size)
                     (taken,) = self._gathered((x,), chosen)
-                    include(taken, index / (index + 1))
+                    include(taken)
             if rest:
                 last = mapped(lambda tensor: tensor[-rest:], x)
-                include(self._parts.inputs(last), full * size / samples)
+                include(self._parts.inputs(last))
 
         return measure_all
 

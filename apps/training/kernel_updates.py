@@ -7,11 +7,30 @@ goes through the whole variable; TensorFlow's own kernels do all in one pass. XL
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import cache
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import cache, wraps
 from typing import Any
 
+from apps.networks.optimizers import parts
 
+_Manager = Callable[[Any], AbstractContextManager[None]]
+
+
+def _of_all_parts(manager: _Manager) -> _Manager:
+    """Return a manager for an optimiser and all that are wrapped in it."""
+
+    @wraps(manager)
+    @contextmanager
+    def of_all_parts(optimizer: Any) -> Iterator[None]:
+        with ExitStack() as meanwhile:
+            for part in parts(optimizer):
+                meanwhile.enter_context(manager(part))
+            yield
+
+    return of_all_parts
+
+
+@_of_all_parts
 @contextmanager
 def undistributed(optimizer: Any) -> Iterator[None]:
     """Let an optimiser update its variables itself in what is traced meanwhile.
@@ -57,6 +76,7 @@ Update = Callable[[Any, Any, Any], None]
 """`optimizer.update_step`: gradient, variable, learning rate."""
 
 
+@_of_all_parts
 @contextmanager
 def one_kernel_updates(optimizer: Any) -> Iterator[None]:
     """Let an optimiser update by one kernel a variable in what is traced meanwhile.

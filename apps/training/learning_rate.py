@@ -5,21 +5,40 @@ from __future__ import annotations
 from typing import Any
 
 from apps.errors import UserError
+from apps.networks.optimizers import innermost, parts
 
 
 class LearningRate:
-    """An optimiser's learning rate."""
+    """An optimiser's learning rate: of all that are wrapped in it, where there are several."""
 
     def __init__(self, optimizer: Any) -> None:
-        """Take the optimiser's own rate as the base; a schedule of its own has none."""
-        self._optimizer = optimizer
-        rate = getattr(optimizer, "_learning_rate", None)
-        has_value = rate is not None and hasattr(rate, "assign")
-        self._base = float(rate.numpy()) if rate is not None and has_value else None
+        """Take the optimiser's own rates as the base; a schedule of its own has none."""
+        found = {id(each): _variable(each) for each in parts(optimizer)}
+        self._bases = [(rate, float(rate.numpy())) for rate in found.values() if rate is not None]
+        self._updating = [found[id(each)] for each in innermost(optimizer)]
+
+    @property
+    def is_one(self) -> bool:
+        """Whether there is one rate, and no schedule of the optimiser's own."""
+        return len(self._updating) == 1 and self._updating[0] is not None
 
     def set_base(self, rate: float) -> None:
-        """Set the learning rate that `multiply` takes multiples of."""
-        self._base = rate
+        """Set the learning rate that `multiply` takes multiples of.
+
+        Raises:
+            UserError: there are several, or a schedule.
+        """
+        updating, *others = self._updating
+        if not self.is_one:
+            raise UserError(
+                "training.optimizer_params sets a learning_rate, and the network was compiled with "
+                f"{'several optimizers' if others else 'a schedule'}: leave it out, or say "
+                "training.optimizer, which may be a function of yours that takes it",
+                code="training-setting",
+            )
+        self._bases = [
+            (variable, rate if variable is updating else base) for variable, base in self._bases
+        ]
 
     def multiply(self, factor: float) -> None:
         """Set the learning rate to a multiple of the base.
@@ -27,11 +46,16 @@ class LearningRate:
         Raises:
             UserError: the optimiser has a schedule of its own.
         """
-        if self._base is not None:
-            self._optimizer.learning_rate.assign(self._base * factor)
-        elif factor != 1.0:
+        if factor != 1.0 and any(rate is None for rate in self._updating):
             raise UserError(
                 "a schedule is set for an optimizer that was compiled with a schedule of its own; "
                 "leave one of them out",
                 code="training-setting",
             )
+        for variable, base in self._bases:
+            variable.assign(base * factor)
+
+
+def _variable(optimizer: Any) -> Any:
+    rate = getattr(optimizer, "_learning_rate", None)
+    return rate if hasattr(rate, "assign") else None

@@ -118,10 +118,11 @@ class Measures:
 
         The statistics of an averaged or merged network are not the average of its parents': one
         pass over the training data in the mode of training measures them anew, those of batch
-        normalisation from nothing (see `batch_norm`). Nothing but the statistics changes.
+        normalisation from nothing (see `batch_norm`). Nothing but the statistics changes, and of
+        these no count.
         Without any the weights are returned as given. The member stays as it is.
         """
-        statistics = self._member.statistics
+        statistics = self._member.running
         if not statistics:
             return dict(weights)
         restore = self._member.snapshot()

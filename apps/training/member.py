@@ -16,6 +16,7 @@ from apps.networks.build import (
     named_weights,
     read,
 )
+from apps.networks.optimizers import copies_of_weights, finalizes
 from apps.records.checkpoints import Checkpoint
 from apps.seeds import seed_integer
 
@@ -31,6 +32,12 @@ class Member:
         """
         self._model = model
         self._fresh_optimizer = read(named_optimizer_states(model))
+        states = {id(state): name for name, state in named_optimizer_states(model).items()}
+        weights = {id(weight): name for name, weight in named_weights(model).items()}
+        self._copies = {
+            states[id(state)]: weights[id(weight)]
+            for state, weight in copies_of_weights(model.optimizer)
+        }
 
     def load(self, checkpoint: Checkpoint, random_layers: np.random.Generator) -> None:
         """Load a member; an empty `optimizer` or `random` stands for a fresh state.
@@ -40,13 +47,51 @@ class Member:
             random_layers: seeds the random layers when the checkpoint has no states of them.
         """
         self.put(checkpoint.weights)
-        assign(named_optimizer_states(self._model), checkpoint.optimizer or self._fresh_optimizer)
+        optimizer = checkpoint.optimizer or self.adapted(self._fresh_optimizer, checkpoint.weights)
+        assign(named_optimizer_states(self._model), optimizer)
         states = named_random_states(self._model)
         assign(states, checkpoint.random or _fresh_random(states, random_layers))
 
     def put(self, weights: Mapping[str, Array]) -> None:
         """Load weights only; optimiser and random states stay as they are."""
         assign(named_weights(self._model), weights)
+
+    def adapted(
+        self, optimizer: Mapping[str, Array], weights: Mapping[str, Array]
+    ) -> dict[str, Array]:
+        """Return an optimiser's state made one of other weights than those it comes from.
+
+        Its averages of the weights, and what begins as a copy of them, become the weights.
+        """
+        copies = {state: weights[name] for state, name in self._copies.items()}
+        return {**optimizer, **copies}
+
+    def end_training(self, tell: Callable[[], None]) -> dict[str, Array]:
+        """End training as `keras.Model.fit` does after its last epoch.
+
+        The optimiser may put other weights than the latest in place, as `use_ema` does; then
+        callbacks are told. The latest stay in the model, for training that goes on; what a callback
+        puts in place of either stays too.
+
+        Args:
+            tell: calls the callbacks' `on_train_end`.
+
+        Returns:
+            The weights that training ends with; empty if they are those in the model.
+        """
+        optimizer = self._model.optimizer
+        if not finalizes(optimizer):
+            tell()
+            return {}
+        latest = self.weights()
+        optimizer.finalize_variable_values(self._model.trainable_variables)
+        final = self.weights()
+        tell()
+        ended = self.weights()
+        if any(not np.array_equal(ended[name], final[name], equal_nan=True) for name in final):
+            return {}
+        self.put(latest)
+        return ended
 
     def weights(self) -> dict[str, Array]:
         """Return the member's weights, as copies."""
@@ -70,6 +115,18 @@ class Member:
         """Names of the arrays that are not learnt: running means and variances, counters."""
         named = named_weights(self._model).items()
         return frozenset(name for name, variable in named if not variable.trainable)
+
+    @property
+    def running(self) -> frozenset[str]:
+        """Names of the statistics that a pass may measure: counts are none."""
+        named = named_weights(self._model)
+        return frozenset(name for name in self.statistics if "float" in named[name].dtype)
+
+    @property
+    def learnt(self) -> dict[str, Array]:
+        """The arrays that are learnt, as copies."""
+        named = named_weights(self._model).items()
+        return read({name: variable for name, variable in named if variable.trainable})
 
     @property
     def parameters(self) -> int:

@@ -19,7 +19,7 @@ class PathAverage:
     def __init__(self, spec: AverageSpec | None, begun: Checkpoint) -> None:
         """Go on from a checkpoint's average. Without a spec there is none."""
         self._spec = spec
-        goes_on = spec is not None and bool(begun.average)
+        goes_on = spec is not None and begun.averaged > 0
         self._average: Mapping[str, Array] = begun.average if goes_on else {}
         self._count = begun.averaged if goes_on else 0
 
@@ -34,10 +34,25 @@ class PathAverage:
             self._average = averaging.running_mean(self._average, weights, self._count)
         self._count += 1
 
-    def with_state(self, trainer: Trainer, refresh: bool = False) -> Checkpoint:
-        """Return the member's state and average; `refresh` measures its statistics anew."""
+    @property
+    def is_there(self) -> bool:
+        """Whether the member stands for an average."""
+        return bool(self._average)
+
+    def with_state(
+        self, trainer: Trainer, ended: Mapping[str, Array] | None = None, refresh: bool = False
+    ) -> Checkpoint:
+        """Return the member's state and average; `refresh` measures its statistics anew.
+
+        Args:
+            trainer: holds the member.
+            ended: the network that training ended with, which counts where there is no average.
+            refresh: whether the statistics of the average are measured.
+        """
         average = self._average
-        if average and refresh and trainer.member.statistics:
+        if not average:
+            return replace(trainer.member.state(), average=ended or {})
+        if refresh and trainer.member.statistics:
             measured = trainer.measures.refreshed(cast_like(average, trainer.member.weights()))
             average = {**average, **{name: measured[name] for name in trainer.member.statistics}}
         return replace(trainer.member.state(), average=average, averaged=self._count)

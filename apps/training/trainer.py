@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from apps.messages.specs import (
     phenotype,
 )
 from apps.messages.tasks import Lesson, Workplace
+from apps.plugins import is_plugin
 from apps.recent import Recent
 from apps.runtime import load_keras
 from apps.training.blueprint import Blueprint
@@ -33,6 +34,7 @@ from apps.training.learning_rate import LearningRate
 from apps.training.measures import Measures
 from apps.training.member import Member
 from apps.training.network_checks import NetworkChecks
+from apps.training.target_shapes import with_fitting_targets
 from apps.training.targets import with_scaled_targets
 from apps.training.teaching import Teaching
 
@@ -64,6 +66,7 @@ class Trainer:
         model: Any,
         parts: Parts,
         few_steps: bool = False,
+        remarks: Sequence[str] = (),
         lesson: Lesson | None = None,
     ) -> None:
         """Train nothing yet.
@@ -73,6 +76,7 @@ class Trainer:
             model: built and compiled.
             parts: the data.
             few_steps: whether the architecture is one of many, each trained for few steps.
+            remarks: on the data, for the user.
             lesson: how members learn from teachers; None where they have none.
 
         Raises:
@@ -83,6 +87,7 @@ class Trainer:
         self._parts = parts
         self.predictions: Named | None = None
         self.in_batches = parts.in_batches
+        self._remarks = tuple(remarks)
         model.optimizer.build(model.trainable_variables)
         self.member = Member(model)
         self.rate = LearningRate(model.optimizer)
@@ -139,7 +144,7 @@ class Trainer:
     @property
     def remarks(self) -> list[str]:
         """Remarks for the user, for example why training is not fused."""
-        return list(self._loop.remarks)
+        return [*self._remarks, *self._loop.remarks]
 
 
 def new_trainer(
@@ -161,9 +166,10 @@ def new_trainer(
     blueprint = Blueprint(loaded, network, training, place)
     model = blueprint.build(0)
     learnt = with_scaled_targets(loaded, model.loss)
-    bytes_left = sorted(learnt.byte_targets)
-    key = to_json(data) + f"{seed} {place.search_path} {bytes_left}".encode()
-    made = Trainer(blueprint, model, Parts(learnt, key), few_steps, lesson)
+    learnt, remarks = with_fitting_targets(learnt, model)
+    made_otherwise = [*sorted(learnt.byte_targets), *remarks]
+    key = to_json(data) + f"{seed} {place.search_path} {made_otherwise}".encode()
+    made = Trainer(blueprint, model, Parts(learnt, key), few_steps, remarks, lesson)
     made.checks.fits_the_data()
     return made
 
@@ -190,11 +196,12 @@ def trainer_for(
     if not hasattr(_local, "trainers"):
         forget_trainers()
     trainers: Recent[Trainer] = _local.trainers
-    # Members of a search differ in their rates: it is set, and one trainer serves them all.
+    # Members of a search differ in their rates: it is set, and one trainer serves them all. What a
+    # function of the user's own makes of a rate is its own business.
     network, training = phenotype(network, training, genome)
     few_steps = bool(genome.network or genome.training)
     others = dict(training.optimizer_params)
-    rate = others.pop("learning_rate", None)
+    rate = None if is_plugin(training.optimizer or "") else others.pop("learning_rate", None)
     if not isinstance(rate, float):
         others = training.optimizer_params
     kind = replace(training, optimizer_params=others)

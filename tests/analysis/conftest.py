@@ -178,6 +178,7 @@ def _one_arm(world: World, trial: int, arm: str, rows: dict[str, list[dict[str, 
                     "host": "node-1",
                     "worker": "1:main",
                     "engine": "xla",
+                    "remarks": "",
                 }
             )
             for epoch, losses in zip(range(before + 1, last + 1), path, strict=True):

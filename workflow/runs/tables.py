@@ -24,7 +24,14 @@ from apps.messages.results import (
 from apps.messages.specs import NO_GENOME, Genome
 from apps.messages.tasks import Offspring, Start, TrainTask
 from apps.records.run_dir import RunDir
-from apps.records.tables_schema import FINAL_METRICS, KINSHIP, METRICS, TABLES, frame
+from apps.records.tables_schema import (
+    FINAL_METRICS,
+    KINSHIP,
+    METRICS,
+    TABLES,
+    frame,
+    other_metrics,
+)
 from workflow.driver.run import Outcomes
 from workflow.driver.trial import Node, Segment, TrialGraph
 from workflow.experiment.halts import Halt
@@ -43,10 +50,12 @@ def make_tables(outcomes: Outcomes) -> dict[str, pd.DataFrame]:
         "species": _species,
         "trials": _trials,
     }
-    return {
-        name: frame(name, [row for cell in _cells(outcomes) for row in makers[name](cell)])
-        for name in TABLES
-    }
+    tables = {}
+    for name, columns in TABLES.items():
+        rows = [row for cell in _cells(outcomes) for row in makers[name](cell)]
+        metrics = dict.fromkeys(key for row in rows for key in row if key not in columns)
+        tables[name] = frame(name, rows, list(metrics))
+    return tables
 
 
 def write_tables(outcomes: Outcomes, run: RunDir) -> dict[str, pd.DataFrame]:
@@ -124,6 +133,7 @@ def _members(cell: _Cell) -> Iterator[Row]:
                 "start_val_loss": (result.start if result else {}).get("val_loss", math.nan),
                 **_genome(result.genome if result else (child or task).genome, result),
                 "engine": f"{result.engine}: {result.engine_reason}" if result else "",
+                "remarks": "\n".join(result.log) if result else "",
                 "fitness": value,
                 "rank": order.index(task.member),
                 "started_unix_s": cost.started_unix_s,
@@ -132,6 +142,7 @@ def _members(cell: _Cell) -> Iterator[Row]:
                 "peak_memory_mb": cost.peak_memory_mb,
                 "host": cost.host,
                 "worker": cost.worker,
+                **other_metrics("members", result.final if result else {}),
             }
 
 
@@ -161,6 +172,7 @@ def _epochs(cell: _Cell) -> Iterator[Row]:
                     **{name: record.metrics.get(name, math.nan) for name in METRICS},
                     "wall_s": record.wall_s,
                     "relatives": node.task.relatives,
+                    **other_metrics("epochs", record.metrics),
                 }
 
 
@@ -236,4 +248,5 @@ def _trials(cell: _Cell) -> Iterator[Row]:
         "failed_members": sum(
             isinstance(record, Failure) or record.status != "done" for record in trained
         ),
+        **other_metrics("trials", result.final if result else {}),
     }

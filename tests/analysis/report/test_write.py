@@ -16,7 +16,7 @@ from analysis.figures import drawing
 from analysis.report.write import arms_table, write_report
 from apps.errors import ReportError
 from apps.records.run_dir import RunDir
-from apps.records.tables_schema import TABLES, frame
+from apps.records.tables_schema import STILL, TABLES, frame
 from tests.analysis.conftest import World, make_tables, write_run
 from tests.support.pages import Page
 
@@ -200,3 +200,18 @@ def test_the_table_for_the_terminal_counts_trials_where_one_failed(tables_of):
 
 def test_every_world_has_a_table_for_the_terminal(odd_tables):
     assert set(arms_table(odd_tables)["arm"]) == set(odd_tables["trials"]["arm"])
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_other_metrics_and_remarks_on_training_are_told(tables, run_of):
+    trials = tables["trials"].assign(test_mse=0.25, mse=0.5)
+    members = tables["members"].assign(remarks="trained by a graph")
+    still = members["segment"].eq(0) & members["trial"].eq(0)
+    members.loc[still, "remarks"] = f"trained by a graph\n{STILL}: look"
+    run = run_of({**tables, "trials": trials, "members": members})
+    page = Page(write_report(run).read_text(encoding="utf-8"))
+    assert "Other metrics on the test set Arm mse control 0.25" in page.text
+    concerned = members.loc[still, "folder"].nunique()
+    assert f"{STILL}: look ({concerned} members)" in page.text
+    assert f"trained by a graph ({members['folder'].nunique()} members)" in page.text
+    assert f"Training changed nothing: look ({concerned} members)." in page.text

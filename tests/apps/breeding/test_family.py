@@ -13,7 +13,8 @@ from apps.messages.specs import FamilySpec, OuterSpec
 from apps.messages.tasks import Continue, TrainTask, Workplace
 from apps.records.checkpoints import Checkpoint, load_checkpoint
 from apps.seeds import Address, Purpose
-from apps.tasks.train import epoch_order, train_member
+from apps.tasks.train import train_member
+from apps.training.data_order import epoch_order
 from apps.training.outer_momentum import outer_step
 from apps.training.trainer import trainer_for
 from tests.support.small import ADAM, DATA, PLAIN, RICH, SEED, training

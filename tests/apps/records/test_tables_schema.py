@@ -6,7 +6,17 @@ from typing import Any
 
 import pytest
 
-from apps.records.tables_schema import ADDED, MEASURED, TABLES, completed, frame, reproducible
+from apps.records.tables_schema import (
+    ADDED,
+    MEASURED,
+    TABLES,
+    WITH_METRICS,
+    columns_of,
+    completed,
+    frame,
+    other_metrics,
+    reproducible,
+)
 
 _EXAMPLES: dict[str, Any] = {"int64": 1, "float64": 1.5, "str": "text"}
 
@@ -55,3 +65,21 @@ def test_a_table_of_an_older_run_is_completed(table: str) -> None:
     again = completed(older, table)[list(made)].astype(TABLES[table])
     assert all(again[name].iloc[0] == ADDED[name] for name in ADDED if name in made)
     assert reproducible(completed(made, table)).equals(reproducible(made))
+
+
+@pytest.mark.parametrize("table", WITH_METRICS)
+def test_every_other_metric_has_a_column_behind_those_of_the_schema(table: str) -> None:
+    recorded = {"loss": 1.0, "val_accuracy": 0.5, "mse": 2.0, "test_mse": 3.0, "trial": 4.0}
+    found = other_metrics(table, recorded)
+    assert found == {"mse": 2.0, "test_mse": 3.0, "metric_trial": 4.0}
+    made = frame(table, [row(table), row(table) | found], list(found))
+    assert list(made.columns) == [*TABLES[table], *found]
+    assert made["mse"].isna().tolist() == [True, False]
+    assert columns_of(made, table) == TABLES[table] | dict.fromkeys(found, "float64")
+
+
+def test_other_columns_of_a_stored_table_do_not_count() -> None:
+    made = frame("species", [row("species")])
+    assert columns_of(made.assign(more=1.0), "species") == TABLES["species"]
+    trials = frame("trials", [row("trials")])
+    assert columns_of(trials.assign(more="text"), "trials") == TABLES["trials"]

@@ -1,0 +1,253 @@
+"""Training, halted and gone on with, is one `keras.Model.fit`: networks x data x engines.
+
+Held against it are the losses and metrics of every epoch, the weights at the end with their moving
+average and statistics, the optimiser's state, and the loss on the test set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from apps.datasets.load import load_dataset
+from apps.messages.results import TrainResult
+from apps.messages.specs import DataSpec, EngineName, NetworkSpec, TrainingSpec
+from apps.messages.tasks import Continue, TrainTask, Workplace
+from apps.networks.build import (
+    assign,
+    named_optimizer_states,
+    named_random_states,
+    named_weights,
+    read,
+)
+from apps.records.checkpoints import Checkpoint, open_checkpoint
+from apps.seeds import Address, Purpose
+from apps.tasks.train import train_member
+from apps.training.data_order import epoch_order
+from apps.training.threefry import threefry
+from apps.training.trainer import trainer_for
+from tests.support.small import training
+
+HERE = "tests.support.against_keras"
+HALT, EPOCHS = 2, 3
+SAMPLES, BATCH = 60, 16
+
+AVERAGED = TrainingSpec(
+    BATCH, "adam", {"learning_rate": 0.01, "use_ema": True, "ema_momentum": 0.9}
+)
+BY_NAME = replace(
+    AVERAGED,
+    loss={"label": "sparse_categorical_crossentropy", "sum": "mse"},
+    metrics={"label": ("accuracy",), "sum": ("mae",)},
+)
+
+MATRIX: dict[tuple[str, str], TrainingSpec] = {
+    ("dense", "arrays"): AVERAGED,
+    ("dense", "weighted"): AVERAGED,
+    ("normalized", "arrays"): AVERAGED,
+    ("convolutional", "arrays"): AVERAGED,
+    ("recurrent", "arrays"): AVERAGED,
+    ("subclassed", "arrays"): AVERAGED,
+    ("functional", "named"): BY_NAME,
+}
+STREAMED = [("dense", "dataset"), ("dense", "indexed"), ("normalized", "indexed")]
+
+OPTIMIZERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "overwritten by its average": (
+        "adam",
+        {"learning_rate": 0.01, "use_ema": True, "ema_momentum": 0.9, "ema_overwrite_frequency": 3},
+    ),
+    "gradients accumulated": ("adam", {"learning_rate": 0.01, "gradient_accumulation_steps": 3}),
+    "scheduled": (
+        "sgd",
+        {
+            "momentum": 0.9,
+            "learning_rate": {
+                "module": "keras.optimizers.schedules",
+                "class_name": "ExponentialDecay",
+                "config": {"initial_learning_rate": 0.1, "decay_steps": 3, "decay_rate": 0.5},
+            },
+        },
+    ),
+    "clipped and decayed": ("adamw", {"learning_rate": 0.01, "clipnorm": 0.5}),
+    "losses scaled by a constant": ("sgd", {"learning_rate": 0.1, "loss_scale_factor": 64.0}),
+    "free of a schedule": ("schedulefreeadamw", {"learning_rate": 0.01}),
+    "several": (f"{HERE}:several", {}),
+    "a wrapper of one's own": (f"{HERE}:lookahead", {}),
+}
+FAST = ["overwritten by its average", "a wrapper of one's own"]
+
+OF_OUTPUTS = ("label_loss", "sum_loss")
+"""Of several outputs: `fit` counts a last, smaller batch as a whole one there, engines do not."""
+
+ENGINES: tuple[EngineName, ...] = ("graph", "xla", "fit")
+
+
+@pytest.fixture
+def place(tmp_path: Any) -> Workplace:
+    return Workplace(str(tmp_path))
+
+
+def task(network: NetworkSpec, data: str, spec: TrainingSpec, engine: EngineName) -> TrainTask:
+    return training(
+        data=DataSpec(f"{HERE}:{data}"),
+        network=network,
+        training=replace(spec, engine=engine),
+        last_epoch=EPOCHS,
+    )
+
+
+def halted(given: TrainTask, place: Workplace) -> tuple[TrainResult, TrainResult]:
+    """Train with a halt; the second segment goes on from the first one's checkpoint."""
+    first = train_member(replace(given, last_epoch=HALT, folder="first"), place)
+    start = Continue(first.checkpoint)
+    rest = replace(given, first_epoch=HALT, start=start, folder="rest")
+    return first, train_member(rest, place)
+
+
+def batches(given: TrainTask) -> Iterator[Any]:
+    """Yield the batches of all epochs as the task's member meets them."""
+    from tests.support.against_keras import Indexed  # it loads Keras
+
+    train: Any = load_dataset(given.data, given.seed).train
+    for epoch in range(EPOCHS):
+        order = epoch_order(given, epoch, train)
+        if given.data.name.endswith(":indexed"):
+            yield from (Indexed()[int(index)] for index in order)
+        elif given.data.name.endswith(":dataset"):
+            yield from train.whole()
+        else:
+            for start in range(0, SAMPLES, BATCH):
+                yield train[order[start : start + BATCH]].fields
+
+
+_fitted: dict[str, tuple[Any, dict[str, Any]]] = {}
+
+
+def fitted(given: TrainTask, place: Workplace, jit: bool) -> tuple[Any, dict[str, Any]]:
+    """Return the member trained by one `fit` of Keras, and its history; engines share it."""
+    key = f"{given.network} {given.data} {replace(given.training, engine='auto')} {jit}"
+    if key not in _fitted:
+        _fitted[key] = _fit(given, place, jit)
+    return _fitted[key]
+
+
+def _fit(given: TrainTask, place: Workplace, jit: bool) -> tuple[Any, dict[str, Any]]:
+    trainer = trainer_for(given.data, given.network, given.training, given.seed, place)
+    address = Address(given.seed, given.trial, given.member)
+    model: Any = trainer.blueprint.build(address.seed_integer(Purpose.INITIAL_WEIGHTS))
+    drawn = Address(given.seed, given.trial, given.member, 0).stream(Purpose.RANDOM_LAYERS)
+    trainer.member.load(Checkpoint(read(named_weights(model))), drawn)
+    assign(named_random_states(model), trainer.member.state().random)
+    model.optimizer.build(model.trainable_variables)
+    model.jit_compile = jit
+    held_out: Any = load_dataset(given.data, given.seed).validation
+    with threefry() if jit else nullcontext():
+        history = model.fit(
+            batches(given),
+            steps_per_epoch=-(-SAMPLES // BATCH),
+            epochs=EPOCHS,
+            validation_data=held_out.fields,
+            shuffle=False,
+            verbose=0,
+        )
+    return model, history.history
+
+
+def test_losses_of_outputs_add_up_to_the_loss(place: Workplace) -> None:
+    given = task(NetworkSpec(f"{HERE}:functional"), "named", BY_NAME, "graph")
+    for record in train_member(given, place).epochs:
+        parts = sum(record.metrics[name] for name in OF_OUTPUTS)
+        assert parts == pytest.approx(record.metrics["loss"], rel=1e-5)
+
+
+def check(given: TrainTask, place: Workplace, rtol: float = 5e-4) -> None:
+    engine = given.training.engine
+    first, rest = halted(given, place)
+    assert rest.engine == (engine if engine != "auto" else rest.engine)
+    assert not [remark for remark in rest.log if "not fused" in remark or "changed" in remark]
+    # Only XLA draws other numbers; a reference serves all other engines.
+    jit = engine == "xla" and "normalized" in given.network.builder
+    model, history = fitted(given, place, jit)
+    close = {"rtol": rtol, "atol": rtol / 10}
+    for epoch, record in enumerate((*first.epochs, *rest.epochs)):
+        expected = {name: values[epoch] for name, values in history.items()}
+        assert record.metrics.keys() == expected.keys()
+        for name, value in record.metrics.items():
+            if name in OF_OUTPUTS and engine != "fit":
+                continue
+            np.testing.assert_allclose(value, expected[name], **close, err_msg=f"{name} {epoch}")
+    stored = open_checkpoint(rest.checkpoint, place)
+    for found, there in (
+        (stored.network, named_weights(model)),
+        (stored.optimizer, named_optimizer_states(model)),
+    ):
+        wanted = read(there)
+        assert list(found) == list(wanted)
+        for name, array in wanted.items():
+            np.testing.assert_allclose(found[name], array, **close, err_msg=name)
+    test: Any = load_dataset(given.data, given.seed).test
+    model.jit_compile = False
+    x, y, *weights = test.fields
+    tested = model.evaluate(x, y, sample_weight=weights[0] if weights else None, verbose=0)
+    loss = tested if isinstance(tested, float) else tested[0]
+    np.testing.assert_allclose(rest.final["test_loss"], loss, **close)
+
+
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("network", "data", "engine"),
+    [
+        pytest.param(*pair, engine, marks=() if pair == ("dense", "arrays") else SLOW)
+        for pair in MATRIX
+        for engine in ENGINES
+        if (pair[0], engine) != ("convolutional", "xla")  # never chosen, and slow to compile
+    ],
+)
+def test_training_is_one_fit(network: str, data: str, engine: EngineName, place: Workplace) -> None:
+    spec = MATRIX[network, data]
+    check(task(NetworkSpec(f"{HERE}:{network}"), data, spec, engine), place)
+
+
+@pytest.mark.parametrize(("network", "data"), STREAMED)
+def test_batches_are_trained_as_by_one_fit(network: str, data: str, place: Workplace) -> None:
+    check(task(NetworkSpec(f"{HERE}:{network}"), data, AVERAGED, "auto"), place)
+
+
+@pytest.mark.parametrize(
+    ("name", "engine"),
+    [
+        pytest.param(name, engine, marks=() if name in FAST else SLOW)
+        for name in OPTIMIZERS
+        # `fit` is Keras's own, but for what it does at its end.
+        for engine in (ENGINES if name in FAST else ENGINES[:2])
+    ],
+)
+def test_every_optimiser_goes_on_as_in_one_fit(
+    name: str, engine: EngineName, place: Workplace
+) -> None:
+    optimizer, settings = OPTIMIZERS[name]
+    spec = TrainingSpec(BATCH, optimizer, settings)
+    check(task(NetworkSpec(f"{HERE}:dense"), "arrays", spec, engine), place)
+
+
+@pytest.mark.parametrize(
+    ("policy", "engine"),
+    [
+        *(("mixed_float16", engine) for engine in ENGINES),
+        *(pytest.param("mixed_bfloat16", engine, marks=SLOW) for engine in ENGINES[:2]),
+        pytest.param("float64", "graph", marks=SLOW),
+    ],
+)
+def test_every_precision_trains_as_in_one_fit(
+    policy: str, engine: EngineName, place: Workplace
+) -> None:
+    network = NetworkSpec(f"{HERE}:dense", {"policy": policy})
+    check(task(network, "arrays", AVERAGED, engine), place, rtol=2e-2)
