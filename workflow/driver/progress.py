@@ -180,12 +180,12 @@ class Journal:
         """Log a finished task."""
         task = node.task
         status, fitness, epochs = "done", None, 0
-        asked = task.last_epoch - task.first_epoch if isinstance(task, TrainTask) else 0
+        asked = task.network_epochs if isinstance(task, TrainTask) else 0
         if isinstance(outcome, Failure):
             status = "failed"
         elif isinstance(outcome, TrainResult):
             status = outcome.status
-            epochs = len(outcome.epochs)
+            epochs = len(outcome.epochs) * getattr(task, "relatives", 1)
             value = fitness_of(outcome, self._fitness)
             fitness = value if math.isfinite(value) else None
         self._log(
