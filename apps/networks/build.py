@@ -176,7 +176,7 @@ def _build_once(
     if not model.built:
         raise UserError(
             f"network.builder {name!r} returned a model without weights: give it an Input layer, "
-            "or call model.build(input_shape) before returning it",
+            "or call it before returning it, as in model(numpy.zeros((1, *input_shape)))",
             code="network-builder",
         )
     if odd := sorted({weight.dtype for weight in model.weights} - _STORABLE):

@@ -327,6 +327,7 @@ def _initial_state(trainer: Trainer, task: TrainTask, place: Workplace) -> Check
 def _one_epoch(trainer: Trainer, task: TrainTask, epoch: int) -> EpochRecord:
     began = time.perf_counter()
     if task.rates:
+        trainer.rate.check_kept()
         trainer.rate.multiply(task.rates[epoch - task.first_epoch])
     trained = _standard(trainer.run_epoch(epoch_order(task, epoch, trainer)))
     held_out = _standard(trainer.evaluate("validation"))

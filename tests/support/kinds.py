@@ -190,3 +190,75 @@ def by_batch() -> Any:
             pass
 
     return ByBatch()
+
+
+def by_lambda() -> Any:
+    """A callback that asks for batches by an attribute of its own."""
+    import keras
+
+    return keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: None)
+
+
+def at_evaluation() -> Any:
+    """A callback that puts other weights in place for an evaluation."""
+    import keras
+
+    return keras.callbacks.SwapEMAWeights(swap_on_epoch=False)
+
+
+def slowing() -> Any:
+    """A callback that sets the learning rate."""
+    import keras
+
+    return keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)
+
+
+def looked_up(scale: float | None = None, dtype: str = "uint8") -> Any:
+    """Numbers of words, as bytes."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 20, size=(60, 6)).astype(dtype)
+    parts = {name: (x, (x[:, 0] > 9).astype(np.int32)) for name in ("train", "test")}
+    return parts if scale is None else {**parts, "input_scale": scale}
+
+
+def embedding(classes: int) -> Any:
+    """A network that looks its inputs up."""
+    import keras
+
+    return keras.Sequential(
+        [
+            keras.Input((6,)),
+            keras.layers.Embedding(20, 2),
+            keras.layers.Flatten(),
+            keras.layers.Dense(classes, activation="softmax"),
+        ]
+    )
+
+
+def unbuilt() -> Any:
+    """A model of an own class that has its weights after its first call only."""
+    import keras
+
+    class Late(keras.Model):  # type: ignore[misc] # Keras is not known to mypy
+        def __init__(self) -> None:
+            super().__init__()
+            self.early = keras.layers.Dense(4)
+            self.late = keras.layers.Dense(3, activation="softmax")
+
+        def build(self, input_shape: Any) -> None:
+            self.early.build(input_shape)
+            self.built = True
+
+        def call(self, x: Any) -> Any:
+            return self.late(self.early(x))
+
+    model = Late()
+    model.build((None, 4))
+    return model
+
+
+def one_hot() -> Any:
+    """Targets of three numbers."""
+    left, _, label = numbers()
+    part = left, np.eye(3, dtype=np.float32)[label]
+    return {"train": part, "validation": part, "test": part}

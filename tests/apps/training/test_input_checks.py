@@ -52,3 +52,21 @@ def test_numbers_are_no_classes_of_a_named_output_either(place: Workplace) -> No
     told = "of 'sum' is for classes, .* not whole: .* say training.loss = { sum = \"mse\" }"
     with pytest.raises(UserError, match=told):
         trainer_of(given, place)
+
+
+def test_bytes_that_are_looked_up_are_no_pixels(place: Workplace) -> None:
+    with pytest.raises(UserError, match="looks whole numbers up and is given fractions"):
+        trainer_of(task(data("looked_up"), "embedding"), place)
+    for params in ({"scale": 1.0}, {"dtype": "int32"}, {"dtype": "float32"}):
+        trainer_of(task(data("looked_up", **params), "embedding"), place)
+
+
+def test_a_model_whose_weights_come_late_is_refused(place: Workplace) -> None:
+    with pytest.raises(UserError, match="makes 'dense_1/.*' at its first call only"):
+        trainer_of(task(data("weighted"), "unbuilt"), place)
+
+
+def test_a_metric_of_several_numbers_is_refused(place: Workplace) -> None:
+    spec = TrainingSpec(32, loss="mse", metrics=("f1_score",))
+    with pytest.raises(UserError, match="'f1_score' is of 3 numbers"):
+        trainer_of(task(data("one_hot"), training=spec), place)
