@@ -127,7 +127,7 @@ def same_policy(plugin: str) -> Iterator[None]:
         module = plugin.partition(":")[0]
         sys.modules.pop(module, None)
         raise UserError(
-            f"{module} sets the dtype policy {now!r} while it is imported, where it would not reach "
+            f"{module} sets the dtype policy {now!r} while it is imported, which would not reach "
             "the networks: set it in the network's builder",
             code="network-builder",
         )
@@ -136,7 +136,7 @@ def same_policy(plugin: str) -> Iterator[None]:
 def _policy() -> str:
     """Return the name of this thread's policy; Keras's own while Keras is not imported."""
     keras = sys.modules.get("keras")
-    if not hasattr(keras, "config"):  # it may be on its way in another thread
+    if keras is None or not hasattr(keras, "config"):  # on its way in another thread, perhaps
         return "float32"
     return str(keras.config.dtype_policy().name)
 

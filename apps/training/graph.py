@@ -154,8 +154,8 @@ def metrics_of(model: Any) -> dict[str, float]:
     for name, value in found.items():
         if value.size != 1:
             raise UserError(
-                f"training.metrics: {name!r} is of {value.size} numbers, and a table takes one: say "
-                'its mean, as keras.metrics.F1Score(average="macro") in a function of yours does',
+                f"training.metrics: {name!r} is of {value.size} numbers, and a table takes one: "
+                'say its mean, as a function of yours does with keras.metrics.F1Score("macro")',
                 code="training-setting",
             )
     return {name: float(value.reshape(())) for name, value in found.items()}

@@ -52,6 +52,7 @@ class NetworkChecks:
         two = two_samples(self._parts, training)
         check_shapes(self._model, self._blueprint.network, two, partial(label_span, data))
         self._is_built(built)
+        self._is_judged()
         self._takes_whole_numbers()
         self._repeats(two)
 
@@ -101,6 +102,23 @@ class NetworkChecks:
                 f"{late[0]!r} at its first call only: let it call the model before it returns it, "
                 "as in model(numpy.zeros((1, *input_shape)))",
                 code="network-builder",
+            )
+
+    def _is_judged(self) -> None:
+        """Check that the step of evaluation before told the loss."""
+        trackers = {metric.name: metric for metric in self._model.metrics}
+        builder = f"network.builder {self._blueprint.network.builder!r}"
+        if "loss" not in trackers:
+            raise UserError(
+                f"{builder} returned a model whose metrics {', '.join(trackers)} have no 'loss': "
+                "give this name to the keras.metrics.Mean that its steps update by the loss",
+                code="network-fit",
+            )
+        if not any(np.any(variable.numpy()) for variable in trackers["loss"].variables):
+            raise UserError(
+                f"{builder} returned a model whose test_step does not update its metric 'loss', so "
+                "all losses on held-out data would be 0: write a test_step beside its train_step",
+                code="network-fit",
             )
 
     def _takes_whole_numbers(self) -> None:

@@ -90,7 +90,7 @@ def test_a_callback_whose_rate_an_arm_would_set_again_is_refused(
 ) -> None:
     table = training(callbacks=[{"name": "reduce_lr_on_plateau", "patience": 1}])
     table["arms"].append({"name": "slower", **arm})
-    with pytest.raises(UserError, match=r"arms.slower: its schedule or learning_rate_factor sets"):
+    with pytest.raises(UserError, match=r"arms\.slower: its schedule or learning_rate_factor sets"):
         rehearse(tmp_path, table)
 
 
