@@ -18,6 +18,13 @@ REQUIRED: Final = ("members", "epochs", "trials")
 """Tables that a report needs; the others may be missing and then count as empty."""
 
 
+def networks_of(epochs: pd.DataFrame) -> pd.Series[int]:
+    """Return how many networks each row of the table `epochs` is the training of."""
+    if "relatives" in epochs.columns:
+        return epochs["relatives"]
+    return pd.Series(1, index=epochs.index)
+
+
 def read_tables(run: RunDir) -> dict[str, pd.DataFrame]:
     """Read every table of `apps.records.tables_schema.TABLES` from a run directory.
 

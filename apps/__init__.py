@@ -2,7 +2,8 @@
 
 The rooms, each of which may import those below it:
 
-* `preflight`: a trial in small before a run begins; whether a search space can be built
+* `preflight`: a trial in small before a run begins: whether it can be built, and what is meant to
+  vary does
 * `tasks`: what a worker is asked to do, one file per kind of task
 * `breeding`, `champion`: a population at its halt, merge, offspring; a champion opened again
 * `training`: one network: its epochs, its evaluation, its state in and out
@@ -11,5 +12,6 @@ The rooms, each of which may import those below it:
 * `datasets`, `records`, `worker`: data; what stays of a run on disk; the worker process itself
 * `messages`: what travels between driver and workers, and its fingerprints
 * `genetics`: the mathematics, NumPy and SciPy only
-* ground floor: `errors`, `files`, `seeds`, `plugins`, `lookup`, `strict`, `runtime`
+* ground floor: `errors`, `files`, `seeds`, `streams`, `plugins`, `own_modules`, `lookup`, `recent`,
+  `strict`, `runtime`
 """

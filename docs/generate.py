@@ -23,11 +23,20 @@ from griffe import Docstring, DocstringSectionKind
 from pydantic import BaseModel
 
 from apps.datasets.sources.readers import READERS
-from apps.messages.specs import DataSpec, HarvestSpec, NetworkSpec, SpeciesSpec
+from apps.messages.specs import (
+    DataSpec,
+    FamilySpec,
+    HarvestSpec,
+    NetworkSpec,
+    OuterSpec,
+    SpeciesSpec,
+    TeachSpec,
+)
 from apps.strict import Table
 from workflow.cli import app
-from workflow.experiment.arms import Arm, Average, Halt, Schedule, SearchSettings
+from workflow.experiment.arms import Arm, Average, Schedule
 from workflow.experiment.config import Experiment, Training
+from workflow.experiment.halts import Halt, SearchSettings
 from workflow.experiment.space import GeneSettings
 
 ROOT: Final = Path(__file__).parents[1]
@@ -59,6 +68,9 @@ TABLES: Final[tuple[tuple[str, type[BaseModel | Table]], ...]] = (
     ("[[arms]]", Arm),
     ("halts, or keys of the arm that hold for all of them", Halt),
     ("species", SpeciesSpec),
+    ("teach", TeachSpec),
+    ("outer", OuterSpec),
+    ("family", FamilySpec),
     ("search", SearchSettings),
     ("average", Average),
     ("schedule", Schedule),

@@ -288,10 +288,11 @@ LOGIC = 40
 """Lines within functions, from which on a module has tests of its own name."""
 
 TESTED_ELSEWHERE = {
-    "apps/datasets/batches.py": "training/test_kinds: batches are read as they are trained on",
+    "apps/training/data_parts.py": "test_trainer and test_teaching: every engine takes its parts",
     "apps/training/epoch_loop.py": "test_trainer: every engine is held against Keras's fit",
     "apps/training/fit.py": "test_trainer: likewise",
     "apps/training/graph.py": "test_trainer: likewise",
+    "apps/training/measures.py": "breeding/test_offspring and loss barriers, which measure by it",
     "apps/training/network_checks.py": "preflight/test_rehearsal, which is what they are for",
 }
 """Modules with much logic and without tests of their name, and where their tests are."""

@@ -15,8 +15,9 @@ import typer.main
 
 from apps.datasets.sources.readers import READERS
 from workflow.cli import app
-from workflow.experiment.arms import Arm, Halt
+from workflow.experiment.arms import Arm
 from workflow.experiment.file import load_experiment
+from workflow.experiment.halts import Halt
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = (
@@ -101,7 +102,7 @@ def test_ci_runs_the_documented_command() -> None:
 
 
 def test_the_table_of_settings_names_real_ones() -> None:
-    known = {*Arm.model_fields, *Halt.known_keys()}
+    known = {*Arm.model_fields, *Halt.known_keys(), "recipe"}
     keys = first_column("key")
     assert len(keys) > 8
     assert set(keys) <= known

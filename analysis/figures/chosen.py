@@ -126,6 +126,28 @@ def _curves(numbers: Overview) -> list[Picture]:
             "arm's line leaves the control's, the two have the same networks.",
             wording.curves_alternative(numbers),
             *drawn,
+        ),
+        *_by_spent(numbers),
+    ]
+
+
+def _by_spent(numbers: Overview) -> list[Picture]:
+    """Draw the losses over what was spent, where arms have epochs of their own."""
+    if len(set(numbers.lengths.values())) < 2:
+        return []
+    drawn = _two_forms(lambda columns: results.loss_curves(
+        numbers.bands, numbers.arms, numbers.halts, numbers.departures, columns=columns,
+        along="network_epochs",
+    ))  # fmt: skip
+    return [
+        Picture(
+            "loss_by_spent",
+            "Loss over the network-epochs",
+            "The same over the epochs of training that all members of a trial together have spent: "
+            "what an arm's networks do side by side counts for each. What teachers take is not in "
+            "it.",
+            f"{wording.curves_alternative(numbers)} Drawn over the network-epochs.",
+            *drawn,
         )
     ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import pandas as pd
@@ -67,6 +67,7 @@ def loss_curves(
     *,
     kinds: Sequence[str] = CURVE_KINDS,
     columns: int = 2,
+    along: Literal["epoch", "network_epochs"] = "epoch",
 ) -> Figure:
     """Draw the best member's loss over the epochs: mean and band over trials (poster, figure 4).
 
@@ -78,6 +79,8 @@ def loss_curves(
             control's and drawn once.
         kinds: a panel each.
         columns: panels side by side; 1 for a narrow page.
+        along: what the losses are drawn over: epochs, or what all members together spent, where no
+            halt is shown, since arms halt at other places.
     """
     drawn = [arm for arm in arms if bands["arm"].eq(arm).any()]
     look = looks(arms)
@@ -88,13 +91,15 @@ def loss_curves(
         figure, axes = panels(len(kinds), columns, 4.4 if narrow else 4.9, height)
         for place, (ax, kind) in enumerate(zip(axes, kinds, strict=True)):
             own = bands.loc[bands["kind"].eq(kind)]
-            _halt_lines(ax, sorted({epoch for arm in drawn for epoch in halts.get(arm, ())}))
+            if along == "epoch":
+                _halt_lines(ax, sorted({epoch for arm in drawn for epoch in halts.get(arm, ())}))
             for arm in drawn:
                 curve = own.loc[own["arm"].eq(arm)]
-                _curve(ax, arm, curve, look[arm], departures.get(arm, 0), len(drawn))
+                own_from = departures.get(arm, 0)
+                _curve(ax, arm, curve, look[arm], own_from, len(drawn), along)
             _loss_axis(ax, own)
             ax.set_title(TITLES.get(kind, kind))
-            ax.set_xlabel("epoch")
+            ax.set_xlabel("epoch" if along == "epoch" else "network-epochs of a trial")
             ax.xaxis.set_major_locator(
                 MaxNLocator(6, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10])
             )
@@ -152,13 +157,15 @@ def improvements(
         return settled(figure)
 
 
-def _curve(ax: Axes, arm: str, curve: pd.DataFrame, look: Look, own_from: int, arms: int) -> None:
+def _curve(
+    ax: Axes, arm: str, curve: pd.DataFrame, look: Look, own_from: int, arms: int, along: str
+) -> None:
     """Draw one arm's mean and band from the epoch on where it leaves the control."""
     epochs = curve["epoch"].to_numpy()
     if len(epochs) and own_from >= epochs.max():  # it never leaves: show that it is there
         own_from = 0
     curve = curve.loc[curve["epoch"].ge(own_from)]
-    x, mean = curve["epoch"].to_numpy(), curve["mean"].to_numpy()
+    x, mean = curve[along].to_numpy(), curve["mean"].to_numpy()
     every = max(1, round(len(x) / 6))
     ax.fill_between(
         x, curve["low"].to_numpy(), curve["high"].to_numpy(),

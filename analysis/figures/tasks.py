@@ -7,6 +7,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from analysis.tables import networks_of
+
 SHARED: Final = "shared"
 """Stands for the arm of a task that several arms used."""
 
@@ -25,7 +27,8 @@ def tasks(members: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
         `session` (pauses before it), `start_s`, `end_s`, `network_epochs`, `failed`.
     """
     by = ["trial", "arm", "segment", "member"]
-    trained = epochs.groupby(by).size().rename("network_epochs").reset_index()
+    counted = epochs.assign(network_epochs=networks_of(epochs))
+    trained = counted.groupby(by, as_index=False)["network_epochs"].sum()
     rows = members.merge(trained, on=by, how="left").fillna({"network_epochs": 0})
     users = rows.groupby("folder")["arm"].nunique()
     rows = rows.drop_duplicates("folder")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -96,7 +97,10 @@ def spent_cell(arm: Any) -> tuple[str, str]:
 
 
 def champion_rows(overview: Overview) -> list[dict[str, str]]:
-    """Return the cells of the table of champions: means over each arm's finished trials."""
+    """Return the cells of the table of champions: means over each arm's finished trials.
+
+    Below the control's champion, the best of its networks, stands the mean of all of them.
+    """
     rows = []
     for row in overview.champions.to_dict("records"):
         cells = {kind: number(row[kind]) for kind in KINDS}
@@ -104,6 +108,12 @@ def champion_rows(overview: Overview) -> list[dict[str, str]]:
         if pd.notna(row["test_accuracy_sd"]):
             accuracy += f" ± {100 * row['test_accuracy_sd']:.2f}"
         rows.append({"arm": row["arm"], "n": str(row["n"]), **cells, "test_accuracy": accuracy})
+        mean = overview.control_networks
+        if row["arm"] == CONTROL and mean and overview.population > 1:
+            cells = {kind: number(mean[kind]) for kind in KINDS}
+            accuracy = percent(mean["test_accuracy"], 2, sign=False)
+            called = f"mean of the {overview.population} in {CONTROL}"
+            rows.append({"arm": called, "n": str(row["n"]), **cells, "test_accuracy": accuracy})
     return rows
 
 
@@ -149,6 +159,9 @@ def cost_rows(overview: Overview) -> list[dict[str, str]]:
             "arm": "all, each task once" if row["arm"] == EVERYTHING else row["arm"],
             "tasks": str(row["tasks"]),
             "network_epochs": whole(row["network_epochs"]),
+            "teaching": _some(row, "teaching_epochs", lambda value: whole(round(value))),
+            "serial": _some(row, "serial_epochs", lambda value: whole(int(value))),
+            "serial_wall": _some(row, "serial_wall_s", duration),
             "wall": duration(row["wall_s"]),
             "cpu": duration(row["cpu_s"]),
             "memory": f"{row['peak_memory_mb']:.0f} MB"
@@ -157,6 +170,11 @@ def cost_rows(overview: Overview) -> list[dict[str, str]]:
         }
         for row in overview.costs.to_dict("records")
     ]
+
+
+def _some(row: Mapping[Hashable, Any], key: str, told: Callable[[float], str]) -> str:
+    value = row.get(key)
+    return NOTHING if value is None or pd.isna(value) else told(value)
 
 
 def cost_sentence(overview: Overview) -> str:
@@ -239,7 +257,9 @@ def arms_table(overview: Overview) -> pd.DataFrame:
         One row per arm, the control first: `arm`; finished `trials`, if the arms differ in them;
         the improvement with its interval in training, held-out and test loss, and the control's own
         mean loss ("lower by" heads differences, "improved" percentages); `p` of the held-out
-        improvement (paired t, Holm-corrected); `test accuracy`, where there is one.
+        improvement (paired t, Holm-corrected); where arms have epochs of their own, the
+        `network-epochs` of a trial, teachers' among them, and the `epochs` one after the other;
+        `test accuracy`, where there is one.
     """
     held_out = held_out_kind(overview)
     champions = overview.champions
@@ -259,6 +279,13 @@ def arms_table(overview: Overview) -> pd.DataFrame:
         if kind == held_out:
             p = [p_value(rows[arm].t_p_holm) if arm in rows else "" for arm in table["arm"]]
             table["p"] = [text.replace(" ", "") for text in p]
+    if len(set(overview.lengths.values())) > 1:
+        spent = overview.costs.set_index("arm")
+        per_trial = spent["network_epochs"].add(spent["teaching_epochs"], fill_value=0)
+        table["network-epochs"] = [
+            whole(round(per_trial.get(arm, 0) / max(overview.trials, 1))) for arm in table["arm"]
+        ]
+        table["epochs"] = [str(overview.lengths.get(arm, "")) for arm in table["arm"]]
     if champions["test_accuracy"].notna().any():
         table["test accuracy"] = [percent(v, 2, sign=False) for v in champions["test_accuracy"]]
     told = table.columns.drop("arm")

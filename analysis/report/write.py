@@ -171,6 +171,7 @@ def _html(
         has_accuracy=bool(numbers.champions["test_accuracy"].notna().any()),
         failures=page.failure_rows(numbers, run),
         costs=page.cost_rows(numbers),
+        lengths=numbers.lengths,
         cost_sentence=page.cost_sentence(numbers),
         experiment=experiment,
         no_experiment=no_experiment,

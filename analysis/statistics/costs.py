@@ -6,7 +6,7 @@ from typing import Final
 
 import pandas as pd
 
-from analysis.tables import arms_of
+from analysis.tables import arms_of, networks_of
 
 EVERYTHING: Final = "all arms"
 """Name of the row of `costs` that counts every task of the run once."""
@@ -28,13 +28,27 @@ def costs(members: pd.DataFrame, epochs: pd.DataFrame, trials: pd.DataFrame) -> 
 
     Returns:
         `arm`, `tasks`, `network_epochs`, `wall_s` and `cpu_s` (sums over tasks), `peak_memory_mb`
-        (largest of a task; all NaN where nothing was measured).
+        (largest of a task; all NaN where nothing was measured). Of a run that recorded the arms'
+        epochs also `teaching_epochs` (network-epochs of teachers, over all trials; not in
+        `network_epochs`), `serial_epochs` (one after the other) and `serial_wall_s` (of a trial, on
+        as many workers as members: the sum over segments of the slowest member's; the mean over
+        trials), which the last row does not have.
     """
-    trained = epochs.groupby(_MEMBER).size().rename("network_epochs").reset_index()
+    counted = epochs.assign(network_epochs=networks_of(epochs))
+    trained = counted.groupby(_MEMBER, as_index=False)["network_epochs"].sum()
     tasks = members.merge(trained, on=_MEMBER, how="left")
     named = [(arm, tasks.loc[tasks["arm"].eq(arm)]) for arm in arms_of(trials)]
     rows = [_cost(arm, own) for arm, own in [*named, (EVERYTHING, tasks)]]
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    if not trials["serial_epochs"].gt(0).any():
+        return table
+    own = trials.groupby("arm").agg(
+        teaching_epochs=("teaching_epochs", "sum"), serial_epochs=("serial_epochs", "max")
+    )
+    slowest = members.groupby(["trial", "arm", "segment"])["wall_s"].max()
+    each = slowest.groupby(["trial", "arm"]).sum(min_count=1)
+    own["serial_wall_s"] = each.groupby("arm").mean()
+    return table.merge(own.reset_index(), on="arm", how="left")
 
 
 def network_epochs_unshared(costs_table: pd.DataFrame) -> int:

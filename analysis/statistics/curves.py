@@ -2,7 +2,7 @@
 
 A *curve* is the loss of the population's best member at each epoch of one trial and arm, best by
 that loss kind at that epoch, so that arm and control are read alike. Epochs count from 1; K is the
-last.
+control's last. An arm may have epochs of its own, more or fewer.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from analysis.tables import CONTROL, arms_of
+from analysis.tables import CONTROL, arms_of, networks_of
 
 CURVE_KINDS: Final = ("loss", "val_loss")
 """Loss kinds that every epoch records: training, held-out."""
@@ -115,6 +115,30 @@ def halt_epochs(members: pd.DataFrame) -> dict[str, list[int]]:
     }
 
 
+def last_epoch(curves: pd.DataFrame, control: str = CONTROL) -> int:
+    """Return K, the control's last epoch; of any arm where there is no control; 0 of nothing."""
+    own = curves.loc[curves["arm"].eq(control), "epoch"]
+    epochs = own if len(own) else curves["epoch"]
+    return int(epochs.max()) if len(epochs) else 0
+
+
+def network_epochs_by_epoch(epochs: pd.DataFrame) -> pd.DataFrame:
+    """Return what each arm has spent after each epoch, a mean over the trials.
+
+    Args:
+        epochs: the table `epochs`. What teachers take is not in it.
+
+    Returns:
+        One row per arm and epoch: `network_epochs`, trained up to and with that epoch.
+    """
+    by = ["trial", "arm", "epoch"]
+    counted = epochs.assign(network_epochs=networks_of(epochs))
+    spent = counted.groupby(by, as_index=False)["network_epochs"].sum()
+    spent["network_epochs"] = spent.groupby(["trial", "arm"])["network_epochs"].cumsum()
+    mean: pd.DataFrame = spent.groupby(["arm", "epoch"])["network_epochs"].mean().reset_index()
+    return mean
+
+
 def epochs_to_parity(curves: pd.DataFrame, control: str = CONTROL) -> pd.DataFrame:
     """Return when each arm first reached the loss that the control has at K.
 
@@ -129,7 +153,7 @@ def epochs_to_parity(curves: pd.DataFrame, control: str = CONTROL) -> pd.DataFra
         One row per arm, loss kind and trial that has a control: `target` (the control's loss at K),
         `epoch` (the first at or below it, NaN if never) and `parity` = epoch / K.
     """
-    last = int(curves["epoch"].max()) if len(curves) else 0
+    last = last_epoch(curves, control)
     at_end = curves["arm"].eq(control) & curves["epoch"].eq(last)
     targets = curves.loc[at_end, ["trial", "kind", "value"]].rename(columns={"value": "target"})
     merged = curves.merge(targets, on=["trial", "kind"])
@@ -155,18 +179,21 @@ def parity_summary(parity: pd.DataFrame) -> pd.DataFrame:
     ).reset_index()
 
 
-def area_under_curve(curves: pd.DataFrame) -> pd.DataFrame:
+def area_under_curve(curves: pd.DataFrame, control: str = CONTROL) -> pd.DataFrame:
     """Return the area under each curve in units of loss x epochs.
 
     An epoch's training loss is already the mean over the epoch, so the area is the sum of the
     values, each an epoch wide. Divide by K for the mean height.
 
     Returns:
-        One row per arm, loss kind and trial: `area`; NaN if any epoch's value is.
+        One row per arm, loss kind and trial: `area`; NaN if any epoch's value is, or if the arm
+        has another number of epochs than the control: areas of other widths tell nothing.
     """
-    return curves.groupby(["arm", "kind", "trial"], sort=False, as_index=False).agg(
-        area=("value", lambda value: value.sum(skipna=False))
+    areas = curves.groupby(["arm", "kind", "trial"], sort=False, as_index=False).agg(
+        area=("value", lambda value: value.sum(skipna=False)), last=("epoch", "max")
     )
+    areas.loc[areas["last"].ne(last_epoch(curves, control)), "area"] = np.nan
+    return areas.drop(columns="last")
 
 
 def lowest_losses(curves: pd.DataFrame) -> pd.DataFrame:
@@ -197,8 +224,9 @@ def cost_to_loss(epochs: pd.DataFrame, target: float, kind: str = "val_loss") ->
         arm count in full.
     """
     by = ["trial", "arm"]
-    each = epochs.groupby([*by, "epoch"], as_index=False).agg(
-        value=(kind, "min"), network_epochs=("member", "count"), wall_s=("wall_s", "sum")
+    counted = epochs.assign(networks=networks_of(epochs))
+    each = counted.groupby([*by, "epoch"], as_index=False).agg(
+        value=(kind, "min"), network_epochs=("networks", "sum"), wall_s=("wall_s", "sum")
     )
     spent = ["network_epochs", "wall_s"]
     each[spent] = each.groupby(by)[spent].cumsum()

@@ -21,16 +21,20 @@ class Overview:
         arms: names of the arms, the control first.
         trials: number of trials.
         population: members of the first segment.
-        epochs: K; 0 if no epoch was recorded.
+        epochs: K, the control's; 0 if no epoch was recorded.
+        lengths: each arm's epochs one after the other, where the run recorded them.
         zero: what is known of the zero of the run's loss.
         fitness: the loss that chose the champions ("train_loss" or "val_loss"), found by comparing
             it with their fitness; "" if neither agrees.
         champions: one row per arm: means over its finished trials, of the champions' losses and of
             `curves.lowest_losses`.
+        control_networks: what every network of the control reaches at the end, beside its champion,
+            which luck chose too: the mean over trials of the mean over its networks, by loss kind
+            and `test_accuracy`; empty without a finished trial.
         paired: `paired.pair_trials` of the champions and of `curves.lowest_losses`.
         summary: `paired.summarize` of `paired`, with `curves.parity_summary` beside it, of
             the curve that `curves.CURVE_BESIDE` says.
-        bands: `curves.band`.
+        bands: `curves.band`, with `curves.network_epochs_by_epoch` where `lengths` are known.
         departures: `curves.departures`.
         parity: `curves.epochs_to_parity`.
         area: `curves.area_under_curve`.
@@ -44,9 +48,11 @@ class Overview:
     trials: int
     population: int
     epochs: int
+    lengths: dict[str, int]
     zero: Zero
     fitness: str
     champions: pd.DataFrame
+    control_networks: dict[str, float]
     paired: pd.DataFrame
     summary: pd.DataFrame
     bands: pd.DataFrame
@@ -89,18 +95,25 @@ def overview(
     beside = {curve: kind for kind, curve in curves.CURVE_BESIDE.items()}
     reached = curves.parity_summary(parity).replace({"kind": beside})
     summary = summarize(paired, seed=seed).merge(reached, on=["arm", "kind"], how="left")
+    lengths = _lengths(trials)
+    bands = curves.band(lines)
+    if lengths:
+        spent = curves.network_epochs_by_epoch(epochs)
+        bands = bands.merge(spent, on=["arm", "epoch"], how="left")
     first = members.loc[members["segment"].eq(0)]
     return Overview(
         arms=arms_of(trials),
         trials=int(trials["trial"].nunique()),
         population=int(first["member"].nunique()),
-        epochs=int(carried["epoch"].max()) if len(epochs) else 0,
+        epochs=curves.last_epoch(lines) or (int(carried["epoch"].max()) if len(epochs) else 0),
+        lengths=lengths,
         zero=zero,
         fitness=_fitness(trials),
         champions=_champions(outcomes),
+        control_networks=_control_networks(members),
         paired=paired,
         summary=summary.astype({"parity_trials": "Int64", "parity_reached": "Int64"}),
-        bands=curves.band(lines),
+        bands=bands,
         departures=curves.departures(lines),
         parity=parity,
         area=curves.area_under_curve(lines),
@@ -111,6 +124,13 @@ def overview(
     )
 
 
+def _lengths(trials: pd.DataFrame) -> dict[str, int]:
+    """Return the epochs of each arm one after the other; nothing of a run that is too old."""
+    known = trials.loc[trials["serial_epochs"].gt(0)]
+    found = known.groupby("arm", sort=False)["serial_epochs"].max()
+    return {str(arm): int(length) for arm, length in found.items()}
+
+
 def _fitness(trials: pd.DataFrame) -> str:
     """Find out which loss chose the champions: the one that equals their fitness."""
     control = trials.loc[trials["arm"].eq(CONTROL) & trials["status"].eq("done")]
@@ -118,6 +138,13 @@ def _fitness(trials: pd.DataFrame) -> str:
         if len(control) and control["fitness"].eq(control[kind]).all():
             return kind
     return ""
+
+
+def _control_networks(members: pd.DataFrame) -> dict[str, float]:
+    own = members.loc[members["arm"].eq(CONTROL)]
+    ends = own.loc[own["segment"].eq(own["segment"].max()) & own["status"].eq("done")]
+    each = ends.groupby("trial")[[*KINDS, "test_accuracy"]].mean()
+    return {str(kind): float(value) for kind, value in each.mean().items()} if len(each) else {}
 
 
 def _champions(outcomes: pd.DataFrame) -> pd.DataFrame:

@@ -6,8 +6,9 @@ the layers are in `layer_symmetries`. The arrays have the canonical names of `ap
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from apps.architecture.layer_symmetries import RULES, apply
+from apps.architecture.linear_rows import is_linear, rows_of
 from apps.architecture.moving_symmetries import elementwise
 from apps.architecture.own_layers import kind_of, own_layer
 from apps.architecture.tried_units import Operation, tried
@@ -29,6 +31,7 @@ from apps.architecture.unit_trace import (
 from apps.datasets.arrays import Named, listed, mapped
 from apps.genetics.permutation import PermutationSpec
 from apps.genetics.repair import UnitLayer
+from apps.genetics.unit_selection import LinearLayer
 from apps.genetics.weights import Array
 from apps.networks.build import named_weights
 
@@ -59,6 +62,7 @@ class Symmetries:
         signals: group -> the last of the largest tensors on whose last axis the group's units lie
             once, in order, and where they begin.
         layers: kernel of a unit layer -> the layer and the tensor that it reads.
+        linear: the linear layers from the inputs on, each with the layer and what it reads.
     """
 
     spec: PermutationSpec
@@ -66,6 +70,7 @@ class Symmetries:
     inputs: Any
     signals: Mapping[str, tuple[Any, int]]
     layers: Mapping[str, tuple[Any, Any]]
+    linear: tuple[tuple[LinearLayer, Any, Any], ...]
 
     def activations(self, x: Named, batch_size: int = 500) -> dict[str, Array]:
         """Return the activations of each group's units on samples, for `match_activations`.
@@ -107,14 +112,46 @@ class Symmetries:
         finally:
             found.activation = kept
 
-    def _outputs(self, tensors: list[Any], x: Named, batch_size: int) -> list[Array]:
+    def unit_means(self, x: Named, batch_size: int = 500) -> dict[str, Array]:
+        """Return `activations` as means over the positions: group -> [samples, units]."""
+        tensors = [tensor for tensor, _ in self.signals.values()]
+        seen = self._outputs(tensors, x, batch_size, _mean_over_positions)
+        return {
+            group: values[:, start : start + self.spec.groups[group]]
+            for (group, (_, start)), values in zip(self.signals.items(), seen, strict=True)
+        }
+
+    def rows(self, layer: LinearLayer, x: Named, batch_size: int = 500) -> Array:
+        """Return what a linear layer reads on samples, for least squares.
+
+        Args:
+            layer: one of `linear`.
+            x: inputs [samples, ...], or several by name.
+            batch_size: samples at a time.
+
+        Returns:
+            [rows, inputs]: of every sample some positions, the same number of each.
+        """
+        found, source = next(each[1:] for each in self.linear if each[0] == layer)
+        return self._outputs([source], x, batch_size, partial(rows_of, found))[0]
+
+    def _outputs(
+        self,
+        tensors: list[Any],
+        x: Named,
+        batch_size: int,
+        reduced: Callable[[Array], Array] = np.asarray,
+    ) -> list[Array]:
         import keras
 
         if not tensors:
             return []
         watched = keras.Model(self.inputs, tensors)
         parts = [
-            [np.asarray(values) for values in keras.tree.flatten(watched(each, training=False))]
+            [
+                reduced(np.asarray(values))
+                for values in keras.tree.flatten(watched(each, training=False))
+            ]
             for each in _batches(x, batch_size)
         ]
         return [np.concatenate(values) for values in zip(*parts, strict=True)]
@@ -160,6 +197,7 @@ def symmetries(model: keras.Model) -> Symmetries:
         inputs=_as_called(graph),
         signals=_signals(trace, graph, layouts, spec),
         layers={unit.kernel: (layer, source) for unit, layer, source in layers},
+        linear=tuple(_linear_layers(trace, graph)),
     )
 
 
@@ -313,6 +351,23 @@ def _unit_layers(
     return layers
 
 
+def _linear_layers(trace: Trace, graph: Any) -> Iterator[tuple[LinearLayer, Any, Any]]:
+    """Yield the layers whose weights least squares can find, the layer and its input."""
+    nodes = nodes_of(graph)
+    used = [id(node.operation) for node in nodes]
+    at_the_end = {id(tensor) for tensor in graph.outputs}
+    for node in reversed(nodes):
+        if id(node.outputs[0]) in at_the_end and not getattr(node.operation, "weights", None):
+            at_the_end |= {id(tensor) for tensor in node.input_tensors}
+    for node in nodes:
+        layer = node.operation
+        if is_linear(layer) and own_layer(layer) is None and used.count(id(layer)) == 1:
+            bias = None if layer.bias is None else trace.names[id(layer.bias)]
+            output = id(node.outputs[0]) in at_the_end
+            found = LinearLayer(trace.names[id(layer.kernel)], bias, output)
+            yield found, layer, node.input_tensors[0]
+
+
 def _signals(
     trace: Trace, graph: Any, layouts: Mapping[int, Layout], spec: PermutationSpec
 ) -> dict[str, tuple[Any, int]]:
@@ -326,6 +381,10 @@ def _signals(
             if start is not None:
                 signals[group] = (tensor, start)
     return {group: signals[group] for group in spec.groups if group in signals}
+
+
+def _mean_over_positions(values: Array) -> Array:
+    return np.asarray(values.reshape(len(values), -1, values.shape[-1]).mean(axis=1))
 
 
 def _batches(x: Named, size: int) -> list[Any]:

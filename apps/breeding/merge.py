@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from apps.datasets.arrays import Array
 from apps.genetics import repair as repairing
 from apps.genetics.alignment import align, match_activations
-from apps.genetics.crossover import CROSSOVERS, Parents
+from apps.genetics.crossover import Parents
 from apps.genetics.permutation import identity, permute
+from apps.genetics.unit_selection import ALL_CROSSOVERS
 from apps.genetics.weights import Weights
 from apps.lookup import lookup
 from apps.messages.specs import CrossoverSpec
@@ -25,6 +27,7 @@ def merge(
     crossover: CrossoverSpec,
     address: Address,
     place: Workplace,
+    seed: int,
 ) -> Weights:
     """Return the network that a crossover makes of its parents.
 
@@ -35,16 +38,22 @@ def merge(
         crossover: the operator, and whether to align before and to repair after.
         address: of the merge: seeds alignment and crossover.
         place: where plug-ins are looked for.
+        seed: of new random weights, below 2**31, for an operator that asks for them.
 
     Raises:
         UserError: the operator is not known, or a layer's symmetries are not.
         GeneticsError: the operator does not take these parents or settings.
     """
-    operator = lookup(CROSSOVERS, crossover.name, "crossover", place.search_path)
+    operator = lookup(ALL_CROSSOVERS, crossover.name, "crossover", place.search_path)
     aligned = align_parents(trainer, networks, crossover.align, address)
     # Only an operator that asks for them needs the symmetries of a network that is not aligned.
-    wanted = "spec" in inspect.signature(operator).parameters
-    asked = {"spec": trainer.measures.spec} if wanted else {}
+    given: dict[str, Callable[[], Any]] = {
+        "spec": lambda: trainer.measures.spec,
+        "network": lambda: trainer.measures.observed,
+        "initial": lambda: trainer.blueprint.initial_weights(seed),
+    }
+    wanted = inspect.signature(operator).parameters
+    asked = {name: make() for name, make in given.items() if name in wanted}
     parents = Parents(tuple(aligned), tuple(fitness), trainer.member.statistics)
     merged = operator(address.stream(Purpose.CROSSOVER), parents, **asked, **crossover.params)
     return restored(trainer, merged, aligned, crossover.repair)

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from apps.architecture.morphable import anatomy
+from apps.breeding.family import mean_state
 from apps.breeding.merge import merge
 from apps.datasets.arrays import Array
 from apps.errors import HeterosisError
 from apps.files import write_atomic
-from apps.genetics.averaging import running_mean
 from apps.genetics.morphism import Morph, morph
 from apps.genetics.mutation import MUTATIONS
-from apps.genetics.weights import Weights, cast_like
+from apps.genetics.weights import Weights
 from apps.lookup import lookup
 from apps.messages.results import CheckpointRef, ChildPlan
 from apps.messages.specs import phenotype
@@ -41,7 +41,7 @@ def breed(task: TrainTask, start: Offspring, place: Workplace, trainer: Trainer)
         trainer: of the architecture; what was in it is replaced.
 
     Returns:
-        The child's weights, and its optimiser state if the plan lets it inherit one.
+        The child's weights, and its optimiser states if the plan lets it inherit them.
 
     Raises:
         DamagedFile: a parent's checkpoint is not what its record says.
@@ -55,17 +55,18 @@ def breed(task: TrainTask, start: Offspring, place: Workplace, trainer: Trainer)
         return Checkpoint(trainer.blueprint.initial_weights(_fresh_seed(task)))
     address = Address(task.seed, task.trial, plan.merge, task.first_epoch)
     networks, fitness = _parents(task, start, plan, place, trainer)
-    weights = merge(trainer, networks, fitness, start.crossover, address, place)
+    seed = _fresh_seed(task)
+    weights = merge(trainer, networks, fitness, start.crossover, address, place, seed)
     if plan.mutate:
         mutation = lookup(MUTATIONS, start.mutation.name, "mutation", place.search_path)
         own = Address(task.seed, task.trial, plan.child, task.first_epoch)
         rng = own.stream(Purpose.MUTATION)
         weights = mutation(rng, weights, keep=trainer.member.statistics, **start.mutation.params)
     fresh = _shapes(trainer.member.state().optimizer)
-    inherited = _inherited(plan.optimizer, _shapes(weights), fresh, place)
-    if inherited:
-        inherited = trainer.member.adapted(inherited, weights)
-    return Checkpoint(weights, optimizer=inherited)
+    optimizer, outer = _inherited(plan.optimizer, _shapes(weights), fresh, place)
+    if optimizer:
+        optimizer = trainer.member.adapted(optimizer, weights)
+    return Checkpoint(weights, optimizer=optimizer, outer=outer)
 
 
 def _parents(
@@ -118,8 +119,10 @@ def _fresh_seed(task: TrainTask) -> int:
 
 def _inherited(
     donors: Sequence[CheckpointRef], shapes: _Shapes, kept: _Shapes, place: Workplace
-) -> dict[str, Array]:
-    """Return the mean of the donors' optimiser states; counters are the first donor's.
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Return the mean of the donors' optimiser states, and of those of the optimiser over epochs.
+
+    Counters are the first donor's.
 
     Args:
         donors: whose states they are.
@@ -131,16 +134,9 @@ def _inherited(
     if not stored or any(
         _shapes(each.network) != shapes or _shapes(each.optimizer) != kept for each in stored
     ):
-        return {}
-    states = [dict(each.optimizer) for each in stored]
-    average: dict[str, Array] = {}
-    for count, state in enumerate(states):
-        average = running_mean(average, state, count)
-    floating = cast_like(average, states[0])
-    return {
-        name: floating[name] if array.dtype.kind == "f" else array
-        for name, array in states[0].items()
-    }
+        return {}, {}
+    outer = [each.outer for each in stored if each.outer]
+    return mean_state([each.optimizer for each in stored]), mean_state(outer)
 
 
 def _shapes(weights: Weights) -> dict[str, tuple[int, ...]]:

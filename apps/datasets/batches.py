@@ -127,16 +127,20 @@ class Batches:
             if sum(map(len, parts)) >= PROBE:
                 break
         if not parts:
-            raise UserError(
-                f"{self._name} must have at least one batch, got none", code="data-batches"
-            )
+            raise self._empty()
         return _joined(parts)[slice(PROBE)]
 
+    def _empty(self) -> UserError:
+        return UserError(
+            f"{self._name} must have at least one batch, got none", code="data-batches"
+        )
+
     def check_repeats(self) -> None:
-        """Check that a second pass begins as the first one did.
+        """Check that there are batches, and that a second pass begins as the first one did.
 
         Raises:
-            UserError: it gives other samples, or ends early; or the data never end.
+            UserError: there is none, or the second pass gives other samples or ends early; or the
+                data never end.
         """
         source = self.whole()
         if not isinstance(source, Epoch) and int(source.cardinality()) == _infinite():
@@ -146,14 +150,16 @@ class Batches:
                 code="data-batches",
             )
         first, second = (self._first() for _ in range(2))
-        numbers = [] if first is None else [a for a in _arrays(first) if a.dtype.kind in "iuf"]
+        if first is None:
+            raise self._empty()
+        numbers = [array for array in _arrays(first) if array.dtype.kind in "iuf"]
         if not all(np.isfinite(each).all() for each in numbers):
             raise UserError(
                 f"{self._name}: its first batch has NaN or infinite numbers: leave them out where "
                 "the data are made",
                 code="data-values",
             )
-        if first is None or (second is not None and _equal(first, second)):
+        if second is not None and _equal(first, second):
             return
         found = "is empty" if second is None else "begins with other samples"
         raise UserError(

@@ -249,6 +249,23 @@ def slerp(rng: np.random.Generator, parents: Parents) -> Weights:
     return _combine(parents, turn)
 
 
+def best(rng: np.random.Generator, parents: Parents) -> Weights:
+    """Take the first parent as it is: the best, unless its architecture is another.
+
+    Args:
+      rng: not used; there for the common signature.
+      parents: T >= 1 networks.
+
+    Returns:
+      A copy of the first.
+
+    >>> pair = ({"bias": np.zeros(2)}, {"bias": np.ones(2)})
+    >>> best(np.random.default_rng(0), Parents(pair, (0.1, 0.2)))
+    {'bias': array([0., 0.])}
+    """
+    return copy(parents.weights[0])
+
+
 CROSSOVERS: Mapping[str, Crossover] = MappingProxyType(
     {
         "mean": mean,
@@ -258,6 +275,7 @@ CROSSOVERS: Mapping[str, Crossover] = MappingProxyType(
         "layer": layer,
         "blend": blend,
         "slerp": slerp,
+        "best": best,
     }
 )
 

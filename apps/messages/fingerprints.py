@@ -16,7 +16,7 @@ from apps.messages.results import Failure, Upstream
 from apps.messages.specs import FINGERPRINT_NAME, Json
 from apps.messages.tasks import Task
 
-NUMERICS: Final = 6
+NUMERICS: Final = 7
 """Version of the numerical code: raised when the same message gives other numbers."""
 
 _Message = TypeVar("_Message")

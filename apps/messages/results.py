@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from apps.errors import HeterosisError
 from apps.messages.specs import (
@@ -14,6 +14,9 @@ from apps.messages.specs import (
     PLACE,
     Genome,
 )
+
+FORWARD_PASS: Final = 1 / 3
+"""Network-epochs of one network's forward pass over the training set."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,11 @@ class TrainResult(NetworkResult):
     engine: str = field(default="", metadata=ADDED)
     engine_reason: str = field(default="", metadata=ADDED)
 
+    @property
+    def trained_by(self) -> str:
+        """The engine and why it, in one line; "" where an older version did not record it."""
+        return f"{self.engine}: {self.engine_reason}" if self.engine else ""
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -193,6 +201,39 @@ class MatingPlan(Result):
     representatives: tuple[Representative, ...] = ()
     next_species: int = 1
     merges: tuple[dict[str, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class LessonRecord:
+    """The mean prediction of some teachers on the training set.
+
+    Attributes:
+        teachers: their member numbers.
+        predictions: the stored arrays.
+    """
+
+    teachers: tuple[int, ...]
+    predictions: CheckpointRef
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeachResult(Result):
+    """What the members after a halt are taught: the result of a `TeachTask`.
+
+    Attributes:
+        lessons: one for each group of teachers.
+        of_child: which of them each child learns, by its member number.
+        passes: number of networks that predicted the training set, once each.
+    """
+
+    lessons: tuple[LessonRecord, ...]
+    of_child: tuple[int, ...]
+    passes: int
+
+    @property
+    def network_epochs(self) -> float:
+        """What it cost: a forward pass is a third of an epoch of training."""
+        return self.passes * FORWARD_PASS
 
 
 @dataclass(frozen=True, kw_only=True)

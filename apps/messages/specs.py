@@ -218,6 +218,47 @@ class CrossoverSpec:
 
 
 @dataclass(frozen=True)
+class OuterSpec(Table):
+    """`outer`: an optimiser over the epochs, whose gradient is the way that an epoch went.
+
+    Attributes:
+        momentum: Nesterov's, of the outer optimiser; 0 for none.
+    """
+
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.7
+
+
+@dataclass(frozen=True)
+class FamilySpec(Table):
+    """`family`: every member is several relatives that one task trains and merges.
+
+    Attributes:
+        members: number of relatives; each epoch counts as so many network-epochs.
+        merges: how often in an epoch weights and the optimiser's state become their mean, and the
+            outer optimiser takes its step.
+    """
+
+    members: Annotated[int, Field(ge=1)] = 1
+    merges: Annotated[int, Field(ge=1)] = 1
+
+
+@dataclass(frozen=True)
+class TeachSpec(Table):
+    """`teach`: the members after a halt learn what networks before it predict, beside the labels.
+
+    Attributes:
+        weight: of the teachers' mean prediction in the loss; the labels have the rest.
+        temperature: that softens the predictions of classes, the teachers' and the member's.
+        teachers: whose mean prediction: of the member's own `parents`, of all `survivors` that have
+            children, or of `all` members without a failure.
+    """
+
+    weight: Annotated[float, Field(gt=0, le=1)] = 0.5
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    teachers: Literal["parents", "survivors", "all"] = "parents"
+
+
+@dataclass(frozen=True)
 class AverageSpec:
     """An average of a member's weights over past epochs.
 

@@ -16,6 +16,7 @@ from apps.messages.results import (
     ChildPlan,
     MatingPlan,
     Result,
+    TeachResult,
     TrainResult,
 )
 from apps.messages.specs import (
@@ -26,11 +27,13 @@ from apps.messages.specs import (
     AverageSpec,
     CrossoverSpec,
     DataSpec,
+    FamilySpec,
     Genome,
     HarvestSpec,
     MatingSpec,
     NetworkSpec,
     OperatorSpec,
+    OuterSpec,
     SearchSpec,
     TrainingSpec,
 )
@@ -89,6 +92,21 @@ class Survive:
 Start = Fresh | Continue | Restart | Offspring | Survive
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """What a member learns from its teachers.
+
+    Attributes:
+        weight: of their mean prediction in the loss; the labels have the rest.
+        temperature: of the predictions of classes.
+        predictions: the teachers'; `resolve_lesson` fills it in.
+    """
+
+    weight: float
+    temperature: float
+    predictions: CheckpointRef | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Task:
     """What every task is asked.
@@ -120,6 +138,9 @@ class TrainTask(Task):
         average: the average that becomes the member's network; None for its weights themselves.
         rates: factors on the learning rate, one per epoch of the segment; empty for 1 throughout.
         genome: the member's, in a search; `resolve` fills it in after a halt.
+        outer: the optimiser over its epochs, if it has one.
+        lesson: what it learns beside the labels.
+        family: the relatives that it is, if it is several.
     """
 
     home: ClassVar[str] = "apps.tasks.train"
@@ -132,6 +153,19 @@ class TrainTask(Task):
     average: AverageSpec | None = None
     rates: tuple[float, ...] = ()
     genome: Genome = field(default=NO_GENOME, metadata=ADDED)
+    outer: OuterSpec | None = field(default=None, metadata=ADDED)
+    lesson: Lesson | None = field(default=None, metadata=ADDED)
+    family: FamilySpec | None = field(default=None, metadata=ADDED)
+
+    @property
+    def relatives(self) -> int:
+        """Number of networks that train side by side as the member."""
+        return 1 if self.family is None else self.family.members
+
+    @property
+    def network_epochs(self) -> int:
+        """Epochs of training that are asked for, over all relatives."""
+        return self.relatives * (self.last_epoch - self.first_epoch)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,6 +200,29 @@ class MateTask(MatingSpec, Task):
     def children(self) -> int:
         """Population size after the halt."""
         return self.offspring or self.members
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeachTask(Task):
+    """Predict the training targets with the networks of a halt, for the members after it.
+
+    Attributes:
+        epoch: completed epochs at the halt.
+        members: population size before it. Upstream come the members in their order and the
+            mating plan.
+        fitness: as `MateTask.fitness`: members without a finite one teach nobody.
+        teachers: as `TeachSpec.teachers`.
+        temperature: as `TeachSpec.temperature`.
+    """
+
+    home: ClassVar[str] = "apps.tasks.teach"
+
+    trial: int
+    epoch: int
+    members: int
+    fitness: str
+    teachers: Literal["parents", "survivors", "all"]
+    temperature: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,3 +290,16 @@ def resolve(task: TrainTask, upstream: Result) -> TrainTask:
             return replace(task, start=replace(start, plan=plan), genome=plan.genome)
         return replace(task, start=Continue(plan.parents[0]), genome=plan.genome)
     raise HeterosisError(f"a start of kind {start.kind!r} cannot follow a {type(upstream)}")
+
+
+def resolve_lesson(task: TrainTask, taught: TeachResult) -> TrainTask:
+    """Return `task` with the predictions that its member learns from.
+
+    Raises:
+        HeterosisError: it learns from none (a bug of the driver).
+    """
+    lesson = taught.of_child[task.member]
+    if task.lesson is None or lesson < 0:
+        raise HeterosisError("a member waits for teachers that it does not have")
+    predictions = taught.lessons[lesson].predictions
+    return replace(task, lesson=replace(task.lesson, predictions=predictions))

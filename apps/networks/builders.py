@@ -157,7 +157,8 @@ def lstm(
         if dropout:
             layers.append(keras.layers.Dropout(dropout))
     layers.append(keras.layers.Dense(classes, activation=output))
-    return keras.Sequential(layers, name="lstm")
+    # Keras calls a process's first such layer "lstm": a model of that name would hide it.
+    return keras.Sequential(layers, name="lstm_network")
 
 
 def _dense(

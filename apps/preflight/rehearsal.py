@@ -15,6 +15,7 @@ from typing import Final
 
 import numpy as np
 
+from apps.breeding.family import check_can_be_parted
 from apps.breeding.offspring import breed
 from apps.errors import HeterosisError, UserError
 from apps.genetics.genes import Space
@@ -68,6 +69,7 @@ def rehearse(
     harvests: Sequence[HarvestRehearsal],
     place: Workplace,
     space: Space | None = None,
+    settings: Sequence[TrainTask] = (),
 ) -> tuple[str, ...]:
     """Build the network of a trial, and perform its halts with untrained networks.
 
@@ -78,6 +80,7 @@ def rehearse(
         harvests: likewise.
         place: where plug-ins are looked for; nothing is written below its root.
         space: of a search; a user's own builder must use every choice.
+        settings: tasks of other settings of the optimiser than the first's.
 
     Returns:
         Remarks: on a search some of whose combinations cannot be built, and on what is meant to
@@ -106,6 +109,8 @@ def rehearse(
         one_rate = _trainer(task, place).rate.is_one
         check_monitors(task.training.callbacks, model.get_metrics_result(), one_rate)
         _set_rates(_trainer(task, place), task)
+    for task in settings:
+        _takes_settings(_trainer(task, place), task)
     with TemporaryDirectory(prefix="heterosis-") as root:
         for task in first:
             _can_be_exported(_trainer(task, place), task, place, Path(root))
@@ -163,7 +168,24 @@ def _built(
 
 
 def _trainer(task: TrainTask, place: Workplace) -> Trainer:
-    return trainer_for(task.data, task.network, task.training, task.seed, place, task.genome)
+    return trainer_for(
+        task.data, task.network, task.training, task.seed, place, task.genome, task.lesson
+    )
+
+
+def _takes_settings(trainer: Trainer, task: TrainTask) -> None:
+    trainer.checks.takes_a_step()
+    if task.family is not None:
+        check_can_be_parted(trainer)
+    asked = task.training.optimizer_params.get("weight_decay")
+    found = getattr(trainer.model.optimizer, "weight_decay", None)
+    if asked is not None and (found or 0.0) != asked:
+        raise UserError(
+            f"arms: weight_decay = {asked} is set, and the optimizer has {found}: network "
+            f"{task.network.builder!r} compiles itself; name training.optimizer, which replaces "
+            "the network's own",
+            code="training-setting",
+        )
 
 
 def _can_be_exported(trainer: Trainer, task: TrainTask, place: Workplace, root: Path) -> None:
@@ -235,6 +257,7 @@ def _go_through(
         start = replace(start, plan=child)
         made = breed(task, start, place, trainer)
         remarks = mutation_acts(task, start, place, trainer, made.weights)
+    _takes_settings(trainer, task)
     _set_rates(trainer, task)
     return remarks
 

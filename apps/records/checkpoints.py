@@ -23,7 +23,7 @@ Array = NDArray[Any]
 LARGEST: Final = 64 * 2**30
 """Largest size of a checkpoint that is read, in bytes."""
 
-_GROUPS: Final = ("weights", "optimizer", "random", "average")
+_GROUPS: Final = ("weights", "optimizer", "random", "average", "outer")
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class Checkpoint:
         average: the running average of the weights in float64, or the weights that a `fit` would
             have ended with where these are others; empty if there is neither.
         averaged: number of networks in the running average.
+        outer: the momentum of the optimiser over the epochs, of the learnt arrays; empty for a
+            fresh one.
     """
 
     weights: Mapping[str, Array]
@@ -44,6 +46,7 @@ class Checkpoint:
     random: Mapping[str, Array] = field(default_factory=dict)
     average: Mapping[str, Array] = field(default_factory=dict)
     averaged: int = 0
+    outer: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def network(self) -> Mapping[str, Array]:

@@ -24,6 +24,9 @@ PARTIAL: Final = "partial.safetensors"
 PARTIAL_RECORD: Final = "partial.json"
 """Beside `PARTIAL`: what was recorded until then."""
 
+LESSONS: Final = "lesson-*.safetensors"
+"""In the folder of a halt's teachers: their predictions, a file for each group of teachers."""
+
 LOST: Final = "lost.txt"
 """In a child's folder: which layers and units of its parents it does not have."""
 
@@ -122,6 +125,16 @@ class RunDir:
     def halt_folder(trial: int, arm: str, halt: int) -> str:
         """Return the folder of the mating at a halt."""
         return f"{RunDir.arm_folder(trial, arm)}/halt-{halt}"
+
+    @staticmethod
+    def teachers_folder(trial: int, arm: str, halt: int) -> str:
+        """Return the folder of the teachers at a halt."""
+        return f"{RunDir.arm_folder(trial, arm)}/teachers-{halt}"
+
+    @staticmethod
+    def lesson_file(folder: str, number: int) -> str:
+        """Return the file of one group's predictions in a folder of teachers."""
+        return f"{folder}/{LESSONS.replace('*', str(number))}"
 
     @staticmethod
     def harvest_folder(trial: int, arm: str) -> str:

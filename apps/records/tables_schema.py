@@ -77,6 +77,7 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         "epoch": "int64",
         **dict.fromkeys(METRICS, "float64"),
         "wall_s": "float64",
+        "relatives": "int64",  # networks that trained side by side as the member
     },
     # One row a child of every mating.
     "matings": {
@@ -121,7 +122,9 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         "genome": "str",
         "parameters": "int64",
         "fitness": "float64",  # train_loss where the fitness is loss, which merges do not have
-        "network_epochs": "int64",  # spent by the arm, shared segments included
+        "network_epochs": "int64",  # of training spent by the arm, shared segments included
+        "teaching_epochs": "float64",  # of its teachers' forward passes, a third of an epoch each
+        "serial_epochs": "int64",  # the arm's own epochs, one after the other; 0: not recorded
         "failed_members": "int64",
     },
 }
@@ -132,7 +135,15 @@ MEASURED: Final = frozenset(
 """Columns that a rerun may change."""
 
 
-ADDED: Final[dict[str, str | int]] = {"genome": "", "parameters": 0, "engine": "", "remarks": ""}
+ADDED: Final[dict[str, str | int | float]] = {
+    "genome": "",
+    "parameters": 0,
+    "engine": "",
+    "remarks": "",
+    "teaching_epochs": 0.0,
+    "serial_epochs": 0,
+    "relatives": 1,
+}
 """Columns that older runs did not record, and the value they get when read."""
 
 

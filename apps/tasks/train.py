@@ -4,40 +4,52 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from apps.breeding.family import Relative, train_family
 from apps.breeding.offspring import breed
-from apps.datasets.arrays import Array
+from apps.datasets.arrays import Array, Named
 from apps.datasets.load import load_dataset
 from apps.errors import HeterosisError
-from apps.genetics import averaging
-from apps.genetics.weights import cast_like
 from apps.messages.fingerprints import fingerprint
-from apps.messages.results import CheckpointRef, EpochRecord, Failure, TrainResult, Upstream
-from apps.messages.specs import AverageSpec
+from apps.messages.results import (
+    CheckpointRef,
+    EpochRecord,
+    Failure,
+    TeachResult,
+    TrainResult,
+    Upstream,
+)
+from apps.messages.specs import FamilySpec
 from apps.messages.tasks import (
     Continue,
     Fresh,
+    Lesson,
     Offspring,
     Restart,
     Survive,
     TrainTask,
     Workplace,
     resolve,
+    resolve_lesson,
 )
 from apps.records.checkpoints import Checkpoint, open_checkpoint, save_checkpoint
+from apps.records.lessons import load_predictions
 from apps.records.result_files import load_partial, save_partial
 from apps.records.run_dir import CHECKPOINT, RunDir
 from apps.records.tables_schema import STILL
 from apps.seeds import Address, Purpose
 from apps.tasks.kind import Kind
 from apps.training.callbacks import Callbacks
+from apps.training.data_order import epoch_order
+from apps.training.outer_momentum import Outer
+from apps.training.path_average import PathAverage
 from apps.training.tensorboard import EventLog
 from apps.training.trainer import Trainer, forget_trainers, trainer_for
 from apps.worker.stopping import Stopped, TimedOut, stopping
@@ -77,17 +89,20 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
     folder = Path(place.root) / task.folder
     folder.mkdir(parents=True, exist_ok=True)  # a callback may write there
     trainer = _trainer(task, place)
-    records, start, average = _put_in(trainer, task, place, folder, mark)
+    if task.lesson is not None:
+        trainer.learn_from(_predictions(task.lesson, place))
+    records, start, average, outer = _put_in(trainer, task, place, folder, mark)
     trainer.rate.multiply(1.0)
     log = RunDir(Path(place.root)).tensorboard / task.folder if place.tensorboard else None
     with EventLog(log) as events:
         for record in records:
             events.add(record.epoch, record.metrics)
-        segment = _Segment(folder, mark, records, start, average, events)
+        segment = _Segment(folder, mark, records, start, average, outer, events)
         begun = trainer.member.learnt
         reason = _train(trainer, task, place, segment)
     still = not reason and _stands_still(begun, trainer.member.learnt, records)
     state = average.with_state(trainer, segment.ended, refresh=True)
+    state = replace(state, outer=outer.momentum)
     trainer.member.put(state.network)
     final = _finish(trainer, task, segment, reason)
     digest = save_checkpoint(folder / CHECKPOINT, state)
@@ -119,7 +134,8 @@ class _Segment:
     fingerprint: str
     records: list[EpochRecord]
     start: dict[str, float]
-    average: _Average
+    average: PathAverage
+    outer: Outer
     events: EventLog
     ended: Mapping[str, Array] = field(default_factory=dict)
 
@@ -134,7 +150,7 @@ def _train(trainer: Trainer, task: TrainTask, place: Workplace, segment: _Segmen
     saved = time.monotonic()
     for epoch in range(task.first_epoch + len(records), task.last_epoch):
         callbacks.epoch_begins(epoch)
-        record = _one_epoch(trainer, task, epoch)
+        record = _one_epoch(trainer, task, epoch, segment.outer, place)
         records.append(record)
         average.add(trainer, record.epoch)
         segment.events.add(record.epoch, record.metrics)
@@ -148,7 +164,7 @@ def _train(trainer: Trainer, task: TrainTask, place: Workplace, segment: _Segmen
         if late or stopping.is_set() or time.monotonic() - saved >= place.checkpoint_every_s:
             # What callbacks know is in no checkpoint: with them a segment begins anew.
             if not task.training.callbacks:
-                state = average.with_state(trainer)
+                state = replace(average.with_state(trainer), outer=segment.outer.momentum)
                 save_partial(segment.folder, segment.fingerprint, state, records, segment.start)
             saved = time.monotonic()
         if stopping.is_set():
@@ -201,7 +217,8 @@ def sample_training(task: TrainTask, place: Workplace) -> Sample:
     begun_s, begun = _timed(lambda: trainer.blueprint.initial_weights(0))
     trainer.member.load(Checkpoint(begun), np.random.default_rng(0))
     trainer.rate.multiply(1.0)
-    first, second = (_one_epoch(trainer, task, epoch) for epoch in (0, 1))
+    outer = Outer(task.outer, {})
+    first, second = (_one_epoch(trainer, task, epoch, outer, place) for epoch in (0, 1))
     ends_s = [_timed(lambda: final_metrics(trainer, second.metrics))[0] for _ in range(2)]
     state = trainer.member.state()
     arrays = [*state.weights.values(), *state.optimizer.values(), *state.random.values()]
@@ -221,91 +238,38 @@ def _timed(work: Callable[[], _Made]) -> tuple[float, _Made]:
     return time.perf_counter() - began, made
 
 
-def epoch_order(task: TrainTask, epoch: int, data: Ordered) -> NDArray[np.int64]:
-    """Return the order of the training data in an epoch; `epoch` counts from 0."""
-    now, *earlier = (
-        Address(task.seed, task.trial, task.member, each) for each in (epoch, *range(epoch))
-    )
-    streams = (address.stream(Purpose.DATA_ORDER) for address in earlier)
-    return data.order(now.stream(Purpose.DATA_ORDER), streams)
-
-
-class Ordered(Protocol):
-    """Data whose samples or batches have an order that can be drawn."""
-
-    def order(
-        self, rng: np.random.Generator, earlier: Iterable[np.random.Generator]
-    ) -> NDArray[np.int64]:
-        """Return an order for one epoch; `earlier` are the generators of those before it."""
-        ...
-
-
 def _trainer(task: TrainTask, place: Workplace) -> Trainer:
-    return trainer_for(task.data, task.network, task.training, task.seed, place, task.genome)
+    return trainer_for(
+        task.data, task.network, task.training, task.seed, place, task.genome, task.lesson
+    )
 
 
-class _Average:
-    """The running average of a member's weights, if it has one."""
-
-    def __init__(self, spec: AverageSpec | None, begun: Checkpoint) -> None:
-        self._spec = spec
-        goes_on = spec is not None and begun.averaged > 0
-        self._average: Mapping[str, Array] = begun.average if goes_on else {}
-        self._count = begun.averaged if goes_on else 0
-
-    def add(self, trainer: Trainer, epoch: int) -> None:
-        if self._spec is None or epoch <= self._spec.after_epoch:
-            return
-        weights = trainer.member.weights()
-        if self._spec.kind == "ema" and self._count:
-            self._average = averaging.ema(self._average, weights, self._spec.decay)
-        else:
-            self._average = averaging.running_mean(self._average, weights, self._count)
-        self._count += 1
-
-    @property
-    def is_there(self) -> bool:
-        """Whether the member stands for an average."""
-        return bool(self._average)
-
-    def with_state(
-        self, trainer: Trainer, ended: Mapping[str, Array] | None = None, refresh: bool = False
-    ) -> Checkpoint:
-        """Return the member's state and average; `refresh` measures its statistics anew.
-
-        Args:
-            trainer: holds the member.
-            ended: the network that training ended with, which counts where there is no average.
-            refresh: whether the statistics of the average are measured.
-        """
-        average = self._average
-        if not average:
-            return replace(trainer.member.state(), average=ended or {})
-        if refresh and trainer.member.statistics:
-            measured = trainer.measures.refreshed(cast_like(average, trainer.member.weights()))
-            average = {**average, **{name: measured[name] for name in trainer.member.statistics}}
-        return replace(trainer.member.state(), average=average, averaged=self._count)
+def _predictions(lesson: Lesson, place: Workplace) -> Named:
+    if lesson.predictions is None:
+        raise HeterosisError(_UNRESOLVED)
+    return load_predictions(lesson.predictions, place)
 
 
 def _put_in(
     trainer: Trainer, task: TrainTask, place: Workplace, folder: Path, mark: str
-) -> tuple[list[EpochRecord], dict[str, float], _Average]:
+) -> tuple[list[EpochRecord], dict[str, float], PathAverage, Outer]:
     address = Address(task.seed, task.trial, task.member, task.first_epoch)
     random_layers = address.stream(Purpose.RANDOM_LAYERS)
-    partial = load_partial(folder, mark)
-    if partial is not None:
-        trainer.member.load(partial.state, random_layers)
-        return list(partial.records), partial.start, _Average(task.average, partial.state)
+    if (stored := load_partial(folder, mark)) is not None:
+        trainer.member.load(stored.state, random_layers)
+        average = PathAverage(task.average, stored.state)
+        outer = Outer(task.outer, stored.state.outer)
+        return list(stored.records), stored.start, average, outer
     begun = _initial_state(trainer, task, place)
     trainer.member.load(begun, random_layers)
-    average = _Average(task.average, begun)
+    average, outer = PathAverage(task.average, begun), Outer(task.outer, begun.outer)
     if not isinstance(task.start, Offspring):
-        return [], {}, average
+        return [], {}, average, outer
     losses = {
         "loss": trainer.evaluate("train")["loss"],
         "val_loss": trainer.evaluate("validation")["loss"],
     }
-    return [], losses, average
+    return [], losses, average, outer
 
 
 def _initial_state(trainer: Trainer, task: TrainTask, place: Workplace) -> Checkpoint:
@@ -324,15 +288,45 @@ def _initial_state(trainer: Trainer, task: TrainTask, place: Workplace) -> Check
             raise HeterosisError(_UNRESOLVED)
 
 
-def _one_epoch(trainer: Trainer, task: TrainTask, epoch: int) -> EpochRecord:
+def _one_epoch(
+    trainer: Trainer, task: TrainTask, epoch: int, outer: Outer, place: Workplace
+) -> EpochRecord:
     began = time.perf_counter()
+    rate = task.rates[epoch - task.first_epoch] if task.rates else 1.0
     if task.rates:
         trainer.rate.check_kept()
-        trainer.rate.multiply(task.rates[epoch - task.first_epoch])
-    trained = _standard(trainer.run_epoch(epoch_order(task, epoch, trainer)))
+        trainer.rate.multiply(rate)
+    if task.family is not None:
+        trained = _standard(_family_epoch(trainer, task, epoch, outer, rate, place))
+    else:
+        with outer.epoch(trainer):
+            trained = _standard(trainer.run_epoch(epoch_order(task, epoch, trainer)))
     held_out = _standard(trainer.evaluate("validation"))
     metrics = trained | {f"val_{name}": value for name, value in held_out.items()}
     return EpochRecord(epoch + 1, metrics, time.perf_counter() - began)
+
+
+def _family_epoch(
+    trainer: Trainer, task: TrainTask, epoch: int, outer: Outer, rate: float, place: Workplace
+) -> dict[str, float]:
+    family, lesson = task.family or FamilySpec(), trainer.predictions
+    count = family.members
+    relatives = []
+    for number in range(count):
+        own = replace(task, member=task.member * count + number)
+        address = Address(task.seed, task.trial, own.member, epoch)
+        order = epoch_order(own, epoch, trainer)
+        relatives.append(Relative(order, address.stream(Purpose.RANDOM_LAYERS)))
+
+    def make() -> Trainer:
+        mine = _trainer(task, place)
+        if lesson is not None:
+            mine.learn_from(lesson)
+        return mine
+
+    step = partial(outer.step, statistics=trainer.member.statistics)
+    batch, threads = task.training.batch_size, min(place.threads, count)
+    return train_family(trainer, make, relatives, family, batch, rate, step, threads)
 
 
 def _finish(trainer: Trainer, task: TrainTask, segment: _Segment, reason: str) -> dict[str, float]:
@@ -388,12 +382,18 @@ def settle(task: TrainTask, upstream: Upstream) -> tuple[TrainTask, Upstream] | 
     """
     if isinstance(task.start, Fresh):
         return task, ()
-    (source,) = upstream
+    source, *teaching = upstream
     if isinstance(source, Failure):
         return Failure(source.reason, source.log, task.member)
     if isinstance(source, TrainResult) and source.status != "done":
         return Failure(f"its start diverged: {source.reason}", "", task.member)
-    return resolve(task, source), ()
+    resolved = resolve(task, source)
+    for taught in teaching:
+        if isinstance(taught, Failure):
+            return Failure(taught.reason, taught.log, task.member)
+        if isinstance(taught, TeachResult):
+            resolved = resolve_lesson(resolved, taught)
+    return resolved, ()
 
 
 KIND: Final = Kind(TrainTask, TrainResult, train_member, settle=settle)

@@ -21,8 +21,8 @@ class RunningMeans:
 
     A layer that is used several times in a pass is measured in each of its uses. One that a pass
     does not update, since it is frozen, is called with `training=False` or has the momentum 1,
-    keeps its statistics, and they are what it normalises by. A subclass with a way of its own to
-    update them goes it, from where they stand.
+    keeps its statistics, and they are what it normalises by. A subclass that updates them in a way
+    of its own does so here too, from where they stand.
 
     Reference: Izmailov et al., arXiv:1803.05407, section 3.2; PyTorch's `update_bn`, which gives
     a last batch that is not full the weight of a full one.
@@ -84,7 +84,7 @@ class _Measured:
 
     @contextmanager
     def watched(self, size: Any) -> Iterator[None]:
-        """Include what the layer sees meanwhile; what it makes of it itself is put away later."""
+        """Include what the layer sees meanwhile; `conclude` overwrites what it updates itself."""
         layer = self._layer
         usual: Callable[..., Any] = layer._moments
         renorm = _renorm(layer)

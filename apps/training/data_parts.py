@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final, Literal
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ from apps.datasets.arrays import Samples, is_text, listed, mapped
 from apps.datasets.batches import Batches
 from apps.datasets.dataset import Dataset
 from apps.recent import Recent
+
+if TYPE_CHECKING:
+    from apps.training.teaching import Teaching
 
 PartName = Literal["train", "validation", "test", "probe"]
 """Parts of the data; the probe is the beginning of the training set."""
@@ -27,8 +31,11 @@ class Parts:
 
     Attributes:
         in_batches: whether the training data come in batches, and not as arrays.
+        teaching: what is learnt beside the labels.
         has_text: whether inputs are texts.
     """
+
+    teaching: Teaching | None = None
 
     def __init__(self, data: Dataset, key: bytes) -> None:
         """Make tensors of the parts that are arrays.
@@ -85,6 +92,15 @@ class Parts:
         """
         return self._tensors[part if part in self._tensors else "train"]
 
+    def lessons(self) -> tuple[Any, ...]:
+        """Return the training set as `tensors`, with what is taught beside the targets."""
+        fields = self.tensors("train")
+        return fields if self.teaching is None else self.teaching.fields(fields)
+
+    def steps(self) -> AbstractContextManager[None]:
+        """Return within what training steps on `lessons` are made or traced."""
+        return nullcontext() if self.teaching is None else self.teaching.steps()
+
     def inputs(self, x: Any) -> Any:
         """Return tensors of inputs as the network takes them."""
         import tensorflow as tf
@@ -96,8 +112,11 @@ class Parts:
 
 
 def each(function: Callable[[Any], Any], fields: Any) -> tuple[Any, ...]:
-    """Return `function` of every array of inputs, targets and weights."""
-    return tuple(mapped(function, field) for field in fields)
+    """Return `function` of every array of inputs, targets and weights, and of what is beside."""
+    return tuple(
+        each(function, field) if isinstance(field, tuple) else mapped(function, field)
+        for field in fields
+    )
 
 
 def _tensors(data: Dataset, key: bytes) -> dict[str, tuple[Any, ...]]:

@@ -3,7 +3,9 @@
 The same message gives the same engine, and so the same numbers, everywhere. Measured on one core
 (`make bench`): XLA makes the fastest program of a network whose step is many small operations, and
 takes seconds to make it; its convolutions and poolings on a CPU are ten to thirty times slower than
-TensorFlow's own kernels, and where a few large products take the time it gains nothing.
+TensorFlow's own kernels, and where a few large products take the time it gains nothing. Texts and
+data in batches are read by TensorFlow's operations, which XLA lacks: a graph goes through them,
+even if `xla` was asked for. A model that runs eagerly is left to Keras.
 """
 
 from __future__ import annotations

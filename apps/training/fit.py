@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from apps.datasets.arrays import Samples
+from apps.datasets.arrays import Samples, mapped
 from apps.datasets.batches import Batches
 from apps.networks.optimizers import unfinished
 from apps.training.batch_norm import RunningMeans
 from apps.training.data_parts import EVALUATION_BATCH, PartName, Parts
+from apps.training.teaching import Teaching
 
 
 class Fit:
@@ -41,6 +42,8 @@ class Fit:
             with train.reading(order) as batches:
                 history = self._model.fit(batches, shuffle=False, verbose=0, callbacks=[counting])
             train.counted(len(steps))
+        elif self._parts.teaching is not None:
+            history = self._taught(train[order], self._parts.teaching, order)
         else:
             x, y, *weights = self._parts.scaled(train[order]).fields
             history = self._model.fit(
@@ -52,6 +55,17 @@ class Fit:
                 verbose=0,
             )
         return {name: float(values[-1]) for name, values in history.history.items()}
+
+    def _taught(self, samples: Samples, teaching: Teaching, order: NDArray[np.int64]) -> Any:
+        import tensorflow as tf
+
+        fields = self._parts.scaled(samples).fields
+        # Keras's own batches know one target a sample, not what is beside it.
+        lessons = mapped(lambda tensor: tf.gather(tensor, order), teaching.lessons)
+        x, y, *weights = fields
+        batches = tf.data.Dataset.from_tensor_slices((x, (y, lessons), *weights))
+        with self._parts.steps():
+            return self._model.fit(batches.batch(self._batch_size), shuffle=False, verbose=0)
 
     def evaluate(self, part: PartName) -> dict[str, float]:
         """Return loss and metrics on a whole part."""

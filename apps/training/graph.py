@@ -42,16 +42,19 @@ class Graph:
         self._evaluate_block = self._evaluation_program()
         if not parts.in_batches:
             samples = parts.size("train")
-            self._train_epoch = self._training_program(samples)
+            self._train_epochs = {samples: self._training_program(samples)}
             self._measure_all = self._statistics_program(samples)
 
     def train(self, order: NDArray[np.int64]) -> dict[str, float]:
-        """Train one epoch."""
+        """Train one epoch, or a part of one: a program for each number of samples."""
         import tensorflow as tf
 
         self._model.reset_metrics()
+        if len(order) not in self._train_epochs:
+            self._train_epochs[len(order)] = self._training_program(len(order))
+        train_epoch = self._train_epochs[len(order)]
         with threefry() if self._by_xla else nullcontext():
-            self._train_epoch(self._parts.tensors("train"), tf.constant(order, tf.int32))
+            train_epoch(self._parts.lessons(), tf.constant(order, tf.int32))
         return metrics_of(self._model)
 
     def evaluate(self, part: PartName) -> dict[str, float]:
@@ -79,7 +82,7 @@ class Graph:
         updates = nullcontext if self._by_xla else one_kernel_updates
 
         def step(batch: Any) -> None:
-            with undistributed(optimizer), updates(optimizer):
+            with undistributed(optimizer), updates(optimizer), self._parts.steps():
                 self._model.train_step(batch)
 
         @tf.function(jit_compile=self._by_xla)

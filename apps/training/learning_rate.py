@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from apps.errors import UserError
 from apps.networks.optimizers import innermost, parts
 
@@ -63,7 +65,7 @@ class LearningRate:
         Raises:
             UserError: a callback has.
         """
-        if self._now() != self._set:
+        if not np.allclose(self._now(), self._set, rtol=1e-4, atol=0.0, equal_nan=True):
             raise UserError(
                 "a callback of training.callbacks sets the learning rate, and the arm's schedule "
                 "or learning_rate_factor sets it in every epoch: leave one of them out",

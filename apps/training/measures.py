@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 
 from apps.architecture.symmetries import Symmetries, symmetries
-from apps.datasets.arrays import Array, listed
+from apps.datasets.arrays import Array, Named, concatenated, listed
 from apps.genetics.permutation import PermutationSpec
 from apps.genetics.repair import UnitLayer
+from apps.genetics.unit_selection import LinearLayer
 from apps.records.checkpoints import Checkpoint
 from apps.training.data_parts import EVALUATION_BATCH, PartName, Parts
 from apps.training.epoch_loop import Loop
 from apps.training.member import Member
+from apps.training.teaching import named_outputs
 
 
 class Measures:
@@ -46,6 +48,15 @@ class Measures:
             UnknownSymmetry: a layer's are not known; the message says what still works.
         """
         return self._symmetries.spec
+
+    @property
+    def observed(self) -> Observed:
+        """What is seen of networks of the architecture on the probe, for a crossover.
+
+        Raises:
+            UnknownSymmetry: a layer's symmetries are not known.
+        """
+        return Observed(self._member, self._symmetries, self._parts.samples("probe").x)
 
     @property
     def unit_layers(self) -> tuple[UnitLayer, ...]:
@@ -81,13 +92,34 @@ class Measures:
         outputs = made[0] if isinstance(made[0], list | tuple) else made
         return np.concatenate([np.reshape(each, (len(each), -1)) for each in outputs], axis=1)
 
+    def training_predictions(self, weights: Mapping[str, Array]) -> Named:
+        """Return the outputs on the training set, which must be arrays.
+
+        Returns:
+            [samples, ...], or several by name.
+        """
+        self._member.put(weights)
+        step = 10 * EVALUATION_BATCH
+        made = [
+            named_outputs(
+                self._model,
+                self._model.predict(
+                    self._parts.samples("train", slice(start, start + step)).x,
+                    batch_size=EVALUATION_BATCH,
+                    verbose=0,
+                ),
+            )
+            for start in range(0, self._parts.size("train"), step)
+        ]
+        return concatenated(made)
+
     def refreshed(self, weights: Mapping[str, Array]) -> dict[str, Array]:
         """Return weights whose running statistics are those of the training data.
 
         The statistics of an averaged or merged network are not the average of its parents': one
         pass over the training data in the mode of training measures them anew, those of batch
-        normalisation from nothing (see `batch_norm`). Nothing but the statistics changes, and of
-        these no count.
+        normalisation from nothing (see `batch_norm`). Nothing but the statistics changes, and
+        counters among them stay.
         Without any the weights are returned as given. The member stays as it is.
         """
         statistics = self._member.running
@@ -107,3 +139,30 @@ class Measures:
     @cached_property
     def _symmetries(self) -> Symmetries:
         return symmetries(self._model)
+
+
+class Observed:
+    """Networks of one architecture on a probe, as `apps.genetics.unit_selection.Network`.
+
+    Attributes:
+        spec: their symmetries.
+        layers: their linear layers, from the inputs on.
+    """
+
+    def __init__(self, member: Member, found: Symmetries, probe: Named) -> None:
+        """Observe nothing yet."""
+        self.spec = found.spec
+        self.layers = tuple(layer for layer, _, _ in found.linear)
+        self._member = member
+        self._found = found
+        self._probe = probe
+
+    def units(self, weights: Mapping[str, Array]) -> Mapping[str, Array]:
+        """Return group -> activations [samples, units], means over positions."""
+        self._member.put(weights)
+        return self._found.unit_means(self._probe)
+
+    def inputs(self, weights: Mapping[str, Array], layer: LinearLayer) -> Array:
+        """Return what a layer reads [rows, inputs]."""
+        self._member.put(weights)
+        return self._found.rows(layer, self._probe)

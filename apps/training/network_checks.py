@@ -65,11 +65,15 @@ class NetworkChecks:
         network, training = self._blueprint.network, self._blueprint.training
         restore = self._member.snapshot()
         batch = self._parts.samples("train", slice(training.batch_size)).fields
+        if self._parts.teaching is not None:
+            batch = self._parts.teaching.with_own_lessons(batch)
         try:
-            self._model.train_step(batch)
+            with self._parts.steps():
+                self._model.train_step(batch)
         except (Exception, SystemExit):
             try:
-                self._model.train_on_batch(*batch)  # with the graph around it that a step may want
+                with self._parts.steps():  # with the graph around it that a step may want
+                    self._model.train_on_batch(*batch)
             except (Exception, SystemExit) as error:
                 raise UserError(
                     f"network {network.builder!r} fails in its first step of training, with "

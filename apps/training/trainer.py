@@ -10,7 +10,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from apps.datasets.arrays import Named
 from apps.datasets.load import load_dataset
+from apps.errors import UserError
 from apps.messages.fingerprints import to_json
 from apps.messages.specs import (
     NO_GENOME,
@@ -20,7 +22,7 @@ from apps.messages.specs import (
     TrainingSpec,
     phenotype,
 )
-from apps.messages.tasks import Workplace
+from apps.messages.tasks import Lesson, Workplace
 from apps.networks.build import named_weights
 from apps.plugins import is_plugin
 from apps.recent import Recent
@@ -35,8 +37,9 @@ from apps.training.member import Member
 from apps.training.network_checks import NetworkChecks
 from apps.training.target_shapes import with_fitting_targets
 from apps.training.targets import with_scaled_targets
+from apps.training.teaching import Teaching
 
-_TRAINERS_A_THREAD: Final = 4
+_TRAINERS_A_THREAD: Final = 6
 
 _local = threading.local()
 
@@ -54,6 +57,8 @@ class Trainer:
         rate: the learning rate.
         measures: of other networks of this architecture.
         checks: whether it can be trained on its data.
+        predictions: the teachers', that members learn from.
+        in_batches: whether the training data come in batches.
     """
 
     def __init__(
@@ -63,6 +68,7 @@ class Trainer:
         parts: Parts,
         few_steps: bool = False,
         remarks: Sequence[str] = (),
+        lesson: Lesson | None = None,
     ) -> None:
         """Train nothing yet.
 
@@ -72,14 +78,28 @@ class Trainer:
             parts: the data.
             few_steps: whether the architecture is one of many, each trained for few steps.
             remarks: on the data, for the user.
+            lesson: how members learn from teachers; None where they have none.
+
+        Raises:
+            UserError: members cannot be taught.
         """
         self.model = model
         self.blueprint = blueprint
         self._parts = parts
+        self.predictions: Named | None = None
+        self.in_batches = parts.in_batches
         self._remarks = tuple(remarks)
         model.optimizer.build(model.trainable_variables)
         self.member = Member(model)
         self.rate = LearningRate(model.optimizer)
+        if lesson is not None and parts.in_batches:
+            raise UserError(
+                "teach: the training data come in batches, and teachers predict for samples that "
+                "are held in memory; return arrays, or leave teach out",
+                code="training-setting",
+            )
+        if lesson is not None:
+            parts.teaching = Teaching(model, lesson)
         self._loop = Loop(model, parts, blueprint.training, few_steps, self.member.snapshot)
         self.measures = Measures(model, self.member, parts, self._loop)
         self.checks = NetworkChecks(blueprint, model, self.member, parts)
@@ -102,6 +122,12 @@ class Trainer:
             order: of the training data, from `order`.
         """
         return self._loop.run_epoch(order)
+
+    def learn_from(self, predictions: Named) -> None:
+        """Take the teachers' predictions of the training set, which the next epochs learn from."""
+        if self._parts.teaching is not None and predictions is not self.predictions:
+            self.predictions = predictions
+            self._parts.teaching.learn_from(predictions)
 
     def evaluate(self, part: PartName) -> dict[str, float]:
         """Return loss and metrics on a whole part of the data; the state stays as it is."""
@@ -129,6 +155,7 @@ def new_trainer(
     seed: int,
     place: Workplace,
     few_steps: bool = False,
+    lesson: Lesson | None = None,
 ) -> Trainer:
     """Build a network and return what trains it.
 
@@ -144,7 +171,7 @@ def new_trainer(
     learnt, remarks = with_fitting_targets(learnt, model)
     made_otherwise = [*sorted(learnt.byte_targets), *remarks]
     key = to_json(data) + f"{seed} {place.search_path} {made_otherwise}".encode()
-    made = Trainer(blueprint, model, Parts(learnt, key), few_steps, remarks)
+    made = Trainer(blueprint, model, Parts(learnt, key), few_steps, remarks, lesson)
     made.checks.fits_the_data(built)
     return made
 
@@ -161,6 +188,7 @@ def trainer_for(
     seed: int,
     place: Workplace,
     genome: Genome = NO_GENOME,
+    lesson: Lesson | None = None,
 ) -> Trainer:
     """Return this thread's trainer for a member of the specs and a genome.
 
@@ -179,8 +207,11 @@ def trainer_for(
     if not isinstance(rate, float):
         others = training.optimizer_params
     kind = replace(training, optimizer_params=others)
-    key = (to_json(data), to_json(network), to_json(kind), seed, place.search_path, few_steps)
-    found = trainers.get(key, lambda: new_trainer(data, network, training, seed, place, few_steps))
+    way = None if lesson is None else (lesson.weight, lesson.temperature)
+    key = (to_json(data), to_json(network), to_json(kind), seed, place.search_path, few_steps, way)
+    found = trainers.get(
+        key, lambda: new_trainer(data, network, training, seed, place, few_steps, lesson)
+    )
     if isinstance(rate, float):
         found.rate.set_base(rate)
     return found

@@ -187,7 +187,9 @@ def _one_arm(world: World, trial: int, arm: str, rows: dict[str, list[dict[str, 
                 if world.early and epoch > max(last - 1 - member % 2, before + 1):
                     break
                 key = {"trial": trial, "arm": arm, "segment": segment, "member": member}
-                rows["epochs"].append({**key, "epoch": epoch, **losses, "wall_s": 0.6})
+                rows["epochs"].append(
+                    {**key, "epoch": epoch, **losses, "wall_s": 0.6, "relatives": 1}
+                )
             if start == "offspring":
                 rows["matings"].append(_mating(trial, arm, segment, before, member, parents))
         fitness = np.array([row["fitness"] for row in made])
@@ -208,6 +210,8 @@ def _one_arm(world: World, trial: int, arm: str, rows: dict[str, list[dict[str, 
             **genome_of(world, len(edges) - 2, order[0]),
             "fitness": float("nan") if failed else best["fitness"],
             "network_epochs": world.population * world.epochs,
+            "teaching_epochs": 0.0,
+            "serial_epochs": world.epochs,
             "failed_members": sum(row["status"] != "done" for row in made),
         }
     )

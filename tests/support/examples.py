@@ -12,9 +12,9 @@ from apps.genetics.domains import Choice, Float, Integer
 from apps.genetics.genes import Gene, Space
 from apps.messages import results, specs, tasks
 from apps.messages.fingerprints import fingerprint
-from apps.messages.tasks import ExportTask, HarvestTask, MateTask, TrainTask
+from apps.messages.tasks import ExportTask, HarvestTask, MateTask, TeachTask, TrainTask
 
-TASKS = (TrainTask, MateTask, HarvestTask, ExportTask)
+TASKS = (TrainTask, MateTask, TeachTask, HarvestTask, ExportTask)
 
 MESSAGES = tuple(
     value

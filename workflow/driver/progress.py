@@ -41,6 +41,7 @@ class Tally:
         epochs: network-epochs in all; `epochs_done` with the reused ones, `epochs_new` without;
             `epochs_lost` are those that failed or diverged members did not train.
         remarks: remark of training -> number of members that it concerns.
+        engines: engine of training and why it -> number of members.
     """
 
     started_unix_s: float = math.nan
@@ -66,6 +67,7 @@ class Tally:
     tasks_left: Counter[int] = field(default_factory=Counter)
     failures: list[Event] = field(default_factory=list)
     remarks: Counter[str] = field(default_factory=Counter)
+    engines: Counter[str] = field(default_factory=Counter)
 
     def take(self, event: Event) -> None:
         """Count one event."""
@@ -112,6 +114,8 @@ class Tally:
         self.epochs_new += 0 if event["reused"] else event["epochs"]
         self.epochs_lost += event.get("epochs_lost", 0)
         self.remarks.update(event.get("remarks", ()))
+        if trained_by := event.get("trained_by"):
+            self.engines[trained_by] += 1
         for arm in event["arms"]:
             self.segments_done[arm] += 1
             self.segments_failed[arm] += event["status"] != "done"
@@ -176,12 +180,12 @@ class Journal:
         """Log a finished task."""
         task = node.task
         status, fitness, epochs = "done", None, 0
-        asked = task.last_epoch - task.first_epoch if isinstance(task, TrainTask) else 0
+        asked = task.network_epochs if isinstance(task, TrainTask) else 0
         if isinstance(outcome, Failure):
             status = "failed"
         elif isinstance(outcome, TrainResult):
             status = outcome.status
-            epochs = len(outcome.epochs)
+            epochs = len(outcome.epochs) * getattr(task, "relatives", 1)
             value = fitness_of(outcome, self._fitness)
             fitness = value if math.isfinite(value) else None
         self._log(
@@ -195,6 +199,7 @@ class Journal:
             epochs=epochs,
             epochs_lost=asked - epochs,
             remarks=list(outcome.log) if isinstance(outcome, TrainResult) else [],
+            trained_by=outcome.trained_by if isinstance(outcome, TrainResult) else "",
             fitness=fitness,
             reason=getattr(outcome, "reason", ""),
             log=outcome.log if isinstance(outcome, Failure) else "",
@@ -218,6 +223,8 @@ class Journal:
         with suppress(OSError):  # a full disk, which ended the run, must not hide why
             self._log("end", how=how)
         with self._lock:
+            for engine, members in self.tally.engines.items():
+                logger.info("%s", told_remark(members, f"trained by {engine}"))
             for remark, members in self.tally.remarks.items():
                 logger.info("%s", told_remark(members, remark))
             self.tally.running = None

@@ -1,4 +1,7 @@
-"""Which checkpoints are kept: all that an unfinished task, a harvest or a champion can need."""
+"""Which checkpoints are kept: all that an unfinished task, a harvest or a champion can need.
+
+What teachers predict is kept in the same way.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeGuard
 
-from apps.messages.results import Failure, HarvestResult, TrainResult
-from apps.messages.tasks import Task, TrainTask, Workplace
+from apps.messages.results import (
+    CheckpointRef,
+    Failure,
+    HarvestResult,
+    TeachResult,
+    TrainResult,
+)
+from apps.messages.tasks import Task, TeachTask, TrainTask, Workplace
 from apps.records.result_files import checkpoint_is_whole
-from apps.records.run_dir import CHECKPOINT, RESULT
+from apps.records.run_dir import CHECKPOINT, LESSONS, RESULT
 from apps.tasks.perform import Outcome, find
 from workflow.driver.trial import Node, TrialGraph
 
@@ -57,7 +66,7 @@ class Retention:
         forgotten = 0
         for node in reversed(self._nodes.values()):
             result = known.get(node.key)
-            if _has_checkpoint(result, node) and not self._stands(node, result, known):
+            if _has_files(result, node) and not self._stands(node, result, known):
                 (self._root / node.task.folder / RESULT).unlink(missing_ok=True)
                 del known[node.key]
                 forgotten += 1
@@ -75,15 +84,15 @@ class Retention:
         known = self._known()
         found = []
         for node in self._nodes.values():
-            path = self._root / node.task.folder / CHECKPOINT
+            folder = self._root / node.task.folder
             waited_for = any(self._waits(reader, known) for reader in self._readers[node.key])
             reference = f"{node.task.folder}/{CHECKPOINT}"
             if node.key in known:
                 needed = waited_for or reference in self._champions
             else:
-                needed = (path.parent / RESULT).exists()
-            if path.exists() and not needed:
-                found.append(path)
+                needed = (folder / RESULT).exists()
+            if not needed:
+                found += _files(node, folder)
         return found
 
     def finished(self, key: str, outcome: Outcome) -> None:
@@ -113,15 +122,19 @@ class Retention:
         return known
 
     def _stands(
-        self, node: Node[Task], result: TrainResult | HarvestResult, known: dict[str, Outcome]
+        self,
+        node: Node[Task],
+        result: TrainResult | HarvestResult | TeachResult,
+        known: dict[str, Outcome],
     ) -> bool:
-        path = self._root / result.checkpoint.path
-        if checkpoint_is_whole(path, result.checkpoint.sha256):
+        references = _stored(result)
+        if all(checkpoint_is_whole(self._root / each.path, each.sha256) for each in references):
             return True
         needed = any(self._waits(reader, known) for reader in self._readers[node.key])
-        if needed or result.checkpoint.path in self._champions:
+        if needed or any(each.path in self._champions for each in references):
             return False
-        path.unlink(missing_ok=True)
+        for each in references:
+            (self._root / each.path).unlink(missing_ok=True)
         return True
 
     def _waits(self, reader: str, known: dict[str, Outcome]) -> bool:
@@ -131,7 +144,8 @@ class Retention:
     def _release(self, node: Node[Task]) -> None:
         path = f"{node.task.folder}/{CHECKPOINT}"
         if not (self._keep_all or self._readers[node.key] or path in self._champions):
-            (self._root / path).unlink(missing_ok=True)
+            for file in _files(node, self._root / node.task.folder):
+                file.unlink(missing_ok=True)
 
     def _note_champion(self, outcome: Outcome) -> None:
         if isinstance(outcome, HarvestResult):
@@ -141,14 +155,27 @@ class Retention:
 def _reader(node: Node[Task]) -> str:
     """Return what a task reads checkpoints as: all children of a mating do together."""
     if isinstance(node.task, TrainTask) and node.mating is not None:
-        return f"+{node.mating.key}"
+        # Of two arms with one mating, one may have teachers.
+        return f"+{node.mating.key}" + (f"+{node.teaching.key}" if node.teaching else "")
     return node.key
 
 
-def _has_checkpoint(
+def _files(node: Node[Task], folder: Path) -> list[Path]:
+    """Return what a task has stored for others to read."""
+    pattern = LESSONS if isinstance(node.task, TeachTask) else CHECKPOINT
+    return sorted(folder.glob(pattern))
+
+
+def _stored(result: TrainResult | HarvestResult | TeachResult) -> list[CheckpointRef]:
+    if isinstance(result, TeachResult):
+        return [each.predictions for each in result.lessons]
+    return [result.checkpoint]
+
+
+def _has_files(
     outcome: Outcome | None, node: Node[Task]
-) -> TypeGuard[TrainResult | HarvestResult]:
-    """Whether an outcome has a checkpoint of its own; a harvest may name a member's."""
-    if not isinstance(outcome, TrainResult | HarvestResult):
+) -> TypeGuard[TrainResult | HarvestResult | TeachResult]:
+    """Whether an outcome has files of its own for others; a harvest may name a member's."""
+    if not isinstance(outcome, TrainResult | HarvestResult | TeachResult):
         return False
-    return outcome.checkpoint.path.startswith(f"{node.task.folder}/")
+    return all(each.path.startswith(f"{node.task.folder}/") for each in _stored(outcome))

@@ -17,23 +17,26 @@ from apps.messages.tasks import (
     Continue,
     Fresh,
     HarvestTask,
+    Lesson,
     MateTask,
     Offspring,
     Restart,
     Start,
     Survive,
     Task,
+    TeachTask,
     TrainTask,
 )
 from apps.records.run_dir import RunDir
-from workflow.experiment.arms import Arm, Halt
+from workflow.experiment.arms import Arm
 from workflow.experiment.config import Experiment
+from workflow.experiment.halts import Halt, Setting
 from workflow.experiment.space import as_space
 
 _Kind = TypeVar("_Kind", bound=Task, covariant=True)
 _New = TypeVar("_New", bound=Task)
 
-_PLAIN: Final = (None, None, 1.0)
+_PLAIN: Final = (None, None, 1.0, Setting())
 """An epoch of an arm's timeline in which it only trains."""
 
 
@@ -46,26 +49,29 @@ class Node(Generic[_Kind]):
         population: the members that it mates or harvests; of a member that goes on by itself, that
             member in the segment before; empty for new members and children.
         mating: of a child, the mating it comes from; of a mating between species, the arm's one
-            before; of a harvest, the arm's last.
+            before; of a harvest, the arm's last; of teachers, the one at their halt.
+        teaching: of a member that is taught, its teachers.
     """
 
     key: str
     task: _Kind = field(compare=False)
     population: tuple[Node[TrainTask], ...] = field(default=(), compare=False, repr=False)
     mating: Node[MateTask] | None = field(default=None, compare=False, repr=False)
+    teaching: Node[TeachTask] | None = field(default=None, compare=False, repr=False)
 
     @property
     def upstream(self) -> tuple[str, ...]:
         """Keys of the nodes it waits for, in the order in which their results are handed to it."""
-        return _keys(self.population, self.mating)
+        return _keys(self.population, self.mating, self.teaching)
 
     @property
-    def reads(self) -> tuple[Node[TrainTask], ...]:
-        """The members whose checkpoints the task may read."""
-        if self.mating is None or isinstance(self.task, HarvestTask):
-            return self.population
+    def reads(self) -> tuple[Node[Task], ...]:
+        """The nodes whose checkpoints, or predictions, the task may read."""
+        taught = () if self.teaching is None else (self.teaching,)
+        if self.mating is None or isinstance(self.task, HarvestTask | TeachTask):
+            return (*self.population, *taught)
         # A child has its parents there, and a species that lasts the network that stands for it.
-        return (*self.population, *self.mating.population)
+        return (*self.population, *self.mating.population, *taught)
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,7 @@ class Segment:
         last: completed epochs after it.
         halt: the halt before it, if there is one.
         mating: at the halt, if the members are children of one.
+        teaching: of the members, if they are taught.
         members: the population, trained.
     """
 
@@ -86,6 +93,7 @@ class Segment:
     last: int
     halt: Halt | None
     mating: Node[MateTask] | None
+    teaching: Node[TeachTask] | None
     members: tuple[Node[TrainTask], ...]
 
 
@@ -109,10 +117,11 @@ class TrialGraph:
         task: _New,
         population: Sequence[Node[TrainTask]] = (),
         mating: Node[MateTask] | None = None,
+        teaching: Node[TeachTask] | None = None,
     ) -> Node[_New]:
         """Return the node of a task: the one that is there if an equal one is, else a new one."""
-        key = content_key(task, _keys(population, mating))
-        node = self.nodes.setdefault(key, Node(key, task, tuple(population), mating))
+        key = content_key(task, _keys(population, mating, teaching))
+        node = self.nodes.setdefault(key, Node(key, task, tuple(population), mating, teaching))
         return cast(Node[_New], node)
 
     @property
@@ -120,10 +129,15 @@ class TrialGraph:
         """The tasks of training, each once, whoever shares it."""
         return [node.task for node in self.nodes.values() if isinstance(node.task, TrainTask)]
 
+    def teaching(self, arm: str) -> list[Node[TeachTask]]:
+        """The teachers of an arm, in order."""
+        found = [segment.teaching for segment in self.segments[arm]]
+        return list(dict.fromkeys(node for node in found if node is not None))
+
     @property
     def network_epochs(self) -> int:
         """Epochs of training, those of a shared segment once."""
-        return sum(task.last_epoch - task.first_epoch for task in self.training)
+        return sum(task.network_epochs for task in self.training)
 
     @property
     def sharers(self) -> dict[str, list[str]]:
@@ -148,12 +162,18 @@ def _add_arm(graph: TrialGraph, experiment: Experiment, arm: Arm) -> None:
     segments: list[Segment] = []
     population: tuple[Node[TrainTask], ...] = ()
     last_mating: Node[MateTask] | None = None
+    teaching: Node[TeachTask] | None = None
     for number, (first, last) in enumerate(experiment.segments(arm)):
         halt, mating = arm.halt_after(first), None
         if halt is not None and halt.mating != "self":
             former = last_mating if halt.mating == "species" else None
             task = _mate_task(experiment, graph.trial, arm, halt, len(population))
             mating = last_mating = graph.add(task, population, former)
+        if halt is not None:
+            teaching = None
+            if halt.teach is not None and mating is not None:
+                lesson = _teach_task(experiment, graph.trial, arm, halt, len(population))
+                teaching = graph.add(lesson, population, mating)
         training = _train_task(experiment, graph.trial, arm, halt, first, last)
         population = tuple(
             graph.add(
@@ -165,17 +185,23 @@ def _add_arm(graph: TrialGraph, experiment: Experiment, arm: Arm) -> None:
                 ),
                 () if mating else population[member : member + 1],
                 mating,
+                teaching,
             )
             for member in range(arm.size(first))
         )
-        segments.append(Segment(number, first, last, halt, mating, population))
+        segments.append(Segment(number, first, last, halt, mating, teaching, population))
     harvest = _harvest_task(experiment, graph.trial, arm, len(population))
     graph.segments[arm.name] = tuple(segments)
     graph.harvests[arm.name] = graph.add(harvest, population, last_mating)
 
 
-def _keys(population: Sequence[Node[TrainTask]], mating: Node[MateTask] | None) -> tuple[str, ...]:
-    return tuple(node.key for node in (*population, *([mating] if mating else ())))
+def _keys(
+    population: Sequence[Node[TrainTask]],
+    mating: Node[MateTask] | None,
+    teaching: Node[TeachTask] | None,
+) -> tuple[str, ...]:
+    others = [node.key for node in (mating, teaching) if node is not None]
+    return (*(node.key for node in population), *others)
 
 
 def _start(arm: Arm, halt: Halt | None, first: int) -> Start:
@@ -207,12 +233,19 @@ def _train_task(
     experiment: Experiment, trial: int, arm: Arm, halt: Halt | None, first: int, last: int
 ) -> TrainTask:
     """Return what is common to all members of a segment; its folder is the arm's."""
-    epochs = experiment.training.epochs
+    epochs = arm.length(experiment.training.epochs)
     rates = arm.rates(epochs)[first:last]
     # Arms that have not yet departed are one and the same, whatever they are called.
     shared = all(epoch == _PLAIN for epoch in arm.timeline(epochs)[:last])
+    setting = arm.setting(first)
+    training = experiment.training.spec
+    optimizer = {**training.optimizer_params, **setting.optimizer}
+    teach = setting.lesson
     return TrainTask(
-        **experiment.asked,
+        **experiment.asked | {"training": replace(training, optimizer_params=optimizer)},
+        outer=setting.outer,
+        family=setting.family,
+        lesson=None if teach is None else Lesson(teach.weight, teach.temperature),
         trial=trial,
         member=0,
         first_epoch=first,
@@ -244,6 +277,23 @@ def _mate_task(experiment: Experiment, trial: int, arm: Arm, halt: Halt, members
     )
 
 
+def _teach_task(
+    experiment: Experiment, trial: int, arm: Arm, halt: Halt, members: int
+) -> TeachTask:
+    if halt.teach is None:
+        raise ValueError("nobody is taught after this halt")
+    return TeachTask(
+        **experiment.asked,
+        trial=trial,
+        epoch=int(halt.at),
+        members=members,
+        fitness=experiment.training.fitness,
+        teachers=halt.teach.teachers,
+        temperature=halt.teach.temperature,
+        folder=RunDir.teachers_folder(trial, arm.name, arm.halts.index(halt)),
+    )
+
+
 def _harvest_task(experiment: Experiment, trial: int, arm: Arm, members: int) -> HarvestTask:
     return HarvestTask(
         **experiment.asked,
@@ -251,6 +301,6 @@ def _harvest_task(experiment: Experiment, trial: int, arm: Arm, members: int) ->
         trial=trial,
         members=members,
         fitness=experiment.training.fitness,
-        epochs=experiment.training.epochs,
+        epochs=arm.length(experiment.training.epochs),
         folder=RunDir.harvest_folder(trial, arm.name),
     )

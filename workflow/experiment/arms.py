@@ -4,172 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from apps.genetics.crossover import CROSSOVERS
-from apps.genetics.distance import DISTANCES
-from apps.genetics.genes import Space
-from apps.genetics.mutation import MUTATIONS, decayed
-from apps.genetics.selection import SELECTIONS
-from apps.genetics.speciation import SPECIATIONS
+from apps.messages.results import FORWARD_PASS
 from apps.messages.specs import (
-    FORMER_KEYS,
-    Align,
     AverageSpec,
-    CrossoverSpec,
+    FamilySpec,
     HarvestSpec,
-    MatingSpec,
-    OperatorSpec,
-    SearchSpec,
-    SpeciesSpec,
-    VariationSpec,
+    OuterSpec,
 )
 from apps.strict import Strict, check_keys, with_present_keys
-from workflow.experiment.options import Epochs, Name, check_operator, named_table
-
-MEAN: Final = OperatorSpec("mean")
-SMALL_NOISE: Final = OperatorSpec("gaussian", {"scale": 0.05})
-
-
-@dataclass(frozen=True, kw_only=True)
-class SearchSettings(VariationSpec):
-    """How a halt makes the architectures of the children, where the experiment has a `[space]`.
-
-    Attributes:
-        inherit: a child starts from its parents' `weights`, grown or cut to its architecture; or
-            from new random ones (`genes`).
-    """
-
-    inherit: Literal["weights", "genes"] = "weights"
-
-    def spec(self, space: Space) -> SearchSpec:
-        """Return the table as it travels in messages."""
-        return SearchSpec(
-            space=space, inherit=self.inherit == "weights", **self.part(VariationSpec)
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Halt(MatingSpec):
-    """One halt: how the next population is made of the one before it.
-
-    Attributes:
-        at: when, as a fraction of the epochs or in epochs; in epochs once `completed`.
-        mating: `all`: the survivors are merged into one network, from which all children come;
-            `pairs`: each pair of survivors is merged, and the children are shared out among the
-            pairs; `species`: the parents of a child are chosen within a species; `self`: every
-            member goes on from its own weights with a fresh optimiser; `survivors`: the best go on
-            as if never halted, the others end.
-        crossover: how the parents' weights become the child's.
-        align: whether the parents' units are permuted onto the best parent's before the crossover,
-            and whether by weights or activations.
-        repair: whether the merge's units are rescaled to the spread of the parents' units (REPAIR).
-        mutation: noise on every child's weights.
-        mutation_decay: factor on the mutation's strength from one halt of the arm to the next.
-        learning_rate_factor: on the learning rate until the next halt, beside the schedule's.
-        population: number of members after the halt; as before if left out.
-        search: how the children's architectures are made.
-    """
-
-    at: Epochs
-    mating: Literal["all", "pairs", "species", "self", "survivors"] = "all"
-    crossover: OperatorSpec = MEAN
-    align: Align = "none"
-    repair: bool = False
-    mutation: OperatorSpec = SMALL_NOISE
-    mutation_decay: Annotated[float, Field(ge=0, le=1)] = 1.0
-    learning_rate_factor: Annotated[float, Field(gt=0)] = 1.0
-    population: Annotated[int, Field(ge=1)] | None = None
-    search: SearchSettings | None = None
-
-    @classmethod
-    def former_keys(cls) -> Mapping[str, str]:
-        """Keys of earlier versions, and what they are called now."""
-        return FORMER_KEYS["halts"]
-
-    @property
-    def crossover_spec(self) -> CrossoverSpec:
-        """The crossover as it travels in messages."""
-        return CrossoverSpec(self.crossover.name, self.crossover.params, self.align, self.repair)
-
-    def mutation_spec(self, number: int) -> OperatorSpec:
-        """Return the mutation at the arm's halt `number`, from 0, with its decay applied."""
-        params = dict(self.mutation.params)
-        for key in ("scale", "fraction"):
-            strength = params.get(key)
-            if isinstance(strength, int | float) and self.mutation_decay != 1.0:
-                params[key] = decayed(strength, self.mutation_decay, number)
-        return OperatorSpec(self.mutation.name, params)
-
-    def completed(self, where: str, epochs: int, population: int, searches: bool) -> Self:
-        """Return the halt in completed epochs, checked against the arm and the experiment.
-
-        Args:
-            where: the arm, for messages.
-            epochs: K.
-            population: number of members before the halt.
-            searches: whether the experiment has a `[space]`.
-
-        Raises:
-            ValueError: it breaks one.
-        """
-        at = round(self.at * epochs) if isinstance(self.at, float) else self.at
-        if isinstance(self.at, float) and not 0 < self.at < 1:
-            raise ValueError(
-                f"{where}.halts: {self.at} is neither a fraction between 0 and 1 nor a whole "
-                "number of epochs"
-            )
-        if not 0 < at < epochs:
-            raise ValueError(
-                f"{where}.halts: a halt comes after at least 1 and before all of the {epochs} "
-                f"epochs, {self.at} is after epoch {at}"
-            )
-        least = 2 if self.mating == "pairs" else 1
-        if self.mating not in ("self", "survivors") and not least <= self.parents <= population:
-            raise ValueError(
-                f"{where}.parents: {self.parents} parents cannot be chosen from a population of "
-                f"{population}" + (" in pairs" if least == 2 else "")
-            )
-        species = self.species
-        if self.mating == "species":
-            species = species or SpeciesSpec()
-        elif species is not None:
-            raise ValueError(f"{where}.species is set, but mating is {self.mating!r}")
-        after = population if self.population is None else self.population
-        if self.mating == "self" and after != population:
-            raise ValueError(
-                f'{where}.population: every member goes on by itself with mating "self", so that '
-                f"there are {population} after it, not {after}"
-            )
-        if self.mating == "survivors" and after > population:
-            raise ValueError(
-                f"{where}.population: {after} cannot survive of a population of {population}"
-            )
-        breeds = self.mating not in ("self", "survivors")
-        if self.search is not None and not (searches and breeds):
-            why = "the experiment has no [space]" if breeds else f"mating is {self.mating!r}"
-            raise ValueError(f"{where}.search is set, but {why}")
-        search = (self.search or SearchSettings()) if searches and breeds else None
-        halt = replace(self, at=at, species=species, population=after, search=search)
-        for key, (registry, operator) in halt.operators().items():
-            check_operator(registry, operator, f"{where}.{key}")
-        return halt
-
-    def operators(self) -> dict[str, tuple[Mapping[str, Any], OperatorSpec]]:
-        """Return the operators by key, each with its registry."""
-        named: dict[str, tuple[Mapping[str, Any], OperatorSpec]] = {
-            "selection": (SELECTIONS, self.selection),
-            "crossover": (CROSSOVERS, self.crossover),
-            "mutation": (MUTATIONS, self.mutation),
-        }
-        if self.species is not None:
-            named["species.distance"] = (DISTANCES, self.species.distance)
-            named["species.method"] = (SPECIATIONS, self.species.method)
-        return named
+from workflow.experiment.halts import OF_BOTH, Halt, LearningRate, Setting, WeightDecay
+from workflow.experiment.options import Epochs, Name, named_table
 
 
 class Average(Strict):
@@ -240,14 +90,27 @@ class Arm(Strict):
     Attributes:
         name: as it appears in tables, report and folders.
         population: number of members; the experiment's if left out.
+        epochs: the arm's own, one after the other: a multiple of the experiment's, or their number;
+            the experiment's if left out. What the arm spends in all stays within population x
+            epochs of the experiment; with `budget` the last population trains for as long as that
+            lasts, and halts are at multiples of the experiment's epochs.
+        learning_rate: of the optimiser, in place of the experiment's.
+        weight_decay: likewise: how much of a weight, times the learning rate, each step takes away.
+        outer: an optimiser over the epochs, or the merges of a family.
+        family: the relatives that every member is, which one task trains and merges.
         halts: as fractions of the epochs or in epochs; or tables of `Halt`.
         average: of a network's weights over past epochs.
-        schedule: of the learning rate over all epochs.
+        schedule: of the learning rate over all epochs of the arm.
         harvest: how the last population becomes the arm's champion.
     """
 
     name: Name
     population: int | None = Field(default=None, ge=1)
+    epochs: Literal["budget"] | Epochs | None = None
+    learning_rate: LearningRate | None = None
+    weight_decay: WeightDecay | None = None
+    outer: OuterSpec | None = None
+    family: FamilySpec | None = None
     halts: tuple[Halt, ...] = Field(default=(), strict=False)
     average: Annotated[Average, named_table("kind")] = Field(default_factory=Average)
     schedule: Annotated[Schedule, named_table("kind")] = Field(default_factory=Schedule)
@@ -261,7 +124,7 @@ class Arm(Strict):
         if not isinstance(halts := table.get("halts", []), list | tuple):
             raise ValueError(f"halts are an array, such as [0.5], not {halts!r}")
         table = with_present_keys(table, Halt.former_keys())
-        shared_keys = [key for key in Halt.known_keys() if key not in ("at", "population")]
+        shared_keys = [key for key in Halt.known_keys() if key not in ("at", *OF_BOTH)]
         check_keys(table, [*cls.model_fields, *shared_keys])
         shared = {key: table[key] for key in shared_keys if key in table}
         if shared and not halts:
@@ -286,9 +149,14 @@ class Arm(Strict):
             ValueError: a rule is broken.
         """
         where = f"arms.{self.name}"
+        budget = population * epochs
         first = population = self.population or population
+        asked, own = self.halts, self._own_epochs(where, epochs)
+        if self.epochs == "budget":
+            asked, own = self._within(where, epochs, population, budget)
+        epochs = epochs if own is None else own
         halts: tuple[Halt, ...] = ()
-        for halt in self.halts:
+        for halt in asked:
             halts += (halt.completed(where, epochs, population, searches),)
             population = halts[-1].population or population
         ends = [int(halt.at) for halt in halts]
@@ -310,7 +178,107 @@ class Arm(Strict):
                 f"{where}.average.window: {window} of {epochs} epochs cannot be averaged"
             )
         average = self.average.model_copy(update={"window": window})
-        return self.model_copy(update={"halts": halts, "average": average, "population": first})
+        return self.model_copy(
+            update={"halts": halts, "average": average, "population": first, "epochs": own}
+        )
+
+    def _within(
+        self, where: str, epochs: int, population: int, budget: int
+    ) -> tuple[tuple[Halt, ...], int]:
+        """Return the halts in epochs, and how many epochs in all the budget lasts for."""
+        halts: list[Halt] = []
+        spent, last = 0.0, 0
+        for number, halt in enumerate(self.halts):
+            at = round(halt.at * epochs) if isinstance(halt.at, float) else halt.at
+            spent += population * self._relatives(self.halts[:number]) * (at - last)
+            spent += halt.teachers(population) * FORWARD_PASS
+            halts.append(replace(halt, at=at))
+            population, last = halt.population or population, at
+        # Thirds do not add up to whole numbers exactly.
+        networks = population * self._relatives(self.halts)
+        left = math.floor((budget - spent) / networks + 1e-9)
+        if left < 1:
+            raise ValueError(
+                f"{where}.epochs: until epoch {last} it spends {spent:.4g} of its {budget} "
+                f"network-epochs, which leaves none to {networks} networks after it; halt "
+                "earlier"
+            )
+        return tuple(halts), last + left
+
+    def _own_epochs(self, where: str, epochs: int) -> int | None:
+        if self.epochs is None or self.epochs == "budget":
+            return None
+        own = round(self.epochs * epochs) if isinstance(self.epochs, float) else self.epochs
+        if own < 1:
+            raise ValueError(
+                f"{where}.epochs: {self.epochs} is neither a multiple of the {epochs} epochs nor a "
+                "number of epochs above 0"
+            )
+        return own
+
+    def length(self, epochs: int) -> int:
+        """Return a completed arm's own number of epochs; `epochs` is the experiment's."""
+        return int(self.epochs or epochs)
+
+    def spent(self, epochs: int) -> int:
+        """Return the network-epochs of a completed arm's training; `epochs` is the experiment's."""
+        return sum(self.networks(epoch) for epoch in range(self.length(epochs)))
+
+    def networks(self, epoch: int) -> int:
+        """Return a completed arm's number of networks in an epoch, relatives among them."""
+        return self.size(epoch) * self._relatives([h for h in self.halts if h.at <= epoch])
+
+    def _relatives(self, passed: Sequence[Halt]) -> int:
+        family = self._latest("family", passed)
+        return 1 if family is None else int(family.members)
+
+    @property
+    def passes(self) -> int:
+        """Forward passes over the training set that a completed arm's teachers take, at most."""
+        return sum(halt.teachers(self.size(int(halt.at) - 1)) for halt in self.halts)
+
+    def check_budget(self, epochs: int, population: int) -> None:
+        """Check that an arm that spends as it likes spends no more than the others.
+
+        Raises:
+            ValueError: it does; the message has the sums.
+        """
+        settled = self.family is None and all(halt.family is None for halt in self.halts)
+        if self.epochs is None and not self.passes and settled:
+            return
+        spent, taught, budget = self.spent(epochs), self.passes * FORWARD_PASS, population * epochs
+        # Thirds do not add up to whole numbers exactly.
+        if spent + taught > budget + 1e-9:
+            legs = " + ".join(self._legs(epochs))
+            passes = f", {self.passes} forward passes of teachers count {taught:.4g}"
+            raise ValueError(
+                f"arms.{self.name}: it spends {spent + taught:.4g} network-epochs ({legs} = {spent}"
+                f"{passes if taught else ''}), more than population x epochs = {population} x "
+                f"{epochs} = {budget}; train fewer networks, or for fewer epochs"
+            )
+
+    def _legs(self, epochs: int) -> list[str]:
+        ends = [0, *(int(halt.at) for halt in self.halts), self.length(epochs)]
+        return [f"{self.networks(first)} x {last - first}" for first, last in pairwise(ends)]
+
+    def setting(self, epoch: int) -> Setting:
+        """Return what a completed arm trains with in an epoch, counted from 0."""
+        passed = [halt for halt in self.halts if halt.at <= epoch]
+        optimizer, outer = {}, self._latest("outer", passed)
+        family = self._latest("family", passed)
+        for key in ("learning_rate", "weight_decay"):
+            if (value := self._latest(key, passed)) is not None:
+                optimizer[key] = float(value)
+        return Setting(
+            optimizer,
+            outer if outer is not None and outer.momentum else None,
+            passed[-1].teach if passed else None,
+            family if family is not None and family.members > 1 else None,
+        )
+
+    def _latest(self, key: str, passed: Sequence[Halt]) -> Any:
+        values = [getattr(self, key), *(getattr(halt, key) for halt in passed)]
+        return next((value for value in reversed(values) if value is not None), None)
 
     def size(self, epoch: int) -> int:
         """Return a completed arm's number of members in an epoch, counted from 0."""
@@ -350,7 +318,12 @@ class Arm(Strict):
         """Return what the arm does in each epoch [epochs]; arms share equal beginnings."""
         rates = self.rates(epochs)
         return tuple(
-            (self._step(epoch), self.average_spec(epoch, epoch + 1, epochs), rates[epoch])
+            (
+                self._step(epoch),
+                self.average_spec(epoch, epoch + 1, epochs),
+                rates[epoch],
+                self.setting(epoch),
+            )
             for epoch in range(epochs)
         )
 

@@ -15,6 +15,7 @@ from apps.records.run_dir import RunDir
 from apps.strict import Strict
 from workflow.experiment.arms import Arm
 from workflow.experiment.options import Name
+from workflow.experiment.recipes import with_recipes
 from workflow.experiment.space import GeneSettings, as_space
 
 CONTROL: Final = "control"
@@ -62,7 +63,8 @@ class Experiment(Strict):
         network: the table `[network]`.
         training: the table `[training]`.
         space: the table `[space]` of a search: its parameters by name.
-        arms: the tables `[[arms]]`; one is named `control` and has no halts.
+        arms: the tables `[[arms]]`; one is named `control` and has no halts. `recipe` stands for
+            the keys of `workflow.experiment.recipes`.
     """
 
     name: Name
@@ -74,6 +76,11 @@ class Experiment(Strict):
     training: Training
     space: dict[str, GeneSettings] | None = None
     arms: tuple[Arm, ...] = Field(min_length=1, strict=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _recipes(cls, table: Any) -> Any:
+        return with_recipes(table)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -109,8 +116,20 @@ class Experiment(Strict):
             arm.completed(self.training.epochs, self.population, self.space is not None)
             for arm in self.arms
         )
+        for arm in arms:
+            arm.check_budget(self.training.epochs, self.population)
+            self._check_settings(arm)
         object.__setattr__(self, "arms", arms)
         return self
+
+    def _check_settings(self, arm: Arm) -> None:
+        """Check that an arm's settings of the optimiser are no genes."""
+        for epoch in {0, *(int(halt.at) for halt in arm.halts)}:
+            for key in arm.setting(epoch).optimizer:
+                if self.space is not None and key in self.space:
+                    raise ValueError(
+                        f"space.{key}: arms.{arm.name} sets it too; take it out of one of them"
+                    )
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -128,17 +147,19 @@ class Experiment(Strict):
         A segment ends where the arm halts, and where another arm that was equal so far departs from
         it: up to there both share what is computed.
         """
-        epochs = self.training.epochs
-        own = arm.timeline(epochs)
-        cuts = {0, epochs, *(int(halt.at) for halt in arm.halts)}
-        cuts |= {_departure(own, other.timeline(epochs)) for other in self.arms}
+        own = self.timeline(arm)
+        cuts = {0, len(own), *(int(halt.at) for halt in arm.halts)}
+        cuts |= {_departure(own, self.timeline(other)) for other in self.arms}
         return tuple(pairwise(sorted(cuts)))
+
+    def timeline(self, arm: Arm) -> tuple[object, ...]:
+        """Return what an arm does in each of its epochs."""
+        return arm.timeline(arm.length(self.training.epochs))
 
     @property
     def network_epochs(self) -> int:
         """Epochs of training in all, if no arm shared a segment."""
-        epochs = range(self.training.epochs)
-        return self.trials * sum(arm.size(epoch) for arm in self.arms for epoch in epochs)
+        return self.trials * sum(arm.spent(self.training.epochs) for arm in self.arms)
 
     def completed(self) -> dict[str, Any]:
         """Return the experiment as a table with every default written out."""
@@ -151,9 +172,9 @@ class Experiment(Strict):
 
 
 def _departure(one: Sequence[object], other: Sequence[object]) -> int:
-    """Return the first epoch in which two timelines differ, or their length."""
-    pairs = enumerate(zip(one, other, strict=True))
-    return next((epoch for epoch, (a, b) in pairs if a != b), len(one))
+    """Return the first epoch in which two timelines differ, or the length of the shorter one."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((epoch for epoch, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def _without_none(value: Any) -> Any:

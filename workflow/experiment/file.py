@@ -26,8 +26,8 @@ from apps.plugins import (
     plugin_sources,
 )
 from apps.strict import breaches, key_value
-from workflow.experiment.arms import Halt
 from workflow.experiment.config import Experiment
+from workflow.experiment.halts import Halt
 
 READY: Final = Path(__file__).parents[1] / "experiments"
 """Folder of the ready experiments."""

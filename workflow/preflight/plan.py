@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
 from apps.breeding.fitness import harvest_key
 from apps.errors import UserError
-from apps.messages.results import TrainResult
-from apps.messages.specs import OperatorSpec
+from apps.messages.results import FORWARD_PASS, TrainResult
+from apps.messages.specs import OperatorSpec, TeachSpec
 from apps.messages.tasks import TrainTask, Workplace
 from apps.records.result_files import stored_result
 from apps.tasks.train import Sample, sample_training
 from workflow.driver.progress import duration
 from workflow.driver.trial import TrialGraph, build_trial
-from workflow.experiment.arms import Arm, Halt
+from workflow.experiment.arms import Arm
 from workflow.experiment.config import Experiment
+from workflow.experiment.halts import Halt, Setting
 from workflow.preflight.estimate import estimated_s, networks_differ
 
 _MEGABYTE = 2**20
@@ -110,10 +112,15 @@ def _in_words(experiment: Experiment, graph: TrialGraph) -> Iterator[str]:
 
 
 def _arm_in_words(experiment: Experiment, graph: TrialGraph, arm: Arm) -> Iterator[str]:
-    epochs, sharers = experiment.training.epochs, graph.sharers
+    epochs, sharers = arm.length(experiment.training.epochs), graph.sharers
     for segment in graph.segments[arm.name]:
         if segment.halt is not None:
             yield _halt_in_words(experiment, segment.halt)
+        if segment.halt is not None and segment.halt.teach is not None:
+            yield _teaching_in_words(segment.halt.teach)
+        setting = replace(arm.setting(segment.first), lesson=None)
+        if segment.first == 0 or setting != replace(arm.setting(segment.first - 1), lesson=None):
+            yield from _setting_in_words(setting)
         size = len(segment.members)
         other = sharers[segment.members[0].key][0]
         both = sum(other in sharers[node.key] for node in segment.members)
@@ -125,9 +132,13 @@ def _arm_in_words(experiment: Experiment, graph: TrialGraph, arm: Arm) -> Iterat
         yield f"weights averaged ({arm.average.kind}) over {arm.average.window} epochs before {end}"
     if arm.schedule.kind != "constant":
         yield f"learning rate: {arm.schedule.kind} over the {arm.schedule.over}"
-    spent = sum(arm.size(epoch) for epoch in range(epochs))
-    if spent != (budget := experiment.population * epochs):
-        yield f"{spent} network-epochs in all, {100 * spent / budget:.0f} % of population x epochs"
+    spent = arm.spent(experiment.training.epochs) + arm.passes * FORWARD_PASS
+    budget = experiment.population * experiment.training.epochs
+    if spent != budget or arm.epochs is not None:
+        yield (
+            f"{spent:.4g} network-epochs in all, {100 * spent / budget:.0f} % of population x "
+            f"epochs; {epochs} epochs one after the other"
+        )
     best = f"the network with the lowest {harvest_key(experiment.training.fitness)} is the champion"
     merged = f", or the {arm.harvest.method} of the population if it is better"
     yield best + (merged if arm.harvest.method != "best" else "")
@@ -146,6 +157,29 @@ def _halt_in_words(experiment: Experiment, halt: Halt) -> str:
         f"{halt.population} children with mutation {_operator(halt.mutation)}, "
         f"optimizer {halt.optimizer}{_search_in_words(halt)}"
     )
+
+
+def _teaching_in_words(teach: TeachSpec) -> str:
+    whose = {"parents": "its parents", "survivors": "all parents", "all": "all networks"}
+    softer = f" at temperature {teach.temperature:g}" if teach.temperature != 1 else ""
+    return (
+        f"each child learns the mean prediction of {whose[teach.teachers]}{softer} with weight "
+        f"{teach.weight:g}, the labels with {1 - teach.weight:g}; losses are told of the labels"
+    )
+
+
+def _setting_in_words(setting: Setting) -> Iterator[str]:
+    if setting.optimizer:
+        told = ", ".join(f"{key} = {value:g}" for key, value in setting.optimizer.items())
+        yield f"optimizer with {told}"
+    if setting.outer is not None:
+        over = "merge" if setting.family is not None else "epoch"
+        yield f"Nesterov momentum {setting.outer.momentum:g} over each {over}'s step"
+    if setting.family is not None:
+        yield (
+            f"each is a family of {setting.family.members} relatives, merged "
+            f"{setting.family.merges} times an epoch in one task"
+        )
 
 
 def _search_in_words(halt: Halt) -> str:

@@ -50,6 +50,13 @@ def rehearse_experiment(
     graph = build_trial(experiment, 0)
     new = [task for task in graph.training if task.first_epoch == 0]
     first = new[:1] if experiment.space is None else new
+    usual = experiment.training.spec
+    others = {
+        repr((task.training, task.family)): task
+        for task in graph.training
+        if (task.training != usual or task.family) and not task.lesson
+    }
+    settings = [replace(task, genome=first[0].genome) for task in others.values()]
     harvests = [
         HarvestRehearsal(f"arms.{arm}, harvest", harvest.task)
         for arm, harvest in graph.harvests.items()
@@ -59,7 +66,7 @@ def rehearse_experiment(
         _check_validation(experiment, place)
         _check_batch_size(experiment, place)
         _check_rates(experiment)
-        return rehearse(first, list(_halts(graph)), harvests, place, space)
+        return rehearse(first, list(_halts(graph)), harvests, place, space, settings)
     except UserError as error:
         raise UserError(f"{source}: {error}", code=error.code) from error
 
@@ -175,7 +182,8 @@ def _halts(graph: TrialGraph) -> Iterator[HaltRehearsal]:
                 continue
             mate, child = segment.mating.task, segment.members[0].task
             # One of each kind: when and by whom it was asked for changes nothing.
-            kind = repr((replace(mate, epoch=0, folder=""), child.start))
+            way = (child.start, child.lesson, child.training, child.family)
+            kind = repr((replace(mate, epoch=0, folder=""), way))
             if kind not in known:
                 known.add(kind)
                 yield HaltRehearsal(f"arms.{arm}, halt after epoch {mate.epoch}", mate, child)

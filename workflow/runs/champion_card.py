@@ -48,6 +48,7 @@ def write_papers(
         "file": export.path,
         "sha256": export.sha256,
         "checkpoint_sha256": champion.result.checkpoint.sha256,
+        "trained_by": _engines(outcomes, champion),
         "genome": champion.result.genome.flat,
         "network": asdict(experiment.network),
         "data": asdict(experiment.data),
@@ -56,6 +57,13 @@ def write_papers(
     }
     _write(run.card_json, card)
     _write(run.pedigree_json, pedigree(outcomes, champion))
+
+
+def _engines(outcomes: Outcomes, champion: Champion) -> list[str]:
+    """Return what trained the members that the champion is made of, and why, each once."""
+    population = outcomes.graphs[champion.trial].harvests[champion.arm].population
+    members = [population[member] for member in champion.result.members]
+    return list(dict.fromkeys(outcomes.result(each, TrainResult).trained_by for each in members))
 
 
 def pedigree(outcomes: Outcomes, champion: Champion) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from apps.messages.tasks import Workplace
 from apps.records.run_dir import (
     CHECKPOINT,
     ERROR_LOG,
+    LESSONS,
     LOST,
     MEMORY_NOTE,
     PARTIAL,
@@ -110,7 +111,7 @@ def _foreign(run: RunDir, graphs: Sequence[TrialGraph]) -> Iterator[Path]:
 
 def _is_of_tasks(folder: Path) -> bool:
     files = [path for path in folder.rglob("*") if not path.is_dir()]
-    return all(path.name in _OF_TASKS or _is_beside(path) for path in files)
+    return all(path.name in _OF_TASKS or path.match(LESSONS) or _is_beside(path) for path in files)
 
 
 def _is_beside(path: Path) -> bool:

@@ -17,9 +17,11 @@ from apps.messages.results import (
     Failure,
     HarvestResult,
     MatingPlan,
+    Result,
+    TeachResult,
     TrainResult,
 )
-from apps.messages.tasks import HarvestTask, Task, TrainTask, Workplace
+from apps.messages.tasks import HarvestTask, Task, TeachTask, TrainTask, Workplace
 from apps.records.checkpoint_diff import largest_difference
 from apps.records.result_files import stored_result
 from apps.records.run_dir import CHECKPOINT, RunDir
@@ -28,7 +30,7 @@ from apps.worker.stopping import stopping
 from workflow.driver.trial import Node, TrialGraph, build_trial
 from workflow.experiment.config import Experiment
 
-_Record = TypeVar("_Record", TrainResult, MatingPlan, HarvestResult)
+_Record = TypeVar("_Record", bound=Result)
 
 
 @dataclass(frozen=True)
@@ -115,11 +117,20 @@ class _Line:
         return self._makers[checkpoint.path]
 
     def sources(self, node: Node[TrainTask]) -> Sequence[Node[TrainTask]]:
-        """Return the networks whose weights or optimiser state one starts from."""
+        """Return the networks whose weights or optimiser state one starts from, and teachers."""
+        teachers = self.teachers(node)
         if node.mating is None:
-            return node.population
+            return [*node.population, *teachers]
         child = self.recorded(node.mating, MatingPlan).children[node.task.member]
-        return [self.maker(ref) for ref in (*child.parents, *child.optimizer)]
+        return [*(self.maker(ref) for ref in (*child.parents, *child.optimizer)), *teachers]
+
+    def teachers(self, node: Node[TrainTask]) -> list[Node[TrainTask]]:
+        """Return the networks whose predictions one learns from."""
+        if node.teaching is None:
+            return []
+        taught = self.recorded(node.teaching, TeachResult)
+        lesson = taught.lessons[taught.of_child[node.task.member]]
+        return [node.teaching.population[member] for member in lesson.teachers]
 
     def ancestors(self, members: Iterable[Node[TrainTask]]) -> list[Node[TrainTask]]:
         """Return networks and all their ancestors, each after its own ancestors."""
@@ -140,12 +151,15 @@ class _Again:
         self._line = line
         self._place = place
         self._results: dict[Node[TrainTask], TrainResult] = {}
+        self._taught: dict[Node[TeachTask], TeachResult] = {}
 
     def train(self, node: Node[TrainTask]) -> TrainResult:
         upstream: list[Outcome] = [self._results[own] for own in node.population]
         if node.mating is not None:
             plan = self._line.recorded(node.mating, MatingPlan)
             upstream.append(self._with_own_checkpoints(plan, node.task.member))
+        if node.teaching is not None:
+            upstream.append(self._teach(node.teaching))
         found = self._results[node] = _performed(node, self._place, upstream, TrainResult)
         return found
 
@@ -158,6 +172,18 @@ class _Again:
         if node.mating is not None:
             upstream.append(self._line.recorded(node.mating, MatingPlan))
         return _performed(node, self._place, upstream, HarvestResult)
+
+    def _teach(self, node: Node[TeachTask]) -> TeachResult:
+        """Let those of the line predict that teach the line; the others count as failed."""
+        if node not in self._taught:
+            assert node.mating is not None
+            upstream: list[Outcome] = [
+                self._results.get(each, Failure("not of the line", "", member))
+                for member, each in enumerate(node.population)
+            ]
+            upstream.append(self._line.recorded(node.mating, MatingPlan))
+            self._taught[node] = _performed(node, self._place, upstream, TeachResult)
+        return self._taught[node]
 
     def _with_own_checkpoints(self, plan: MatingPlan, member: int) -> MatingPlan:
         children = list(plan.children)

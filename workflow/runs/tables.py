@@ -12,7 +12,15 @@ import pandas as pd
 from apps.breeding.fitness import fitness_of
 from apps.files import write_atomic
 from apps.genetics.selection import rank
-from apps.messages.results import ChildPlan, Cost, Failure, HarvestResult, MatingPlan, TrainResult
+from apps.messages.results import (
+    ChildPlan,
+    Cost,
+    Failure,
+    HarvestResult,
+    MatingPlan,
+    TeachResult,
+    TrainResult,
+)
 from apps.messages.specs import NO_GENOME, Genome
 from apps.messages.tasks import Offspring, Start, TrainTask
 from apps.records.run_dir import RunDir
@@ -26,7 +34,7 @@ from apps.records.tables_schema import (
 )
 from workflow.driver.run import Outcomes
 from workflow.driver.trial import Node, Segment, TrialGraph
-from workflow.experiment.arms import Halt
+from workflow.experiment.halts import Halt
 
 Row = dict[str, Any]
 
@@ -65,6 +73,7 @@ class _Cell:
         self.outcomes = outcomes
         self.key = outcomes.experiment.training.fitness
         self.segments = graph.segments[arm]
+        self.teaching = graph.teaching(arm)
         self.harvest = graph.harvests[arm]
         self.place: Row = {"trial": graph.trial, "arm": arm}
 
@@ -123,7 +132,7 @@ def _members(cell: _Cell) -> Iterator[Row]:
                 "start_loss": (result.start if result else {}).get("loss", math.nan),
                 "start_val_loss": (result.start if result else {}).get("val_loss", math.nan),
                 **_genome(result.genome if result else (child or task).genome, result),
-                "engine": f"{result.engine}: {result.engine_reason}" if result else "",
+                "engine": result.trained_by if result else "",
                 "remarks": "\n".join(result.log) if result else "",
                 "fitness": value,
                 "rank": order.index(task.member),
@@ -162,6 +171,7 @@ def _epochs(cell: _Cell) -> Iterator[Row]:
                     "epoch": record.epoch,
                     **{name: record.metrics.get(name, math.nan) for name in METRICS},
                     "wall_s": record.wall_s,
+                    "relatives": node.task.relatives,
                     **other_metrics("epochs", record.metrics),
                 }
 
@@ -215,7 +225,9 @@ def _species(cell: _Cell) -> Iterator[Row]:
 def _trials(cell: _Cell) -> Iterator[Row]:
     outcome = cell.outcomes.of(cell.harvest, HarvestResult)
     result = outcome if isinstance(outcome, HarvestResult) else None
-    trained = [cell.trained(node) for segment in cell.segments for node in segment.members]
+    nodes = [node for segment in cell.segments for node in segment.members]
+    trained = [cell.trained(node) for node in nodes]
+    taught = [cell.outcomes.of(node, TeachResult) for node in cell.teaching]
     yield cell.place | {
         "status": "done" if result else "failed",
         "reason": outcome.reason if isinstance(outcome, Failure) else "",
@@ -225,8 +237,14 @@ def _trials(cell: _Cell) -> Iterator[Row]:
         **_genome(result.genome if result else NO_GENOME, result),
         "fitness": result.fitness if result else math.nan,
         "network_epochs": sum(
-            len(record.epochs) for record in trained if isinstance(record, TrainResult)
+            node.task.relatives * len(record.epochs)
+            for node, record in zip(nodes, trained, strict=True)
+            if isinstance(record, TrainResult)
         ),
+        "teaching_epochs": math.fsum(
+            each.network_epochs for each in taught if isinstance(each, TeachResult)
+        ),
+        "serial_epochs": cell.segments[-1].last,
         "failed_members": sum(
             isinstance(record, Failure) or record.status != "done" for record in trained
         ),

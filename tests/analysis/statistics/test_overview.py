@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from pandas.testing import assert_frame_equal
 
-from analysis.statistics.costs import costs, elapsed_s, failures, network_epochs_unshared
+from analysis.report.page import arms_table, champion_rows
+from analysis.statistics.costs import elapsed_s, failures
 from analysis.statistics.curves import parity_summary
 from analysis.statistics.lineage import lineage
 from analysis.statistics.overview import overview
@@ -35,24 +36,6 @@ def test_fitness_is_read_off_the_champions(tables):
     assert overview(tables).fitness == "train_loss"
     changed = tables["trials"].assign(fitness=tables["trials"]["val_loss"])
     assert overview({**tables, "trials": changed}).fitness == "val_loss"
-
-
-def test_shared_segments_are_paid_once(tables_of):
-    tables = tables_of(trials=2, population=3, epochs=10, halts=(4,), arms=("control", "a", "b"))
-    table = costs(tables["members"], tables["epochs"], tables["trials"]).set_index("arm")
-    assert table["network_epochs"].tolist() == [60, 60, 60, 2 * 3 * (4 + 3 * 6)]
-    assert network_epochs_unshared(table.reset_index()) == 180
-    assert table.loc["all arms", "tasks"] == 2 * 3 * 4
-    assert table.loc["all arms", "wall_s"] == pytest.approx(0.6 * 132)
-
-
-def test_only_epochs_that_were_trained_are_counted(tables_of):
-    lost = [(0, arm, 0, 1) for arm in ("control", "mean")] + [(0, "mean", 1, 0)]
-    tables = tables_of(trials=1, population=2, epochs=10, halts=(4,), arms=("control", "mean"),
-                       failed_members=lost)  # fmt: skip
-    raised = tables["epochs"].query("arm != 'mean' or segment != 1 or member != 0")
-    table = costs(tables["members"], raised, tables["trials"]).set_index("arm")["network_epochs"]
-    assert table.tolist() == [4 + 1 + 6 + 6, 4 + 1 + 0 + 6, 4 + 1 + 6 + 6 + 0 + 6]
 
 
 def test_champions_are_compared_by_losses_that_every_network_has(tables_of):
@@ -126,3 +109,33 @@ def test_members_that_go_on_descend_from_themselves(tables):
 def test_lineage_of_nobody(tables):
     with pytest.raises(KeyError, match="no trial 0 of arm 'nobody'"):
         lineage(tables["members"], tables["trials"], 0, "nobody")
+
+
+def test_the_controls_networks_are_told_beside_its_best(tables):
+    members = tables["members"]
+    own = members.query("arm == 'control' and segment == segment.max()")
+    expected = own.groupby("trial")["val_loss"].mean().mean()
+    numbers = overview(tables)
+    assert numbers.control_networks["val_loss"] == pytest.approx(expected)
+    rows = champion_rows(numbers)
+    assert [row["arm"] for row in rows[:2]] == ["control", "mean of the 4 in control"]
+    assert float(rows[1]["val_loss"]) > float(rows[0]["val_loss"])
+
+
+def test_arms_of_other_lengths_tell_what_they_spent(tables_of):
+    tables = tables_of(arms=("control", "mean"))
+    usual = overview(tables)
+    assert "epochs" not in arms_table(usual)
+    trials, mean = tables["trials"], tables["trials"]["arm"].eq("mean")
+    trials = trials.assign(
+        serial_epochs=trials["serial_epochs"].mask(mean, 30),
+        teaching_epochs=trials["teaching_epochs"].mask(mean, 2.0),
+    )
+    numbers = overview({**tables, "trials": trials})
+    table = arms_table(numbers).set_index("arm")
+    assert table.loc["mean", "epochs"] == "30"
+    spent = int(table.loc["control", "network-epochs"])
+    assert int(table.loc["mean", "network-epochs"]) == spent + 2
+    assert numbers.bands["network_epochs"].max() == spent
+    costs_of = numbers.costs.set_index("arm")
+    assert costs_of.loc["mean", "teaching_epochs"] == pytest.approx(2.0 * usual.trials)

@@ -278,3 +278,52 @@ def test_an_offspring_is_trained_from_what_was_bred(
     assert train_member(replace(task, folder="again"), place).checkpoint.sha256 == (
         result.checkpoint.sha256
     )
+
+
+# --------------------------------------------------------------------------- in function space
+NETWORKS = {
+    "dense": PLAIN,
+    "batch normalisation": RICH,
+    "two layers": NetworkSpec("mlp", {"units": [9, 7]}),
+    "convolutions": NetworkSpec("cnn", {"filters": [3, 4], "units": 6}),
+    "recurrent": NetworkSpec("lstm", {"units": 5}),
+}
+
+
+@pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS.keys())
+def test_selected_units_are_near_the_mean_of_what_strangers_predict(
+    place: Workplace, network: NetworkSpec
+) -> None:
+    data = replace(DATA, params={"channels": True}) if network.builder == "cnn" else DATA
+    made = trainer_for(data, network, ADAM, SEED, place)
+    strangers = [
+        Checkpoint(made.measures.refreshed(made.blueprint.initial_weights(seed)))
+        for seed in (1, 2, 3)
+    ]
+    start = offspring(put_down(place, *strangers), "select")
+    child = breed(training(network=network, data=data, start=start), start, place, made)
+    measures = made.measures
+    aim = np.mean([measures.predictions(each.weights) for each in strangers], axis=0)
+
+    def error(weights: Any) -> float:
+        return float(np.mean((measures.predictions(weights) - aim) ** 2))
+
+    nearest = min(error(each.weights) for each in strangers)
+    assert error(child.weights) < 0.6 * nearest
+    assert list(child.weights) == list(strangers[0].weights)
+    assert same(child, breed(training(network=network, data=data, start=start), start, place, made))
+
+
+def test_fresh_children_differ_and_have_nothing_of_their_parents(
+    place: Workplace, refs: Sequence[CheckpointRef]
+) -> None:
+    one = bred(offspring(refs, "fresh"), place, member=0)
+    other = bred(offspring(refs, "fresh"), place, member=1)
+    assert not same(one, other)
+    assert same(one, bred(offspring(refs[:1], "fresh"), place, member=0))
+
+
+def test_the_best_parent_is_the_child(
+    place: Workplace, parents: Sequence[Checkpoint], refs: Sequence[CheckpointRef]
+) -> None:
+    assert same(bred(offspring(refs, "best"), place), parents[0])

@@ -144,6 +144,19 @@ def test_names_do_not_depend_on_what_was_built_before() -> None:
     assert len(set(first)) == len(first) == len(made("many_layers").weights)
 
 
+@pytest.mark.parametrize("builder", ["two_layer_dense", "mlp", "cnn", "lstm"])
+def test_names_of_the_first_network_of_a_process_are_those_of_the_second(builder: str) -> None:
+    import keras
+
+    keras.backend.clear_session()  # what layers are called is counted anew
+    facts = {"input_shape": (8, 8, 1) if builder == "cnn" else (8, 8), "classes": 2}
+    first, second = (
+        list(named_weights(build(NetworkSpec(builder), TrainingSpec(32), 0, facts)))
+        for _ in range(2)
+    )
+    assert first == second
+
+
 def test_names_are_the_users_or_numbered_within_the_model() -> None:
     names = {name.rsplit("/", 1)[0] for name in weights("many_layers")}
     assert {"mine", "mine_2"} <= names

@@ -24,7 +24,8 @@ from apps.records.checkpoints import Checkpoint, open_checkpoint, save_checkpoin
 from apps.records.result_files import checkpoint_is_whole, load_result
 from apps.tasks import train as training_module
 from apps.tasks.perform import perform
-from apps.tasks.train import epoch_order, sample_training, train_member
+from apps.tasks.train import sample_training, train_member
+from apps.training.data_order import epoch_order
 from apps.training.trainer import Trainer
 from apps.worker.stopping import Stopped, stopping
 from tests.support.small import MOMENTUM, PLAIN, net, training

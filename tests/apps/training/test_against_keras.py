@@ -27,7 +27,8 @@ from apps.networks.build import (
 )
 from apps.records.checkpoints import Checkpoint, open_checkpoint
 from apps.seeds import Address, Purpose
-from apps.tasks.train import epoch_order, train_member
+from apps.tasks.train import train_member
+from apps.training.data_order import epoch_order
 from apps.training.threefry import threefry
 from apps.training.trainer import trainer_for
 from tests.support.small import training

@@ -17,7 +17,8 @@ from apps.messages.results import TrainResult
 from apps.messages.specs import DataSpec, EngineName, NetworkSpec, TrainingSpec
 from apps.messages.tasks import Continue, TrainTask, Workplace
 from apps.records.checkpoints import Checkpoint, open_checkpoint
-from apps.tasks.train import epoch_order, train_member
+from apps.tasks.train import train_member
+from apps.training.data_order import epoch_order
 from apps.training.trainer import Trainer, trainer_for
 from tests.support.small import SEED, training
 

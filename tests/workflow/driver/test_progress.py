@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +157,7 @@ def test_a_log_of_an_older_version_is_read(path: Path, nodes: list[Node], tmp_pa
     for event in younger:
         event.pop("epochs_lost", None)
         event.pop("remarks", None)
+        event.pop("trained_by", None)
     path.write_text("".join(json.dumps(event) + "\n" for event in younger))
     assert counts(read_tally(path)) == counts(journal.tally)
 
@@ -175,6 +176,22 @@ def test_remarks_of_training_are_counted_and_logged(
     assert [record.getMessage() for record in caplog.records] == [
         "2 trained members: trained by Keras, not fused",
         "1 trained member: slow",
+    ]
+
+
+def test_the_log_says_what_trained(
+    path: Path, nodes: list[Node], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal = journal_at(path)
+    begin(journal, tmp_path)
+    for node, member in zip(nodes, (0, 1), strict=False):
+        result = replace(trained(member, 1.0), engine="graph", engine_reason="convolutions")
+        journal.finished(node, result, reused=False)
+    with caplog.at_level(logging.INFO, "workflow"):
+        journal.close("finished")
+    assert read_tally(path).engines == {"graph: convolutions": 2}
+    assert [record.getMessage() for record in caplog.records] == [
+        "2 trained members: trained by graph: convolutions"
     ]
 
 

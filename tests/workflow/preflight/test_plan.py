@@ -28,14 +28,15 @@ def test_the_numbers_are_those_of_the_graph(name: str) -> None:
     experiment = load_experiment(READY / f"{name}.toml")
     text = describe_plan(experiment, NOWHERE, workers=2, measure=False)
     graphs = [build_trial(experiment, trial) for trial in range(experiment.trials)]
-    alone = experiment.trials * len(experiment.arms) * experiment.population
+    segments = [each for graph in graphs for own in graph.segments.values() for each in own]
+    alone = sum(node.task.network_epochs for each in segments for node in each.members)
     assert numbers(text, r"tasks: (\d+) \((\d+) of training\)") == [
         sum(len(graph.nodes) for graph in graphs),
         sum(len(graph.training) for graph in graphs),
     ]
     assert numbers(text, r"network-epochs: (\d+) with shared segments, (\d+) without") == [
         sum(graph.network_epochs for graph in graphs),
-        alone * experiment.training.epochs,
+        alone,
     ]
 
 

@@ -52,6 +52,8 @@ def test_the_card_agrees_with_table_and_file(finished: Path) -> None:
     assert card["seed"] == TINY["seed"]
     assert card["training"]["epochs"] == TINY["training"]["epochs"]
     assert card["network"]["params"] == TINY["network"]["params"]
+    members = read_tables(finished)["members"]
+    assert set(card["trained_by"]) == set(members["engine"]) != {""}
 
 
 def test_the_stored_pedigree_is_the_champions(finished: Path, outcomes: Outcomes) -> None:

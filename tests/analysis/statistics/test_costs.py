@@ -1,0 +1,38 @@
+"""What a run cost: tasks once, epochs that were trained, relatives each."""
+
+from __future__ import annotations
+
+import pytest
+
+from analysis.statistics.costs import costs, network_epochs_unshared
+from analysis.statistics.overview import overview
+
+
+def test_shared_segments_are_paid_once(tables_of):
+    tables = tables_of(trials=2, population=3, epochs=10, halts=(4,), arms=("control", "a", "b"))
+    table = costs(tables["members"], tables["epochs"], tables["trials"]).set_index("arm")
+    assert table["network_epochs"].tolist() == [60, 60, 60, 2 * 3 * (4 + 3 * 6)]
+    assert network_epochs_unshared(table.reset_index()) == 180
+    assert table.loc["all arms", "tasks"] == 2 * 3 * 4
+    assert table.loc["all arms", "wall_s"] == pytest.approx(0.6 * 132)
+
+
+def test_only_epochs_that_were_trained_are_counted(tables_of):
+    lost = [(0, arm, 0, 1) for arm in ("control", "mean")] + [(0, "mean", 1, 0)]
+    tables = tables_of(trials=1, population=2, epochs=10, halts=(4,), arms=("control", "mean"),
+                       failed_members=lost)  # fmt: skip
+    raised = tables["epochs"].query("arm != 'mean' or segment != 1 or member != 0")
+    table = costs(tables["members"], raised, tables["trials"]).set_index("arm")["network_epochs"]
+    assert table.tolist() == [4 + 1 + 6 + 6, 4 + 1 + 0 + 6, 4 + 1 + 6 + 6 + 0 + 6]
+
+
+def test_a_family_counts_for_each_of_its_relatives(tables_of):
+    tables = tables_of(trials=1, population=2, epochs=10, halts=(4,), arms=("control", "mean"))
+    epochs = tables["epochs"]
+    family = epochs["arm"].eq("mean") & epochs["segment"].eq(1)
+    epochs = epochs.assign(relatives=epochs["relatives"].mask(family, 3))
+    table = costs(tables["members"], epochs, tables["trials"]).set_index("arm")["network_epochs"]
+    assert table[["control", "mean"]].tolist() == [2 * 10, 2 * 4 + 3 * 2 * 6]
+    numbers = overview({**tables, "epochs": epochs})
+    last = numbers.bands.query("arm == 'mean' and epoch == 10")["network_epochs"]
+    assert set(last) == {2 * 4 + 3 * 2 * 6}

@@ -1,0 +1,98 @@
+"""A family is its relatives' mean at every merge, whoever trains them and on how many threads."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from apps.breeding.family import mean_state, parts
+from apps.messages.specs import FamilySpec, OuterSpec
+from apps.messages.tasks import Continue, TrainTask, Workplace
+from apps.records.checkpoints import Checkpoint, load_checkpoint
+from apps.seeds import Address, Purpose
+from apps.tasks.train import train_member
+from apps.training.data_order import epoch_order
+from apps.training.outer_momentum import outer_step
+from apps.training.trainer import trainer_for
+from tests.support.small import ADAM, DATA, PLAIN, RICH, SEED, training
+
+
+def family(**changes: object) -> TrainTask:
+    fields: dict[str, object] = {
+        "last_epoch": 2,
+        "family": FamilySpec(2, 2),
+        "outer": OuterSpec(0.5),
+        "member": 0,
+    }
+    return training(**fields | changes)
+
+
+def trained(task: TrainTask, root: Path, threads: int = 1) -> tuple[Checkpoint, list[float]]:
+    result = train_member(task, Workplace(str(root), threads=threads))
+    state = load_checkpoint(root / result.checkpoint.path, result.checkpoint.sha256)
+    return state, [record.metrics["loss"] for record in result.epochs]
+
+
+def equal(one: Checkpoint, other: Checkpoint) -> bool:
+    groups = ((one.weights, other.weights), (one.optimizer, other.optimizer),
+              (one.outer, other.outer))  # fmt: skip
+    return all(
+        left.keys() == right.keys() and all(np.array_equal(left[n], right[n]) for n in left)
+        for left, right in groups
+    )
+
+
+@pytest.mark.parametrize(
+    ("samples", "batch", "merges", "ends"),
+    [(100, 32, 2, [64, 100]), (100, 32, 6, [32, 64, 96, 100]), (7, 7, 3, [7]), (1, 5, 1, [1])],
+)
+def test_an_epoch_is_parted_between_steps(
+    samples: int, batch: int, merges: int, ends: list[int]
+) -> None:
+    found = parts(samples, batch, merges)
+    assert [part.stop for part in found] == ends
+    assert [part.start for part in found] == [0, *ends[:-1]]
+
+
+def test_an_epoch_is_what_the_relatives_are_by_hand(tmp_path: Path) -> None:
+    task = family(network=PLAIN, last_epoch=1)
+    found, _ = trained(task, tmp_path)
+    trainer = trainer_for(DATA, PLAIN, ADAM, SEED, Workplace(str(tmp_path)))
+    seed = Address(SEED, 1, 0).seed_integer(Purpose.INITIAL_WEIGHTS)
+    trainer.member.load(
+        Checkpoint(trainer.blueprint.initial_weights(seed)), np.random.default_rng(0)
+    )
+    state, momentum = trainer.member.state(), {}
+    orders = [epoch_order(replace(task, member=number), 0, trainer) for number in range(2)]
+    for begin, end in ((0, 64), (64, 100)):
+        after = []
+        for order in orders:
+            trainer.member.load(state, np.random.default_rng(0))
+            trainer.run_epoch(order[begin:end])
+            after.append(trainer.member.state())
+        mean = mean_state([each.weights for each in after])
+        weights, momentum = outer_step(state.weights, mean, momentum, 0.5)
+        state = replace(state, weights=weights, optimizer=mean_state([e.optimizer for e in after]))
+    assert equal(found, replace(state, outer=momentum))
+    assert not np.array_equal(*orders)
+
+
+def test_threads_change_no_number(tmp_path: Path) -> None:
+    one, losses = trained(family(network=RICH), tmp_path / "one")
+    two, others = trained(family(network=RICH), tmp_path / "two", threads=2)
+    assert equal(one, two)
+    assert losses == others
+
+
+def test_halting_changes_no_number(tmp_path: Path) -> None:
+    whole, losses = trained(family(network=PLAIN), tmp_path)
+    first = train_member(
+        family(network=PLAIN, last_epoch=1, folder="first"), Workplace(str(tmp_path))
+    )
+    second = family(network=PLAIN, first_epoch=1, start=Continue(first.checkpoint), folder="second")
+    halted, later = trained(second, tmp_path)
+    assert equal(whole, halted)
+    assert losses == [first.epochs[0].metrics["loss"], *later]

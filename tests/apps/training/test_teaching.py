@@ -1,0 +1,234 @@
+"""A taught step is a step on the mix of two losses, and what it reports is of the labels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from apps.errors import UserError
+from apps.messages.specs import TrainingSpec
+from apps.messages.tasks import Lesson, Workplace
+from apps.records.checkpoints import Checkpoint
+from apps.training.teaching import TAUGHT, Teaching, softened, taught_outputs
+from apps.training.trainer import new_trainer
+from tests.support.small import DATA, PLAIN, SEED
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(12, 5)).astype(np.float32)
+LABELS = RNG.integers(3, size=12).astype(np.int32)
+NUMBERS = RNG.normal(size=(12, 2)).astype(np.float32)
+WEIGHTS = RNG.random(12).astype(np.float32)
+
+
+def shares(columns: int, seed: int = 1) -> Any:
+    values = np.random.default_rng(seed).random((12, columns)).astype(np.float32)
+    return values / values.sum(axis=1, keepdims=True)
+
+
+def network(outputs: int, activation: str, loss: Any, **compiled: Any) -> Any:
+    import keras
+
+    keras.utils.set_random_seed(3)
+    layers = keras.layers
+    hidden = layers.Dense(4, activation="tanh", kernel_regularizer="l2")
+    model = keras.Sequential([layers.Input((5,)), hidden, layers.Dense(outputs, activation)])
+    model.compile(optimizer=keras.optimizers.SGD(0.5), loss=loss, **compiled)
+    return model
+
+
+def stepped(model: Any, batch: Any, teaching: Teaching | None = None) -> tuple[list[Any], Any]:
+    if teaching is None:
+        model.train_step(batch)
+    else:
+        with teaching.steps():
+            model.train_step(batch)
+    return model.get_weights(), {n: float(v) for n, v in model.get_metrics_result().items()}
+
+
+def one_hot(labels: Any) -> Any:
+    return np.eye(3, dtype=np.float32)[labels]
+
+
+def close(one: list[Any], other: list[Any]) -> None:
+    for left, right in zip(one, other, strict=True):
+        np.testing.assert_allclose(left, right, rtol=2e-5, atol=1e-6)
+
+
+CASES = {
+    "sparse labels": (3, "softmax", "sparse_categorical_crossentropy", LABELS, shares(3)),
+    "one-hot labels": (3, "softmax", "categorical_crossentropy", one_hot(LABELS), shares(3)),
+    "of two": (1, "sigmoid", "binary_crossentropy", (LABELS > 1).astype(np.float32)[:, None],
+               shares(2)[:, :1]),
+    "numbers": (2, "linear", "mse", NUMBERS, NUMBERS + 0.3),
+    "absolute": (2, "linear", "mean_absolute_error", NUMBERS, NUMBERS + 0.3),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_a_step_is_one_on_the_mix(case: Any, weighted: bool) -> None:
+    """Cross-entropies and squares have the gradient of the mixed target; absolute ones do not."""
+    outputs, activation, loss, y, lessons = case
+    weight = 0.3
+    model = network(outputs, activation, loss)
+    others = (WEIGHTS,) if weighted else ()
+    teaching = Teaching(model, Lesson(weight, 1.0))
+    found, metrics = stepped(model, (X, (y, lessons), *others), teaching)
+    if loss == "mean_absolute_error":
+        import keras
+
+        reference = network(outputs, activation, None)
+
+        def mixed(y_true: Any, y_pred: Any) -> Any:
+            own, taught = y_true[:, :2], y_true[:, 2:]
+            both = [abs(own - y_pred), abs(taught - y_pred)]
+            return keras.ops.mean((1 - weight) * both[0] + weight * both[1], axis=-1)
+
+        reference.compile(optimizer=keras.optimizers.SGD(0.5), loss=mixed)
+        expected, _ = stepped(reference, (X, np.concatenate([y, lessons], axis=1), *others))
+    else:
+        full = one_hot(y) if y.ndim == 1 else y
+        name = "categorical_crossentropy" if y.ndim == 1 else loss
+        reference = network(outputs, activation, name)
+        target = (1 - weight) * full + weight * lessons
+        expected, _ = stepped(reference, (X, target.astype(np.float32), *others))
+    close(found, expected)
+    _, of_labels = stepped(network(outputs, activation, loss), (X, y, *others))
+    assert metrics["loss"] == pytest.approx(of_labels["loss"], rel=1e-5)
+
+
+def test_logits_teach_as_probabilities_do() -> None:
+    import keras
+
+    taught = []
+    for logits in (False, True):
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=logits)
+        model = network(3, "linear" if logits else "softmax", loss)
+        teaching = Teaching(model, Lesson(0.5, 2.0))
+        taught.append(stepped(model, (X, (LABELS, shares(3))), teaching)[0])
+    close(*taught)
+
+
+def test_a_temperature_softens_both_sides_and_keeps_the_gradients_size() -> None:
+    import tensorflow as tf
+
+    temperature, lessons = 3.0, shares(3)
+    model = network(3, "softmax", "sparse_categorical_crossentropy")
+    reference = network(3, "linear", "sparse_categorical_crossentropy")
+    with tf.GradientTape() as tape:
+        logits = reference(X)
+        logs = tf.nn.log_softmax(logits / temperature)
+        loss = -(temperature**2) * tf.reduce_mean(tf.reduce_sum(lessons * logs, axis=1))
+        loss += sum(reference.losses)
+    gradients = tape.gradient(loss, reference.trainable_weights)
+    expected = [
+        value - 0.5 * gradient.numpy()
+        for value, gradient in zip(reference.get_weights(), gradients, strict=True)
+    ]
+    found, _ = stepped(model, (X, (LABELS, lessons)), Teaching(model, Lesson(1.0, temperature)))
+    close(found, expected)
+
+
+def test_what_teaches_is_softened() -> None:
+    model = network(3, "softmax", "sparse_categorical_crossentropy")
+    made = shares(3)
+    soft = softened(taught_outputs(model, 2.0), made, 2.0)
+    np.testing.assert_allclose(soft, np.sqrt(made) / np.sqrt(made).sum(1, keepdims=True), rtol=1e-6)
+    np.testing.assert_allclose(softened(taught_outputs(model, 1.0), made, 1.0), made)
+    of_two = network(1, "sigmoid", "binary_crossentropy")
+    half = softened(taught_outputs(of_two, 2.0), np.array([[0.8]]), 2.0)
+    np.testing.assert_allclose(half, [[2 / (2 + 1)]])  # odds of 4 become odds of 2
+
+
+def two_outputs(loss: Any, named: bool = False) -> Any:
+    import keras
+
+    keras.utils.set_random_seed(4)
+    layers = keras.layers
+    x = layers.Input((5,))
+    kind = layers.Dense(3, activation="softmax", name="kind")(x)
+    size = layers.Dense(2, name="size")(x)
+    model = keras.Model(x, {"kind": kind, "size": size} if named else [size, kind])
+    weights = {"kind": 2.0, "size": 0.5}
+    model.compile(optimizer=keras.optimizers.SGD(0.5), loss=loss, loss_weights=weights)
+    return model
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_each_of_several_outputs_is_taught_its_own(named: bool) -> None:
+    model = two_outputs({"kind": "sparse_categorical_crossentropy", "size": "mse"}, named)
+    lessons = {"size": NUMBERS + 0.3, "kind": shares(3)}
+    batch = (X, ({"kind": LABELS, "size": NUMBERS}, lessons), WEIGHTS)
+    model.train_step((X[:2], {"kind": LABELS[:2], "size": NUMBERS[:2]}))
+    begun = model.get_weights()
+    found, _ = stepped(model, batch, Teaching(model, Lesson(0.5, 1.0)))
+    reference = two_outputs({"kind": "categorical_crossentropy", "size": "mse"}, named)
+    reference.set_weights(begun)
+    mix = {
+        "kind": (one_hot(LABELS) + lessons["kind"]) / 2,
+        "size": (NUMBERS + lessons["size"]) / 2,
+    }
+    expected, _ = stepped(reference, (X, mix, WEIGHTS))
+    close(found, expected)
+
+
+@pytest.mark.parametrize("engine", ["xla", "graph", "fit"])
+def test_every_engine_teaches(engine: Any, tmp_path: Any) -> None:
+    """A lesson of weight 1 that says what the labels say trains as the labels do."""
+    training = TrainingSpec(32, "sgd", {"learning_rate": 0.1}, engine=engine)
+    place = Workplace(str(tmp_path))
+    states, metrics = [], []
+    for lesson in (None, Lesson(0.7, 1.0)):
+        trainer = new_trainer(DATA, PLAIN, training, SEED, place, lesson=lesson)
+        trainer.member.load(
+            Checkpoint(trainer.blueprint.initial_weights(1)), np.random.default_rng(1)
+        )
+        y = trainer._parts.data.train.y
+        trainer.learn_from(np.eye(10, dtype=np.float32)[y])
+        metrics.append(trainer.run_epoch(np.random.default_rng(2).permutation(100)))
+        states.append(trainer.member.weights())
+        before = trainer.evaluate("validation")
+        assert before == trainer.evaluate("validation")
+    for name, array in states[0].items():
+        np.testing.assert_allclose(states[1][name], array, rtol=1e-4, atol=1e-6)
+    assert metrics[1] == pytest.approx(metrics[0], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("loss", "temperature", "said"),
+    [
+        ("hinge", 1.0, "hinge"),
+        ("cosine_similarity", 1.0, "cosine_similarity"),
+        (lambda y, p: abs(y - p), 1.0, "<lambda>"),
+        ("mse", 2.0, "temperature"),
+    ],
+)
+def test_what_cannot_be_taught_is_refused(loss: Any, temperature: float, said: str) -> None:
+    with pytest.raises(UserError, match=said) as error:
+        taught_outputs(network(3, "softmax", loss), temperature)
+    assert all(name in str(error.value) for name in TAUGHT)
+
+
+def test_a_step_of_ones_own_is_refused() -> None:
+    import keras
+
+    class Own(keras.Sequential):  # type: ignore[misc]
+        def train_step(self, data: Any) -> Any:
+            return super().train_step(data)
+
+    model = Own([keras.layers.Input((5,)), keras.layers.Dense(3)])
+    model.compile(loss="mse")
+    with pytest.raises(UserError, match="train_step of its own"):
+        taught_outputs(model, 1.0)
+
+
+def test_a_model_is_as_it_was_after_its_lesson() -> None:
+    model = network(3, "softmax", "sparse_categorical_crossentropy")
+    own = vars(model).keys()
+    with Teaching(model, Lesson(0.5, 1.0)).steps():
+        assert "compute_loss" in vars(model)
+    assert vars(model).keys() == own
+    expected, _ = stepped(network(3, "softmax", "sparse_categorical_crossentropy"), (X, LABELS))
+    close(stepped(model, (X, LABELS))[0], expected)

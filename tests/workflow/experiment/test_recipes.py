@@ -1,0 +1,71 @@
+"""Recipes: one line of the file is an arm whose settings follow from the experiment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apps.errors import UserError
+from tests.support.experiments import changed, load, write
+from workflow.experiment.arms import Arm
+from workflow.experiment.config import Experiment
+from workflow.experiment.file import load_experiment
+
+
+def with_arm(folder: Path, **arm: Any) -> Experiment:
+    """Return an experiment of 3 networks and 4 epochs with an arm beside the control."""
+    return load(folder, arms=[{"name": "control"}, {"name": "own", **arm}])
+
+
+def own(experiment: Experiment) -> Arm:
+    return experiment.arms[1]
+
+
+def test_a_recipe_is_one_line(tmp_path: Path) -> None:
+    experiment = with_arm(tmp_path, recipe="heterosis")
+    arm = own(experiment)
+    (halt,) = arm.halts
+    assert (halt.at, halt.population, halt.parents) == (2, 1, 3)
+    assert (halt.crossover.name, halt.teach is not None) == ("select", True)
+    assert arm.learning_rate == 0.02
+    assert arm.spent(4) + arm.passes / 3 <= 12 < arm.spent(4) + arm.passes / 3 + 1
+    assert Experiment.model_validate(experiment.completed()) == experiment
+
+
+def test_weight_and_decay_fall_as_epochs_grow(tmp_path: Path) -> None:
+    def recipe(epochs: int) -> tuple[float, float]:
+        table = changed(arms=[{"name": "control"}, {"name": "own", "recipe": "heterosis"}])
+        table["training"] |= {"epochs": epochs, "optimizer_params": {"learning_rate": 0.001}}
+        arm = own(load_experiment(write(tmp_path, table)))
+        assert arm.halts[0].teach is not None
+        assert arm.weight_decay is not None
+        return arm.weight_decay, arm.halts[0].teach.weight
+
+    assert recipe(20) == pytest.approx((0.1, 0.5))
+    assert recipe(40) == pytest.approx((0.06, 0.3), abs=0.001)
+    assert recipe(4) == recipe(20)
+
+
+def test_keys_beside_a_recipe_replace_its_own(tmp_path: Path) -> None:
+    arm = own(with_arm(tmp_path, recipe="heterosis", weight_decay=0.3, crossover="best"))
+    assert arm.weight_decay == 0.3
+    assert arm.halts[0].crossover.name == "best"
+
+
+@pytest.mark.parametrize(
+    ("tables", "said"),
+    [
+        ({"arms": [{"name": "control"}, {"name": "own", "recipe": "heterossis"}]}, "did you mean"),
+        ({"arms": [{"name": "control"}, {"name": "own", "recipe": "heterosis"}],
+          "training": {"epochs": 1}}, "needs 2 epochs"),
+        ({"arms": [{"name": "control"}, {"name": "own", "recipe": "heterosis"}],
+          "training": {"epochs": 4, "optimizer": "ftrl"}}, "takes a multiple"),
+    ],
+)  # fmt: skip
+def test_a_recipe_that_cannot_be_followed_is_refused(
+    tables: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=said):
+        load(tmp_path, **tables)
