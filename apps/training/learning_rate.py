@@ -67,8 +67,8 @@ class LearningRate:
         """
         if not np.allclose(self._now(), self._set, rtol=1e-4, atol=0.0, equal_nan=True):
             raise UserError(
-                "a callback of training.callbacks sets the learning rate, and the arm's schedule "
-                "or learning_rate_factor sets it in every epoch: leave one of them out",
+                "a callback of training.callbacks sets the learning rate, and the arm's schedule, "
+                "learning_rate_factor or family sets it in every epoch: leave one of them out",
                 code="callback",
             )
 

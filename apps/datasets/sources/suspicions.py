@@ -241,8 +241,8 @@ def _of_target(found: Fitted, rows: pd.DataFrame, train: Any) -> Iterator[str]:
         return
     name = found.target[0]
     if found.classes is not None:
-        words = [each for each in found.classes[1] if isinstance(each, str)]
-        yield from _nearly_alike(f"the target {name!r}", words)
+        called = [each for each in found.classes[1] if isinstance(each, str)]
+        yield from _nearly_alike(f"the target {name!r}", called)
     else:
         yield from _stands_for_none(name, rows[name].to_numpy())
     targets = found.targets[train]
