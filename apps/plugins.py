@@ -21,7 +21,7 @@ from typing import Any, Final, TypeVar
 from apps.errors import UserError, did_you_mean
 from apps.files import sha256, sha256_file
 from apps.own_modules import is_library, label, own_modules
-from apps.runtime import prepare
+from apps.runtime import prepare, same_policy
 
 _LIBRARIES: Final = tuple(sysconfig.get_path(name) for name in ("stdlib", "platlib", "purelib"))
 _MESSAGE_CHARACTERS: Final = 600
@@ -56,7 +56,8 @@ def load_plugin(reference: str, search_path: str | None = None) -> Callable[...,
     3.0
     """
     module_name, attribute = _parts(reference)
-    module = _import(reference, module_name, search_path)
+    with same_policy(reference):
+        module = _import(reference, module_name, search_path)
     value: Any = module
     for name in attribute.split("."):
         if not hasattr(value, name):

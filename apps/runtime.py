@@ -108,6 +108,39 @@ def load_keras(threads: int = 1) -> ModuleType:
     return module
 
 
+@contextmanager
+def same_policy(plugin: str) -> Iterator[None]:
+    """Let no module that is imported meanwhile set Keras's policy: networks would not have it.
+
+    Keras keeps the policy by thread, and a module is imported once a process.
+
+    Args:
+        plugin: `"module:function"`, what is imported.
+
+    Raises:
+        UserError: a module has set it; it is put back.
+    """
+    before = _policy()
+    yield
+    if before != (now := _policy()):
+        sys.modules["keras"].config.set_dtype_policy(before)
+        module = plugin.partition(":")[0]
+        sys.modules.pop(module, None)
+        raise UserError(
+            f"{module} sets the dtype policy {now!r} while it is imported, which would not reach "
+            "the networks: set it in the network's builder",
+            code="network-builder",
+        )
+
+
+def _policy() -> str:
+    """Return the name of this thread's policy; Keras's own while Keras is not imported."""
+    keras = sys.modules.get("keras")
+    if keras is None or not hasattr(keras, "config"):  # on its way in another thread, perhaps
+        return "float32"
+    return str(keras.config.dtype_policy().name)
+
+
 def _share(gpu: Any) -> None:
     """Take of a GPU what is needed, and no more than the site allows a task."""
     import tensorflow as tf

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -112,3 +114,27 @@ def test_every_ready_experiment_is_shown(site: Path) -> None:
     page = Page(site / "experiments.html")
     names = {path.stem for path in (ROOT / "workflow" / "experiments").glob("*.toml")}
     assert names <= page.ids
+
+
+BROUGHT = (ROOT / "docs" / "what-you-bring.md").read_text(encoding="utf-8")
+
+
+def written(path: Path) -> Iterator[str]:
+    """Yield the texts in a source; what is put into one is left out as an ellipsis."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(
+                str(each.value) if isinstance(each, ast.Constant) else "..." for each in node.values
+            )
+
+
+def test_the_messages_that_a_page_quotes_are_real() -> None:
+    rooms = ("apps", "workflow", "site_configs", "analysis")
+    sources = "\n".join(
+        text for room in rooms for path in (ROOT / room).rglob("*.py") for text in written(path)
+    )
+    quoted = re.findall(r"\*([a-z][^*|]+)\*", BROUGHT.partition("\n## ")[2])
+    assert len(quoted) > 40
+    assert [each for each in quoted if each not in sources] == []

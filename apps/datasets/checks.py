@@ -230,6 +230,12 @@ def _numeric(name: str, values: ArrayLike) -> Array:
         array = np.asarray(values)
     except (ValueError, TypeError) as error:
         raise UserError(f"{name} must be an array: {error}", code="data-form") from error
+    if np.ma.is_masked(values):
+        raise UserError(
+            f"{name} is a masked array, and what is masked would be learnt from: fill it in "
+            "(values.filled(0)), or leave those samples out",
+            code="data-values",
+        )
     check_type(name, array, text=name.startswith("x"))
     if array.ndim == 0:
         raise UserError(f"{name} must have an axis of samples, got one number", code="data-form")

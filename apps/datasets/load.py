@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from apps.datasets import idx
-from apps.datasets.arrays import Array, Samples, listed, mapped, type_in_words
+from apps.datasets.arrays import Array, Named, Samples, listed, mapped, type_in_words
 from apps.datasets.batches import Batches
 from apps.datasets.checks import PIXEL, Part, Source, checked
 from apps.datasets.dataset import Dataset
@@ -38,6 +38,7 @@ COLLECTIONS: Final = {"fashion_mnist": FASHION_MNIST, "fashion_mnist_sample": SA
 """The built-in data sets."""
 
 _TOLD: Final = 3
+_GAP: Final = 10
 _SAMPLES_A_CLASS: Final = 3  # at least, where whole numbers are taken for classes
 
 
@@ -108,7 +109,7 @@ def told(spec: DataSpec, seed: int, search_path: str | None = None) -> Told:
     if spec.name in READERS:
         reader = make_reader(spec.name, spec.params)
         found = reader.told(Path(search_path or ".").absolute(), _asked_split(spec, seed))
-    more = [*_told_scale(data), *_told_classes(data, spec.stratified)]
+    more = [*_told_scale(data), *_told_classes(data, spec.stratified), *_told_gap(data)]
     for part in (data.train, data.validation, data.test):
         if isinstance(part, Batches):
             more += part.told(training=part is data.train)
@@ -324,6 +325,19 @@ def _told_classes(data: Dataset, stratified: bool) -> Iterator[str]:
                     f"no {part} sample has the class{'es' * (len(missing) > 1)} {shown}{more}"
                     f"{' of ' + repr(name) if name else ''}, which other parts have{cure}"
                 )
+
+
+def _told_gap(data: Dataset) -> Iterator[str]:
+    """Tell of a label far beyond all others, as 255 for what is not labelled."""
+    y: Named = data.train.y if isinstance(data.train, Samples) else {}
+    for each in listed(y):
+        labels = np.unique(each) if each.dtype.kind in "iu" else ()
+        last, most = map(int, labels[-2:]) if len(labels) > 2 else (0, 0)
+        if most - last > 2 * len(labels) + _GAP and each.size > _SAMPLES_A_CLASS * len(labels):
+            yield (
+                f"the greatest target is {most}, and the next one {last}: of labels, classes are "
+                f"{most + 1}; if it stands for none, say ignore_class={most} in the loss"
+            )
 
 
 # ------------------------------------------------------------------------------------ the split

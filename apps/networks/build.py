@@ -86,7 +86,7 @@ def named_weights(model: keras.Model) -> dict[str, keras.Variable]:
     are numbered within the model, so that a name means the same on every worker.
     """
     names = _canonical_names(model)
-    return _named([(weight, weight.path) for weight in model.weights], names)
+    return _named([(weight, _path_within(model, weight)) for weight in model.weights], names)
 
 
 def named_random_states(model: keras.Model) -> dict[str, keras.Variable]:
@@ -176,7 +176,7 @@ def _build_once(
     if not model.built:
         raise UserError(
             f"network.builder {name!r} returned a model without weights: give it an Input layer, "
-            "or call model.build(input_shape) before returning it",
+            "or call it before returning it, as in model(numpy.zeros((1, *input_shape)))",
             code="network-builder",
         )
     if odd := sorted({weight.dtype for weight in model.weights} - _STORABLE):
@@ -234,9 +234,20 @@ def _canonical_names(model: keras.Model) -> dict[str, str]:
         number = counts.get(automatic, 0)
         counts[automatic] = number + 1
         names[layer.name] = f"{automatic}_{number}" if number else automatic
-    # The model's own name leads some paths and not others.
-    names[model.name] = ""
     return names
+
+
+def _path_within(model: keras.Model, weight: keras.Variable) -> str:
+    """Return a weight's path without the model's own name, which leads some paths only.
+
+    A layer of that name leads others: what follows it is a part of it and no layer of the model.
+    """
+    first, _, rest = str(weight.path).partition("/")
+    if first != model.name or not rest:
+        return str(weight.path)
+    layers = {layer.name for layer in model.layers}
+    inner = rest.partition("/")[0]
+    return str(weight.path) if first in layers and inner not in layers else rest
 
 
 def _named(

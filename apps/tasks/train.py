@@ -293,7 +293,8 @@ def _one_epoch(
 ) -> EpochRecord:
     began = time.perf_counter()
     rate = task.rates[epoch - task.first_epoch] if task.rates else 1.0
-    if task.rates:
+    if task.rates or task.family is not None:
+        trainer.rate.check_kept()
         trainer.rate.multiply(rate)
     if task.family is not None:
         trained = _standard(_family_epoch(trainer, task, epoch, outer, rate, place))

@@ -12,15 +12,19 @@ from apps.messages.specs import OperatorSpec
 from apps.plugins import is_plugin, load_plugin, told, unknown
 from apps.runtime import load_keras
 
-_LOWERS_RATE: Final = "reduce_lr_on_plateau"
+LOWERS_RATE: Final = "reduce_lr_on_plateau"
+"""The callback that lowers the learning rate."""
 
 CALLBACKS: Final = {
     "early_stopping": "EarlyStopping",
-    _LOWERS_RATE: "ReduceLROnPlateau",
+    LOWERS_RATE: "ReduceLROnPlateau",
 }
 """Keras's callbacks that work by epochs and write no files, by name."""
 
-_BATCHES: Final = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
+_NEVER_CALLED: Final = (
+    *("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end"),
+    *("on_test_begin", "on_test_end", "on_test_batch_begin", "on_test_batch_end"),
+)
 
 
 class Callbacks:
@@ -92,9 +96,9 @@ def check_monitors(
     Raises:
         UserError: a `monitor` is none of them, or there is no rate that can be lowered.
     """
-    if not one_rate and any(spec.name == _LOWERS_RATE for spec in specs):
+    if not one_rate and any(spec.name == LOWERS_RATE for spec in specs):
         raise UserError(
-            f"training.callbacks {_LOWERS_RATE!r} lowers the learning rate, and the optimizer has "
+            f"training.callbacks {LOWERS_RATE!r} lowers the learning rate, and the optimizer has "
             "several or a schedule of its own: leave one of them out",
             code="callback",
         )
@@ -128,10 +132,12 @@ def _made(keras: Any, spec: OperatorSpec, folder: Path, search_path: str | None)
             code="callback",
         )
     base = keras.callbacks.Callback
-    if late := [name for name in _BATCHES if getattr(type(made), name) is not getattr(base, name)]:
+    # A LambdaCallback has its functions as attributes of its own.
+    its = {name: getattr(made, name) for name in _NEVER_CALLED}
+    if never := [n for n, f in its.items() if getattr(f, "__func__", f) is not getattr(base, n)]:
         raise UserError(
-            f"{what} has {late[0]}, which is never called: an epoch is one compiled program; use "
-            "on_epoch_end, or a train_step of the model's own",
+            f"{what} has {never[0]}, which is never called: an epoch is one compiled program, and "
+            "so is an evaluation; use on_epoch_end, or a train_step of the model's own",
             code="callback",
         )
     return made

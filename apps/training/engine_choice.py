@@ -24,6 +24,7 @@ SMALL_STEP: Final = 200e6
 
 _CONVOLUTIONS: Final = ("Conv", "DepthwiseConv", "MaxPool", "AvgPool")
 _LOOPS: Final = ("While", "StatelessWhile")
+_LOOPS_OF_KERAS: Final = ("fit", "evaluate", "make_train_function", "make_test_function")
 _BACKWARD: Final = 3
 """A training step takes about three times the products of the forward pass."""
 
@@ -69,6 +70,18 @@ def choose(profile: Profile, gpu: bool) -> EngineChoice:
     if profile.flops < SMALL_STEP:
         return EngineChoice("xla", f"a small step: {size}")
     return EngineChoice("graph", f"large products: {size}")
+
+
+def loop_of_its_own(model: Any) -> str:
+    """Return what of Keras's loops a model's class replaces, which only `fit` calls; else ""."""
+    import keras
+
+    replaced = [
+        name
+        for name in _LOOPS_OF_KERAS
+        if getattr(type(model), name) is not getattr(keras.Model, name)
+    ]
+    return f"the model has a {replaced[0]} of its own" if replaced else ""
 
 
 def profile_of(model: Any, x: Any, batch_size: int) -> Profile:

@@ -14,7 +14,7 @@ from apps.messages.specs import TrainingSpec
 from apps.training.batch_graph import BatchGraph
 from apps.training.batch_norm import RunningMeans
 from apps.training.data_parts import PartName, Parts
-from apps.training.engine_choice import EngineChoice, choose, profile_of
+from apps.training.engine_choice import EngineChoice, choose, loop_of_its_own, profile_of
 from apps.training.fit import Fit
 from apps.training.graph import Graph, Xla
 
@@ -82,9 +82,10 @@ class Loop:
         self._engines: dict[_Work, list[Engine]] = {work: [self._fit] for work in _BY_KERAS}
         self._proven: set[_Work] = set()
         self.choice = _choice(model, parts, training, few_steps)
-        if model.run_eagerly:
+        by_keras = model.run_eagerly or loop_of_its_own(model)
+        if by_keras:
             self.remarks.append(f"{_BY_KERAS['training']}: {self.choice.reason}")
-        if model.run_eagerly or training.engine == "fit":
+        if by_keras or training.engine == "fit":
             return
         graph = Graph(*given)
         streamed = BatchGraph(*given)
@@ -162,6 +163,8 @@ def _choice(model: Any, parts: Parts, training: TrainingSpec, few_steps: bool) -
 
     if model.run_eagerly:
         return EngineChoice("fit", "the model was compiled to run eagerly")
+    if own := loop_of_its_own(model):
+        return EngineChoice("fit", own)
     no_xla = "the data come in batches" if parts.in_batches else "inputs are text"
     if training.engine != "fit" and (parts.in_batches or parts.has_text):
         return EngineChoice("graph", no_xla)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apps.datasets.arrays import listed, mapped
+from apps.errors import UserError
 from apps.training.batch_norm import RunningMeans
 from apps.training.data_parts import EVALUATION_BATCH, PartName, Parts, each
 from apps.training.kernel_updates import one_kernel_updates, undistributed
@@ -147,5 +148,17 @@ class Xla(Graph):
 
 
 def metrics_of(model: Any) -> dict[str, float]:
-    """Return a model's metrics as they stand."""
-    return {name: float(value) for name, value in model.get_metrics_result().items()}
+    """Return a model's metrics as they stand.
+
+    Raises:
+        UserError: one of them is of several numbers.
+    """
+    found = {name: np.asarray(value) for name, value in model.get_metrics_result().items()}
+    for name, value in found.items():
+        if value.size != 1:
+            raise UserError(
+                f"training.metrics: {name!r} is of {value.size} numbers, and a table takes one: "
+                'say its mean, as a function of yours does with keras.metrics.F1Score("macro")',
+                code="training-setting",
+            )
+    return {name: float(value.reshape(())) for name, value in found.items()}

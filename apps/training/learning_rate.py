@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from apps.errors import UserError
 from apps.networks.optimizers import innermost, parts
 
@@ -16,6 +18,7 @@ class LearningRate:
         found = {id(each): _variable(each) for each in parts(optimizer)}
         self._bases = [(rate, float(rate.numpy())) for rate in found.values() if rate is not None]
         self._updating = [found[id(each)] for each in innermost(optimizer)]
+        self._set = self._now()
 
     @property
     def is_one(self) -> bool:
@@ -54,6 +57,23 @@ class LearningRate:
             )
         for variable, base in self._bases:
             variable.assign(base * factor)
+        self._set = self._now()
+
+    def check_kept(self) -> None:
+        """Check that nobody else has set the rate since: the next multiple would undo it.
+
+        Raises:
+            UserError: a callback has.
+        """
+        if not np.allclose(self._now(), self._set, rtol=1e-4, atol=0.0, equal_nan=True):
+            raise UserError(
+                "a callback of training.callbacks sets the learning rate, and the arm's schedule, "
+                "learning_rate_factor or family sets it in every epoch: leave one of them out",
+                code="callback",
+            )
+
+    def _now(self) -> list[float]:
+        return [float(variable.numpy()) for variable, _ in self._bases]
 
 
 def _variable(optimizer: Any) -> Any:

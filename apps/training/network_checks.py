@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from apps.datasets.arrays import Array, listed, mapped
 from apps.errors import UserError, first_line
+from apps.networks.build import named_weights
 from apps.training.blueprint import Blueprint
 from apps.training.data_parts import Parts
 from apps.training.graph import metrics_of
@@ -17,6 +18,7 @@ from apps.training.input_checks import check_shapes, label_span, two_samples
 from apps.training.member import Member
 
 _COMPARED: Final = 8
+_LOOKED_AT: Final = 64
 
 
 class NetworkChecks:
@@ -36,8 +38,11 @@ class NetworkChecks:
         self._member = member
         self._parts = parts
 
-    def fits_the_data(self) -> None:
+    def fits_the_data(self, built: Collection[str]) -> None:
         """Check that shapes and labels fit, and that one state gives one loss.
+
+        Args:
+            built: names of the weights that the model had before it was first called.
 
         Raises:
             UserError: they do not fit, or the network draws numbers that no checkpoint holds: its
@@ -46,6 +51,9 @@ class NetworkChecks:
         data, training = self._parts.data, self._blueprint.training
         two = two_samples(self._parts, training)
         check_shapes(self._model, self._blueprint.network, two, partial(label_span, data))
+        self._is_built(built)
+        self._is_judged()
+        self._takes_whole_numbers()
         self._repeats(two)
 
     def takes_a_step(self) -> None:
@@ -91,6 +99,47 @@ class NetworkChecks:
             return True
         return _alike(own, others)
 
+    def _is_built(self, built: Collection[str]) -> None:
+        if late := [name for name in named_weights(self._model) if name not in built]:
+            raise UserError(
+                f"network.builder {self._blueprint.network.builder!r} returned a model that makes "
+                f"{late[0]!r} at its first call only: let it call the model before it returns it, "
+                "as in model(numpy.zeros((1, *input_shape)))",
+                code="network-builder",
+            )
+
+    def _is_judged(self) -> None:
+        """Check that the step of evaluation before told the loss."""
+        trackers = {metric.name: metric for metric in self._model.metrics}
+        builder = f"network.builder {self._blueprint.network.builder!r}"
+        if "loss" not in trackers:
+            raise UserError(
+                f"{builder} returned a model whose metrics {', '.join(trackers)} have no 'loss': "
+                "give this name to the keras.metrics.Mean that its steps update by the loss",
+                code="network-fit",
+            )
+        if not any(np.any(variable.numpy()) for variable in trackers["loss"].variables):
+            raise UserError(
+                f"{builder} returned a model whose test_step does not update its metric 'loss', so "
+                "all losses on held-out data would be 0: write a test_step beside its train_step",
+                code="network-fit",
+            )
+
+    def _takes_whole_numbers(self) -> None:
+        """Check that layers which look numbers up are given whole ones: they cut off the rest."""
+        import keras
+
+        kinds = (keras.layers.Embedding, keras.layers.CategoryEncoding)
+        x = mapped(lambda array: array[:_LOOKED_AT], self._parts.samples("probe").x)
+        for layer in self._model._flatten_layers():
+            if isinstance(layer, kinds) and _given_fractions(self._model, layer, x):
+                raise UserError(
+                    f"layer {layer.name!r} looks whole numbers up and is given fractions, which it "
+                    "would cut off: return inputs of whole numbers as int32; bytes are taken for "
+                    "pixels and multiplied by 1/255, unless input_scale says otherwise",
+                    code="network-fit",
+                )
+
     def _repeats(self, samples: tuple[Any, ...]) -> None:
         restore = self._member.snapshot()
         losses = []
@@ -110,6 +159,26 @@ class NetworkChecks:
                 "attribute, and draw with keras.random functions and seed=that attribute",
                 code="network-seed",
             )
+
+
+def _given_fractions(model: Any, layer: Any, x: Any) -> bool:
+    """Whether a layer's inputs are no whole numbers somewhere."""
+    fractions = []
+    usual = layer.call
+
+    def call(inputs: Any, *others: Any, **named: Any) -> Any:
+        values = np.asarray(inputs)
+        fractions.append(values.dtype.kind == "f" and bool(np.any(values != np.round(values))))
+        return usual(inputs, *others, **named)
+
+    layer.call = call
+    try:
+        model(x, training=False)
+    except (Exception, SystemExit):
+        return False  # a graph around it is wanted: training will tell
+    finally:
+        del layer.call
+    return any(fractions)
 
 
 def _alike(one: Sequence[Array], other: Sequence[Array]) -> bool:

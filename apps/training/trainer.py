@@ -23,6 +23,7 @@ from apps.messages.specs import (
     phenotype,
 )
 from apps.messages.tasks import Lesson, Workplace
+from apps.networks.build import named_weights
 from apps.plugins import is_plugin
 from apps.recent import Recent
 from apps.runtime import load_keras
@@ -165,12 +166,13 @@ def new_trainer(
     load_keras(place.threads)
     blueprint = Blueprint(loaded, network, training, place)
     model = blueprint.build(0)
+    built = named_weights(model).keys()
     learnt = with_scaled_targets(loaded, model.loss)
     learnt, remarks = with_fitting_targets(learnt, model)
     made_otherwise = [*sorted(learnt.byte_targets), *remarks]
     key = to_json(data) + f"{seed} {place.search_path} {made_otherwise}".encode()
     made = Trainer(blueprint, model, Parts(learnt, key), few_steps, remarks, lesson)
-    made.checks.fits_the_data()
+    made.checks.fits_the_data(built)
     return made
 
 

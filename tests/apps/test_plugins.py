@@ -24,6 +24,7 @@ from apps.plugins import (
     plugin_digest,
     plugin_sources,
 )
+from apps.runtime import load_keras
 
 Write = Callable[[str], str]
 
@@ -286,3 +287,12 @@ def test_digest_of_a_module_without_source() -> None:
 def test_only_a_name_with_a_colon_is_a_plugin() -> None:
     assert is_plugin("a:b")
     assert not is_plugin("fashion_mnist")
+
+
+def test_a_policy_that_a_module_sets_is_refused(write: Write, search_path: str) -> None:
+    keras = load_keras()
+    name = write("import keras\nkeras.config.set_dtype_policy('mixed_float16')\ndef f(): pass\n")
+    for _ in range(2):
+        with pytest.raises(UserError, match="sets the dtype policy 'mixed_float16' while"):
+            load_plugin(f"{name}:f", search_path)
+        assert keras.config.dtype_policy().name == "float32"

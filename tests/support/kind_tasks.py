@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from apps.messages.specs import DataSpec, NetworkSpec, TrainingSpec
@@ -29,3 +30,8 @@ def task(source: DataSpec, network: str = "net", **changes: Any) -> TrainTask:
 
 def trainer_of(given: TrainTask, place: Workplace) -> Trainer:
     return trainer_for(given.data, given.network, given.training, SEED, place)
+
+
+def own_step(**params: Any) -> TrainTask:
+    """A model with a training step of its own."""
+    return replace(task(data("weighted")), network=NetworkSpec(f"{HERE}:own_step", params))

@@ -190,3 +190,129 @@ def by_batch() -> Any:
             pass
 
     return ByBatch()
+
+
+def by_lambda() -> Any:
+    """A callback that asks for batches by an attribute of its own."""
+    import keras
+
+    return keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: None)
+
+
+def at_evaluation() -> Any:
+    """A callback that puts other weights in place for an evaluation."""
+    import keras
+
+    return keras.callbacks.SwapEMAWeights(swap_on_epoch=False)
+
+
+def slowing() -> Any:
+    """A callback that sets the learning rate."""
+    import keras
+
+    return keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)
+
+
+def looked_up(scale: float | None = None, dtype: str = "uint8") -> Any:
+    """Numbers of words, as bytes."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 20, size=(60, 6)).astype(dtype)
+    parts = {name: (x, (x[:, 0] > 9).astype(np.int32)) for name in ("train", "test")}
+    return parts if scale is None else {**parts, "input_scale": scale}
+
+
+def embedding(classes: int) -> Any:
+    """A network that looks its inputs up."""
+    import keras
+
+    return keras.Sequential(
+        [
+            keras.Input((6,)),
+            keras.layers.Embedding(20, 2),
+            keras.layers.Flatten(),
+            keras.layers.Dense(classes, activation="softmax"),
+        ]
+    )
+
+
+def unbuilt() -> Any:
+    """A model of an own class that has its weights after its first call only."""
+    import keras
+
+    class Late(keras.Model):  # type: ignore[misc] # Keras is not known to mypy
+        def __init__(self) -> None:
+            super().__init__()
+            self.early = keras.layers.Dense(4)
+            self.late = keras.layers.Dense(3, activation="softmax")
+
+        def build(self, input_shape: Any) -> None:
+            self.early.build(input_shape)
+            self.built = True
+
+        def call(self, x: Any) -> Any:
+            return self.late(self.early(x))
+
+    model = Late()
+    model.build((None, 4))
+    return model
+
+
+def one_hot() -> Any:
+    """Targets of three numbers."""
+    left, _, label = numbers()
+    part = left, np.eye(3, dtype=np.float32)[label]
+    return {"train": part, "validation": part, "test": part}
+
+
+def own_step(tracked: str = "loss", evaluated: bool = False, looped: bool = False) -> Any:
+    """A model with a step and a metric of its own, as an autoencoder is written."""
+    import keras
+
+    class Own(keras.Model):  # type: ignore[misc] # Keras is not known to mypy
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = keras.layers.Dense(4)
+            self.tracker = keras.metrics.Mean(name=tracked)
+
+        @property
+        def metrics(self) -> Any:
+            return [self.tracker]
+
+        def call(self, x: Any) -> Any:
+            return self.layer(x)
+
+        def train_step(self, batch: Any) -> Any:
+            import tensorflow as tf
+
+            with tf.GradientTape() as tape:
+                loss = keras.ops.mean((self(batch[0]) - batch[0]) ** 2)
+            self.optimizer.apply_gradients(
+                zip(
+                    tape.gradient(loss, self.trainable_weights), self.trainable_weights, strict=True
+                )
+            )
+            self.tracker.update_state(loss)
+            return {tracked: self.tracker.result()}
+
+    class Evaluated(Own):
+        def test_step(self, batch: Any) -> Any:
+            self.tracker.update_state(keras.ops.mean((self(batch[0]) - batch[0]) ** 2))
+            return {tracked: self.tracker.result()}
+
+    class Looped(Evaluated):
+        def make_train_function(self, force: bool = False) -> Any:
+            self.train_function = lambda batches: {tracked: self.step(next(batches))}
+
+        def step(self, batch: Any) -> Any:
+            self.tracker.update_state(7.0)
+            return self.tracker.result()
+
+    model = (Looped if looped else Evaluated if evaluated else Own)()
+    model(np.zeros((1, 4), np.float32))
+    return model
+
+
+def masks(last: int) -> Any:
+    """Labels of positions, the last of which may stand for none."""
+    labels = np.resize(np.array([0, 1, 2, last], np.uint8), (40, 4, 5))
+    return (labels[..., None] * 0.5, labels), (labels[..., None] * 0.5, labels)

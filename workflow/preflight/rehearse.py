@@ -19,6 +19,7 @@ from apps.errors import HeterosisError, UserError
 from apps.messages.tasks import Workplace
 from apps.preflight.rehearsal import HaltRehearsal, HarvestRehearsal, rehearse
 from apps.streams import keep_going
+from apps.training.callbacks import LOWERS_RATE
 from workflow.driver.trial import TrialGraph, build_trial
 from workflow.experiment.config import Experiment
 from workflow.experiment.space import as_space
@@ -64,6 +65,7 @@ def rehearse_experiment(
     try:
         _check_validation(experiment, place)
         _check_batch_size(experiment, place)
+        _check_rates(experiment)
         return rehearse(first, list(_halts(graph)), harvests, place, space, settings)
     except UserError as error:
         raise UserError(f"{source}: {error}", code=error.code) from error
@@ -157,6 +159,19 @@ def _check_batch_size(experiment: Experiment, place: Workplace) -> None:
             "arrays, or leave it out of the space",
             code="data-batches",
         )
+
+
+def _check_rates(experiment: Experiment) -> None:
+    if all(each.name != LOWERS_RATE for each in experiment.training.callbacks):
+        return
+    for arm in experiment.arms:
+        if {*arm.rates(experiment.training.epochs)} - {1.0}:
+            raise UserError(
+                f"arms.{arm.name}: its schedule or learning_rate_factor sets the learning rate in "
+                f"every epoch, which undoes what training.callbacks {LOWERS_RATE!r} lowers: leave "
+                "one of them out",
+                code="callback",
+            )
 
 
 def _halts(graph: TrialGraph) -> Iterator[HaltRehearsal]:

@@ -39,6 +39,12 @@ MISSING_WORDS: Final = frozenset(
 )
 """Words, in small letters, that often stand for a missing value."""
 
+_PLACEHOLDERS: Final = (-9999, -999, -99, 999, 9999, 99999, 999999)
+"""Numbers that often stand for a missing value."""
+
+_UNITS: Final = re.compile(r"^\s*[$€£¥]?\s*|\s*[%$€£¥]?\s*$|(?<=\d),(?=\d{3})")
+"""What is written around a number: signs of currencies, per cent, groups of digits."""
+
 _NAMELESS: Final = re.compile(r"Unnamed: \d+")
 _LINES: Final = 40
 _TOLD: Final = 5
@@ -149,6 +155,7 @@ def _of_columns(found: Fitted, rows: pd.DataFrame, train: Any) -> Iterator[str]:
     for column in found.features.columns:
         if column.categories is None:
             values = found.table[column.name].to_numpy()
+            yield from _stands_for_none(column.name, values[train])
             if (values[train] == values[train[0]]).all():
                 constant.append(column.name)
             elif _counts(values):
@@ -180,6 +187,11 @@ def _of_words(column: Column, values: pd.Series[Any]) -> Iterator[str]:
         if other := written_otherwise(words):
             yield f"{where} of {len(words)} different words becomes {len(words)} inputs{other}"
         odd = [each for each in words if not _is_number(each)]
+        if odd and all(_is_number(_UNITS.sub("", each)) for each in words) and not other:
+            yield (
+                f"{where} is of numbers with signs, such as {odd[0]!r}, and becomes {len(words)} "
+                "inputs: take the signs out of the file, and numbers are read"
+            )
         if len(odd) <= max(1, len(words) // 20) and len(words) - len(odd) > 2 and odd:
             yield (
                 f"{where} would be numbers but for {_some([repr(each) for each in odd])}, and "
@@ -193,10 +205,7 @@ def _of_words(column: Column, values: pd.Series[Any]) -> Iterator[str]:
                 f"training rows, which is taken as a word: say data.params.missing = "
                 f"[{_quoted(missing)}], if it stands for a missing value"
             )
-        alike = Counter(each.strip().lower() for each in words)
-        if twice := [key for key, count in alike.items() if count > 1]:
-            same = [repr(each) for each in words if each.strip().lower() == twice[0]]
-            yield f"{where} has {' and '.join(same)}, which are different words here"
+        yield from _nearly_alike(where, words)
     if len(words) > _MANY * len(values):
         yield (
             f"{where} has {len(words)} different values in {len(values)} training rows: it names "
@@ -204,10 +213,38 @@ def _of_words(column: Column, values: pd.Series[Any]) -> Iterator[str]:
         )
 
 
+def _nearly_alike(where: str, words: list[str]) -> Iterator[str]:
+    alike = Counter(each.strip().lower() for each in words)
+    if twice := [key for key, count in alike.items() if count > 1]:
+        same = [repr(each) for each in words if each.strip().lower() == twice[0]]
+        yield f"{where} has {' and '.join(same)}, which are different words here"
+
+
+def _stands_for_none(column: str, values: Any) -> Iterator[str]:
+    """Tell of a number that is written where one is missing: far from all others."""
+    for number in _PLACEHOLDERS:
+        there = values == number
+        others = values[~there]
+        if there.sum() < 2 or len(others) < 2:
+            continue
+        low, high = others.min(), others.max()
+        if max(low - number, number - high) > high - low > 0:
+            yield (
+                f"column {column!r} has the number {number} in {int(there.sum()):,} training rows, "
+                "far from all others, and it is taken as one: fill it in, or take these rows out, "
+                "if it stands for a missing value"
+            )
+
+
 def _of_target(found: Fitted, rows: pd.DataFrame, train: Any) -> Iterator[str]:
     if len(found.target) > 1:
         return
     name = found.target[0]
+    if found.classes is not None:
+        called = [each for each in found.classes[1] if isinstance(each, str)]
+        yield from _nearly_alike(f"the target {name!r}", called)
+    else:
+        yield from _stands_for_none(name, rows[name].to_numpy())
     targets = found.targets[train]
     numeric = [each for each in found.features.columns if each.categories is None]
     if numeric:

@@ -72,6 +72,7 @@ def test_targets_that_are_pictures_too_are_known_by_name() -> None:
         (given(X, ["a"] * 4), "y_train must be numeric"),
         (given(np.where(X == 5, 1e300, X)), r"x_train must be finite .* at index \[1, 2\]"),
         (given(y=Y + 2**40), "y_train must be within int32"),
+        (given(np.ma.masked_equal(X, 5)), "x_train is a masked array"),
         (given(validation=(X[:, :2], Y)), r"x_validation must be like x_train.*\(3,\).*\(2,\)"),
         (given({"a": X}, validation=({"b": X}, Y)), "must have the names of x_train, a; got b"),
         (given({3: X}), "must name its arrays by strings"),

@@ -27,6 +27,7 @@ from apps.datasets.load import (
     forget_datasets,
     load_dataset,
     prepare,
+    told,
 )
 from apps.errors import UserError
 from apps.messages.specs import DataSpec
@@ -469,3 +470,12 @@ def test_plugin_may_build_on_a_built_in(plugin: Callable[..., DataSpec]) -> None
     data = load_dataset(plugin(bright), seed=0)
     np.testing.assert_array_equal(data.test.x, 255 - sample()["x_test"])
     assert len(data.validation.y) == 500
+
+
+def test_a_label_far_beyond_all_others_is_told() -> None:
+    remarks = {
+        last: told(DataSpec("tests.support.kinds:masks", {"last": last}, validation=9), 0).remarks
+        for last in (3, 255)
+    }
+    assert remarks[3] == ()
+    assert "the greatest target is 255, and the next one 2" in remarks[255][0]

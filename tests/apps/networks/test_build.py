@@ -228,3 +228,13 @@ def test_a_bad_builder_is_a_plain_error(spec: NetworkSpec, message: str) -> None
 
 def test_a_builders_argument_may_have_any_name() -> None:
     assert made("takes_weights", weights=None).built
+
+
+def test_a_model_may_have_the_name_of_its_layer() -> None:
+    load_keras().utils.clear_session()  # numbers begin anew, as in a new process
+    names = []
+    for _ in range(2):
+        model = made(NetworkSpec("lstm", {"units": 3}))
+        names.append([*named_weights(model)])
+    assert names[0] == names[1]
+    assert names[0][0] == "lstm/lstm_cell/kernel"

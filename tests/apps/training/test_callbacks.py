@@ -60,6 +60,8 @@ def test_a_callback_of_ones_own_acts_and_leaves_no_trace_in_the_next_member(
         ("early_stoping", {}, '"early_stoping" is unknown.*did you mean .early_stopping'),
         ("early_stopping", {"patient": 3}, "'early_stopping' with .*patient"),
         (f"{HERE}:by_batch", {}, "on_train_batch_end, which is never called"),
+        (f"{HERE}:by_lambda", {}, "on_train_batch_end, which is never called"),
+        (f"{HERE}:at_evaluation", {}, "on_test_begin, which is never called"),
         (f"{HERE}:own_optimizer", {}, "must return a keras.callbacks.Callback, got SGD"),
     ],
 )
@@ -68,3 +70,10 @@ def test_a_callback_that_cannot_work_is_refused(
 ) -> None:
     with pytest.raises(UserError, match=message):
         train_member(with_callback(name, **params), place)
+
+
+def test_a_rate_that_a_callback_sets_is_not_undone_in_silence(place: Workplace) -> None:
+    given = with_callback(f"{HERE}:slowing")
+    train_member(replace(given, last_epoch=2, folder="alone"), place)
+    with pytest.raises(UserError, match="sets the learning rate, and the arm's schedule"):
+        train_member(replace(given, last_epoch=2, rates=(1.0, 0.5)), place)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from apps.errors import UserError
 from apps.messages.specs import TrainingSpec
 from apps.messages.tasks import Workplace
-from tests.support.kind_tasks import BY_NAME, data, task, trainer_of
+from tests.support.kind_tasks import BY_NAME, data, own_step, task, trainer_of
 
 
 @pytest.fixture
@@ -52,3 +53,47 @@ def test_numbers_are_no_classes_of_a_named_output_either(place: Workplace) -> No
     told = "of 'sum' is for classes, .* not whole: .* say training.loss = { sum = \"mse\" }"
     with pytest.raises(UserError, match=told):
         trainer_of(given, place)
+
+
+def test_bytes_that_are_looked_up_are_no_pixels(place: Workplace) -> None:
+    with pytest.raises(UserError, match="looks whole numbers up and is given fractions"):
+        trainer_of(task(data("looked_up"), "embedding"), place)
+    for params in ({"scale": 1.0}, {"dtype": "int32"}, {"dtype": "float32"}):
+        trainer_of(task(data("looked_up", **params), "embedding"), place)
+
+
+def test_a_model_whose_weights_come_late_is_refused(place: Workplace) -> None:
+    with pytest.raises(UserError, match=r"makes 'dense_1/.*' at its first call only"):
+        trainer_of(task(data("weighted"), "unbuilt"), place)
+
+
+def test_a_metric_of_several_numbers_is_refused(place: Workplace) -> None:
+    spec = TrainingSpec(32, loss="mse", metrics=("f1_score",))
+    with pytest.raises(UserError, match="'f1_score' is of 3 numbers"):
+        trainer_of(task(data("one_hot"), training=spec), place)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("loss", "test_step does not update its metric 'loss'"),
+        ("total_loss", "whose metrics total_loss have no 'loss'"),
+    ],
+)
+def test_a_train_step_of_ones_own_whose_held_out_loss_would_be_0_is_refused(
+    name: str, message: str, place: Workplace
+) -> None:
+    with pytest.raises(UserError, match=message):
+        trainer_of(own_step(tracked=name), place)
+
+
+def test_a_loop_of_ones_own_is_gone_through_by_fit(place: Workplace) -> None:
+    usual, own = (
+        trainer_of(own_step(evaluated=True, looped=looped), place) for looped in (False, True)
+    )
+    assert usual.engine.engine == "xla"
+    assert own.engine.engine == "fit"
+    assert own.run_epoch(np.arange(76))["loss"] == 7.0
+    assert own.remarks == [
+        "trained by keras.Model.fit: the model has a make_train_function of its own"
+    ]

@@ -84,6 +84,16 @@ def rehearse(folder: Path, table: dict[str, Any]) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.name != "__pycache__")
 
 
+@pytest.mark.parametrize("arm", [{"schedule": "cosine"}, {"halts": [2], "learning_rate_factor": 2}])
+def test_a_callback_whose_rate_an_arm_would_set_again_is_refused(
+    tmp_path: Path, arm: dict[str, Any]
+) -> None:
+    table = training(callbacks=[{"name": "reduce_lr_on_plateau", "patience": 1}])
+    table["arms"].append({"name": "slower", **arm})
+    with pytest.raises(UserError, match=r"arms\.slower: its schedule or learning_rate_factor sets"):
+        rehearse(tmp_path, table)
+
+
 def test_a_good_experiment_is_gone_through_and_leaves_nothing(tmp_path: Path) -> None:
     assert rehearse(tmp_path, changed()) == ["own.py", "tiny.toml"]
 

@@ -51,6 +51,26 @@ ODD: dict[str, tuple[pd.DataFrame, str]] = {
         pd.DataFrame({"w": np.resize(["Bath", "bath ", "Ely"], ROWS), "y": Y}),
         "'Bath' and 'bath ', which are different words",
     ),
+    "classes": (
+        pd.DataFrame({"x": X, "y": np.resize(["No", "yes", "no "], ROWS)}),
+        "the target 'y' has 'No' and 'no ', which are different words",
+    ),
+    "per cent": (
+        pd.DataFrame({"x": np.resize(["1.5%", "2%", "3 %"], ROWS), "y": Y}),
+        r"'x' is of numbers with signs, such as '1\.5%'",
+    ),
+    "money": (
+        pd.DataFrame({"x": np.resize(["$1,500.5", "$2", "-3 €"], ROWS), "y": Y}),
+        "'x' is of numbers with signs",
+    ),
+    "placeholder": (
+        pd.DataFrame({"x": np.where(np.arange(ROWS) % 7, X, -999), "y": Y}),
+        r"'x' has the number -999 in \d+ training rows",
+    ),
+    "placeholder of the target": (
+        pd.DataFrame({"x": X, "y": np.where(np.arange(ROWS) % 7, Y, 9999)}),
+        r"'y' has the number 9999 in \d+ training rows",
+    ),
     "name": (pd.DataFrame({" x": X, "y": Y}), "the name ' x' begins or ends with a space"),
     "rare": (
         pd.DataFrame({"w": [f"z{n}" if n % 9 == 5 else "abc"[n % 3] for n in range(ROWS)], "y": Y}),
