@@ -13,6 +13,11 @@ from typing import Final
 
 import pytest
 
+from apps import runtime
+
+# A module may compute while it is collected: its threads would stay those of all tests.
+runtime.prepare()
+
 HERE: Final = Path(__file__).parent
 
 LONGEST: Final = (

@@ -77,9 +77,9 @@ def test_parents_that_are_not_aligned_are_as_they_were() -> None:
 def test_the_mean_of_aligned_copies_is_the_network() -> None:
     one, other = parents()
     spec = CrossoverSpec("mean", {}, "weights", False)
-    made = merge(trainer_of(), [one, other], [0.1, 0.2], spec, ADDRESS, PLACE)
+    made = merge(trainer_of(), [one, other], [0.1, 0.2], spec, ADDRESS, PLACE, 0)
     assert all(np.allclose(made[name], one[name]) for name in one)
-    plain = merge(trainer_of(), [one, other], [0.1, 0.2], NONE, ADDRESS, PLACE)
+    plain = merge(trainer_of(), [one, other], [0.1, 0.2], NONE, ADDRESS, PLACE, 0)
     assert all(np.allclose(plain[name], (one[name] + other[name]) / 2) for name in one)
 
 
@@ -94,11 +94,11 @@ def test_statistics_are_measured_anew_of_several_parents_only() -> None:
 
 def test_only_an_operator_that_asks_for_them_needs_the_symmetries() -> None:
     trainer = trainer_of(None)
-    merge(trainer, list(parents()), [0.1, 0.2], NONE, ADDRESS, PLACE)
+    merge(trainer, list(parents()), [0.1, 0.2], NONE, ADDRESS, PLACE, 0)
     assert trainer.measures.asked == 0
     asking = CrossoverSpec("unit", {}, "none", False)
     with_spec = trainer_of()
-    merge(with_spec, list(parents()), [0.1, 0.2], asking, ADDRESS, PLACE)
+    merge(with_spec, list(parents()), [0.1, 0.2], asking, ADDRESS, PLACE, 0)
     assert with_spec.measures.asked == 1
 
 
@@ -106,7 +106,7 @@ def test_the_same_address_gives_the_same_network() -> None:
     spec = CrossoverSpec("random", {}, "none", False)
 
     def made(address: Address) -> Any:
-        return merge(trainer_of(), list(parents()), [0.1, 0.2], spec, address, PLACE)
+        return merge(trainer_of(), list(parents()), [0.1, 0.2], spec, address, PLACE, 0)
 
     assert equal(made(ADDRESS), made(ADDRESS))
     assert not equal(made(ADDRESS), made(Address(5, 0, 2)))
@@ -115,4 +115,4 @@ def test_the_same_address_gives_the_same_network() -> None:
 def test_an_operator_that_is_not_known_is_named() -> None:
     spec = CrossoverSpec("meen", {}, "none", False)
     with pytest.raises(UserError, match="did you mean 'mean'"):
-        merge(trainer_of(), list(parents()), [0.1, 0.2], spec, ADDRESS, PLACE)
+        merge(trainer_of(), list(parents()), [0.1, 0.2], spec, ADDRESS, PLACE, 0)

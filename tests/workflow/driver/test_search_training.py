@@ -35,7 +35,7 @@ OF_TRAINING: dict[str, Any] = SEARCH | {
 }  # fmt: skip
 
 
-FORMER = "9b50b99f2aedef6bbaa5de3888bf705f0e13dcccb3dfd9456194601b484ab695"
+FORMER = "c7bdfc9e14ec0416b49ed322c8d84ee1670c5b49617721bca43f72c96583f408"
 
 
 def test_genes_of_the_training_become_its_settings() -> None:
