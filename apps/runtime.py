@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
@@ -45,6 +46,8 @@ GPU_MEMORY_VARIABLE: Final = "HETEROSIS_GPU_MEMORY_MB"
 
 _loading = threading.Lock()
 _settled = False
+_computed_before = False
+_log = logging.getLogger(__name__)
 
 
 def prepare() -> None:
@@ -56,6 +59,7 @@ def prepare() -> None:
     Raises:
         UserError: `KERAS_BACKEND` asks for another backend.
     """
+    global _computed_before
     _check_backend(os.environ.setdefault("KERAS_BACKEND", _BACKEND), "KERAS_BACKEND")
     for name in _NEVER:
         os.environ.pop(name, None)
@@ -63,6 +67,7 @@ def prepare() -> None:
     # Left out, it is on by the processor: convolutions take half the time with it.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     # A plug-in may compute while it is imported: after that, threads cannot be set any more.
+    _computed_before |= "TF_NUM_INTRAOP_THREADS" not in os.environ and _has_computed()
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     for finder in (_quiet_finder, _plain_finder):
         if finder not in sys.meta_path:
@@ -99,6 +104,13 @@ def load_keras(threads: int = 1) -> ModuleType:
             # RuntimeError: the process has run operations before, and its threads stay.
             with suppress(RuntimeError):
                 tf.config.threading.set_intra_op_parallelism_threads(threads)
+            if _computed_before:
+                _log.warning(
+                    "TensorFlow has computed in this process before its threads could be set: sums "
+                    "are shared out among all cores, and numbers may differ in their last digits "
+                    "from those of other machines; set TF_NUM_INTRAOP_THREADS=1 before that, or "
+                    "run in a process that has not computed yet"
+                )
             for device in tf.config.list_physical_devices("GPU"):
                 with suppress(RuntimeError):
                     _share(device)
@@ -139,6 +151,12 @@ def _policy() -> str:
     if keras is None or not hasattr(keras, "config"):  # on its way in another thread, perhaps
         return "float32"
     return str(keras.config.dtype_policy().name)
+
+
+def _has_computed() -> bool:
+    loaded = sys.modules.get("tensorflow.python.eager.context")
+    context = getattr(loaded, "_context", None)
+    return bool(getattr(context, "_initialized", False))
 
 
 def _share(gpu: Any) -> None:

@@ -122,6 +122,23 @@ def test_a_plugin_that_imports_keras_changes_no_setting_and_is_heard_alone(
     assert loader == "True SourceFileLoader"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("threads", ["", "1"])
+def test_threads_that_cannot_be_set_any_more_are_told(threads: str) -> None:
+    code = f"""if True:
+        import os
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+        if {threads!r}:
+            os.environ["TF_NUM_INTRAOP_THREADS"] = {threads!r}
+        import tensorflow as tf
+        tf.constant(1) + 1
+        from apps.runtime import load_keras
+        load_keras()
+    """
+    said = fresh_process("-c", code).stderr.decode()
+    assert ("before its threads could be set" in said) == (not threads)
+
+
 CODE = """if True:
     import sys
     sys.path.append({folder!r})
