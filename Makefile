@@ -19,8 +19,7 @@ INSTALLED := $(VENV)/.installed
 LAB := $(VENV)/.notebooks
 DATA := $(VENV)/.data
 
-# Tests often wait for processes that they started: on two cores a third one fills the gaps.
-PYTEST := $(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 # Formulas: their tests must run nearly all of their lines. To watch other rooms' lines too would
 # double the time of what computes in Python.
 FORMULAS := apps/genetics analysis/statistics

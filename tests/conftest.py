@@ -1,6 +1,6 @@
 """How the tests are shared out among processes, and which of them are slow.
 
-`pytest -n 3 --dist loadgroup --no-loadscope-reorder` hands out groups of tests in the order of the
+`pytest -n 2 --dist loadgroup --no-loadscope-reorder` hands out groups of tests in the order of the
 items: the longest come first, since a long one that begins last leaves the other process idle.
 """
 
