@@ -99,11 +99,11 @@ def global_draws(seed: int) -> Iterator[None]:
         seed: below 2**32.
     """
     with GLOBAL_GENERATORS:
-        kept = random.getstate(), np.random.get_state()  # noqa: NPY002
+        kept = random.getstate(), np.random.get_state()  # noqa: NPY002 # users' code draws from it
         random.seed(seed)
         np.random.seed(seed)  # noqa: NPY002 # users' code draws from it
         try:
             yield
         finally:
             random.setstate(kept[0])
-            np.random.set_state(kept[1])  # noqa: NPY002
+            np.random.set_state(kept[1])  # noqa: NPY002 # users' code draws from it

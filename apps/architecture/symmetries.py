@@ -85,10 +85,7 @@ class Symmetries:
             match_activations(...)`.
         """
         seen = self._outputs([tensor for tensor, _ in self.signals.values()], x, batch_size)
-        return {
-            group: values[..., start : start + self.spec.groups[group]]
-            for (group, (_, start)), values in zip(self.signals.items(), seen, strict=True)
-        }
+        return self._of_groups(seen)
 
     def pre_activations(self, layer: UnitLayer, x: Named, batch_size: int = 500) -> Array:
         """Return the pre-activations of a layer's units on samples, for `repair`.
@@ -115,11 +112,7 @@ class Symmetries:
     def unit_means(self, x: Named, batch_size: int = 500) -> dict[str, Array]:
         """Return `activations` as means over the positions: group -> [samples, units]."""
         tensors = [tensor for tensor, _ in self.signals.values()]
-        seen = self._outputs(tensors, x, batch_size, _mean_over_positions)
-        return {
-            group: values[:, start : start + self.spec.groups[group]]
-            for (group, (_, start)), values in zip(self.signals.items(), seen, strict=True)
-        }
+        return self._of_groups(self._outputs(tensors, x, batch_size, _mean_over_positions))
 
     def rows(self, layer: LinearLayer, x: Named, batch_size: int = 500) -> Array:
         """Return what a linear layer reads on samples, for least squares.
@@ -134,6 +127,13 @@ class Symmetries:
         """
         found, source = next(each[1:] for each in self.linear if each[0] == layer)
         return self._outputs([source], x, batch_size, partial(rows_of, found))[0]
+
+    def _of_groups(self, seen: list[Array]) -> dict[str, Array]:
+        """Return each group's units of the tensors of `signals` [..., units]."""
+        return {
+            group: values[..., start : start + self.spec.groups[group]]
+            for (group, (_, start)), values in zip(self.signals.items(), seen, strict=True)
+        }
 
     def _outputs(
         self,

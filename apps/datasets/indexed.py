@@ -298,7 +298,7 @@ def _with_tensors(batch: Any) -> Any:
 def _length(name: str, source: Any) -> int:
     try:
         count = source.num_batches
-    except NotImplementedError:
+    except NotImplementedError:  # Keras's, of a class without __len__: told as one that knows none
         count = None
     if count is None:
         raise UserError(
