@@ -22,7 +22,7 @@ from apps.files import DamagedFile, sha256_file
 from apps.messages.specs import DataSpec, NetworkSpec, TrainingSpec
 from apps.messages.tasks import Workplace
 from apps.networks.keras_compile import open_network
-from apps.plugins import is_plugin, load_plugin
+from apps.plugins.load import is_plugin, load_plugin
 from apps.runtime import load_keras
 from apps.training.data_parts import EVALUATION_BATCH
 from apps.training.target_shapes import with_fitting_targets

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, TypeVar, cast
 
 from apps.errors import UserError, did_you_mean
-from apps.plugins import check_read, is_plugin, load_plugin, unknown
+from apps.plugins.load import check_read, is_plugin, load_plugin, unknown
 
 _GIVEN: Final = ("keep", "earlier", "others", "spec", "network", "initial")
 """Arguments that the project gives to operators, and users cannot set."""

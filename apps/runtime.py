@@ -136,11 +136,9 @@ def same_policy(plugin: str) -> Iterator[None]:
     yield
     if before != (now := _policy()):
         sys.modules["keras"].config.set_dtype_policy(before)
-        module = plugin.partition(":")[0]
-        sys.modules.pop(module, None)
         raise UserError(
-            f"{module} sets the dtype policy {now!r} while it is imported, which would not reach "
-            "the networks: set it in the network's builder",
+            f"{plugin.partition(':')[0]} sets the dtype policy {now!r} while it is imported, which "
+            "would not reach the networks: set it in the network's builder",
             code="network-builder",
         )
 

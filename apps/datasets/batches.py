@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from apps.datasets.arrays import Samples, check_type, concatenated, listed, mapped
 from apps.datasets.indexed import Epoch, Indexed, is_indexed
 from apps.errors import HeterosisError, UserError
-from apps.plugins import told
+from apps.plugins.load import told
 from apps.seeds import seed_integer
 
 PROBE: Final = 5_000

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from apps.datasets.arrays import is_text
 from apps.errors import UserError
-from apps.plugins import told
+from apps.plugins.load import told
 from apps.seeds import global_draws, seed_integer
 
 _FIRST: Final = 0  # seed of the passes that measure and do not train

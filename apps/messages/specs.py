@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Field
 
 from apps.genetics.genes import Space
-from apps.plugins import is_plugin
+from apps.plugins.load import is_plugin
 from apps.strict import Table
 
 if TYPE_CHECKING:

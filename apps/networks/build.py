@@ -19,7 +19,8 @@ from apps.messages.specs import NetworkSpec, Params, TrainingSpec
 from apps.networks.builders import BUILDERS
 from apps.networks.keras_compile import compile_network
 from apps.networks.optimizers import variables as optimizer_variables
-from apps.plugins import check_loaded, is_plugin, told
+from apps.plugins.load import is_plugin, told
+from apps.plugins.sources import check_loaded
 from apps.runtime import load_keras
 from apps.seeds import GLOBAL_GENERATORS
 

@@ -11,7 +11,7 @@ from apps.datasets.arrays import listed, mapped
 from apps.errors import UserError, did_you_mean, first_line
 from apps.messages.specs import TrainingSpec
 from apps.networks.optimizers import parts
-from apps.plugins import call_plugin, is_plugin, load_plugin
+from apps.plugins.load import call_plugin, is_plugin, load_plugin
 from apps.runtime import load_keras
 
 if TYPE_CHECKING:

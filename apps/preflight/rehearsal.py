@@ -22,7 +22,7 @@ from apps.genetics.genes import Space
 from apps.messages.results import CheckpointRef, TrainResult
 from apps.messages.specs import Genome, phenotype
 from apps.messages.tasks import HarvestTask, MateTask, Offspring, TrainTask, Workplace
-from apps.plugins import is_plugin, told
+from apps.plugins.load import is_plugin, told
 from apps.preflight.search_space import check_choices, check_extremes
 from apps.preflight.variation import first_weights, mutation_acts
 from apps.records.checkpoints import Checkpoint, save_checkpoint

@@ -18,7 +18,7 @@ from apps.files import write_atomic
 from apps.messages.fingerprints import fingerprint
 from apps.messages.results import Failure, Result, Upstream
 from apps.messages.tasks import Task, Workplace
-from apps.plugins import told
+from apps.plugins.load import told
 from apps.records.result_files import load_result, save_result
 from apps.records.run_dir import ERROR_LOG, MEMORY_NOTE
 from apps.tasks.kind import Kind, kind_of

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from apps.errors import HeterosisError, UserError, did_you_mean
 from apps.messages.specs import OperatorSpec
-from apps.plugins import is_plugin, load_plugin, told, unknown
+from apps.plugins.load import is_plugin, load_plugin, told, unknown
 from apps.runtime import load_keras
 
 LOWERS_RATE: Final = "reduce_lr_on_plateau"

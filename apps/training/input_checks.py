@@ -13,7 +13,7 @@ from apps.errors import UserError, first_line
 from apps.messages.specs import NetworkSpec, Params, TrainingSpec
 from apps.messages.tasks import Workplace
 from apps.networks.build import build
-from apps.plugins import is_plugin
+from apps.plugins.load import is_plugin
 from apps.training.data_parts import Parts
 from apps.training.targets import (
     are_labels,

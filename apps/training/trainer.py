@@ -24,7 +24,7 @@ from apps.messages.specs import (
 )
 from apps.messages.tasks import Lesson, Workplace
 from apps.networks.build import named_weights
-from apps.plugins import is_plugin
+from apps.plugins.load import is_plugin
 from apps.recent import Recent
 from apps.runtime import load_keras
 from apps.training.blueprint import Blueprint

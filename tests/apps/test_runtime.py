@@ -103,7 +103,7 @@ def test_a_plugin_that_imports_keras_changes_no_setting_and_is_heard_alone(
 ) -> None:
     code = f"""if True:
         import os
-        from apps.plugins import load_plugin
+        from apps.plugins.load import load_plugin
         from apps.runtime import load_keras
         load_plugin(*{plugin(tmp_path, source)})
         keras = load_keras(1)
@@ -152,7 +152,7 @@ CODE = """if True:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "first", ["", "import keras", "from apps.plugins import load_plugin; load_plugin('own:f')"]
+    "first", ["", "import keras", "from apps.plugins.load import load_plugin; load_plugin('own:f')"]
 )
 def test_settings_of_a_home_directory_never_count(
     tmp_path: Path, first: str, monkeypatch: pytest.MonkeyPatch

@@ -10,7 +10,7 @@ import sys
 
 from apps.messages.fingerprints import from_json, to_json
 from apps.messages.tasks import TrainTask, Workplace
-from apps.plugins import load_plugin
+from apps.plugins.load import load_plugin
 from apps.tasks.train import train_member
 
 if __name__ == "__main__":

@@ -16,15 +16,8 @@ from apps.datasets.sources.readers import READERS, content_digest, make_reader
 from apps.errors import UserError, did_you_mean
 from apps.lookup import check_settings, lookup
 from apps.networks.builders import BUILDERS
-from apps.plugins import (
-    files_named,
-    forget_plugins,
-    is_plugin,
-    joint_digest,
-    load_plugin,
-    plugin_digest,
-    plugin_sources,
-)
+from apps.plugins.load import forget_plugins, is_plugin, load_plugin
+from apps.plugins.sources import files_named, joint_digest, plugin_digest, plugin_sources
 from apps.strict import breaches, key_value
 from workflow.experiment.config import Experiment
 from workflow.experiment.halts import Halt

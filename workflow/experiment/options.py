@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator
 from apps.errors import UserError
 from apps.lookup import check_settings, lookup
 from apps.messages.specs import OperatorSpec
-from apps.plugins import is_plugin
+from apps.plugins.load import is_plugin
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+.\-]{0,59}")
 

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from apps.genetics.domains import Choice, Domain, Float, Integer
 from apps.genetics.errors import GeneticsError
 from apps.genetics.genes import Gene, Space
-from apps.plugins import is_plugin
+from apps.plugins.load import is_plugin
 from apps.strict import Strict
 
 Value = bool | int | float | str

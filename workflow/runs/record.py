@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from apps.errors import UserError
-from apps.plugins import is_plugin, joint_digest, plugin_sources
+from apps.plugins.load import is_plugin
+from apps.plugins.sources import joint_digest, plugin_sources
 from apps.records.run_dir import RunDir
 from apps.runtime import variables
 from apps.tasks.checkup import versions

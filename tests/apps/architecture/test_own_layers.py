@@ -20,7 +20,7 @@ from apps.genetics.crossover import Parents, unit
 from apps.genetics.morphism import morph
 from apps.genetics.permutation import permute, random_permutations
 from apps.networks.build import assign, named_weights, read
-from apps.plugins import forget_plugins, load_plugin
+from apps.plugins.load import forget_plugins, load_plugin
 from tests.support.genetics import same
 from tests.support.own_layers import write_module
 

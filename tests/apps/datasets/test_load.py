@@ -31,7 +31,7 @@ from apps.datasets.load import (
 )
 from apps.errors import UserError
 from apps.messages.specs import DataSpec
-from apps.plugins import plugin_digest
+from apps.plugins.sources import plugin_digest
 
 SPEC = DataSpec("fashion_mnist_sample", validation=500)
 FULL = FASHION_MNIST.folders[0]

@@ -13,7 +13,7 @@ import pytest
 
 from apps.errors import UserError
 from apps.files import sha256
-from apps.plugins import forget_plugins
+from apps.plugins.load import forget_plugins
 from apps.records.run_dir import RunDir
 from tests.support.experiments import arms, changed, write
 from workflow.driver.trial import build_trial

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from apps.own_modules import label, own_modules
+from apps.plugins.modules import label, own_modules
 
 
 def found(folder: Path, patch: pytest.MonkeyPatch, **sources: str) -> set[str]:

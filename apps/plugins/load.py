@@ -5,30 +5,28 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
-import json
-import os
 import sys
 import sysconfig
 import textwrap
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, TypeVar
 
 from apps.errors import UserError, did_you_mean
-from apps.files import sha256, sha256_file
-from apps.own_modules import is_library, label, own_modules
+from apps.plugins import imports
+from apps.plugins.imports import forget_own, import_own
+from apps.plugins.modules import lies_in, own_modules, sources
 from apps.runtime import prepare, same_policy
 
 _LIBRARIES: Final = tuple(sysconfig.get_path(name) for name in ("stdlib", "platlib", "purelib"))
+_OURS: Final = (__file__, imports.__file__)
 _MESSAGE_CHARACTERS: Final = 600
 
-_imported: Final[dict[str, str | None]] = {}  # the folder that each module was asked for with
-_appended: Final[list[str]] = []
-_sources_loaded: Final[dict[str, dict[str, str]]] = {}
+_imported: Final[set[str]] = set()  # modules that were found on `sys.path`
+_sources_loaded: Final[dict[tuple[str, str | None], dict[str, str]]] = {}
 _importing: Final = threading.RLock()  # threads of one executor ask for one module at once
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -44,9 +42,9 @@ def load_plugin(reference: str, search_path: str | None = None) -> Callable[...,
 
     Args:
         reference: `"module:function"`; both parts may be dotted.
-        search_path: a folder to look in beside `sys.path` (the experiment's, say). It is appended
-            to `sys.path` and stays there until `forget_plugins`, so that the plug-in's own late
-            imports work and no installed module is shadowed.
+        search_path: a folder to look in first (the experiment's, say), before `sys.path`. The
+            module's own imports, late ones too, look there first as well, and nothing else does:
+            `import_own`.
 
     Raises:
         UserError: a malformed reference, a module that is missing or cannot be imported, or a
@@ -56,8 +54,12 @@ def load_plugin(reference: str, search_path: str | None = None) -> Callable[...,
     3.0
     """
     module_name, attribute = _parts(reference)
-    with same_policy(reference):
-        module = _import(reference, module_name, search_path)
+    try:
+        with same_policy(reference):
+            module = _import(reference, module_name, search_path)
+    except UserError:
+        forget_plugins()  # who asks again is told again
+        raise
     value: Any = module
     for name in attribute.split("."):
         if not hasattr(value, name):
@@ -73,6 +75,21 @@ def load_plugin(reference: str, search_path: str | None = None) -> Callable[...,
     return function
 
 
+def sources_now(reference: str, search_path: str | None = None) -> dict[str, str]:
+    """Return the SHA-256 of the files that a plug-in's code is in, by the files' names."""
+    load_plugin(reference, search_path)
+    name, folder = _parts(reference)[0], _absolute(search_path)
+    with _importing:
+        return sources(name, Path(_file(_found(name, folder))), folder)
+
+
+def sources_loaded(reference: str, search_path: str | None = None) -> dict[str, str]:
+    """Return the same as it was when this process loaded the plug-in."""
+    load_plugin(reference, search_path)
+    with _importing:
+        return _sources_loaded[_parts(reference)[0], _absolute(search_path)]
+
+
 def forget_plugins() -> None:
     """Forget the modules of plug-ins, so that they are imported anew.
 
@@ -80,6 +97,7 @@ def forget_plugins() -> None:
     modules of one name. Modules of the user's own that they import are read anew with them.
     """
     with _importing:
+        forget_own()
         for name in _imported:
             module = sys.modules.get(name)
             for helper in own_modules(name, Path(_file(module))) if module else ():
@@ -87,10 +105,6 @@ def forget_plugins() -> None:
             sys.modules.pop(name, None)
         _imported.clear()
         _sources_loaded.clear()
-        for folder in _appended:
-            if folder in sys.path:
-                sys.path.remove(folder)
-        _appended.clear()
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
@@ -164,137 +178,8 @@ def _names_read(function: Callable[..., Any]) -> set[str] | None:
     return {name.id for name in names if isinstance(name.ctx, ast.Load)}
 
 
-def plugin_sources(reference: str, search_path: str | None = None) -> dict[str, str]:
-    """Return the SHA-256 of the files that a plug-in's code is in, by the files' names.
-
-    The first is its module's own; the others are modules of the user's own that it imports, and
-    that these import, in the order of their names. Packages that are installed are left to their
-    versions. A module without a file has the digest of its name.
-    """
-    load_plugin(reference, search_path)
-    return _sources(_parts(reference)[0])
-
-
-def plugin_digest(
-    reference: str, search_path: str | None = None, files: Mapping[str, str] | None = None
-) -> str:
-    """Return one SHA-256 of a plug-in's sources.
-
-    Args:
-        reference: `"module:function"`.
-        search_path: as `load_plugin` takes it.
-        files: SHA-256 of further files that it depends on, by name, as `files_named` gives them.
-
-    Returns:
-        Where there is one file only, that of the file.
-    """
-    return digest_of({**plugin_sources(reference, search_path), **(files or {})})
-
-
-def digest_of(sources: Mapping[str, str]) -> str:
-    """Return one SHA-256 of sources: of one file that file's own."""
-    if len(sources) == 1:
-        return next(iter(sources.values()))
-    return sha256(json.dumps(dict(sources), sort_keys=True).encode())
-
-
-def joint_digest(digests: Iterable[str]) -> str:
-    """Return one SHA-256 of the digests of several plug-ins, in their order."""
-    return sha256("".join(digests).encode())
-
-
-def files_named(
-    reference: str, params: Mapping[str, Any], search_path: str | None = None
-) -> dict[str, str]:
-    """Return the SHA-256 of the files that a plug-in is known to read, by the names they go by.
-
-    These are files that its settings name, and those that its function says in its attribute
-    `files`, a list of paths. Paths begin at `search_path`.
-
-    Raises:
-        UserError: the attribute is no list of paths, or one of its files is not there.
-    """
-    function = load_plugin(reference, search_path)
-    folder = Path(search_path or ".")
-    declared = getattr(function, "files", ())
-    if not isinstance(declared, list | tuple) or not all(
-        isinstance(each, str | Path) for each in declared
-    ):
-        raise UserError(
-            f'plug-in "{reference}": the attribute files of its function is a list of paths, got '
-            f"{declared!r}",
-            code="plugin-setting",
-        )
-    found = {}
-    for each in (*map(str, declared), *_texts(params)):
-        path = folder / os.path.expanduser(each)
-        with suppress(OSError, ValueError):  # a text that can be no path
-            if path.is_file():
-                found[each] = sha256_file(path)
-    if missing := [str(each) for each in declared if str(each) not in found]:
-        raise UserError(
-            f'plug-in "{reference}": its function says that it reads {missing[0]!r}, and there is '
-            f"no such file in {folder.absolute()}",
-            code="data-not-found",
-        )
-    return dict(sorted(found.items()))
-
-
-def check_loaded(
-    what: str, references: Iterable[str], digest: str, search_path: str | None = None
-) -> None:
-    """Check that plug-ins are loaded as they were when a run began.
-
-    A file that was changed since it was loaded is none of this process's affair.
-
-    Args:
-        what: names them, for the message.
-        references: the plug-ins.
-        digest: of their sources: of one that of `plugin_digest`, of several the joint one; ""
-            where none was taken.
-        search_path: as `load_plugin` takes it.
-
-    Raises:
-        UserError: their sources are others.
-    """
-    if not digest:
-        return
-    loaded: list[dict[str, str]] = []
-    for each in references:
-        load_plugin(each, search_path)
-        name = _parts(each)[0]
-        with _importing:
-            loaded.append(_sources_loaded.setdefault(name, _sources(name)))
-    own = [next(iter(each.values())) for each in loaded]
-    digests = [digest_of(each) for each in loaded]
-    # Older runs know the module's own file alone.
-    if digest not in (*own[:1], *digests[:1], joint_digest(own), joint_digest(digests)):
-        files = ", ".join(dict.fromkeys(name for each in loaded for name in each))
-        raise UserError(
-            f"{what}: its source has changed since this run began ({files}); undo the change, or "
-            "start over",
-            code="plugin-changed",
-        )
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        yield from (text for each in value.values() for text in _texts(each))
-    elif isinstance(value, list | tuple):
-        yield from (text for each in value for text in _texts(each))
-
-
-def _sources(name: str) -> dict[str, str]:
-    path = Path(_file(sys.modules[name]))
-    if not path.is_file():
-        return {name: sha256(name.encode())}
-    own = {} if is_library(path) else own_modules(name, path)
-    files = {label(name, path): path} | {
-        label(each, file): file for each, file in sorted(own.items())
-    }
-    return {called: sha256_file(file) for called, file in files.items()}
+def _absolute(search_path: str | None) -> str | None:
+    return None if search_path is None else str(Path(search_path).resolve())
 
 
 def _parts(reference: str) -> tuple[str, str]:
@@ -310,10 +195,13 @@ def _parts(reference: str) -> tuple[str, str]:
 
 
 def _import(reference: str, name: str, search_path: str | None) -> ModuleType:
-    folder = None if search_path is None else str(Path(search_path).resolve())
     prepare()  # the module may import TensorFlow
     try:
-        return _found(name, folder)
+        with _importing:
+            module = _found(name, folder := _absolute(search_path))
+            if (name, folder) not in _sources_loaded:
+                _sources_loaded[name, folder] = sources(name, Path(_file(module)), folder)
+            return module
     except (Exception, SystemExit) as error:
         parents = [name.rsplit(".", depth)[0] for depth in range(name.count(".") + 1)]
         if isinstance(error, ModuleNotFoundError) and error.name in parents:
@@ -331,18 +219,12 @@ def _import(reference: str, name: str, search_path: str | None) -> ModuleType:
 
 def _found(name: str, folder: str | None) -> ModuleType:
     with _importing:
-        if _imported.get(name, folder) != folder:
-            forget_plugins()
-        if folder is not None and folder not in sys.path:
-            sys.path.append(folder)
-            _appended.append(folder)
         importlib.invalidate_caches()
-        if name in sys.modules:
-            return importlib.import_module(name)
-        _imported[name] = folder
-        module = importlib.import_module(name)
-        _sources_loaded[name] = _sources(name)
-        return module
+        if folder is not None and lies_in(folder, name.partition(".")[0]):
+            return import_own(name, folder)
+        if name not in sys.modules:
+            _imported.add(name)
+        return importlib.import_module(name)
 
 
 def _missing(reference: str, module: ModuleType, owner: Any, name: str) -> str:
@@ -391,7 +273,7 @@ def _origin(error: BaseException) -> str:
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if frame.filename != __file__ and not frame.filename.startswith("<frozen")
+        if frame.filename not in _OURS and not frame.filename.startswith("<frozen")
     ]
     own = [frame for frame in frames if not frame.filename.startswith(_LIBRARIES)]
     for frame in reversed(own or frames):

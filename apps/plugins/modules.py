@@ -6,21 +6,24 @@ import ast
 import sys
 import sysconfig
 from collections.abc import Iterator
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Final
+
+from apps.files import sha256, sha256_file
 
 _LIBRARIES: Final = tuple(
     Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platlib", "purelib")
 )
 _INSTALLED: Final = frozenset(("site-packages", "dist-packages"))
 _HOUSE: Final = tuple(
-    Path(__file__).resolve().parents[1] / name
+    Path(__file__).resolve().parents[2] / name
     for name in ("apps", "workflow", "analysis", "site_configs", "heterosis")
 )
 _IMPORTERS: Final = ("import_module", "__import__")
 
 
-def own_modules(name: str, path: Path) -> dict[str, Path]:
+def own_modules(name: str, path: Path, folder: str | None = None) -> dict[str, Path]:
     """Return the files of the user's own modules that a module imports, by the modules' names.
 
     Imports anywhere in a source count, those within functions too, and so on from module to
@@ -30,17 +33,32 @@ def own_modules(name: str, path: Path) -> dict[str, Path]:
     Args:
         name: of the module, as it is imported.
         path: its file.
+        folder: looked in first, as `import_own` does.
     """
     found: dict[str, Path] = {}
     left = [(name, path)]
     while left:
         for wanted in _imported(*left.pop()):
             for each in _with_packages(wanted):
-                if each == name or each in found or (file := _own_file(each)) is None:
+                if each == name or each in found or (file := _own_file(each, folder)) is None:
                     continue
                 found[each] = file
                 left.append((each, file))
     return found
+
+
+def sources(name: str, path: Path, folder: str | None = None) -> dict[str, str]:
+    """Return the SHA-256 of a module's file and of its `own_modules`, by the files' labels.
+
+    The module's own is the first. A module without a file has the digest of its name.
+    """
+    if not path.is_file():
+        return {name: sha256(name.encode())}
+    own = {} if is_library(path) else own_modules(name, path, folder)
+    files = {label(name, path): path} | {
+        label(each, file): file for each, file in sorted(own.items())
+    }
+    return {called: sha256_file(file) for called, file in files.items()}
 
 
 def label(name: str, path: Path) -> str:
@@ -58,9 +76,22 @@ def _with_packages(name: str) -> Iterator[str]:
     return (".".join(parts[: count + 1]) for count in range(len(parts)))
 
 
-def _own_file(name: str) -> Path | None:
+def lies_in(folder: str, name: str) -> bool:
+    """Whether a folder has a user's own module or package of this name, without dots.
+
+    A folder without `__init__.py` is one where no installed package has its name; before the
+    packages of heterosis, whose names a user need not know, it has the way.
+    """
+    spec = PathFinder.find_spec(name, [folder])
+    if spec is None or spec.origin is not None:
+        return spec is not None and not is_library(Path(spec.origin or ""))
+    other, _ = _found_first(name)
+    return other is None or any(other.is_relative_to(each) for each in _HOUSE)
+
+
+def _own_file(name: str, folder: str | None) -> Path | None:
     """Return the file of a module, if it is a user's own."""
-    file, _ = _found(name)
+    file, _ = _found(name, folder)
     return None if file is None or is_library(file) else file
 
 
@@ -73,17 +104,19 @@ def is_library(file: Path) -> bool:
     )
 
 
-def _found(name: str) -> tuple[Path | None, list[Path]]:
+def _found(name: str, folder: str | None) -> tuple[Path | None, list[Path]]:
     """Return a module's file, and the folders that its submodules are in."""
     package, _, last = name.rpartition(".")
     if not package:
+        if folder is not None and lies_in(folder, name):
+            return _place(PathFinder.find_spec(name, [folder]))
         return _found_first(name)
     # By hand: Python's own finders want the package imported.
-    folders = [folder / last for folder in _found(package)[1]]
-    for folder in folders:
-        for file in (folder / "__init__.py", folder.with_name(f"{last}.py")):
+    folders = [each / last for each in _found(package, folder)[1]]
+    for path in folders:
+        for file in (path / "__init__.py", path.with_name(f"{last}.py")):
             if file.is_file():
-                return file, [folder] if file.parent == folder else []
+                return file, [path] if file.parent == path else []
     return None, folders
 
 
@@ -91,10 +124,16 @@ def _found_first(name: str) -> tuple[Path | None, list[Path]]:
     for finder in sys.meta_path:
         spec = finder.find_spec(name, None) if hasattr(finder, "find_spec") else None
         if spec is not None:
-            folders = [Path(each) for each in spec.submodule_search_locations or ()]
-            there = spec.has_location and spec.origin is not None and Path(spec.origin).is_file()
-            return Path(spec.origin) if there and spec.origin else None, folders
+            return _place(spec)
     return None, []
+
+
+def _place(spec: ModuleSpec | None) -> tuple[Path | None, list[Path]]:
+    if spec is None:
+        return None, []
+    folders = [Path(each) for each in spec.submodule_search_locations or ()]
+    there = spec.has_location and spec.origin is not None and Path(spec.origin).is_file()
+    return Path(spec.origin) if there and spec.origin else None, folders
 
 
 def _imported(name: str, path: Path) -> Iterator[str]:

@@ -1,0 +1,1 @@
+"""What users bring as Python, named `"module:function"`: found, imported, called, told apart."""
