@@ -199,7 +199,8 @@ def _drive(
     stuck: Callable[[], None] | None,
     site: Site,
 ) -> tuple[Outcomes, Outcome | None]:
-    journal = Journal(directory.events_jsonl, experiment.training.fitness, display, engine.running)
+    objective = experiment.training.objective
+    journal = Journal(directory.events_jsonl, objective, display, engine.running)
     how = "broke off"
     try:
         stall = StallWatch(engine, lambda: engine.blocks(site.blocks), display.say)

@@ -15,6 +15,7 @@ from apps.genetics.distance import DISTANCES, Population
 from apps.genetics.speciation import SPECIATIONS, Earlier, Species
 from apps.genetics.weights import Array, Weights
 from apps.lookup import lookup
+from apps.messages.objective import Objective
 from apps.messages.results import CheckpointRef, Failure, MatingPlan, Representative, TrainResult
 from apps.messages.specs import Genome, SearchSpec, SpeciesSpec
 from apps.messages.tasks import MateTask, Workplace
@@ -30,21 +31,22 @@ class TooFewSurvivors(HeterosisError):
 
 
 def need_survivors(
-    population: Sequence[TrainResult | Failure], needed: int, key: str, what: str
+    population: Sequence[TrainResult | Failure], needed: int, objective: Objective, what: str
 ) -> None:
     """Check that enough members are left.
 
     Raises:
         TooFewSurvivors: fewer than `needed` have a finite fitness; the message says why.
     """
-    failed = [member for member in population if not math.isfinite(fitness_of(member, key))]
+    failed = [member for member in population if not math.isfinite(fitness_of(member, objective))]
     finite = len(population) - len(failed)
     if finite < needed:
-        why = f" (member {failed[0].member}: {failed[0].reason})" if failed else ""
+        reasons = [each.reason or f"its {objective.metric} is no number" for each in failed]
+        why = f" (member {failed[0].member}: {reasons[0]})" if failed else ""
         members = "member" if needed == 1 else "members"
         raise TooFewSurvivors(
-            f"{what} needs {needed} {members} with a finite {key}, {finite} of {len(population)} "
-            f"have one{why}"
+            f"{what} needs {needed} {members} with a finite {objective.metric}, {finite} of "
+            f"{len(population)} have one{why}"
         )
 
 
@@ -52,7 +54,7 @@ class Halted:
     """A population at a halt; networks are loaded as they are needed.
 
     Attributes:
-        fitness: of each member, lower is better; NaN if it failed or diverged.
+        fitness: what that of each member counts, lower is better; NaN if it failed or diverged.
     """
 
     def __init__(
@@ -73,9 +75,9 @@ class Halted:
         Raises:
             TooFewSurvivors: fewer members than the mating needs have a finite fitness.
         """
-        self.fitness = [fitness_of(member, task.fitness) for member in population]
+        self.fitness = [fitness_of(member, task.objective) for member in population]
         needed = {"species": 1, "survivors": task.children}.get(task.mating, task.parents)
-        need_survivors(population, needed, task.fitness, f"the halt after epoch {task.epoch}")
+        need_survivors(population, needed, task.objective, f"the halt after epoch {task.epoch}")
         self._task = task
         self._population = population
         self._earlier = earlier

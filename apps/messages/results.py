@@ -141,7 +141,7 @@ class ChildPlan:
         merge: number of the merge it comes from; children of one merge share its random choices.
         parents: the parents' networks, best first.
         members: the parents' member numbers.
-        fitness: the parents' fitness, lower is better.
+        fitness: what the parents' fitness counts, `Objective.cost` of it: lower is better.
         optimizer: networks whose optimiser states it inherits, averaged if there are several;
             empty for a fresh one.
         mutate: False for a child that stays the merge itself.
@@ -171,7 +171,7 @@ class Representative:
 
     Attributes:
         genome: the network's, in a search.
-        best: the best fitness that the species ever had.
+        best: what the best fitness that the species ever had counts, likewise.
         stagnant: number of halts since then.
     """
 
@@ -243,8 +243,8 @@ class HarvestResult(NetworkResult):
     Attributes:
         method: how it was made: the `best` member, or the `mean` or `greedy` mean of several.
         members: which ones.
-        fitness: the loss that chose it; where the task's fitness is `loss` it is `train_loss`,
-            which a merge or an average has too.
+        fitness: what chose it, `Objective.cost` of it: lower is better; where the task's fitness is
+            `loss` it is `train_loss`, which a merge or an average has too.
     """
 
     method: str

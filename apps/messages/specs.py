@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from apps.genetics.genes import Space
+from apps.messages.values import ClassWeight, Loss, Metrics
 from apps.plugins.load import is_plugin
 from apps.strict import Table
 
@@ -105,32 +106,6 @@ class OperatorSpec(Table):
         return table
 
 
-Names = Annotated[tuple[str, ...], Field(strict=False)]
-
-
-def _one_loss(value: Any) -> Any:
-    # A union's own errors are one for each of its kinds.
-    losses = value.values() if isinstance(value, dict) else [value]
-    if not all(isinstance(each, str) for each in losses):
-        raise ValueError("should be a name, or a table of names by output")
-    return value
-
-
-def _is_names(value: Any) -> bool:
-    return isinstance(value, list | tuple) and all(isinstance(each, str) for each in value)
-
-
-def _lists_of_names(value: Any) -> Any:
-    lists = value.values() if isinstance(value, dict) else [value]
-    if not all(map(_is_names, lists)):
-        raise ValueError("should be an array of names, or a table of arrays by output")
-    return value
-
-
-Loss = Annotated[str | dict[str, str], BeforeValidator(_one_loss)]
-Metrics = Annotated[Names | dict[str, Names], BeforeValidator(_lists_of_names)]
-
-
 @dataclass(frozen=True)
 class TrainingSpec(Table):
     """How a member is trained.
@@ -143,6 +118,8 @@ class TrainingSpec(Table):
             keeps its own.
         metrics: names or plug-ins, or several for each output by name; a compiled model keeps its
             own.
+        class_weight: how much each class counts in the loss of training, by its number; those not
+            named count 1. `balanced` gives all classes of the training set the same share.
         callbacks: names with settings, or plug-ins; they are called once per epoch of a member.
         digest: filled in when the run begins: SHA-256 of the plug-ins' sources.
         engine: what trains: `xla` compiles an epoch, `graph` does without compiling, `fit` is
@@ -154,6 +131,7 @@ class TrainingSpec(Table):
     optimizer_params: Params = field(default_factory=dict)
     loss: Loss = "sparse_categorical_crossentropy"
     metrics: Metrics = ("accuracy",)
+    class_weight: ClassWeight = field(default=None, metadata=ADDED)
     callbacks: Annotated[tuple[OperatorSpec, ...], Field(strict=False)] = field(
         default=(), metadata=ADDED
     )

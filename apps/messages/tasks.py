@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 from apps.errors import HeterosisError
+from apps.messages.objective import Mode, Objective
 from apps.messages.results import (
     CheckpointRef,
     ChildPlan,
@@ -174,7 +175,8 @@ class MateTask(MatingSpec, Task):
 
     Attributes:
         epoch: completed epochs at the halt.
-        fitness: the key of `TrainResult.final` to be minimised.
+        fitness: the key of `TrainResult.final` that ranks the members.
+        fitness_mode: its direction.
         members: population size N. Upstream come the members in their order and, where species
             last over halts, the mating plan before.
         mating: `all` survivors are merged into one network, or `pairs` of them into as many as
@@ -195,6 +197,12 @@ class MateTask(MatingSpec, Task):
     crossover: CrossoverSpec
     search: SearchSpec | None = field(default=None, metadata=ADDED)
     offspring: int = field(default=0, metadata=ADDED)
+    fitness_mode: Mode = field(default="min", metadata=ADDED)
+
+    @property
+    def objective(self) -> Objective:
+        """What ranks the members."""
+        return Objective(self.fitness, self.fitness_mode)
 
     @property
     def children(self) -> int:
@@ -232,6 +240,7 @@ class HarvestTask(HarvestSpec, Task):
     Attributes:
         members: population size N. Upstream come the members in their order and, if there was
             one, the last mating plan, which says who is of one species.
+        fitness: as `MateTask.fitness`; `fitness_mode` likewise.
         epochs: completed epochs, all of them.
     """
 
@@ -241,6 +250,12 @@ class HarvestTask(HarvestSpec, Task):
     members: int
     fitness: str
     epochs: int
+    fitness_mode: Mode = field(default="min", metadata=ADDED)
+
+    @property
+    def objective(self) -> Objective:
+        """What chooses the champion: a metric that merges have too."""
+        return Objective(self.fitness, self.fitness_mode).of_champions
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ the code that the workers run.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,8 +17,9 @@ import numpy as np
 
 from apps.breeding.family import check_can_be_parted
 from apps.breeding.offspring import breed
-from apps.errors import HeterosisError, UserError
+from apps.errors import HeterosisError, UserError, did_you_mean
 from apps.genetics.genes import Space
+from apps.messages.objective import HELD_OUT, WHOLE, Objective
 from apps.messages.results import CheckpointRef, TrainResult
 from apps.messages.specs import Genome, phenotype
 from apps.messages.tasks import HarvestTask, MateTask, Offspring, TrainTask, Workplace
@@ -31,6 +32,7 @@ from apps.seeds import Address, Purpose
 from apps.tasks.export import saved_and_opened
 from apps.tasks.mate import plan_mating
 from apps.training.callbacks import Callbacks, check_monitors
+from apps.training.measures import standard_names
 from apps.training.trainer import Trainer, trainer_for
 
 NETWORKS: Final = 3
@@ -109,6 +111,8 @@ def rehearse(
         one_rate = _trainer(task, place).rate.is_one
         check_monitors(task.training.callbacks, model.get_metrics_result(), one_rate)
         _set_rates(_trainer(task, place), task)
+        for asked in {each.harvest.objective for each in harvests}:
+            _check_measured(asked, standard_names(model.get_metrics_result()))
     for task in settings:
         _takes_settings(_trainer(task, place), task)
     with TemporaryDirectory(prefix="heterosis-") as root:
@@ -127,6 +131,19 @@ def rehearse(
             if each.harvest.repair:
                 _ = trainer.measures.unit_layers
     return remarks
+
+
+def _check_measured(asked: Objective, metrics: Collection[str]) -> None:
+    if asked.name in metrics:
+        return
+    known = [f"{HELD_OUT}{name}" for name in metrics]
+    raise UserError(
+        f"training.fitness: the network has no metric {asked.name!r}; "
+        f"{did_you_mean(f'{HELD_OUT}{asked.name}', known)}there are {', '.join(known)}, and each "
+        f"with {WHOLE!r} in place of {HELD_OUT!r}; name others in training.metrics, or in the "
+        "builder's own compile",
+        code="training-setting",
+    )
 
 
 def _built(

@@ -59,7 +59,7 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         "parameters": "int64",  # trained weights; 0 where it was not recorded
         "engine": "str",  # xla | graph | fit, and why; empty where it was not recorded
         "remarks": "str",  # of its training, a line each; empty where they were not recorded
-        "fitness": "float64",  # lower is better; NaN for a failed member
+        "fitness": "float64",  # what training.fitness names; NaN for a failed member
         "rank": "int64",  # within trial, arm and segment; 0 is the best
         "started_unix_s": "float64",
         "wall_s": "float64",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from apps.breeding.fitness import fitness_of, harvest_key
+from apps.breeding.fitness import fitness_of
 from apps.breeding.merge import align_parents, restored
 from apps.breeding.population import need_survivors
 from apps.errors import HeterosisError
@@ -31,6 +31,7 @@ from apps.records.run_dir import CHECKPOINT
 from apps.seeds import Address
 from apps.tasks.kind import Kind
 from apps.tasks.train import final_metrics
+from apps.training.measures import standard_names
 from apps.training.trainer import trainer_for
 
 
@@ -43,11 +44,11 @@ def harvest(
     """Make one network of a finished population; a merged one is stored.
 
     The champion is the best member, unless the mean of a species (`mean`), or the greedy mean of
-    those members that lower its validation loss (`greedy`), has a better fitness. Nothing is
+    those members that better its fitness on held-out data (`greedy`), has a better one. Nothing is
     trained, and the test data choose nothing.
 
     Args:
-        task: what to minimise, and how to merge.
+        task: what chooses, and how to merge.
         population: the members' results, by member number.
         earlier: the last mating, which says who is of one species; None: all are.
         place: the run directory.
@@ -56,9 +57,8 @@ def harvest(
         TooFewSurvivors: no member has a finite fitness.
         DamagedFile: a member's checkpoint is not what its record says.
     """
-    key = harvest_key(task.fitness)
-    fitness = [fitness_of(member, key) for member in population]
-    need_survivors(population, 1, key, "the harvest")
+    fitness = [fitness_of(member, task.objective) for member in population]
+    need_survivors(population, 1, task.objective, "the harvest")
     best = rank(fitness)[0]
     champion = population[best]
     if isinstance(champion, Failure):
@@ -155,9 +155,11 @@ def _merge(
         soup = greedy_soup(
             aligned,
             losses,
-            lambda weights: trainer.measures.loss_of(
-                trainer.measures.refreshed(weights), "validation"
-            )["loss"],
+            lambda weights: task.objective.cost(
+                standard_names(
+                    trainer.measures.loss_of(trainer.measures.refreshed(weights), "validation")
+                )[task.objective.name]
+            ),
         )
     else:
         soup = uniform_soup(aligned, losses)
@@ -166,9 +168,8 @@ def _merge(
     trainer.member.put(weights)
     final = final_metrics(trainer)
     names = tuple(sorted(members[each] for each in soup.members))
-    return _Merge(
-        weights, names, final[harvest_key(task.fitness)], final, genome, trainer.member.parameters
-    )
+    fitness_of_it = task.objective.cost(final[task.objective.metric])
+    return _Merge(weights, names, fitness_of_it, final, genome, trainer.member.parameters)
 
 
 def _trained(

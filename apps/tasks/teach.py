@@ -13,6 +13,7 @@ import numpy as np
 from apps.breeding.fitness import fitness_of
 from apps.datasets.arrays import Array, Named, mapped
 from apps.errors import HeterosisError
+from apps.messages.objective import Objective
 from apps.messages.results import (
     CheckpointRef,
     Failure,
@@ -89,7 +90,7 @@ def _teachers(
         found = tuple(
             number
             for number, each in enumerate(population)
-            if math.isfinite(fitness_of(each, task.fitness))
+            if math.isfinite(fitness_of(each, Objective(task.fitness)))
         )
     return [found] * len(parents)
 

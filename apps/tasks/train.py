@@ -48,6 +48,7 @@ from apps.seeds import Address, Purpose
 from apps.tasks.kind import Kind
 from apps.training.callbacks import Callbacks
 from apps.training.data_order import epoch_order
+from apps.training.measures import standard_names
 from apps.training.outer_momentum import Outer
 from apps.training.path_average import PathAverage
 from apps.training.tensorboard import EventLog
@@ -64,8 +65,6 @@ _STILL: Final = (
 """Remark on a member that learnt nothing at all."""
 
 _Made = TypeVar("_Made")
-
-_ACCURACIES: Final = ("accuracy", "acc", "sparse_categorical_accuracy", "categorical_accuracy")
 
 
 def train_member(task: TrainTask, place: Workplace) -> TrainResult:
@@ -297,11 +296,11 @@ def _one_epoch(
         trainer.rate.check_kept()
         trainer.rate.multiply(rate)
     if task.family is not None:
-        trained = _standard(_family_epoch(trainer, task, epoch, outer, rate, place))
+        trained = standard_names(_family_epoch(trainer, task, epoch, outer, rate, place))
     else:
         with outer.epoch(trainer):
-            trained = _standard(trainer.run_epoch(epoch_order(task, epoch, trainer)))
-    held_out = _standard(trainer.evaluate("validation"))
+            trained = standard_names(trainer.run_epoch(epoch_order(task, epoch, trainer)))
+    held_out = standard_names(trainer.evaluate("validation"))
     metrics = trained | {f"val_{name}": value for name, value in held_out.items()}
     return EpochRecord(epoch + 1, metrics, time.perf_counter() - began)
 
@@ -339,7 +338,7 @@ def _finish(trainer: Trainer, task: TrainTask, segment: _Segment, reason: str) -
         return final_metrics(trainer)  # it took no step itself
     if task.training.callbacks or segment.ended:
         # The weights may be those of an earlier epoch, or an average.
-        held_out = _standard(trainer.evaluate("validation"))
+        held_out = standard_names(trainer.evaluate("validation"))
         last = last | {f"val_{name}": value for name, value in held_out.items()}
     return final_metrics(trainer, last)
 
@@ -354,9 +353,12 @@ def final_metrics(
         last_epoch: the metrics of its last epoch of training; None for a network that was not
             trained itself: its running means (`loss` and the like) are then NaN.
     """
-    train, test = _standard(trainer.evaluate("train")), _standard(trainer.evaluate("test"))
+    train, test = (
+        standard_names(trainer.evaluate("train")),
+        standard_names(trainer.evaluate("test")),
+    )
     if last_epoch is None:
-        held_out = _standard(trainer.evaluate("validation"))
+        held_out = standard_names(trainer.evaluate("validation"))
         running = dict.fromkeys(train, math.nan)
         last_epoch = running | {f"val_{name}": value for name, value in held_out.items()}
     return {
@@ -364,15 +366,6 @@ def final_metrics(
         **{f"train_{name}": value for name, value in train.items()},
         **{f"test_{name}": value for name, value in test.items()},
     }
-
-
-def _standard(metrics: dict[str, float]) -> dict[str, float]:
-    # Keras names accuracy after the metric's class or its alias; the tables have one name.
-    named = dict(metrics)
-    for alias in _ACCURACIES[1:]:
-        if alias in named and "accuracy" not in named:
-            named["accuracy"] = named.pop(alias)
-    return named
 
 
 def settle(task: TrainTask, upstream: Upstream) -> tuple[TrainTask, Upstream] | Failure:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -18,6 +18,20 @@ from apps.training.data_parts import EVALUATION_BATCH, PartName, Parts
 from apps.training.epoch_loop import Loop
 from apps.training.member import Member
 from apps.training.teaching import named_outputs
+
+_ACCURACIES: Final = ("accuracy", "acc", "sparse_categorical_accuracy", "categorical_accuracy")
+
+
+def standard_names(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return metrics by the names that they are recorded under.
+
+    Keras names accuracy after the metric's class or its alias; the tables have one name.
+    """
+    named = dict(metrics)
+    for alias in _ACCURACIES[1:]:
+        if alias in named and "accuracy" not in named:
+            named["accuracy"] = named.pop(alias)
+    return named
 
 
 class Measures:

@@ -242,6 +242,7 @@ def resume(_: str, folder: Path, __: int) -> dict[str, float]:
 
     from rich.console import Console
 
+    from apps.messages.objective import Objective
     from apps.messages.tasks import Workplace
     from site_configs.options import find_site
     from tests.support.experiments import load
@@ -268,7 +269,8 @@ def resume(_: str, folder: Path, __: int) -> dict[str, float]:
         with ExitStack() as stack:
             site = find_site("local_threads").config(folder / "parsl", 2)
             engine = stack.enter_context(ParslEngine(site, place))
-            journal = Journal(folder / "run" / "events.jsonl", "val_loss", display, engine.running)
+            log = folder / "run" / "events.jsonl"
+            journal = Journal(log, Objective("val_loss"), display, engine.running)
             outcomes = run_experiment(experiment, engine, place, [journal])
             journal.close("finished")
         seconds.append(time.perf_counter() - began)

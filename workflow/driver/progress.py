@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from apps.breeding.fitness import fitness_of
+from apps.messages.objective import Mode, Objective
 from apps.messages.results import Failure, TrainResult
 from apps.messages.tasks import Task, TrainTask
 from apps.tasks.perform import Outcome
@@ -40,6 +41,8 @@ class Tally:
         segments: arm -> number of its segments; `segments_done` and `segments_failed` likewise.
         epochs: network-epochs in all; `epochs_done` with the reused ones, `epochs_new` without;
             `epochs_lost` are those that failed or diverged members did not train.
+        best: the best value of the metric `fitness`, whose direction is `mode`; infinite before
+            the first.
         remarks: remark of training -> number of members that it concerns.
         engines: engine of training and why it -> number of members.
     """
@@ -59,6 +62,7 @@ class Tally:
     epochs_new: int = 0
     epochs_lost: int = 0
     fitness: str = ""
+    mode: Mode = "min"
     best: float = math.inf
     best_folder: str = ""
     segments: Counter[str] = field(default_factory=Counter)
@@ -80,6 +84,7 @@ class Tally:
                 total=sum(event["tasks"]),
                 epochs=event["network_epochs"],
                 fitness=event["fitness"],
+                mode=event.get("fitness_mode", "min"),
                 segments=Counter(event["segments"]),
                 tasks_left=Counter(dict(enumerate(event["tasks"]))),
             )
@@ -119,8 +124,10 @@ class Tally:
         for arm in event["arms"]:
             self.segments_done[arm] += 1
             self.segments_failed[arm] += event["status"] != "done"
-        if event["fitness"] is not None and event["fitness"] < self.best:
-            self.best, self.best_folder = event["fitness"], event["folder"]
+        value, cost = event["fitness"], Objective(self.fitness, self.mode).cost
+        first = math.isinf(self.best)
+        if value is not None and (first or cost(value) < cost(self.best)):
+            self.best, self.best_folder = value, event["folder"]
 
 
 class Display(Protocol):
@@ -140,13 +147,13 @@ class Journal:
     """The watcher that writes the event log, keeps the tally and updates the display."""
 
     def __init__(
-        self, path: Path, fitness: str, display: Display, running: Callable[[], int]
+        self, path: Path, objective: Objective, display: Display, running: Callable[[], int]
     ) -> None:
         """Open the log for appending.
 
         Args:
             path: the event log, a JSON object a line.
-            fitness: name of the loss that ranks the members.
+            objective: what ranks the members.
             display: shows the tally.
             running: returns how many tasks are computing now.
         """
@@ -154,7 +161,7 @@ class Journal:
         if _is_cut(path):
             self._file.write("\n")
         self._lock = threading.Lock()
-        self._fitness = fitness
+        self._objective = objective
         self._display = display
         self._running = running
         self._arms: dict[str, list[str]] = {}
@@ -172,7 +179,8 @@ class Journal:
             "start",
             tasks=[len(graph.nodes) for graph in graphs],
             network_epochs=sum(graph.network_epochs for graph in graphs),
-            fitness=self._fitness,
+            fitness=self._objective.metric,
+            fitness_mode=self._objective.mode,
             segments=segments,
         )
 
@@ -186,7 +194,7 @@ class Journal:
         elif isinstance(outcome, TrainResult):
             status = outcome.status
             epochs = len(outcome.epochs) * getattr(task, "relatives", 1)
-            value = fitness_of(outcome, self._fitness)
+            value = self._objective.value(fitness_of(outcome, self._objective))
             fitness = value if math.isfinite(value) else None
         self._log(
             "task",

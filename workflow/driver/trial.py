@@ -269,6 +269,7 @@ def _mate_task(experiment: Experiment, trial: int, arm: Arm, halt: Halt, members
         epoch=int(halt.at),
         members=members,
         fitness=experiment.training.fitness,
+        fitness_mode=experiment.training.objective.mode,
         mating=halt.mating,
         crossover=halt.crossover_spec,
         folder=RunDir.halt_folder(trial, arm.name, arm.halts.index(halt)),
@@ -301,6 +302,7 @@ def _harvest_task(experiment: Experiment, trial: int, arm: Arm, members: int) ->
         trial=trial,
         members=members,
         fitness=experiment.training.fitness,
+        fitness_mode=experiment.training.objective.mode,
         epochs=arm.length(experiment.training.epochs),
         folder=RunDir.harvest_folder(trial, arm.name),
     )

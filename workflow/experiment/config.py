@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Self
 
 import tomli_w
 from pydantic import Field, model_validator
 
-from apps.messages.specs import DataSpec, NetworkSpec, TrainingSpec
+from apps.errors import did_you_mean
+from apps.messages.objective import HELD_OUT, WHOLE, Mode, Objective
+from apps.messages.specs import ADDED, DataSpec, NetworkSpec, TrainingSpec
+from apps.messages.values import GivenClassWeight
+from apps.records.metric_modes import mode_of
 from apps.records.run_dir import RunDir
 from apps.strict import Strict
 from workflow.experiment.arms import Arm
@@ -30,11 +34,16 @@ class Training(TrainingSpec):
         metrics: names or plug-ins, or a table of these by output; if left out, `accuracy` for a
             loss of classes.
         fitness: what ranks the members and chooses the champions: the loss on held-out data, on
-            the training data, or its running mean over the last epoch.
+            the training data, or its running mean over the last epoch; or a metric, likewise
+            (`val_auc`, `train_auc`, `auc`).
+        fitness_mode: whether its lowest value is the best (`min`) or its highest (`max`); needed
+            for a metric of your own.
     """
 
     epochs: Annotated[int, Field(ge=1)]
-    fitness: Literal["loss", "train_loss", "val_loss"] = "val_loss"
+    class_weight: GivenClassWeight = field(default=None, metadata=ADDED)
+    fitness: str = "val_loss"
+    fitness_mode: Mode | None = None
 
     @classmethod
     def unfolded(cls, table: Any) -> Any:
@@ -44,6 +53,38 @@ class Training(TrainingSpec):
         loss = table.get("loss", cls.loss)
         classes = isinstance(loss, str) and "crossentropy" in loss.lower()
         return {**table, "metrics": ("accuracy",) if classes else ()}
+
+    @property
+    def objective(self) -> Objective:
+        """What ranks the members, and its direction.
+
+        Raises:
+            ValueError: the fitness chooses by test data, or its direction is not known.
+        """
+        if self.fitness.startswith("test_"):
+            raise ValueError(
+                f"fitness = {self.fitness!r}: test data choose nothing; say "
+                f"{HELD_OUT + self.fitness.removeprefix('test_')!r}"
+            )
+        name = Objective(self.fitness).name
+        mode = mode_of(name, {"metrics": self.metrics, "loss": self.loss})
+        if self.fitness_mode is None and mode is None:
+            raise ValueError(
+                f"fitness = {self.fitness!r}: whether it is to be low or high is not known: say "
+                f'fitness_mode = "min" or "max"; {self._known_fitness()}'
+            )
+        if name == "loss" and self.fitness_mode == "max":
+            raise ValueError(f'fitness_mode = "max": a loss is to be low ({self.fitness})')
+        return Objective(self.fitness, self.fitness_mode or mode or "min")
+
+    def _known_fitness(self) -> str:
+        lists = self.metrics.values() if isinstance(self.metrics, Mapping) else [self.metrics]
+        names = [each.rpartition(":")[2] for names in lists for each in names]
+        parts = (HELD_OUT, WHOLE, "")
+        known = [part + name for name in ("loss", *dict.fromkeys(names)) for part in parts]
+        return f"{did_you_mean(self.fitness, known)}without outputs' names there are " + ", ".join(
+            map(repr, known)
+        )
 
     @property
     def spec(self) -> TrainingSpec:
@@ -84,6 +125,10 @@ class Experiment(Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        try:
+            _ = self.training.objective
+        except ValueError as error:
+            raise ValueError(f"training.{error}") from error
         names = [arm.name for arm in self.arms]
         for name in names:
             if names.count(name) > 1:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
-from apps.breeding.fitness import harvest_key
 from apps.errors import UserError
 from apps.messages.results import FORWARD_PASS, TrainResult
 from apps.messages.specs import OperatorSpec, TeachSpec
@@ -139,7 +138,7 @@ def _arm_in_words(experiment: Experiment, graph: TrialGraph, arm: Arm) -> Iterat
             f"{spent:.4g} network-epochs in all, {100 * spent / budget:.0f} % of population x "
             f"epochs; {epochs} epochs one after the other"
         )
-    best = f"the network with the lowest {harvest_key(experiment.training.fitness)} is the champion"
+    best = f"the network with the {experiment.training.objective.of_champions.best} is the champion"
     merged = f", or the {arm.harvest.method} of the population if it is better"
     yield best + (merged if arm.harvest.method != "best" else "")
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 from apps.datasets.arrays import Samples
 from apps.datasets.load import load_dataset
 from apps.errors import HeterosisError, UserError
+from apps.messages.objective import HELD_OUT, WHOLE
 from apps.messages.tasks import Workplace
 from apps.preflight.rehearsal import HaltRehearsal, HarvestRehearsal, rehearse
 from apps.streams import keep_going
@@ -137,13 +138,15 @@ def _answer(asked: Path, answer: Path) -> None:
 
 def _check_validation(experiment: Experiment, place: Workplace) -> None:
     held_out = load_dataset(experiment.data, experiment.seed, place.search_path).validation
-    if experiment.training.fitness != "val_loss" or not isinstance(held_out, Samples):
+    objective = experiment.training.objective
+    if not objective.metric.startswith(HELD_OUT) or not isinstance(held_out, Samples):
         return
     if len(held_out) < LEAST_HELD_OUT:
         raise UserError(
             f"data.validation: {len(held_out)} held-out samples are too few to choose networks by "
-            f"their loss on them, at least {LEAST_HELD_OUT} are needed (and hundreds to tell "
-            'networks apart); hold out more, or say training.fitness = "train_loss"',
+            f"their {objective.name} on them, at least {LEAST_HELD_OUT} are needed (and hundreds "
+            "to tell networks apart); hold out more, or say "
+            f'training.fitness = "{WHOLE}{objective.name}"',
             code="data-split",
         )
 

@@ -9,7 +9,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from apps.breeding.fitness import harvest_key
 from apps.files import write_atomic
 from apps.messages.results import ExportResult, MatingPlan, TrainResult
 from apps.messages.tasks import Offspring, TrainTask
@@ -42,7 +41,8 @@ def write_papers(
         "arm": champion.arm,
         "harvest": champion.result.method,
         "members": champion.result.members,
-        "chosen_by": harvest_key(experiment.training.fitness),
+        "chosen_by": experiment.training.objective.of_champions.metric,
+        "chosen_mode": experiment.training.objective.mode,
         "metrics": _measured(champion.result.final),
         "metrics_of_the_file": _measured(export.final),
         "file": export.path,

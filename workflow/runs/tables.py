@@ -71,7 +71,7 @@ class _Cell:
 
     def __init__(self, outcomes: Outcomes, graph: TrialGraph, arm: str) -> None:
         self.outcomes = outcomes
-        self.key = outcomes.experiment.training.fitness
+        self.objective = outcomes.experiment.training.objective
         self.segments = graph.segments[arm]
         self.teaching = graph.teaching(arm)
         self.harvest = graph.harvests[arm]
@@ -79,6 +79,9 @@ class _Cell:
 
     def trained(self, node: Node[TrainTask]) -> TrainResult | Failure:
         return self.outcomes.of(node, TrainResult)
+
+    def fitness(self, node: Node[TrainTask]) -> float:
+        return self.objective.value(fitness_of(self.trained(node), self.objective))
 
     def plan(self, segment: Segment) -> MatingPlan | None:
         """Return the plan that a segment's members are children of."""
@@ -106,7 +109,7 @@ def _members(cell: _Cell) -> Iterator[Row]:
     for segment in cell.segments:
         plan = cell.plan(segment)
         outcomes = [cell.trained(node) for node in segment.members]
-        fitness = [fitness_of(outcome, cell.key) for outcome in outcomes]
+        fitness = [fitness_of(outcome, cell.objective) for outcome in outcomes]
         order = rank(fitness)
         for node, outcome, value in zip(segment.members, outcomes, fitness, strict=True):
             task = node.task
@@ -134,7 +137,7 @@ def _members(cell: _Cell) -> Iterator[Row]:
                 **_genome(result.genome if result else (child or task).genome, result),
                 "engine": result.trained_by if result else "",
                 "remarks": "\n".join(result.log) if result else "",
-                "fitness": value,
+                "fitness": cell.objective.value(value),
                 "rank": order.index(task.member),
                 "started_unix_s": cost.started_unix_s,
                 "wall_s": cost.wall_s,
@@ -191,7 +194,9 @@ def _matings(cell: _Cell) -> Iterator[Row]:
                 "align": align,
                 "mutation": halt.mutation.name if child.mutate else "none",
                 "optimizer": halt.optimizer,
-                "parents_fitness": math.fsum(child.fitness) / len(child.fitness),
+                "parents_fitness": cell.objective.value(
+                    math.fsum(child.fitness) / len(child.fitness)
+                ),
                 **{name: plan.merges[child.merge][name] for name in KINSHIP},
                 "child_loss": start.get("loss", math.nan),
                 "child_val_loss": start.get("val_loss", math.nan),
@@ -217,7 +222,7 @@ def _species(cell: _Cell) -> Iterator[Row]:
                 "size": len(members),
                 "members": " ".join(str(member) for member in sorted(members)),
                 "champion": members[0],
-                "fitness": fitness_of(cell.trained(population[members[0]]), cell.key),
+                "fitness": cell.fitness(population[members[0]]),
                 "offspring": sum(child.species == species for child in plan.children),
             }
 
@@ -235,7 +240,7 @@ def _trials(cell: _Cell) -> Iterator[Row]:
         "members": " ".join(str(member) for member in result.members) if result else "",
         **{name: (result.final if result else {}).get(name, math.nan) for name in FINAL_METRICS},
         **_genome(result.genome if result else NO_GENOME, result),
-        "fitness": result.fitness if result else math.nan,
+        "fitness": cell.objective.value(result.fitness) if result else math.nan,
         "network_epochs": sum(
             node.task.relatives * len(record.epochs)
             for node, record in zip(nodes, trained, strict=True)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from apps.breeding.fitness import fitness_of
+from apps.messages.objective import Objective
 from apps.messages.results import TrainResult
 from apps.messages.specs import AverageSpec
 from apps.messages.tasks import Workplace
@@ -42,12 +43,12 @@ def test_an_average_has_no_metrics_of_a_training_it_did_not_have(
     unknown = {name for name, value in result.final.items() if math.isnan(value)}
     assert unknown == {"loss", "accuracy"}
     assert result.final["train_loss"] != plain.final["train_loss"]
-    assert fitness_of(result, "loss") == result.final["train_loss"]
-    assert fitness_of(result, "val_loss") == result.final["val_loss"]
+    assert fitness_of(result, Objective("loss")) == result.final["train_loss"]
+    assert fitness_of(result, Objective("val_loss")) == result.final["val_loss"]
 
 
 def test_a_member_that_is_not_averaged_yet_has_them(plain: TrainResult, place: Workplace) -> None:
     task = replace(TASK, average=AverageSpec("swa", after_epoch=3), folder="early")
     result = train_member(task, place)
     assert result.final == plain.final
-    assert fitness_of(result, "loss") == plain.epochs[-1].metrics["loss"]
+    assert fitness_of(result, Objective("loss")) == plain.epochs[-1].metrics["loss"]

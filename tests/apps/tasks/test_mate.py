@@ -16,6 +16,7 @@ from apps.breeding.fitness import fitness_of
 from apps.breeding.population import TooFewSurvivors
 from apps.errors import UserError
 from apps.messages.fingerprints import fingerprint
+from apps.messages.objective import Objective
 from apps.messages.results import CheckpointRef, Failure, MatingPlan, TrainResult
 from apps.messages.specs import CrossoverSpec, Genome, OperatorSpec
 from apps.messages.tasks import MateTask, Workplace
@@ -231,6 +232,6 @@ def test_an_unknown_selection_is_the_users_error(tmp_path: Path) -> None:
 
 
 def test_the_fitness_of_the_failed_is_no_number() -> None:
-    assert fitness_of(member(0, 0.5), "val_loss") == 0.5
+    assert fitness_of(member(0, 0.5), Objective("val_loss")) == 0.5
     for failed in (Failure("x"), member(0, 0.5, status="diverged"), member(0, 0.5, key="other")):
-        assert math.isnan(fitness_of(failed, "val_loss"))
+        assert math.isnan(fitness_of(failed, Objective("val_loss")))

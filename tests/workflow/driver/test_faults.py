@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from apps.messages.objective import Objective
 from apps.records.run_dir import RunDir
 from apps.records.tables_schema import TABLES
 from tests.support.experiments import (
@@ -183,7 +184,7 @@ def test_a_clock_that_is_set_back_changes_nothing(
         return now
 
     monkeypatch.setattr(time, "time", back)
-    journal = Journal(tmp_path / "events.jsonl", "val_loss", Silent(), lambda: 0)
+    journal = Journal(tmp_path / "events.jsonl", Objective("val_loss"), Silent(), lambda: 0)
     ran = drive(load(tmp_path), tmp_path / "run", watchers=[journal])
     journal.close("finished")
     assert_same(ran.tables, read_tables(finished))

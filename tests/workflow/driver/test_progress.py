@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from apps.messages.objective import Objective
 from apps.messages.results import Failure
 from apps.messages.tasks import TrainTask
 from apps.records.run_dir import RunDir
@@ -51,7 +52,7 @@ def nodes(tmp_path: Path) -> list[Node]:
 
 
 def journal_at(path: Path, display: Any = None, running: int = 0) -> Journal:
-    return Journal(path, "val_loss", display or Kept(), lambda: running)
+    return Journal(path, Objective("val_loss"), display or Kept(), lambda: running)
 
 
 def begin(journal: Journal, tmp_path: Path) -> None:
@@ -249,7 +250,7 @@ def test_what_ends_after_the_end_is_not_logged(
 
 def test_a_rerun_is_told_as_reused(finished: Path, tmp_path: Path) -> None:
     root = copied(finished, tmp_path)
-    journal = Journal(RunDir(root).events_jsonl, "val_loss", Kept(), lambda: 0)
+    journal = Journal(RunDir(root).events_jsonl, Objective("val_loss"), Kept(), lambda: 0)
     drive(load(tmp_path / "file"), root, watchers=[journal])
     journal.close("finished")
     tally = read_tally(RunDir(root).events_jsonl)
