@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from typing import Any, Final
 
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from apps.datasets.arrays import Samples, check_type, concatenated, listed, mapped
 from apps.datasets.indexed import Epoch, Indexed, is_indexed
+from apps.datasets.weighing import ClassWeights, weighing, weighted
 from apps.errors import HeterosisError, UserError
 from apps.plugins.load import told
 from apps.seeds import seed_integer
@@ -43,6 +45,13 @@ class Batches:
         self._indexed = Indexed(name, source) if is_indexed(source) else None
         self._signature: Any = None
         self._count: int | None = None
+        self._class_weights: ClassWeights = {}
+
+    def weighted(self, by: ClassWeights) -> Batches:
+        """Return the same batches, with samples that count by their classes, too."""
+        other = copy(self)
+        other._class_weights = by
+        return other
 
     def order(
         self, rng: np.random.Generator, earlier: Iterable[np.random.Generator] = ()
@@ -85,12 +94,15 @@ class Batches:
         """
         source = self.whole() if order is None else self.epoch(order)
         if not isinstance(source, Epoch):
-            yield source
+            yield self._weighed(source)
             return
         # Of the fixed order: what was read before must leave no trace.
         self._signature = self._signature or self.whole().signature()
         with source.dataset(self._signature) as dataset:
-            yield dataset
+            yield self._weighed(dataset)
+
+    def _weighed(self, dataset: Any) -> Any:
+        return dataset.map(weighing(self._class_weights)) if self._class_weights else dataset
 
     def __iter__(self) -> Iterator[Samples]:
         """Read the batches in one fixed order.
@@ -253,7 +265,8 @@ class Batches:
         for field, what in zip(fields, ("inputs", "targets", "weights"), strict=False):
             for each in listed(field):
                 check_type(f"{self._name}: the {what} of a batch", each, text=what == "inputs")
-        return Samples(*fields)
+        made = Samples(*fields)
+        return weighted(made, self._class_weights) if self._class_weights else made
 
 
 def is_batches(value: Any) -> bool:

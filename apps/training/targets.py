@@ -57,11 +57,12 @@ def with_scaled_targets(data: Dataset, loss: Any) -> Dataset:
         data: what is learnt.
         loss: the model's, or several by the outputs' names.
     """
-    names = frozenset(name for name in data.byte_targets if _is_of_numbers(loss_of(loss, name)))
+    names = frozenset(name for name in data.byte_targets if is_of_numbers(loss_of(loss, name)))
     return data.with_scaled_targets(names)
 
 
-def _is_of_numbers(loss: Any) -> bool:
+def is_of_numbers(loss: Any) -> bool:
+    """Whether a loss is one of Keras's that compare numbers with numbers."""
     import keras
 
     name = loss_name(loss)

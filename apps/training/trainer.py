@@ -28,6 +28,7 @@ from apps.plugins.load import is_plugin
 from apps.recent import Recent
 from apps.runtime import load_keras
 from apps.training.blueprint import Blueprint
+from apps.training.class_weights import with_class_weights
 from apps.training.data_parts import PartName, Parts
 from apps.training.engine_choice import EngineChoice
 from apps.training.epoch_loop import Loop
@@ -170,8 +171,10 @@ def new_trainer(
     learnt = with_scaled_targets(loaded, model.loss)
     learnt, remarks = with_fitting_targets(learnt, model)
     made_otherwise = [*sorted(learnt.byte_targets), *remarks]
-    key = to_json(data) + f"{seed} {place.search_path} {made_otherwise}".encode()
-    made = Trainer(blueprint, model, Parts(learnt, key), few_steps, remarks, lesson)
+    learnt, told = with_class_weights(learnt, model.loss, training.class_weight)
+    weights = training.class_weight or ""
+    key = to_json(data) + f"{seed} {place.search_path} {made_otherwise}{weights}".encode()
+    made = Trainer(blueprint, model, Parts(learnt, key), few_steps, (*remarks, *told), lesson)
     made.checks.fits_the_data(built)
     return made
 

@@ -32,6 +32,16 @@ def weighted() -> Any:
     }
 
 
+def one_hot() -> Any:
+    """`arrays` with an output a class."""
+    return {name: (x, np.eye(3, dtype=np.float32)[y]) for name, (x, y) in arrays().items()}
+
+
+def binary() -> Any:
+    """`arrays` with two classes, as numbers in a column."""
+    return {name: (x, (y > 1).astype(np.float32)[:, None]) for name, (x, y) in arrays().items()}
+
+
 def named() -> Any:
     """Two inputs, two outputs."""
     return {
@@ -75,6 +85,13 @@ def dense(policy: str = "float32") -> Any:
             layers.Dense(8, activation="relu"),
             layers.Dense(3, activation="softmax", dtype="float32"),
         ]
+    )
+
+
+def of_two() -> Any:
+    """Dense layers with one probability."""
+    return keras.Sequential(
+        [layers.Input((6, 4)), layers.Flatten(), layers.Dense(1, activation="sigmoid")]
     )
 
 

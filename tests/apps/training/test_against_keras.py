@@ -147,9 +147,14 @@ def _fit(given: TrainTask, place: Workplace, jit: bool) -> tuple[Any, dict[str, 
     model.optimizer.build(model.trainable_variables)
     model.jit_compile = jit
     held_out: Any = load_dataset(given.data, given.seed).validation
+    by_class = given.training.class_weight
+    learnt: Any = batches(given)
+    if by_class is not None:
+        learnt, by_class = as_keras_takes_class_weights(learnt, by_class)
     with threefry() if jit else nullcontext():
         history = model.fit(
-            batches(given),
+            learnt,
+            class_weight=by_class,
             steps_per_epoch=-(-SAMPLES // BATCH),
             epochs=EPOCHS,
             validation_data=held_out.fields,
@@ -157,6 +162,50 @@ def _fit(given: TrainTask, place: Workplace, jit: bool) -> tuple[Any, dict[str, 
             verbose=0,
         )
     return model, history.history
+
+
+def as_keras_takes_class_weights(learnt: Iterator[Any], by_class: Any) -> tuple[Any, Any]:
+    """Return batches as a Dataset, and weights for it: Keras takes them with no other batches.
+
+    With weights of samples beside them it takes none: the products of both are given.
+    """
+    import tensorflow as tf
+
+    found = [tuple(map(np.asarray, batch)) for batch in learnt]
+    if by_class == "balanced":
+        _, counts = np.unique(np.concatenate([y for _, y in found]), return_counts=True)
+        by_class = {k: counts.sum() / (len(counts) * count) for k, count in enumerate(counts)}
+    by_class = {int(number): weight for number, weight in by_class.items()}
+    if len(found[0]) == 3:
+        own = np.array([by_class.get(number, 1.0) for number in range(3)], np.float32)
+        found, by_class = [(x, y, weights * own[y]) for x, y, weights in found], None
+    signature = tuple(
+        tf.TensorSpec((None, *array.shape[1:]), array.dtype.name) for array in found[0]
+    )
+    made = tf.data.Dataset.from_generator(lambda: iter(found), output_signature=signature)
+    return made, by_class
+
+
+BY_CLASS: dict[str, float] = {"0": 0.3, "2": 4.0}
+WEIGHED: list[tuple[str, str, EngineName, dict[str, Any]]] = [
+    *(("dense", "arrays", engine, {}) for engine in ENGINES),
+    ("dense", "arrays", "graph", {"class_weight": "balanced"}),
+    ("dense", "weighted", "graph", {}),
+    ("dense", "one_hot", "graph", {"loss": "categorical_crossentropy"}),
+    ("of_two", "binary", "graph", {"loss": "binary_crossentropy"}),
+    ("dense", "indexed", "auto", {}),
+    ("dense", "indexed", "auto", {"class_weight": "balanced"}),
+    ("dense", "dataset", "auto", {}),
+    ("dense", "dataset", "fit", {}),
+]
+
+
+@pytest.mark.parametrize(("network", "data", "engine", "settings"), WEIGHED)
+def test_classes_count_as_in_one_fit(
+    network: str, data: str, engine: EngineName, settings: dict[str, Any], place: Workplace
+) -> None:
+    spec = replace(AVERAGED, **{"class_weight": BY_CLASS, **settings})
+    check(task(NetworkSpec(f"{HERE}:{network}"), data, spec, engine), place)
 
 
 def test_losses_of_outputs_add_up_to_the_loss(place: Workplace) -> None:
