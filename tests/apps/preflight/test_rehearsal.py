@@ -16,6 +16,7 @@ from apps.genetics.domains import Choice
 from apps.genetics.genes import Gene, Space
 from apps.messages.specs import (
     CrossoverSpec,
+    DataSpec,
     Genome,
     NetworkSpec,
     OperatorSpec,
@@ -98,19 +99,37 @@ def harvest(first: TrainTask, **settings: Any) -> HarvestRehearsal:
         seed=SEED,
         trial=0,
         members=4,
-        fitness="val_loss",
         epochs=4,
         data=first.data,
         network=first.network,
         training=first.training,
         folder="harvest",
-        **{"method": "mean", "align": "none", "repair": False} | settings,
+        **{"method": "mean", "align": "none", "repair": False, "fitness": "val_loss"} | settings,
     )
     return HarvestRehearsal("arms.mean, harvest", task)
 
 
 def task(network: NetworkSpec = PLAIN, how: TrainingSpec = ADAM) -> TrainTask:
     return training(network=network, training=how, start=Fresh())
+
+
+# -------------------------------------------------------------------------------------- fitness
+@pytest.mark.parametrize("fitness", ["val_auc", "train_auc", "auc", "val_val_loss"])
+def test_a_fitness_that_nothing_measures_is_refused(place: Workplace, fitness: str) -> None:
+    first = task()
+    given = harvest(first, fitness=fitness, fitness_mode="max")
+    with pytest.raises(UserError, match=r"^training.fitness: .* no metric .* val_accuracy"):
+        rehearse([first], [], [given], place)
+
+
+@pytest.mark.parametrize("fitness", ["val_accuracy", "train_accuracy", "accuracy", "val_auc"])
+def test_a_metric_may_be_the_fitness(place: Workplace, fitness: str) -> None:
+    how = TrainingSpec(16, loss="categorical_crossentropy", metrics=("acc", "auc"))
+    first = replace(
+        task(NetworkSpec("tests.support.against_keras:dense"), how),
+        data=DataSpec("tests.support.against_keras:one_hot"),
+    )
+    rehearse([first], [], [harvest(first, fitness=fitness, fitness_mode="max")], place)
 
 
 # ------------------------------------------------------------------------------ nothing is wrong

@@ -220,7 +220,32 @@ BAD: dict[str, tuple[Change, list[str]]] = {
     ),
     "operator without a name": (put(*MEAN, "crossover", {"scale": 1}), ["crossover.name"]),
     "unknown optimizer of children": (put(*MEAN, "optimizer", "old"), ["'old'", "'inherit'"]),
-    "unknown fitness": (put("training", "fitness", "test_loss"), ["'test_loss'", "'val_loss'"]),
+    "test data as fitness": (
+        put("training", "fitness", "test_loss"),
+        ["training.fitness = 'test_loss'", "test data choose nothing", "'val_loss'"],
+    ),
+    "unknown fitness": (
+        put("training", "fitness", "val_los"),
+        [
+            "training.fitness = 'val_los'",
+            "did you mean 'val_loss'?",
+            "fitness_mode",
+            "'val_accuracy'",
+        ],
+    ),
+    "a loss that is to be high": (
+        put("training", "fitness_mode", "max"),
+        ["training.fitness_mode", "a loss is to be low"],
+    ),
+    "a direction that is none": (put("training", "fitness_mode", "up"), ["fitness_mode", "'max'"]),
+    "weights of no classes": (
+        put("training", "class_weight", {"cat": 2.0}),
+        ["training.class_weight", "numbered from 0", "'cat'"],
+    ),
+    "classes neither weighed nor balanced": (
+        put("training", "class_weight", "balance"),
+        ["training.class_weight = 'balance'", '"balanced"'],
+    ),
     # ----------------------------------------------------------------------- network and plug-ins
     "unknown network": (
         put("network", "builder", "two_layer"),
