@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 
@@ -55,14 +55,19 @@ def arms_of(trials: pd.DataFrame) -> list[str]:
     return sorted(names, key=lambda name: name != CONTROL)
 
 
-def loss_names(run: RunDir) -> tuple[str, ...]:
-    """Return the names of a run's losses, one an output; none where its settings can't be read."""
+def training_of(run: RunDir) -> dict[str, Any]:
+    """Return the table `training` of a run's experiment; nothing where it can't be read."""
     try:
         settings = tomllib.loads(run.experiment_toml.read_text(encoding="utf-8"))
     except (OSError, ValueError):  # TOML's and Unicode's errors are of these
-        return ()
+        return {}
     training = settings.get("training")
-    loss = training.get("loss", "") if isinstance(training, dict) else ""
+    return training if isinstance(training, dict) else {}
+
+
+def loss_names(run: RunDir) -> tuple[str, ...]:
+    """Return the names of a run's losses, one an output; none where its settings can't be read."""
+    loss = training_of(run).get("loss", "")
     names = loss.values() if isinstance(loss, dict) else [loss]
     return tuple(str(name) for name in names if name)
 

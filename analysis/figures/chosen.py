@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from analysis.figures import drawing, results
 from analysis.figures.lineage import lineage_figure
 from analysis.figures.merging import EXAMPLE, merging
+from analysis.figures.metrics import metric_pictures
 from analysis.figures.numbers import (
     kinship,
     matched_units,
@@ -34,6 +35,7 @@ from analysis.numerals import count, number, percent
 from analysis.statistics import wording
 from analysis.statistics.curves import carried_on
 from analysis.statistics.lineage import lineage
+from analysis.statistics.metrics import Measured
 from analysis.statistics.overview import Overview
 from analysis.statistics.scale import size_text
 from analysis.statistics.search import Search
@@ -71,13 +73,18 @@ def secondary(numbers: Overview, tables: Tables) -> Secondary:
 
 
 def pictures(
-    numbers: Overview, more: Secondary, tables: Tables, found: Search | None = None
+    numbers: Overview,
+    more: Secondary,
+    tables: Tables,
+    found: Search | None = None,
+    metrics: Measured | None = None,
 ) -> list[Picture]:
     """Draw the figures that the run has the numbers for, in the order of the page."""
     return [
         *_curves(numbers),
         *_improvements(numbers),
         *([] if found is None else search_pictures(found, numbers.arms)),
+        *([] if metrics is None else metric_pictures(metrics, numbers)),
         *_members(numbers, more),
         *_kinship(numbers, more),
         *_species(numbers, more, tables),

@@ -68,6 +68,7 @@ def loss_curves(
     kinds: Sequence[str] = CURVE_KINDS,
     columns: int = 2,
     along: Literal["epoch", "network_epochs"] = "epoch",
+    of: str = "loss",
 ) -> Figure:
     """Draw the best member's loss over the epochs: mean and band over trials (poster, figure 4).
 
@@ -81,6 +82,7 @@ def loss_curves(
         columns: panels side by side; 1 for a narrow page.
         along: what the losses are drawn over: epochs, or what all members together spent, where no
             halt is shown, since arms halt at other places.
+        of: what is drawn, for the axis; that of anything but a loss shows all of it.
     """
     drawn = [arm for arm in arms if bands["arm"].eq(arm).any()]
     look = looks(arms)
@@ -97,14 +99,15 @@ def loss_curves(
                 curve = own.loc[own["arm"].eq(arm)]
                 own_from = departures.get(arm, 0)
                 _curve(ax, arm, curve, look[arm], own_from, len(drawn), along)
-            _loss_axis(ax, own)
-            ax.set_title(TITLES.get(kind, kind))
+            if of == "loss":
+                _loss_axis(ax, own)
+            ax.set_title(TITLES.get(kind, shorten(kind, 40)), parse_math=False)
             ax.set_xlabel("epoch" if along == "epoch" else "network-epochs of a trial")
             ax.xaxis.set_major_locator(
                 MaxNLocator(6, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10])
             )
             if place % columns == 0:
-                ax.set_ylabel("loss (best member)")
+                ax.set_ylabel("loss (best member)" if of == "loss" else of)
         bottom_legend(figure, axes[0])
         return settled(figure)
 

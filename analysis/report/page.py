@@ -16,9 +16,8 @@ from analysis.statistics.overview import Overview
 from analysis.statistics.paired import KINDS
 from analysis.statistics.scale import FRACTION, size_text, span_text
 from analysis.statistics.wording import NAMES, held_out_kind, is_clear
-from analysis.tables import CONTROL, arms_of
+from analysis.tables import CONTROL
 from apps.records.run_dir import RunDir
-from apps.records.tables_schema import TABLES
 
 
 def arm_rows(overview: Overview, kind: str) -> list[dict[str, Any]]:
@@ -209,19 +208,6 @@ def remark_lines(members: pd.DataFrame) -> list[str]:
     told = members.loc[members["remarks"].ne("")].drop_duplicates("folder")
     remarks = told["remarks"].str.split("\n").explode()
     return [f"{remark} ({count(n, 'member')})" for remark, n in remarks.value_counts().items()]
-
-
-def metric_rows(trials: pd.DataFrame) -> tuple[list[str], list[dict[str, Any]]]:
-    """Return the names of a run's other metrics, and their means on the test set for each arm."""
-    columns = [name for name in trials.columns if name not in TABLES["trials"]]
-    names = [name for name in columns if name.startswith("test_") and trials[name].notna().any()]
-    done = trials.loc[trials["status"].eq("done")]
-    means = done.groupby("arm")[names].mean().reindex(arms_of(trials))
-    rows = [
-        {"arm": arm, "cells": [number(float(each)) for each in row]}
-        for arm, row in zip(means.index, means.to_numpy(), strict=True)
-    ]
-    return [name.removeprefix("test_") for name in names], rows if names else []
 
 
 def settings(run: RunDir) -> tuple[str, str]:

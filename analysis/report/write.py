@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,23 +12,24 @@ from markupsafe import Markup
 from analysis.figures import chosen, drawing
 from analysis.figures.chosen import Secondary
 from analysis.figures.picture import Picture
-from analysis.numerals import percent, unbroken
-from analysis.report import page, search_page
+from analysis.numerals import percent, plain, unbroken
+from analysis.report import metrics_page, page, search_page
 from analysis.report.findings import EFFECT, MARGIN, full_statistics, spent_to_control
 from analysis.report.rendering import render
 from analysis.statistics import wording
 from analysis.statistics.curves import CURVE_BESIDE
+from analysis.statistics.metrics import Measured, measured
 from analysis.statistics.overview import Overview, overview
 from analysis.statistics.paired import KINDS, RESAMPLES, SMALLEST_BOOTSTRAP
 from analysis.statistics.scale import FRACTION, without_sole_unit
 from analysis.statistics.search import YARDSTICK, Search, searched
-from analysis.tables import CONTROL, loss_names, read_tables
+from analysis.tables import CONTROL, loss_names, read_tables, training_of
 from apps.errors import ReportError
 from apps.files import write_atomic
 from apps.records.run_dir import RunDir
 from apps.records.tables_schema import STILL
 
-CHAPTERS: Final = ("result", "search", "population", "workflow", "cost")
+CHAPTERS: Final = ("result", "search", "metrics", "population", "workflow", "cost")
 """Where figures stand in the page."""
 
 
@@ -37,7 +39,8 @@ def write_report(run: RunDir) -> Path:
     Written are `report/index.html`, which needs no other file, no script and no network,
     `report/figures/*.svg` and `*.png` (`-narrow` for a column's width), and the numbers:
     `statistics.csv` (a row per arm and loss kind), `improvements.csv` (a row per trial),
-    `curves.csv`, `parity.csv`, `convergence.csv` (what reaching the control's loss took),
+    `curves.csv`, `parity.csv`, `convergence.csv` (what reaching the control's loss took), of
+    metrics beside the loss `metrics.csv` (a row per arm and metric) and `metric_curves.csv`,
     `costs.csv`, `champions.csv`, `members.csv` (the losses at halts and at K), `kinship.csv`,
     `species.csv`, `tasks.csv`, `utilisation.csv`; of a search also `anytime.csv`, `search.csv` (a
     row per arm), `diversity.csv` and `networks.csv` (with the front of size and loss). Where an
@@ -54,7 +57,8 @@ def write_report(run: RunDir) -> Path:
     numbers = overview(tables, loss_names(run))
     more = chosen.secondary(numbers, tables)
     found = searched(tables)
-    pictures = chosen.pictures(numbers, more, tables, found)
+    metrics = measured(tables, training_of(run))
+    pictures = chosen.pictures(numbers, more, tables, found, metrics)
     statistics = full_statistics(numbers)
     spent = spent_to_control(numbers, tables)
     files = {
@@ -62,6 +66,8 @@ def write_report(run: RunDir) -> Path:
         "convergence": spent,
         **_numbers(numbers, more),
     }
+    if metrics is not None:
+        files |= _metric_numbers(metrics) | {"champions": _with_metrics(numbers, metrics)}
     if found is not None:
         files |= {
             "anytime": found.bands,
@@ -74,7 +80,7 @@ def write_report(run: RunDir) -> Path:
             write_atomic(run.report_csv(name), table.to_csv(index=False).encode())
         for picture in pictures:
             _write_picture(run, picture)
-        told = {"search": _search(found, tables), **_told(tables)}
+        told = {"search": _search(found, tables), **_told(tables, metrics)}
         text = _html(run, numbers, pictures, statistics, spent, told)
         write_atomic(run.report_html, text.encode())
     except OSError as error:
@@ -85,17 +91,40 @@ def write_report(run: RunDir) -> Path:
     return run.report_html
 
 
-def arms_table(tables: dict[str, pd.DataFrame], losses: tuple[str, ...] = ()) -> pd.DataFrame:
+def arms_table(
+    tables: dict[str, pd.DataFrame],
+    losses: tuple[str, ...] = (),
+    training: Mapping[str, Any] | None = None,
+) -> pd.DataFrame:
     """Return the arms of a run in a few columns of text, for a terminal.
 
     Args:
         tables: data frames by name; `members`, `epochs` and `trials` are used.
         losses: names of the run's losses, as `analysis.tables.loss_names` returns them.
+        training: as `analysis.tables.training_of` returns it.
 
     Returns:
-        As `report.page.arms_table` says: one row per arm, the control first, all cells text.
+        As `report.page.arms_table` says: one row per arm, the control first, all cells text. Where
+        a metric chose the champions, a column says how the arms differ in it.
     """
-    return page.arms_table(overview(tables, losses))
+    table = page.arms_table(overview(tables, losses))
+    metrics = measured(tables, training)
+    head, cells = metrics_page.fitness_column(metrics) if metrics is not None else ("", {})
+    return table.assign(**{head: table["arm"].map(cells).map(plain)}) if head else table
+
+
+def _metric_numbers(metrics: Measured) -> dict[str, pd.DataFrame]:
+    """Return the numbers of the metrics beside the loss, a table a file."""
+    names = {"control_loss": "control_value", "arm_loss": "arm_value"}
+    table = metrics.summary.rename(columns=names)
+    mode = table["kind"].str.partition("_")[2].map(metrics.modes)
+    return {"metrics": table.assign(mode=mode), "metric_curves": metrics.bands}
+
+
+def _with_metrics(numbers: Overview, metrics: Measured) -> pd.DataFrame:
+    """Return the champions' means with those of the metrics that are not among them."""
+    known = [name for name in metrics.champions if name in numbers.champions and name != "arm"]
+    return numbers.champions.merge(metrics.champions.drop(columns=known), on="arm")
 
 
 def _numbers(numbers: Overview, more: Secondary) -> dict[str, pd.DataFrame]:
@@ -126,11 +155,14 @@ def _search(found: Search | None, tables: dict[str, pd.DataFrame]) -> dict[str, 
     }
 
 
-def _told(tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
+def _told(tables: dict[str, pd.DataFrame], metrics: Measured | None) -> dict[str, Any]:
     """Return remarks on training and the other metrics as the template takes them."""
-    names, rows = page.metric_rows(tables["trials"])
-    remarks = page.remark_lines(tables["members"])
-    return {"remarks": remarks, "metric_names": names, "metric_rows": rows}
+    told: dict[str, Any] = {"remarks": page.remark_lines(tables["members"]), "metrics": []}
+    told["by_fitness"] = ""
+    if metrics is not None:
+        told["metrics"] = metrics_page.metric_tables(metrics)
+        told["by_fitness"] = unbroken(metrics_page.fitness_sentence(metrics))
+    return told
 
 
 def _html(

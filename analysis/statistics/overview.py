@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.statistics import costs, curves
+from analysis.statistics.metrics import metric_fitness
 from analysis.statistics.paired import KINDS, SEED, pair_trials, summarize
 from analysis.statistics.scale import Zero, lowest_loss
 from analysis.tables import CONTROL, arms_of
@@ -24,8 +25,8 @@ class Overview:
         epochs: K, the control's; 0 if no epoch was recorded.
         lengths: each arm's epochs one after the other, where the run recorded them.
         zero: what is known of the zero of the run's loss.
-        fitness: the loss that chose the champions ("train_loss" or "val_loss"), found by comparing
-            it with their fitness; "" if neither agrees.
+        fitness: what chose the champions ("train_loss", "val_loss" or a metric's column), found by
+            comparing it with their fitness; "" if none agrees.
         champions: one row per arm: means over its finished trials, of the champions' losses and of
             `curves.lowest_losses`.
         control_networks: what every network of the control reaches at the end, beside its champion,
@@ -132,12 +133,12 @@ def _lengths(trials: pd.DataFrame) -> dict[str, int]:
 
 
 def _fitness(trials: pd.DataFrame) -> str:
-    """Find out which loss chose the champions: the one that equals their fitness."""
+    """Find out what chose the champions: the loss or metric that equals their fitness."""
     control = trials.loc[trials["arm"].eq(CONTROL) & trials["status"].eq("done")]
     for kind in KINDS:
         if len(control) and control["fitness"].eq(control[kind]).all():
             return kind
-    return ""
+    return metric_fitness(trials)
 
 
 def _control_networks(members: pd.DataFrame) -> dict[str, float]:

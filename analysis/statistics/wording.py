@@ -115,10 +115,11 @@ def cautions(overview: Overview) -> list[str]:
         more = _left_out(overview, kind) if overview.of(kind)["n"].gt(0).any() else lost
         if more and more != lost:
             notes.append(f"Left out of the {NAMES[kind]}, for the same reason: {more}.")
-    if overview.fitness == "val_loss":
-        both = " and the best arm" if len(overview.arms) > 2 else ""
+    if overview.fitness.startswith("val_"):
+        name = overview.fitness.removeprefix("val_")
+        both = " and the best arm" if name == "loss" and len(overview.arms) > 2 else ""
         notes.append(
-            f"The held-out loss chose the champions{both}, so it flatters them; test data chose "
+            f"The held-out {name} chose the champions{both}, so it flatters them; test data chose "
             "nothing."
         )
     return notes + _unconfirmed(overview)

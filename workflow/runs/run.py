@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 import pandas as pd
 
 from analysis.report.write import arms_table
-from analysis.tables import loss_names, read_tables
+from analysis.tables import loss_names, read_tables, training_of
 from apps.champion import Asked, Champion, load_champion
 from apps.datasets.arrays import Named
 from apps.datasets.preparation import Preparation
@@ -105,7 +105,7 @@ class Run:
         Raises:
             ReportError: the tables are missing or damaged.
         """
-        return arms_table(self.tables, loss_names(self.directory))
+        return arms_table(self.tables, loss_names(self.directory), training_of(self.directory))
 
     @property
     def report(self) -> Path:

@@ -210,7 +210,8 @@ def test_other_metrics_and_remarks_on_training_are_told(tables, run_of):
     members.loc[still, "remarks"] = f"trained by a graph\n{STILL}: look"
     run = run_of({**tables, "trials": trials, "members": members})
     page = Page(write_report(run).read_text(encoding="utf-8"))
-    assert "Other metrics on the test set Arm mse control 0.25" in page.text
+    assert "Metrics beside the loss accuracy, mse" in page.text
+    assert "mse lower is better" in page.text
     concerned = members.loc[still, "folder"].nunique()
     assert f"{STILL}: look ({concerned} members)" in page.text
     assert f"trained by a graph ({members['folder'].nunique()} members)" in page.text
