@@ -36,7 +36,7 @@ def metric_tables(found: Measured) -> list[dict[str, Any]]:
 
 def _row(found: Measured, name: str, means: Any) -> dict[str, Any]:
     cells = {part: number(means.get(f"{part}_{name}")) for part in PARTS}
-    row = {"arm": str(means["arm"]), "n": str(means["n"]), **cells}
+    row: dict[str, Any] = {"arm": str(means["arm"]), "n": str(means["n"]), **cells}
     for part in COMPARED:
         own = found.row(row["arm"], f"{part}_{name}")
         text, interval, trend = improved_cell(own, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,17 +10,24 @@ import pandas as pd
 
 from analysis.numerals import NOTHING, number, percent, whole
 from analysis.statistics.lineage import lineage
+from analysis.statistics.metrics import Measured
 from analysis.statistics.search import YARDSTICK, Search, architecture_in_words
 
 HALF = 0.5
 
 
-def arm_rows(found: Search) -> list[dict[str, str]]:
-    """Return the cells of the table of a search's arms."""
+def arm_rows(found: Search, metrics: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Return the cells of the table of a search's arms.
+
+    Args:
+        found: the search.
+        metrics: names of those beside loss and accuracy, whose means on the test set are `metrics`.
+    """
     n = found.spent.groupby("arm").size()
     rows = []
     arm: Any
-    for arm in found.arms.itertuples():
+    others = found.arms[[f"test_{name}" for name in metrics]].to_numpy()
+    for arm, means in zip(found.arms.itertuples(), others, strict=True):
         trials = int(n.get(arm.arm, 0))
         share = percent(arm.share, 0, sign=False) if np.isfinite(arm.share) else NOTHING
         reached = f"in {arm.reached:g} of {trials}" if trials and arm.reached < trials else ""
@@ -29,6 +37,7 @@ def arm_rows(found: Search) -> list[dict[str, str]]:
                 "n": str(arm.n),
                 "val_loss": number(arm.val_loss, 4),
                 "test_accuracy": percent(arm.test_accuracy, 2, sign=False),
+                "metrics": [number(value) for value in means],
                 "parameters": whole(round(arm.parameters)),
                 "architectures": f"{arm.architectures:.3g}",
                 "network_epochs": whole(round(arm.network_epochs)),
@@ -54,17 +63,25 @@ def sentences(found: Search) -> list[str]:
     ]
 
 
-def descent(tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
+def descent(tables: dict[str, pd.DataFrame], metrics: Measured | None = None) -> dict[str, Any]:
     """Return the champion of all trials and arms with its line of descent, architecture by step.
 
+    Args:
+        tables: data frames by name; `members` and `trials` are used.
+        metrics: of the run; one that chose the champions chooses here, too.
+
     Returns:
-        `arm`, `trial` and `rows` (oldest first: `epoch`, `member`, `parents`, `architecture`,
-        `parameters`, `val_loss`); empty where no arm finished.
+        `arm`, `trial`, `fitness` (the metric that chose; "" of a loss) and `rows` (oldest first:
+        `epoch`, `member`, `parents`, `architecture`, `parameters`, `val_loss`, `fitness`); empty
+        where no arm finished.
     """
     done = tables["trials"].loc[tables["trials"]["status"].eq("done")]
     if done.empty:
         return {}
-    best = done.sort_values("val_loss", kind="stable").iloc[0]
+    column = metrics.fitness if metrics is not None else ""
+    mode = metrics.modes[column.partition("_")[2]] if metrics is not None and column else ""
+    chosen_by = column if mode else "val_loss"
+    best = done.sort_values(chosen_by, ascending=mode != "max", kind="stable").iloc[0]
     trial, arm = int(best["trial"]), str(best["arm"])
     family = lineage(tables["members"], tables["trials"], trial, arm)
     ancestors = family.nodes.loc[family.nodes["ancestor"], ["segment", "member"]]
@@ -74,6 +91,7 @@ def descent(tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
     return {
         "arm": arm,
         "trial": trial,
+        "fitness": column,
         "rows": [
             {
                 "epoch": str(row.last_epoch),
@@ -82,6 +100,7 @@ def descent(tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
                 "architecture": architecture_in_words(str(row.genome)),
                 "parameters": whole(row.parameters),
                 "val_loss": number(row.val_loss, 4),
+                "fitness": number(row.fitness, 4) if column else "",
             }
             for row in rows.itertuples()
         ],

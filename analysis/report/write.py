@@ -18,7 +18,7 @@ from analysis.report.findings import EFFECT, MARGIN, full_statistics, spent_to_c
 from analysis.report.rendering import render
 from analysis.statistics import wording
 from analysis.statistics.curves import CURVE_BESIDE
-from analysis.statistics.metrics import Measured, measured
+from analysis.statistics.metrics import Measured, measured, metric_names
 from analysis.statistics.overview import Overview, overview
 from analysis.statistics.paired import KINDS, RESAMPLES, SMALLEST_BOOTSTRAP
 from analysis.statistics.scale import FRACTION, without_sole_unit
@@ -80,7 +80,7 @@ def write_report(run: RunDir) -> Path:
             write_atomic(run.report_csv(name), table.to_csv(index=False).encode())
         for picture in pictures:
             _write_picture(run, picture)
-        told = {"search": _search(found, tables), **_told(tables, metrics)}
+        told = {"search": _search(found, tables, metrics), **_told(tables, metrics)}
         text = _html(run, numbers, pictures, statistics, spent, told)
         write_atomic(run.report_html, text.encode())
     except OSError as error:
@@ -143,14 +143,18 @@ def _numbers(numbers: Overview, more: Secondary) -> dict[str, pd.DataFrame]:
     }
 
 
-def _search(found: Search | None, tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
+def _search(
+    found: Search | None, tables: dict[str, pd.DataFrame], metrics: Measured | None
+) -> dict[str, Any]:
     """Return the tables of a search as the template takes them; nothing for another run."""
     if found is None:
         return {}
+    others = metric_names(tables["trials"])
     return {
-        "rows": search_page.arm_rows(found),
+        "metrics": others,
+        "rows": search_page.arm_rows(found, others),
         "sentences": search_page.sentences(found),
-        "champion": search_page.descent(tables),
+        "champion": search_page.descent(tables, metrics),
         "yardstick": YARDSTICK,
     }
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.statistics.curves import carried_on, cost_to_loss
+from analysis.statistics.metrics import COMPARED, metric_names
 from analysis.tables import arms_of
 
 YARDSTICK = "evolution"
@@ -152,7 +153,8 @@ def arms_summary(members: pd.DataFrame, trials: pd.DataFrame, spent: pd.DataFram
 
     Returns:
         One row per arm that finished a trial, the control first: `n` trials finished, means of the
-        champions' `val_loss`, `test_accuracy` and `network_epochs`, their median `parameters`,
+        champions' `val_loss`, `test_accuracy`, `network_epochs` and other metrics on the test set
+        (`test_NAME`), their median `parameters`,
         `architectures` tried (mean over the trials), how many trials `reached` the yardstick's
         loss, and the median `share` of its network-epochs until then (infinite where half of the
         trials or more did not).
@@ -165,6 +167,8 @@ def arms_summary(members: pd.DataFrame, trials: pd.DataFrame, spent: pd.DataFram
         network_epochs=("network_epochs", "mean"),
         parameters=("parameters", "median"),
     )
+    others = [f"test_{name}" for name in metric_names(trials)]
+    table = table.join(done.groupby("arm")[others].mean())
     tried = members.groupby(["arm", "trial"])["genome"].nunique().groupby("arm").mean()
     table["architectures"] = tried.reindex(table.index)
     shares = spent.assign(share=spent["share"].fillna(np.inf)).groupby("arm")["share"]
@@ -202,11 +206,13 @@ def pareto(members: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     Returns:
         One row per network (shared ones once), smallest first: `trial`, `arm`, `segment` (missing
         of a merge), `member` (its number, or how it was merged), `genome`, `parameters`,
-        `val_loss`, `test_accuracy` and `front`: no other network has at most its weights and at
-        most its loss, and less of one of them.
+        `val_loss`, `test_accuracy`, other metrics on held-out and test data (`val_NAME`,
+        `test_NAME`) and `front`: no other network has at most its weights and at most its loss, and
+        less of one of them.
     """
     columns = ["trial", "arm", "segment", "member", "genome", "parameters", "val_loss",
                "test_accuracy"]  # fmt: skip
+    columns += [f"{part}_{name}" for name in metric_names(trials) for part in COMPARED]
     trained = members.drop_duplicates("folder").assign(member=members["member"].astype(str))
     merges = trials.loc[~trials["champion"].isin(["best", ""])]
     merges = merges.rename(columns={"champion": "member"})

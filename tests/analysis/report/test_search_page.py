@@ -5,9 +5,14 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pandas as pd
+import pytest
 
+from analysis.numerals import number
 from analysis.report.search_page import arm_rows, descent, sentences
+from analysis.report.write import write_report
+from analysis.statistics.metrics import measured
 from apps.records.tables_schema import TABLES, frame
+from tests.analysis.statistics.test_metrics import chosen_by, with_metrics
 
 NAN = float("nan")
 FOUND = SimpleNamespace(
@@ -53,3 +58,30 @@ def test_the_line_of_descent_is_that_of_the_best_trial(tables_of):
 
 def test_where_no_arm_finished_there_is_no_descent():
     assert descent({name: frame(name, []) for name in TABLES}) == {}
+
+
+def test_the_metric_that_chose_the_champions_chooses_the_line_of_descent(tables_of):
+    """The same whatever the sign, and its values stand in the rows."""
+    tables = tables_of(searches=True, arms=("control", "evolution"), trials=3, halts=(4, 8))
+    for sign, mode in ((1, "min"), (-1, "max")):
+        given = with_metrics(tables, own=lambda loss, sign=sign: sign * (loss - 1) ** 2)
+        given = chosen_by(given, "val_own")
+        members = given["members"].assign(fitness=given["members"]["val_own"])
+        training = {"metrics": ["mine:own"], "fitness_mode": mode}
+        metrics = measured(given, training)
+        found = descent({**given, "members": members}, metrics)
+        best = given["trials"].loc[(sign * given["trials"]["val_own"]).idxmin()]
+        assert (found["arm"], found["trial"]) == (best["arm"], best["trial"])
+        assert found["fitness"] == "val_own"
+        assert found["rows"][-1]["fitness"] == number(best["val_own"], 4)
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_search_shows_its_other_metrics(tables_of, run_of):
+    tables = tables_of(searches=True, arms=("control", "evolution"), trials=3, halts=(4, 8))
+    run = run_of(with_metrics(tables, auc=lambda loss: 1 - loss))
+    text = write_report(run).read_text(encoding="utf-8")
+    assert "Test<br>auc" in text
+    networks = run.report_csv("networks").read_text(encoding="utf-8").splitlines()[0]
+    assert "val_auc,test_auc" in networks
+    assert "test_auc" in run.report_csv("search").read_text(encoding="utf-8").splitlines()[0]

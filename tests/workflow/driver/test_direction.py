@@ -14,6 +14,9 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
+from analysis.report.metrics_page import fitness_sentence
+from analysis.statistics.metrics import measured
+from analysis.statistics.overview import overview
 from apps.messages.objective import Objective
 from apps.records.run_dir import RunDir
 from apps.records.tables_schema import TABLES, reproducible
@@ -139,6 +142,21 @@ def test_the_arms_halts_and_harvests_really_chose(
     taken = tables["matings"].query("arm in ['truncation', 'halving'] and trial == 0")["parents"]
     assert worst not in set(" ".join(taken).split())
     assert np.isfinite(tables["trials"]["fitness"]).all()
+
+
+def test_the_statistics_are_the_same(runs: dict[str, tuple[Ran, Tally, Path]]) -> None:
+    found = []
+    for name, mode in (("blame", "min"), ("merit", "max")):
+        tables = runs[name][0].tables
+        assert overview(tables).fitness == f"val_{name}"
+        own = measured(tables, {"fitness_mode": mode})
+        assert own is not None
+        assert own.fitness == f"val_{name}"
+        told = own.summary.drop(columns=["control_loss", "arm_loss"])
+        sentence = fitness_sentence(own).replace("merit", "blame").replace("higher", "lower")
+        found.append((told.replace(f"{name}", "blame", regex=True), sentence))
+    assert_frame_equal(found[0][0], found[1][0])
+    assert found[0][1] == found[1][1]
 
 
 def test_a_metric_of_ones_own_needs_its_direction(tmp_path: Path) -> None:
