@@ -61,10 +61,12 @@ class Measured:
 
 def metric_names(trials: pd.DataFrame) -> tuple[str, ...]:
     """Return the names of a run's metrics beside loss and accuracy."""
+    own = [name for name in trials.columns if name not in TABLES["trials"]]
     return tuple(
         name.removeprefix("test_")
-        for name in trials.columns
-        if name.startswith("test_") and name not in TABLES["trials"] and trials[name].notna().any()
+        for name in own
+        # "test_" may begin a metric's own name, too.
+        if name.startswith("test_") and name.replace("test_", "train_", 1) in own
     )
 
 

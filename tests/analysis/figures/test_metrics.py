@@ -24,7 +24,7 @@ def test_every_metric_has_a_panel(tables):
 
 
 def test_metrics_that_no_epoch_recorded_are_not_drawn(tables):
-    trials = tables["trials"].assign(test_mse=0.25)
+    trials = tables["trials"].assign(test_mse=0.25, train_mse=0.2)
     trials = trials.assign(test_accuracy=float("nan"))
     found = measured({**tables, "trials": trials})
     assert found is not None

@@ -204,7 +204,7 @@ def test_every_world_has_a_table_for_the_terminal(odd_tables):
 
 @pytest.mark.usefixtures("no_pictures")
 def test_other_metrics_and_remarks_on_training_are_told(tables, run_of):
-    trials = tables["trials"].assign(test_mse=0.25, mse=0.5)
+    trials = tables["trials"].assign(test_mse=0.25, train_mse=0.2, mse=0.5)
     members = tables["members"].assign(remarks="trained by a graph")
     still = members["segment"].eq(0) & members["trial"].eq(0)
     members.loc[still, "remarks"] = f"trained by a graph\n{STILL}: look"

@@ -136,3 +136,8 @@ def test_champions_have_means_on_every_part(tables):
     expected = 1 - tables["trials"].groupby("arm")["test_loss"].mean()
     np.testing.assert_allclose(means["test_auc"], expected.reindex(means.index))
     assert {"train_auc", "val_auc", "train_accuracy"} <= set(means.columns)
+
+
+def test_a_name_may_begin_as_a_part_of_the_data_does(tables):
+    given = with_metrics(tables, test_x=lambda loss: loss, val_x=lambda loss: loss)
+    assert metric_names(given["trials"]) == ("test_x", "val_x")
