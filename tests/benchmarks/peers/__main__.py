@@ -156,8 +156,7 @@ def _job(
         arrays |= {f"{prefix}x": samples.x, f"{prefix}y": samples.y}
     np.savez(scratch / "data.npz", **arrays)
     space = {
-        name: {key: value for key, value in gene.model_dump(exclude_unset=True).items()}
-        for name, gene in (experiment.space or {}).items()
+        name: gene.model_dump(exclude_unset=True) for name, gene in (experiment.space or {}).items()
     }
     training = experiment.training
     return Job(
@@ -188,14 +187,16 @@ def _search(python: str, script: str, scratch: Path, job: Job) -> None:
     file.write_text(json.dumps(asdict(job) | {"began": time.time()}), encoding="utf-8")
     places = os.pathsep.join((str(HERE), str(ROOT)))
     with (scratch / "log.txt").open("w", encoding="utf-8") as log:
-        subprocess.run(
+        done = subprocess.run(
             [python, HERE / script, file],
-            check=True,
+            check=False,
             stdout=log,
             stderr=subprocess.STDOUT,
             env=os.environ | {"PYTHONPATH": places},
             cwd=scratch,
         )
+    if done.returncode:
+        sys.exit(f"{script} ended with {done.returncode}: {scratch / 'log.txt'} says why")
 
 
 def _best(trial: int, who: str, at: str, epochs: list[dict[str, float]]) -> Iterator[Found]:

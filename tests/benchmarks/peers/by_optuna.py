@@ -68,8 +68,7 @@ def main() -> None:
     study(job, 0)
     command = [sys.executable, __file__, sys.argv[1]]
     workers = [subprocess.Popen([*command, str(worker)]) for worker in range(job.workers)]
-    if any([each.wait() for each in workers]):
-        sys.exit(1)
+    sys.exit(max(each.wait() for each in workers))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What all peers share: the job, its data, its networks, and the record of what was trained.
 
-A job is a JSON file that `__main__` writes. Every epoch of every network is a line of the stream: who
-searched better, and when, is read from it afterwards.
+A job is a JSON file that `__main__` writes. Every epoch of every network is a line of the stream:
+who searched better, and when, is read from it afterwards.
 """
 
 from __future__ import annotations
