@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import Any, Final, Literal
 
-from analysis.report.write import write_report
 from apps import runtime
 from apps.datasets.load import prepare
 from apps.errors import ReportError, UserError
@@ -154,6 +155,7 @@ def run(
         write_atomic(directory.environment_json, json.dumps(environment, indent=2).encode())
         noted = noted_data(directory, asked.experiment, place, begins, display.say, remarks)
         with engine(config, place) as loaded:
+            Thread(target=_load_what_comes_last, daemon=True).start()
             outcomes, exported = _drive(
                 asked.experiment, loaded, place, directory, display, keep == "all", stuck, where
             )
@@ -223,6 +225,12 @@ def _drive(
     return outcomes, exported
 
 
+def _load_what_comes_last() -> None:
+    """Load the report's libraries while the tasks compute; what is wrong with them is told then."""
+    with suppress(Exception):
+        import_module("analysis.report.write")
+
+
 def _concluded(
     outcomes: Outcomes,
     exported: Outcome | None,
@@ -241,6 +249,8 @@ def _concluded(
         no_champion = f"it could not be exported: {exported.reason}"
     if champion is not None and isinstance(exported, ExportResult):
         write_papers(outcomes, champion, exported, directory, preparation)
+    from analysis.report.write import write_report
+
     no_report = ""
     try:
         write_report(directory)

@@ -99,12 +99,14 @@ def stacked(width: float, height: float, ratios: Sequence[float]) -> tuple[Figur
 
 
 def settled(figure: Figure) -> Figure:
-    """Fix the layout of a finished figure and draw it: all files made of it have the same layout.
+    """Fix the layout of a finished figure: all files made of it have the same.
 
-    Its canvas keeps the drawing at `DOTS` dots an inch, which is what `png` writes.
+    Nothing is drawn yet; texts are measured at `DOTS` dots an inch.
     """
     figure.set_dpi(DOTS)
-    FigureCanvasAgg(figure).draw()
+    FigureCanvasAgg(figure)
+    if (layout := figure.get_layout_engine()) is not None:
+        layout.execute(figure)
     figure.set_layout_engine("none")
     return figure
 
@@ -129,9 +131,11 @@ def svg(figure: Figure) -> str:
 
 
 def png(figure: Figure) -> bytes:
-    """Return a `settled` figure as a PNG file."""
+    """Return a `settled` figure as a PNG file of `DOTS` dots an inch."""
     drawn, buffer = figure.canvas, io.BytesIO()
     assert isinstance(drawn, FigureCanvasAgg)
+    with styled():
+        drawn.draw()
     Image.fromarray(np.asarray(drawn.buffer_rgba())).convert("RGB").save(
         buffer, "png", dpi=(DOTS, DOTS)
     )

@@ -101,7 +101,7 @@ def loss_curves(
                 _curve(ax, arm, curve, look[arm], own_from, len(drawn), along)
             if of == "loss":
                 _loss_axis(ax, own)
-            ax.set_title(TITLES.get(kind, shorten(kind, 40)), parse_math=False)
+            ax.set_title(TITLES.get(kind, shorten(kind, 40)))
             ax.set_xlabel("epoch" if along == "epoch" else "network-epochs of a trial")
             ax.xaxis.set_major_locator(
                 MaxNLocator(6, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10])

@@ -44,7 +44,7 @@ def store(run: RunDir, stored: RunDir) -> Path:
     stored.environment_json.write_text(json.dumps(_published(environment), indent=2) + "\n")
     for name, table in tables.items():
         _nameless(table).to_parquet(stored.table(name), index=False, compression="zstd")
-    return write_report(stored)
+    return write_report(stored, png=True)
 
 
 def _published(environment: dict[str, Any]) -> dict[str, Any]:

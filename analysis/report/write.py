@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import gc
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,11 +35,11 @@ CHAPTERS: Final = ("result", "search", "metrics", "population", "workflow", "cos
 """Where figures stand in the page."""
 
 
-def write_report(run: RunDir) -> Path:
+def write_report(run: RunDir, png: bool = False) -> Path:
     """Write the report of a run and return its page.
 
     Written are `report/index.html`, which needs no other file, no script and no network,
-    `report/figures/*.svg` and `*.png` (`-narrow` for a column's width), and the numbers:
+    `report/figures/*.svg` (`-narrow` for a column's width), and the numbers:
     `statistics.csv` (a row per arm and loss kind), `improvements.csv` (a row per trial),
     `curves.csv`, `parity.csv`, `convergence.csv` (what reaching the control's loss took), of
     metrics beside the loss `metrics.csv` (a row per arm and metric) and `metric_curves.csv`,
@@ -49,10 +51,16 @@ def write_report(run: RunDir) -> Path:
     Args:
         run: the run directory. Only its tables are needed; where `experiment.toml` or
             `environment.json` is missing, the page says so.
+        png: write each figure as `report/figures/*.png` too.
 
     Raises:
         ReportError: there are no tables, or the report can't be written.
     """
+    with _collecting_later():
+        return _written(run, png)
+
+
+def _written(run: RunDir, png: bool) -> Path:
     tables = read_tables(run)
     numbers = overview(tables, loss_names(run))
     more = chosen.secondary(numbers, tables)
@@ -79,7 +87,7 @@ def write_report(run: RunDir) -> Path:
         for name, table in files.items():
             write_atomic(run.report_csv(name), table.to_csv(index=False).encode())
         for picture in pictures:
-            _write_picture(run, picture)
+            _write_picture(run, picture, png)
         told = {"search": _search(found, tables, metrics), **_told(tables, metrics)}
         text = _html(run, numbers, pictures, statistics, spent, told)
         write_atomic(run.report_html, text.encode())
@@ -89,6 +97,18 @@ def write_report(run: RunDir) -> Path:
             "Make room or change the rights, and run `heterosis report` again."
         ) from error
     return run.report_html
+
+
+@contextmanager
+def _collecting_later() -> Iterator[None]:
+    """Look for no garbage meanwhile: figures are full of circles, and all of them are needed."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def arms_table(
@@ -224,11 +244,12 @@ def _html(
     )
 
 
-def _write_picture(run: RunDir, picture: Picture) -> None:
-    """Write both forms of a figure as SVG and PNG."""
+def _write_picture(run: RunDir, picture: Picture, png: bool) -> None:
+    """Write both forms of a figure as SVG and, if asked for, as PNG."""
     for form, name in (("wide", picture.name), ("narrow", f"{picture.name}-narrow")):
         write_atomic(run.figure(name, "svg"), picture.documents[form].encode())
-        write_atomic(run.figure(name, "png"), drawing.png(getattr(picture, form)))
+        if png:
+            write_atomic(run.figure(name, "png"), drawing.png(getattr(picture, form)))
 
 
 def _element(picture: Picture) -> dict[str, object]:

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-import workflow.launch
 from apps.datasets import fashion_mnist
 from apps.errors import ReportError, UserError
 from apps.files import sha256_file
@@ -281,7 +280,7 @@ def test_without_a_report_all_is_computed_and_the_code_is_1(
     def refuse(*_: Any) -> None:
         raise ReportError("too little to compare")
 
-    monkeypatch.setattr(workflow.launch, "write_report", refuse)
+    monkeypatch.setattr("analysis.report.write.write_report", refuse)
     ended = heterosis("run", tiny_file, "--runs", tmp_path)
     assert ended.code == 1
     (line,) = ended.err.splitlines()

@@ -24,12 +24,15 @@ def status(run: RunFolder) -> None:
     show_status(existing_run(run), Console())
 
 
-def report(run: RunFolder) -> None:
+def report(
+    run: RunFolder,
+    png: Annotated[bool, typer.Option("--png", help="write every figure as PNG, too")] = False,
+) -> None:
     """Write the report of a run again from its tables."""
     from analysis.report.write import write_report
     from workflow.runs.opening import existing_run
 
-    print(write_report(existing_run(run)))
+    print(write_report(existing_run(run), png))
 
 
 def compare(

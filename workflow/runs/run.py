@@ -10,7 +10,6 @@ from typing import Any, Final, Self
 
 import pandas as pd
 
-from analysis.report.write import arms_table
 from analysis.tables import loss_names, read_tables, training_of
 from apps.champion import Asked, Champion, load_champion
 from apps.datasets.arrays import Named
@@ -105,6 +104,8 @@ class Run:
         Raises:
             ReportError: the tables are missing or damaged.
         """
+        from analysis.report.write import arms_table  # late: it loads what draws figures
+
         return arms_table(self.tables, loss_names(self.directory), training_of(self.directory))
 
     @property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from analysis.figures import drawing
 from apps.records.run_dir import RunDir
 from tests.support.pages import SETTINGS
 from tests.support.reports import without_pictures
@@ -14,12 +13,6 @@ from tests.support.reports import without_pictures
 def no_pictures(monkeypatch):
     """The words and numbers of a page are tested."""
     without_pictures(monkeypatch)
-
-
-@pytest.fixture
-def no_pixels(monkeypatch):
-    """Figures are drawn as SVG alone: the page holds no other."""
-    monkeypatch.setattr(drawing, "png", lambda figure: b"")
 
 
 @pytest.fixture

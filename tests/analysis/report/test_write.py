@@ -34,7 +34,7 @@ def report(tmp_path_factory) -> Path:
 def test_every_world_has_a_page_and_figures_that_fit_their_paper(odd_tables, run_of, monkeypatch):
     drawn = []
     monkeypatch.setattr(drawing, "png", lambda figure: drawn.append(figure) or b"")
-    page = Page(write_report(run_of(odd_tables)).read_text())
+    page = Page(write_report(run_of(odd_tables), png=True).read_text())
     assert len(drawn) == len(page.of("svg"))
     assert all(svg["role"] == "img" and svg["aria-label"] for svg in page.of("svg"))
     assert not any("nan" in re.split(r"\W+", svg["aria-label"]) for svg in page.of("svg"))
@@ -67,7 +67,6 @@ def test_the_page_opens_with_the_verdict_and_tells_the_run(report):
         assert said in page.text
 
 
-@pytest.mark.usefixtures("no_pixels")
 def test_text_of_the_run_is_escaped(tables_of, run_of):
     hostile = '<img src=x onerror="alert(1)">'
     tables = tables_of(arms=("control", hostile), failed_members=[(0, hostile, 1, 0)])
@@ -84,7 +83,6 @@ def test_text_of_the_run_is_escaped(tables_of, run_of):
     assert log in page.text
 
 
-@pytest.mark.usefixtures("no_pixels")
 def test_no_bar_and_no_mark_is_explained_where_there_is_none(tables_of, run_of):
     text = write_report(run_of(tables_of(trials=2, arms=("control", "mean")))).read_text()
     assert "95 % interval" not in text.partition('id="reading"')[0]
@@ -111,7 +109,7 @@ def test_every_number_is_in_a_file_beside_the_page(report):
     for name in names:
         for suffix in ("", "-narrow"):
             assert (report / "figures" / f"{name}{suffix}.svg").read_text().startswith("<?xml")
-            assert (report / "figures" / f"{name}{suffix}.png").read_bytes()[1:4] == b"PNG"
+            assert not (report / "figures" / f"{name}{suffix}.png").exists()
 
 
 @pytest.mark.slow
@@ -126,7 +124,6 @@ def test_a_report_written_again_is_the_same(tables, run_of):
     assert content() == content()
 
 
-@pytest.mark.usefixtures("no_pixels")
 def test_only_the_tables_that_count_are_needed(tables, run_of):
     run = run_of({name: tables[name] for name in ("members", "epochs", "trials")})
     assert write_report(run) == run.report_html
