@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -80,6 +81,18 @@ def variables() -> dict[str, str]:
     return {name: os.environ[name] for name in _TOLD if name in os.environ}
 
 
+@contextmanager
+def collecting_later() -> Iterator[None]:
+    """Look for no garbage meanwhile, where much is made that stays: modules, figures."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
 def load_keras(threads: int = 1) -> ModuleType:
     """Import TensorFlow and Keras, set them up once a process, and return Keras.
 
@@ -93,8 +106,9 @@ def load_keras(threads: int = 1) -> ModuleType:
     global _settled
     with _loading:
         prepare()
-        import keras
-        import tensorflow as tf
+        with collecting_later():
+            import keras
+            import tensorflow as tf
 
         if not _settled:
             _check_backend(keras.backend.backend(), "the backend of Keras")

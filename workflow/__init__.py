@@ -16,6 +16,8 @@ Beside them lie `experiments/`, the ready ones, and `templates/`, what `heterosi
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+from apps.runtime import collecting_later
+
 if TYPE_CHECKING:
     from workflow.experiment.config import Experiment
     from workflow.experiment.file import load_experiment
@@ -35,5 +37,6 @@ _HOMES: Final = {
 def __getattr__(name: str) -> Any:
     # Late: whoever imports one of the rooms does not load all that runs experiments.
     if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+        with collecting_later():
+            return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'workflow' has no attribute {name!r}")

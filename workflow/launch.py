@@ -253,7 +253,8 @@ def _concluded(
 
     no_report = ""
     try:
-        write_report(directory)
+        with runtime.collecting_later():
+            write_report(directory)
     except ReportError as error:
         no_report = str(error)
     failed = tuple(

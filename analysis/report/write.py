@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,11 +54,6 @@ def write_report(run: RunDir, png: bool = False) -> Path:
     Raises:
         ReportError: there are no tables, or the report can't be written.
     """
-    with _collecting_later():
-        return _written(run, png)
-
-
-def _written(run: RunDir, png: bool) -> Path:
     tables = read_tables(run)
     numbers = overview(tables, loss_names(run))
     more = chosen.secondary(numbers, tables)
@@ -97,18 +90,6 @@ def _written(run: RunDir, png: bool) -> Path:
             "Make room or change the rights, and run `heterosis report` again."
         ) from error
     return run.report_html
-
-
-@contextmanager
-def _collecting_later() -> Iterator[None]:
-    """Look for no garbage meanwhile: figures are full of circles, and all of them are needed."""
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collects:
-            gc.enable()
 
 
 def arms_table(

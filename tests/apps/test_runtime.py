@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from apps import runtime
 from apps.errors import UserError
 from apps.messages.fingerprints import from_json, to_json
 from apps.messages.results import TrainResult
-from apps.runtime import load_keras
+from apps.runtime import collecting_later, load_keras
 from tests.support.small import ADAM, net, training
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +31,19 @@ def test_keras_is_loaded_once_for_all_threads() -> None:
     assert [module.__name__ for module in found] == ["keras"] * 4
     assert all(module is sys.modules["keras"] for module in found)
     assert found[0].backend.backend() == "tensorflow"
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_garbage_is_collected_as_before_once_all_is_made(enabled: bool) -> None:
+    usual = gc.isenabled()
+    (gc.enable if enabled else gc.disable)()
+    try:
+        with suppress(ArithmeticError), collecting_later(), collecting_later():
+            assert not gc.isenabled()
+            raise ArithmeticError
+        assert gc.isenabled() is enabled
+    finally:
+        (gc.enable if usual else gc.disable)()
 
 
 @pytest.mark.parametrize(("limit", "expected"), [(None, "grows"), ("4000", [4000])])
@@ -104,7 +119,7 @@ def test_a_plugin_that_imports_keras_changes_no_setting_and_is_heard_alone(
     code = f"""if True:
         import os
         from apps.plugins.load import load_plugin
-        from apps.runtime import load_keras
+        from apps.runtime import collecting_later, load_keras
         load_plugin(*{plugin(tmp_path, source)})
         keras = load_keras(1)
         import tensorflow as tf
@@ -132,7 +147,7 @@ def test_threads_that_cannot_be_set_any_more_are_told(threads: str) -> None:
             os.environ["TF_NUM_INTRAOP_THREADS"] = {threads!r}
         import tensorflow as tf
         tf.constant(1) + 1
-        from apps.runtime import load_keras
+        from apps.runtime import collecting_later, load_keras
         load_keras()
     """
     said = fresh_process("-c", code).stderr.decode()
@@ -143,7 +158,7 @@ CODE = """if True:
     import sys
     sys.path.append({folder!r})
     {first}
-    from apps.runtime import load_keras
+    from apps.runtime import collecting_later, load_keras
     keras = load_keras()
     print(keras.config.floatx(), keras.config.epsilon(), keras.config.image_data_format())
     print(keras.layers.Dense(1).compute_dtype, keras.config.max_epochs())

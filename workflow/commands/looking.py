@@ -29,10 +29,13 @@ def report(
     png: Annotated[bool, typer.Option("--png", help="write every figure as PNG, too")] = False,
 ) -> None:
     """Write the report of a run again from its tables."""
-    from analysis.report.write import write_report
+    from apps.runtime import collecting_later
     from workflow.runs.opening import existing_run
 
-    print(write_report(existing_run(run), png))
+    with collecting_later():
+        from analysis.report.write import write_report
+
+        print(write_report(existing_run(run), png))
 
 
 def compare(

@@ -12,6 +12,7 @@ from apps.errors import UserError
 from apps.messages.results import FORWARD_PASS, TrainResult
 from apps.messages.specs import OperatorSpec, TeachSpec
 from apps.messages.tasks import TrainTask, Workplace
+from apps.messages.values import ClassWeight
 from apps.records.result_files import stored_result
 from apps.tasks.train import Sample, sample_training
 from workflow.driver.progress import duration
@@ -45,12 +46,21 @@ def describe_plan(experiment: Experiment, place: Workplace, workers: int, measur
         f"{experiment.population} networks x {experiment.training.epochs} epochs",
         f"tasks: {experiment.trials * tasks} ({experiment.trials * len(trained)} of training)",
         f"network-epochs: {epochs} with shared segments, {experiment.network_epochs} without",
+        *_class_weights_in_words(experiment.training.class_weight),
     ]
     if measure:
         samples = _samples(trained, place, SAMPLED if networks_differ(experiment) else 1)
         lines += _estimates(experiment, samples, epochs, len(trained), workers)
     lines += ["", "one trial:", *(f"  {line}" for line in _in_words(experiment, graph))]
     return "\n".join(lines)
+
+
+def _class_weights_in_words(given: ClassWeight) -> Iterator[str]:
+    if given == "balanced":
+        yield "training loss: every class has the same share, whatever the number of its samples"
+    elif given is not None:
+        told = ", ".join(f"{weight:g} for class {number}" for number, weight in given.items())
+        yield f"training loss: a sample counts {told}, 1 for any other"
 
 
 def longest_segment_s(experiment: Experiment, place: Workplace) -> float | None:

@@ -55,6 +55,21 @@ def test_the_plan_of_quick_tells_the_trial_in_words(heterosis: Heterosis, tmp_pa
     assert re.search(r"halt after epoch 3: .*2 by val_loss, crossover random, 4 child", ended.out)
 
 
+def test_weights_of_classes_and_the_metric_that_chooses_are_told(tmp_path: Path) -> None:
+    asked = {"training.metrics": '["auc"]', "training.fitness": "val_auc"}
+    settings = [f"{key}={value}" for key, value in asked.items()]
+    for weights, told in (
+        ('"balanced"', "training loss: every class has the same share"),
+        ("{ 0 = 1, 3 = 2.5 }", "a sample counts 1 for class 0, 2.5 for class 3, 1 for any other"),
+    ):
+        experiment = load(tmp_path, *settings, f"training.class_weight={weights}")
+        text = describe_plan(experiment, NOWHERE, workers=2, measure=False)
+        assert told in text
+        assert "the network with the highest val_auc is the champion" in text
+        assert "truncation of 2 by val_auc" in text
+    assert "training loss:" not in describe_plan(load(tmp_path), NOWHERE, 2, measure=False)
+
+
 def test_a_plan_writes_nothing(
     heterosis: Heterosis, tmp_path: Path, tiny_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
