@@ -73,13 +73,14 @@ def metric_names(trials: pd.DataFrame) -> tuple[str, ...]:
 def metric_fitness(trials: pd.DataFrame) -> str:
     """Return the column of the metric that chose the champions; "" where a loss did, or none can.
 
-    It is the one that equals their fitness in every trial.
+    It is the one that equals their fitness in every trial, if no loss does.
     """
     done = trials.loc[trials["status"].eq("done")]
-    names = (_ACCURACY, *metric_names(trials))
-    for column in (f"{part}_{name}" for part in ("val", "train") for name in names):
-        if len(done) and column in done and done["fitness"].eq(done[column]).all():
-            return column
+    names = ("loss", _ACCURACY, *metric_names(trials))
+    for name in names:
+        for column in (f"{part}_{name}" for part in ("val", "train")):
+            if len(done) and column in done and done["fitness"].eq(done[column]).all():
+                return "" if name == "loss" else column
     return ""
 
 
@@ -118,7 +119,8 @@ def measured(
 
 def _mode(name: str, fitness: str, training: Mapping[str, Any]) -> str:
     said = training.get("fitness_mode")
-    if fitness.partition("_")[2] == name and said in ("min", "max"):
+    asked = str(training.get("fitness", fitness)).removeprefix("val_").removeprefix("train_")
+    if asked == name and said in ("min", "max"):
         return str(said)
     return mode_of(name, training) or ""
 

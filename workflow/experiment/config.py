@@ -78,13 +78,16 @@ class Training(TrainingSpec):
         return Objective(self.fitness, self.fitness_mode or mode or "min")
 
     def _known_fitness(self) -> str:
-        lists = self.metrics.values() if isinstance(self.metrics, Mapping) else [self.metrics]
-        names = [each.rpartition(":")[2] for names in lists for each in names]
-        parts = (HELD_OUT, WHOLE, "")
-        known = [part + name for name in ("loss", *dict.fromkeys(names)) for part in parts]
-        return f"{did_you_mean(self.fitness, known)}without outputs' names there are " + ", ".join(
-            map(repr, known)
-        )
+        """Return what a fitness may be, as far as the file tells: a network may measure more."""
+        by_output = self.metrics if isinstance(self.metrics, Mapping) else {"": self.metrics}
+        names = [
+            f"{output}_{name}" if output else name
+            for output, own in by_output.items()
+            for name in (each.rpartition(":")[2] for each in own)
+        ]
+        known = [part + name for name in ("loss", *names) for part in (HELD_OUT, WHOLE, "")]
+        listed = ", ".join(map(repr, known))
+        return f"{did_you_mean(self.fitness, known)}of this file there are {listed}"
 
     @property
     def spec(self) -> TrainingSpec:

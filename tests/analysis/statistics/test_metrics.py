@@ -67,6 +67,12 @@ def test_the_fitness_is_found_and_a_loss_is_no_metric(tables):
     assert overview(both).fitness == "train_loss"
 
 
+def test_a_metric_that_equals_the_loss_did_not_choose(tables):
+    same = with_metrics(tables, mse=lambda loss: loss)
+    for column in ("val_loss", "train_loss"):
+        assert metric_fitness(chosen_by(same, column)["trials"]) == ""
+
+
 def test_arms_are_compared_by_differences_whose_sign_is_the_directions(tables):
     found = measured(of_both(tables), TRAINING)
     assert found is not None
@@ -83,8 +89,8 @@ def test_arms_are_compared_by_differences_whose_sign_is_the_directions(tables):
 
 def test_a_higher_value_is_better_if_the_experiment_says_so(tables):
     """The other sign and the other direction give the same; without one, the plain difference."""
-    low = with_metrics(tables, own=lambda loss: loss)
-    high = with_metrics(tables, own=lambda loss: -loss)
+    low = with_metrics(tables, own=lambda loss: 2 * loss)
+    high = with_metrics(tables, own=lambda loss: -2 * loss)
     training = {"metrics": ["mine:own"], "fitness": "val_own"}
     found = [
         measured(chosen_by(each, "val_own"), training | {"fitness_mode": mode})

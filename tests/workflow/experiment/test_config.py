@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from apps.errors import UserError
 from tests.support.experiments import TINY, changed, load, write
 from workflow.experiment.file import READY, load_experiment
 from workflow.runs.opening import differing_keys
@@ -67,6 +68,22 @@ def test_fractions_become_epochs_and_shared_keys_are_spread(tmp_path: Path) -> N
     halts = load(tmp_path, arms=[{"name": "control"}, arm]).arms[1].halts
     assert [(halt.at, halt.parents) for halt in halts] == [(1, 3), (3, 1)]
     assert all(isinstance(halt.at, int) for halt in halts)
+
+
+def test_the_direction_of_a_fitness_is_that_of_its_metric(tmp_path: Path) -> None:
+    by_output = {
+        "loss": {"a": "mse", "b": "mse"},
+        "metrics": {"a": ["auc"], "b": ["tests.support.metrics:merit"]},
+    }
+    table = TINY["training"] | by_output
+    for fitness, mode in (("val_a_auc", "max"), ("b_loss", "min"), ("train_loss", "min")):
+        asked = load(tmp_path, training=table | {"fitness": fitness}).training
+        assert (asked.objective.metric, asked.objective.mode) == (fitness, mode)
+        assert "fitness_mode" not in load(tmp_path, training=table).completed()["training"]
+    own = table | {"fitness": "val_b_merit", "fitness_mode": "max"}
+    assert load(tmp_path, training=own).training.objective.mode == "max"
+    with pytest.raises(UserError, match=r"of this file there are .*'val_a_auc'.*'b_merit'"):
+        load(tmp_path, training=table | {"fitness": "val_merit"})
 
 
 def test_a_data_folder_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
