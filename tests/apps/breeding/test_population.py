@@ -12,6 +12,7 @@ import pytest
 from apps.breeding.population import Halted, TooFewSurvivors, need_survivors
 from apps.errors import HeterosisError
 from apps.genetics.speciation import Species
+from apps.messages.objective import Objective
 from apps.messages.results import CheckpointRef, Failure, MatingPlan, Representative
 from apps.messages.tasks import Workplace
 from tests.support.examples import example
@@ -29,15 +30,22 @@ def halted(folder: Path, earlier: MatingPlan | None = None, **changes: Any) -> H
 
 @pytest.mark.parametrize("needed", [0, 1, 2])
 def test_as_many_survivors_as_needed_are_enough(needed: int) -> None:
-    need_survivors(POPULATION, needed, "val_loss", "the halt")
+    need_survivors(POPULATION, needed, Objective("val_loss"), "the halt")
 
 
 def test_too_few_are_told_with_who_failed_first_and_why() -> None:
     told = r"the halt needs 3 members with a finite val_loss, 2 of 4 have one \(member 1: lost\)"
     with pytest.raises(TooFewSurvivors, match=told):
-        need_survivors(POPULATION, 3, "val_loss", "the halt")
+        need_survivors(POPULATION, 3, Objective("val_loss"), "the halt")
     with pytest.raises(TooFewSurvivors, match="needs 1 member with a finite val_loss, 0 of 0"):
-        need_survivors([], 1, "val_loss", "the halt")
+        need_survivors([], 1, Objective("val_loss"), "the halt")
+
+
+def test_a_metric_that_is_no_number_is_a_reason() -> None:
+    with pytest.raises(
+        TooFewSurvivors, match=r"finite val_auc, 0 of 4 .* its val_auc is no number"
+    ):
+        need_survivors(POPULATION[:1] * 4, 1, Objective("val_auc", "max"), "the halt")
 
 
 def test_survivors_must_be_as_many_as_are_to_go_on(tmp_path: Path) -> None:
