@@ -371,5 +371,5 @@ class _Retries:
             return float("inf")
         logger.warning("task %s: %s; it is started again", task.folder, error)
         before = self._reached.get(task.folder, 0)
-        now = self._reached[task.folder] = partial_epochs(self._root / task.folder)
+        now = self._reached[task.folder] = len(partial_epochs(self._root / task.folder))
         return 0.0 if now > before else 1.0
