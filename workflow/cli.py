@@ -35,6 +35,7 @@ for _command in (
     running.run,
     running.plan,
     looking.status,
+    looking.watch,
     looking.report,
     looking.compare,
     looking.versus,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -153,7 +154,7 @@ def run(
         environment |= described(directory, asked.experiment, asked.folder, begins)
         write_atomic(directory.environment_json, json.dumps(environment, indent=2).encode())
         noted = noted_data(directory, asked.experiment, place, begins, display.say, remarks)
-        with engine(config, place) as loaded:
+        with _workers_noted(directory.workers), engine(config, place) as loaded:
             outcomes, exported = _drive(
                 asked.experiment, loaded, place, directory, display, keep == "all", stuck, where
             )
@@ -250,6 +251,18 @@ def _concluded(
         for trial, arm, failure in outcomes.failed_arms
     )
     return Run(directory, failed, no_champion, no_report)
+
+
+@contextmanager
+def _workers_noted(folder: Path) -> Iterator[None]:
+    """Have the workers of this start write down what they do, and nothing of an earlier one."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):
+        folder.mkdir()
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class _QuietFile(logging.FileHandler):

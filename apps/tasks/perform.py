@@ -20,8 +20,9 @@ from apps.messages.results import Failure, Result, Upstream
 from apps.messages.tasks import Task, Workplace
 from apps.plugins.load import told
 from apps.records.result_files import load_result, save_result
-from apps.records.run_dir import ERROR_LOG, MEMORY_NOTE
+from apps.records.run_dir import ERROR_LOG, MEMORY_NOTE, RunDir
 from apps.tasks.kind import Kind, kind_of
+from apps.worker.presence import announce
 from apps.worker.stopping import Stopped, stopping
 from apps.worker.stopwatch import Stopwatch
 from apps.worker.watchdog import watched
@@ -50,7 +51,8 @@ def perform(task: Task, place: Workplace, upstream: Upstream) -> Outcome:
         return settled
     log = Path(place.root) / error_log(task)
     try:
-        with watched(log, log.with_name(MEMORY_NOTE), place.task_timeout_s):
+        presence = announce(RunDir(Path(place.root)).workers, task.folder)
+        with watched(log, log.with_name(MEMORY_NOTE), place.task_timeout_s, presence):
             result = _stored(kind, *settled, place)
     except Stopped:
         raise

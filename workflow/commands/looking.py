@@ -1,6 +1,6 @@
 """What is there, and how it stands.
 
-`status`, `report`, `compare`, `versus`, `merging`, `data`, `sites`, `doctor`.
+`status`, `watch`, `report`, `compare`, `versus`, `merging`, `data`, `sites`, `doctor`.
 """
 
 from __future__ import annotations
@@ -15,21 +15,54 @@ from workflow.commands.arguments import Options, RunFolder, Runs, Site
 
 
 def status(run: RunFolder) -> None:
-    """Show the progress of a run: running, stopped or finished."""
+    """Show how a run stands: running, stopped or finished, and how far it is."""
     from rich.console import Console
 
     from workflow.runs.opening import existing_run
-    from workflow.runs.status import show_status
+    from workflow.watching.picture import show_once
 
-    show_status(existing_run(run), Console())
+    show_once(existing_run(run), Console())
+
+
+def watch(
+    run: RunFolder,
+    every: Annotated[
+        float, typer.Option(min=0.5, metavar="SECONDS", help="time between two looks")
+    ] = 3.0,
+    once: Annotated[bool, typer.Option("--once", help="one look, as `heterosis status`")] = False,
+) -> None:
+    """Show how a run stands, renewed until it ends; from another terminal, or over ssh.
+
+    Progress, losses so far, the best members, workers, failures and warnings: all of it is read
+    from files, and the run notices nothing. Exit code 0 when the run has finished, 1 when it was
+    stopped or broke off.
+    """
+    from rich.console import Console
+
+    from workflow.runs.opening import existing_run
+    from workflow.watching import picture
+
+    if once:
+        return status(run)
+    try:
+        finished = picture.watch(existing_run(run), Console(), every)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    if not finished:
+        raise typer.Exit(1)
 
 
 def report(run: RunFolder) -> None:
-    """Write the report of a run again from its tables."""
-    from analysis.report.write import write_report
-    from workflow.runs.opening import existing_run
+    """Write the report of a run again; of one that is not finished, on what is.
 
-    print(write_report(existing_run(run)))
+    Arms of trials that are whole are compared, the losses of all are shown, and what is missing is
+    said on top. A driver at work is not disturbed; the page lies in RUN/report-so-far, until the
+    report at the run's end.
+    """
+    from workflow.runs.opening import existing_run
+    from workflow.runs.run import report_of
+
+    print(report_of(existing_run(run)))
 
 
 def compare(
