@@ -152,6 +152,8 @@ def _html(
 ) -> str:
     """Fill in the page; everything from the run directory is escaped by the template."""
     shown, folded = page.shown_kinds(numbers)
+    # Of a run that is not finished there may be nothing whole to count.
+    whole = numbers.unfinished < len(numbers.arms) * numbers.trials
     experiment, no_experiment = page.settings(run)
     environment, no_environment = page.environment(run)
     data_lines, data_remarks = page.data_notes(run)
@@ -161,7 +163,8 @@ def _html(
         name=run.root.resolve().name,
         verdict=unbroken(wording.verdict(numbers)),
         tested=bool(numbers.summary["t_p"].notna().any()),
-        cautions=[unbroken(note) for note in (*still, *wording.cautions(numbers))],
+        whole=whole,
+        cautions=[unbroken(note) for note in (*still, *wording.cautions(numbers)) if whole],
         facts=page.facts(numbers),
         pictures={
             chapter: [_element(picture) for picture in pictures if picture.chapter == chapter]

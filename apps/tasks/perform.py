@@ -25,7 +25,7 @@ from apps.tasks.kind import Kind, kind_of
 from apps.worker.presence import announce
 from apps.worker.stopping import Stopped, stopping
 from apps.worker.stopwatch import Stopwatch
-from apps.worker.watchdog import watched
+from apps.worker.watchdog import in_worker_process, watched
 
 Outcome = Result | Failure
 
@@ -51,7 +51,8 @@ def perform(task: Task, place: Workplace, upstream: Upstream) -> Outcome:
         return settled
     log = Path(place.root) / error_log(task)
     try:
-        presence = announce(RunDir(Path(place.root)).workers, task.folder)
+        notes = RunDir(Path(place.root)).workers
+        presence = announce(notes, task.folder, not in_worker_process())
         with watched(log, log.with_name(MEMORY_NOTE), place.task_timeout_s, presence):
             result = _stored(kind, *settled, place)
     except Stopped:

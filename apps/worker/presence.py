@@ -36,6 +36,7 @@ class Presence:
         folder: of the task.
         since_unix_s: when it began it.
         seen_unix_s: when it last gave a sign of life, by the clock of the file system.
+        in_driver: whether it is a thread of the driver, which lives as long as that.
     """
 
     host: str
@@ -43,14 +44,16 @@ class Presence:
     folder: str
     since_unix_s: float
     seen_unix_s: float
+    in_driver: bool
 
 
-def announce(workers: Path, folder: str) -> Path | None:
+def announce(workers: Path, folder: str, in_driver: bool) -> Path | None:
     """Write down which task this thread begins.
 
     Args:
         workers: folder of the notes; where it is not there, nobody asks.
         folder: of the task, below the run directory.
+        in_driver: whether this is a thread of the driver.
 
     Returns:
         The note, to be touched as a sign of life; None if there is none.
@@ -61,7 +64,7 @@ def announce(workers: Path, folder: str) -> Path | None:
     now = time.time()
     note = workers / f"{re.sub(r'[^A-Za-z0-9-]+', '-', f'{host}-{worker}')}.json"
     beside = note.with_suffix(".new")
-    told = asdict(Presence(host, worker, folder, now, now))
+    told = asdict(Presence(host, worker, folder, now, now, in_driver))
     try:
         # Not synced: who looks may miss one, and a task must not wait for it.
         beside.write_text(json.dumps(told))
@@ -81,7 +84,7 @@ def sign_of_life(note: Path | None) -> None:
 def present(workers: Path) -> Iterator[Presence]:
     """Yield what the workers of a run began last, by the names of their notes."""
     for note in sorted(workers.glob("*.json")):
-        with suppress(OSError, DamagedFile, ValueError, TypeError):
+        with suppress(OSError, DamagedFile, KeyError, TypeError, ValueError):
             told: dict[str, Any] = json.loads(read_limited(note, _LARGEST))
             seen = max(float(told["seen_unix_s"]), note.stat().st_mtime)
             yield Presence(**told | {"seen_unix_s": seen})

@@ -204,7 +204,7 @@ def _as_it_stands(run: RunDir, stands: Standing) -> str:
     now = time.strftime("%Y-%m-%d %H:%M:%S")
     if not stands.is_over:
         return f"At {now}: {stands.told}; `heterosis report` renews this page."
-    return f"At {now}: {stands.state}; {how_to_continue(run)}."
+    return f"At {now}: {stands.how}; {how_to_continue(run)}."
 
 
 def _compared(found: Found) -> str:

@@ -25,12 +25,18 @@ class Standing:
     Attributes:
         tally: of its latest start; empty where its event log is lost.
         state: in a word.
-        told: in a sentence, with how to continue.
+        how: in some words more.
     """
 
     tally: Tally
     state: State
-    told: str
+    how: str
+
+    @property
+    def told(self) -> str:
+        """How it stands, and how to go on if it is to go on."""
+        goes_on = self.state in ("stopped", "failed", "not begun")
+        return f"{self.how}; {AGAIN}" if goes_on else self.how
 
     @property
     def is_over(self) -> bool:
@@ -55,8 +61,8 @@ def standing_of(run: RunDir, tally: Tally) -> Standing:
     if tally.ended == "finished":
         return Standing(tally, "finished", tally.ended)
     if tally.ended.startswith("stopped"):
-        return Standing(tally, "stopped", f"{tally.ended}; {AGAIN}")
-    return Standing(tally, "failed", f"{tally.ended or 'broke off without an end'}; {AGAIN}")
+        return Standing(tally, "stopped", tally.ended)
+    return Standing(tally, "failed", tally.ended or "broke off without an end")
 
 
 def how_to_continue(run: RunDir) -> str:
@@ -78,5 +84,5 @@ def _without_events(run: RunDir) -> tuple[State, str]:
     if has_tables(run):
         return "finished", f"finished: {run.tables} has its results; its event log is lost"
     if any(True for _ in run.results()):
-        return "failed", f"its progress is unknown: its event log is lost; {AGAIN}"
-    return "not begun", f"nothing was submitted yet; {AGAIN}"
+        return "failed", "its progress is unknown: its event log is lost"
+    return "not begun", "nothing was submitted yet"

@@ -32,7 +32,7 @@ class Best:
     """One of the best members so far."""
 
     folder: str
-    arms: str
+    arms: tuple[str, ...]
     epoch: int
     fitness: float
 
@@ -122,7 +122,7 @@ class Lookout:
                 each.worker,
                 each.folder if busy else "",
                 max(0.0, now - each.since_unix_s),
-                max(0.0, now - each.seen_unix_s),
+                0.0 if each.in_driver else max(0.0, now - each.seen_unix_s),
             )
 
     def _notes(self, tally: Tally) -> Iterator[str]:
@@ -143,7 +143,8 @@ class Lookout:
                 lines = file.read().decode(errors="replace").splitlines()
         except OSError:
             return []
-        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(since_unix_s or 0.0))
+        begun = time.localtime(0.0 if math.isnan(since_unix_s) else since_unix_s)
+        since = time.strftime("%Y-%m-%d %H:%M:%S", begun)
         warned = (line for line in lines if any(level in line for level in _LEVELS))
         return [line for line in warned if line >= since]
 
@@ -163,6 +164,6 @@ def _best(found: Found) -> tuple[Best, ...]:
                 continue
             fitness = fitness_of(outcome, key)
             if math.isfinite(fitness):
-                arms = ", ".join(sharers[node.key])
+                arms = tuple(sharers[node.key])
                 members.append(Best(task.folder, arms, task.last_epoch, fitness))
     return tuple(sorted(members, key=lambda each: each.fitness)[:_BEST])

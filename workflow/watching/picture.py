@@ -19,6 +19,7 @@ from workflow.watching.text_plot import MARKS, marks, plot
 
 _COLOURS: Final = ("bold", "red", "green", "magenta", "yellow", "cyan", "blue")
 _WORKERS_TOLD: Final = 12
+_ARMS_TOLD: Final = 3
 _PLOT_WIDTH: Final = 76
 _PLOT_HEIGHT: Final = 10
 _PLAIN_EVERY_S: Final = 10.0
@@ -144,9 +145,11 @@ def _coloured(line: str, colours: dict[str, str]) -> Text:
 def _best(look: Look) -> Iterator[RenderableType]:
     if not look.best:
         return
-    table = _table(look.standing.tally.fitness or "fitness", "after epoch", "best members", "arms")
+    table = _table(look.standing.tally.fitness or "fitness", "epoch", "best members", "of")
     for each in look.best:
-        table.add_row(f"{each.fitness:.4f}", str(each.epoch), each.folder, Text(each.arms))
+        many = f"{len(each.arms)} arms, before they part"
+        arms = ", ".join(each.arms) if len(each.arms) <= _ARMS_TOLD else many
+        table.add_row(f"{each.fitness:.4f}", str(each.epoch), each.folder, Text(arms))
     yield ""
     yield table
 
@@ -159,11 +162,11 @@ def _workers(look: Look) -> Iterator[RenderableType]:
     yield f"{len(look.workers)} workers: {busy} compute, {len(look.workers) - busy} wait"
     # Whom nothing was heard of for longest comes first.
     longest = sorted(look.workers, key=lambda each: -_silent_s(each))
-    table = _table("host", "worker", "does", "for", "last seen")
+    table = _table("host", "worker", "does", "for", "seen")
     for each in longest[:_WORKERS_TOLD]:
         table.add_row(
             each.host,
-            each.worker,
+            Text(each.worker.replace("ThreadPoolExecutor-", "")),
             each.folder or "waits",
             duration(each.since_s) if each.folder else "",
             f"{duration(each.seen_s)} ago",
@@ -180,5 +183,5 @@ def _silent_s(worker: Worker) -> float:
 def _table(*columns: str) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for name in columns:
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", no_wrap=name in ("best members", "does"))
     return table

@@ -134,7 +134,7 @@ def test_what_broke_off_says_how_to_continue(
     assert heterosis("report", root).code == 0
     text = Page(ReportDir(RunDir(root).report_so_far).html.read_text()).text
     command = " ".join(json.loads(RunDir(root).environment_json.read_text())["command"])
-    assert f"failed; continue with: {command}." in text
+    assert f": broke off without an end; continue with: {command}." in text
 
 
 @pytest.mark.parametrize("missing", [f"{ALL}/harvest", "trial-*/mean/**"])
