@@ -18,6 +18,7 @@ from apps.errors import ReportError, UserError
 from apps.files import write_atomic
 from apps.messages.results import ExportResult, Failure
 from apps.messages.tasks import Workplace
+from apps.records.labels import Labels, read_labels, relabelled
 from apps.records.run_dir import RunDir
 from apps.tasks.perform import Outcome
 from apps.training.tensorboard import check_installed
@@ -72,6 +73,8 @@ def run(
     monitor: bool = False,
     tensorboard: bool = False,
     other_versions: bool = False,
+    note: str | None = None,
+    tags: Sequence[str] | None = None,
     folder: Path | str | None = None,
     display: Display | None = None,
     command: Sequence[str] = ("workflow.run",),
@@ -99,6 +102,8 @@ def run(
         tensorboard: let every member write its metrics for TensorBoard, below the run directory.
         other_versions: go on with other packages or variables than the run was begun with, where
             these make numbers.
+        note: a line on the run, kept in its record; None keeps the one that it has.
+        tags: words to find it by, in place of those that it has; None keeps them.
         folder: where an `Experiment`'s plug-ins are looked for, the current folder if left out; a
             file's are looked for beside it.
         display: shows the progress.
@@ -118,6 +123,7 @@ def run(
         HeterosisError: the site can bring no workers.
         KeyboardInterrupt: the user stopped the run; what was finished is stored.
     """
+    relabelled(Labels(), note, tags)
     runtime.prepare()
     asked = _ask(experiment, settings, folder)
     display = display or Silent()
@@ -150,7 +156,8 @@ def run(
         opened(directory, asked.experiment, fresh, display.say),
         _logged_to(directory.log),
     ):
-        environment = describe_environment(command, site, workers, place)
+        labels = relabelled(read_labels(directory), note, tags)
+        environment = labels.written() | describe_environment(command, site, workers, place)
         environment |= described(directory, asked.experiment, asked.folder, begins)
         write_atomic(directory.environment_json, json.dumps(environment, indent=2).encode())
         noted = noted_data(directory, asked.experiment, place, begins, display.say, remarks)

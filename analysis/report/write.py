@@ -26,6 +26,7 @@ from analysis.statistics.search import YARDSTICK, Search, searched
 from analysis.tables import CONTROL, loss_names, read_tables
 from apps.errors import ReportError
 from apps.files import write_atomic
+from apps.records.labels import read_labels
 from apps.records.run_dir import ReportDir, RunDir
 from apps.records.tables_schema import STILL
 
@@ -161,6 +162,7 @@ def _html(
     return render(
         "report.html.j2",
         name=run.root.resolve().name,
+        labels=read_labels(run).said,
         verdict=unbroken(wording.verdict(numbers)),
         tested=bool(numbers.summary["t_p"].notna().any()),
         whole=whole,

@@ -371,7 +371,7 @@ def test_data_says_where_the_sample_is(heterosis: Heterosis) -> None:
 
 
 COMMANDS = (
-    *("new", "run", "plan", "status", "watch", "report", "compare", "versus", "merging"),
+    *("new", "run", "plan", "list", "status", "watch", "report", "compare", "versus", "merging"),
     *("export", "store", "predict", "replay", "clean", "data", "sites", "doctor"),
 )
 

@@ -1,17 +1,44 @@
 """What is there, and how it stands.
 
-`status`, `watch`, `report`, `compare`, `versus`, `merging`, `data`, `sites`, `doctor`.
+`list`, `status`, `watch`, `report`, `compare`, `versus`, `merging`, `data`, `sites`, `doctor`.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from workflow.commands import arguments
-from workflow.commands.arguments import Options, RunFolder, Runs, Site
+from workflow.commands.arguments import Options, RunFolder, Runs, RunsFolder, Site
+
+if TYPE_CHECKING:
+    from workflow.runs.listing import Listed
+
+
+def list_(
+    runs: RunsFolder = Path("runs"),
+    tag: Annotated[
+        str | None, typer.Option(metavar="TAG", help="only runs that have this tag")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="as JSON, numbers in full")] = False,
+) -> None:
+    """List the runs of a folder: how each stands, trials done, best loss, size, age, tags.
+
+    The one that changed last comes first.
+    """
+    from json import dumps
+
+    from workflow.runs.listing import list_runs
+
+    found = list_runs(runs, tag)
+    if json:
+        print(dumps([each.plain() for each in found], indent=2))
+    elif found:
+        _print_runs(found)
+    else:
+        print(f"no runs in {runs}" if tag is None else f"no runs with the tag {tag} in {runs}")
 
 
 def status(run: RunFolder) -> None:
@@ -205,3 +232,43 @@ def data(
         spec, seed, here = DataSpec(name=name, folder=folder, validation=0), 0, Path.cwd()
     prepare(spec, str(here))
     print(describe(spec, str(here), seed))
+
+
+def _print_runs(found: list[Listed]) -> None:
+    import time
+
+    from rich.console import Console
+    from rich.filesize import decimal
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for name in ("run", "state", "trials", "best", "size", "age", "tags", "note"):
+        table.add_column(name, overflow="fold", no_wrap=name not in ("tags", "note"))
+    for each in found:
+        best = f"{each.fitness} {each.best:.4f}" if each.best == each.best else ""
+        table.add_row(
+            each.name,
+            each.state,
+            f"{each.trials_done}/{each.trials}",
+            best,
+            decimal(each.size_bytes),
+            _age(time.time() - each.changed_unix_s),
+            ", ".join(each.tags),
+            each.note,
+        )
+    console = Console()
+    # Where the output goes to a file there is no width to fit into.
+    wide = console if console.is_terminal else Console(width=200)
+    wide.print(table, markup=False, highlight=False)
+
+
+def _age(seconds: float) -> str:
+    """Return how long ago something was.
+
+    >>> _age(5), _age(7200), _age(86400 * 30)
+    ('0 min', '2 h', '30 d')
+    """
+    minutes = max(0, int(seconds // 60))
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} d"

@@ -85,6 +85,20 @@ def run(
             "--other-versions", help="go on with other packages than the run was begun with"
         ),
     ] = False,
+    note: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="a line on the run, which `list`, `status` and the report show; when a run goes "
+            'on, the new one counts, and "" for none',
+        ),
+    ] = None,
+    tags: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tag", metavar="TAG", help="a word to find the run by; may be given again, as --note"
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="only one line of progress")] = False,
 ) -> None:
     """Run an experiment, or continue it.
@@ -120,6 +134,8 @@ def run(
             monitor=monitor,
             tensorboard=tensorboard,
             other_versions=other_versions,
+            note=note,
+            tags=tags,
             display=display,
             command=["heterosis", *sys.argv[1:]],
             stuck=_leave_at_once,

@@ -21,6 +21,7 @@ from apps.files import DamagedFile
 from apps.messages.fingerprints import from_json
 from apps.messages.specs import DataSpec, NetworkSpec, TrainingSpec
 from apps.messages.tasks import Workplace
+from apps.records.labels import Labels, read_labels
 from apps.records.run_dir import RunDir
 from workflow.driver.progress import Tally
 from workflow.experiment.config import Experiment, Training
@@ -97,6 +98,11 @@ class Run:
     def progress(self) -> Tally:
         """How far the run is, now: what `heterosis status` shows."""
         return standing(self.directory).tally
+
+    @property
+    def labels(self) -> Labels:
+        """The run's note and tags."""
+        return read_labels(self.directory)
 
     @property
     def state(self) -> State:

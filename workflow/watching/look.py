@@ -14,6 +14,7 @@ from analysis.statistics.curves import so_far
 from apps.breeding.fitness import fitness_of
 from apps.messages.results import TrainResult
 from apps.messages.tasks import TrainTask
+from apps.records.labels import Labels, read_labels
 from apps.records.run_dir import RunDir
 from apps.worker.presence import present
 from workflow.driver.progress import Tally, TallyReader, told_remark
@@ -60,6 +61,7 @@ class Look:
         arms: names of the arms, in their order.
         workers: those of a run under way.
         notes: failures, remarks and warnings, a line each.
+        labels: the run's note and tags.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Look:
     arms: tuple[str, ...] = ()
     workers: tuple[Worker, ...] = ()
     notes: tuple[str, ...] = ()
+    labels: Labels = field(default_factory=Labels)
 
 
 class Lookout:
@@ -111,6 +114,7 @@ class Lookout:
             arms=tuple(found.arms_whole),
             workers=() if stands.is_over else tuple(self._workers(found)),
             notes=tuple(self._notes(tally)),
+            labels=read_labels(self._run),
         )
 
     def _workers(self, found: Found) -> Iterator[Worker]:

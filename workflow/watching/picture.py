@@ -86,6 +86,8 @@ def _as_text(piece: RenderableType) -> RenderableType:
 def pieces(look: Look) -> Iterator[RenderableType]:
     """Yield a look part by part; plain lines are strings."""
     tally = look.standing.tally
+    if look.labels.said:
+        yield f"{look.name}: {look.labels.said}"
     if tally.total:
         yield draw(tally)
         last = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(tally.now_unix_s))
