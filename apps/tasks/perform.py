@@ -23,7 +23,7 @@ from apps.records.result_files import load_result, save_result
 from apps.records.run_dir import ERROR_LOG, MEMORY_NOTE, RunDir
 from apps.tasks.kind import Kind, kind_of
 from apps.worker.presence import announce
-from apps.worker.stopping import Stopped, stopping
+from apps.worker.stopping import Stopped, told_to_stop
 from apps.worker.stopwatch import Stopwatch
 from apps.worker.watchdog import in_worker_process, watched
 
@@ -43,7 +43,7 @@ def perform(task: Task, place: Workplace, upstream: Upstream) -> Outcome:
         HeterosisError: it tried to end the process (`sys.exit()` in a plug-in, say).
         KeyboardInterrupt: the user's, which reaches the main thread of a process only.
     """
-    if stopping.is_set():
+    if told_to_stop(place.stop_at_unix_s):
         raise Stopped("the run is being stopped")
     kind = kind_of(task)
     settled = kind.settle(task, upstream)

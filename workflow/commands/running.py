@@ -66,6 +66,14 @@ def run(
         float,
         typer.Option(min=0.0, metavar="SECONDS", help="time between partial checkpoints"),
     ] = 600.0,
+    time_limit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="stop in order when it is over: 90s, 45m, 2h, 1d, 1h30m or Slurm's 1:30:00, "
+            "2-12:00:00; the same command goes on",
+        ),
+    ] = None,
     monitor: Annotated[
         bool,
         typer.Option(
@@ -131,6 +139,7 @@ def run(
             keep=keep,
             task_timeout=task_timeout,
             checkpoint_every=checkpoint_every,
+            time_limit=time_limit,
             monitor=monitor,
             tensorboard=tensorboard,
             other_versions=other_versions,

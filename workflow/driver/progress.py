@@ -218,7 +218,7 @@ class Journal:
         """Log the end and close log and display.
 
         Args:
-            how: `finished`, `stopped` or `broke off`.
+            how: `finished`, `broke off`, or `stopped`, of which it may say more.
         """
         with suppress(OSError):  # a full disk, which ended the run, must not hide why
             self._log("end", how=how)
