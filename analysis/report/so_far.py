@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -9,6 +10,7 @@ import pandas as pd
 from analysis.figures import chosen
 from analysis.figures.picture import Picture
 from analysis.figures.so_far import losses_so_far
+from analysis.numerals import count
 from analysis.statistics import curves
 from analysis.tables import arms_of
 from apps.records.tables_schema import UNFINISHED
@@ -41,17 +43,24 @@ class SoFar:
 
     def pictures(self) -> list[Picture]:
         """Draw the losses of all that has results."""
-        lines, arms = curves.so_far(self.tables), arms_of(self.tables["trials"])
-        if lines.empty:
-            return []
-        return [
-            Picture(
-                "losses_so_far",
-                "Losses so far, of all that has results",
-                "A line is a trial of an arm: the loss at each epoch of its best member. Where "
-                "members of a population have no result yet, it is the best of the others. "
-                "Compared is nothing here: trials are at different epochs.",
-                f"Line chart of the losses of {lines['trial'].nunique()} trials that have begun.",
-                *chosen.two_forms(lambda columns: losses_so_far(lines, arms, columns=columns)),
-            )
-        ]
+        lines = curves.so_far(self.tables)
+        arms = arms_of(self.tables["trials"])
+        return [] if lines.empty else [losses_picture(lines, arms)]
+
+
+def losses_picture(lines: pd.DataFrame, arms: Sequence[str]) -> Picture:
+    """Draw the losses of all that has results.
+
+    Args:
+        lines: as `analysis.statistics.curves.so_far` returns them, at least one.
+        arms: their names in their order.
+    """
+    return Picture(
+        "losses_so_far",
+        "Losses so far, of all that has results",
+        "A line is a trial of an arm: the loss at each epoch of its best member. Where members of "
+        "a population have no result yet, it is the best of the others. Nothing is compared here: "
+        "trials are at different epochs.",
+        f"Line chart of the losses of {count(lines['trial'].nunique(), 'trial')} so far.",
+        *chosen.two_forms(lambda columns: losses_so_far(lines, arms, columns=columns)),
+    )

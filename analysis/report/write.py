@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
-from markupsafe import Markup
 
 from analysis.figures import chosen, drawing
 from analysis.figures.chosen import Secondary
@@ -15,7 +14,7 @@ from analysis.figures.picture import Picture
 from analysis.numerals import percent, unbroken
 from analysis.report import page, search_page
 from analysis.report.findings import EFFECT, MARGIN, full_statistics, spent_to_control
-from analysis.report.rendering import render
+from analysis.report.rendering import element, render
 from analysis.report.so_far import SoFar
 from analysis.statistics import wording
 from analysis.statistics.curves import CURVE_BESIDE
@@ -169,7 +168,7 @@ def _html(
         cautions=[unbroken(note) for note in (*still, *wording.cautions(numbers)) if whole],
         facts=page.facts(numbers),
         pictures={
-            chapter: [_element(picture) for picture in pictures if picture.chapter == chapter]
+            chapter: [element(picture) for picture in pictures if picture.chapter == chapter]
             for chapter in CHAPTERS
         },
         shown=[(kind, page.arm_rows(numbers, kind)) for kind in shown],
@@ -207,20 +206,3 @@ def _write_picture(to: ReportDir, picture: Picture) -> None:
     for form, name in (("wide", picture.name), ("narrow", f"{picture.name}-narrow")):
         write_atomic(to.figure(name, "svg"), picture.documents[form].encode())
         write_atomic(to.figure(name, "png"), drawing.png(getattr(picture, form)))
-
-
-def _element(picture: Picture) -> dict[str, object]:
-    """Return a figure as the template takes it."""
-    elements = {
-        form: Markup(  # the SVG is ours, and its texts are paths; the label is escaped by `inline`
-            drawing.inline(document, f"{picture.name}-{form}", picture.alternative)
-        )
-        for form, document in picture.documents.items()
-    }
-    return {
-        "name": picture.name,
-        "title": picture.title,
-        "caption": picture.caption,
-        "folded": picture.folded,
-        **elements,
-    }

@@ -14,6 +14,9 @@ from workflow.commands import arguments
 from workflow.commands.arguments import Options, RunFolder, Runs, RunsFolder, Site
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from apps.records.run_dir import RunDir
     from workflow.runs.listing import Listed
 
 
@@ -57,12 +60,25 @@ def watch(
         float, typer.Option(min=0.5, metavar="SECONDS", help="time between two looks")
     ] = 3.0,
     once: Annotated[bool, typer.Option("--once", help="one look, as `heterosis status`")] = False,
+    html: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            metavar="PORT",
+            help="show it as a page too, to browsers on this machine: http://127.0.0.1:PORT; 0 "
+            "takes a port that is free",
+        ),
+    ] = None,
 ) -> None:
     """Show how a run stands, renewed until it ends; from another terminal, or over ssh.
 
     Progress, losses so far, the best members, workers, failures and warnings: all of it is read
     from files, and the run notices nothing. Exit code 0 when the run has finished, 1 when it was
     stopped or broke off.
+
+    The page of --html renews itself, and needs no other program. From elsewhere:
+    `ssh -L PORT:127.0.0.1:PORT HOST`.
     """
     from rich.console import Console
 
@@ -71,8 +87,12 @@ def watch(
 
     if once:
         return status(run)
+    directory, console = existing_run(run), Console()
     try:
-        finished = picture.watch(existing_run(run), Console(), every)
+        if html is None:
+            finished = picture.watch(directory, console, every)
+        else:
+            finished = _watch_page(directory, console, every, html)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     if not finished:
@@ -232,6 +252,16 @@ def data(
         spec, seed, here = DataSpec(name=name, folder=folder, validation=0), 0, Path.cwd()
     prepare(spec, str(here))
     print(describe(spec, str(here), seed))
+
+
+def _watch_page(directory: RunDir, console: Console, every_s: float, port: int) -> bool:
+    """Watch a run in the terminal and on a page; return whether it finished."""
+    from workflow.watching import picture
+    from workflow.watching.page import served
+
+    with served(port, every_s) as (address, show):
+        console.print(f"page: {address}", highlight=False, soft_wrap=True)
+        return picture.watch(directory, console, every_s, show)
 
 
 def _print_runs(found: list[Listed]) -> None:

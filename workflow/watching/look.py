@@ -55,6 +55,7 @@ class Look:
 
     Attributes:
         name: of the run directory.
+        seen_unix_s: when this was seen.
         standing: how it stands; its tally counts the epochs in the middle of segments, too.
         best: the best members so far, the best first.
         lines: losses of the best members over the epochs, as `analysis.statistics.curves.so_far`.
@@ -65,6 +66,7 @@ class Look:
     """
 
     name: str
+    seen_unix_s: float
     standing: Standing
     best: tuple[Best, ...] = ()
     lines: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -108,6 +110,7 @@ class Lookout:
         )
         return Look(
             name=self._run.root.resolve().name,
+            seen_unix_s=time.time(),
             standing=replace(stands, tally=counted),
             best=best,
             lines=lines,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from rich.console import Console, Group, RenderableType
@@ -13,13 +13,12 @@ from rich.text import Text
 
 from apps.records.run_dir import RunDir
 from workflow.driver.displays import draw
-from workflow.driver.progress import duration, summary
-from workflow.watching.look import Look, Lookout, Worker
+from workflow.driver.progress import summary
+from workflow.watching.look import Look, Lookout
+from workflow.watching.tables import best_rows, worker_rows
 from workflow.watching.text_plot import MARKS, marks, plot
 
 _COLOURS: Final = ("bold", "red", "green", "magenta", "yellow", "cyan", "blue")
-_WORKERS_TOLD: Final = 12
-_ARMS_TOLD: Final = 3
 _PLOT_WIDTH: Final = 76
 _PLOT_HEIGHT: Final = 10
 _PLAIN_EVERY_S: Final = 10.0
@@ -37,8 +36,19 @@ def show_once(run: RunDir, console: Console) -> None:
     _print(Lookout(run).look(), console)
 
 
-def watch(run: RunDir, console: Console, every_s: float) -> bool:
+def watch(
+    run: RunDir,
+    console: Console,
+    every_s: float,
+    show: Callable[[Look], None] = lambda look: None,
+) -> bool:
     """Show how a run stands until it ends: in place in a terminal, else a line now and then.
+
+    Args:
+        run: the run directory.
+        console: to print on.
+        every_s: seconds between two looks.
+        show: is handed every look, too.
 
     Returns:
         Whether it finished.
@@ -47,21 +57,27 @@ def watch(run: RunDir, console: Console, every_s: float) -> bool:
         UserError: its experiment cannot be read.
     """
     lookout = Lookout(run)
-    look = lookout.look()
+
+    def look_again() -> Look:
+        look = lookout.look()
+        show(look)
+        return look
+
+    look = look_again()
     if not look.standing.is_over:
-        look = _follow(lookout, look, console, every_s)
+        look = _follow(look_again, look, console, every_s)
     _print(look, console)
     return look.standing.state == "finished"
 
 
-def _follow(lookout: Lookout, look: Look, console: Console, every_s: float) -> Look:
+def _follow(look_again: Callable[[], Look], look: Look, console: Console, every_s: float) -> Look:
     """Renew the picture until the run ends; return the last look."""
     if not console.is_terminal:
         _print(look, console)
         told = time.monotonic()
         while not look.standing.is_over:
             time.sleep(every_s)
-            look = lookout.look()
+            look = look_again()
             if time.monotonic() - told >= _PLAIN_EVERY_S:
                 told = time.monotonic()
                 console.print(summary(look.standing.tally), highlight=False, soft_wrap=True)
@@ -70,7 +86,7 @@ def _follow(lookout: Lookout, look: Look, console: Console, every_s: float) -> L
         while not look.standing.is_over:
             live.update(Group(*map(_as_text, pieces(look))), refresh=True)
             time.sleep(every_s)
-            look = lookout.look()
+            look = look_again()
     return look
 
 
@@ -145,45 +161,27 @@ def _coloured(line: str, colours: dict[str, str]) -> Text:
 
 
 def _best(look: Look) -> Iterator[RenderableType]:
-    if not look.best:
-        return
-    table = _table(look.standing.tally.fitness or "fitness", "epoch", "best members", "of")
-    for each in look.best:
-        many = f"{len(each.arms)} arms, before they part"
-        arms = ", ".join(each.arms) if len(each.arms) <= _ARMS_TOLD else many
-        table.add_row(f"{each.fitness:.4f}", str(each.epoch), each.folder, Text(arms))
-    yield ""
-    yield table
+    if look.best:
+        yield ""
+        fitness = look.standing.tally.fitness or "fitness"
+        yield _table(("best members", "of", "epoch", fitness), best_rows(look), (0, 3))
 
 
 def _workers(look: Look) -> Iterator[RenderableType]:
-    if not look.workers:
-        return
-    busy = sum(bool(each.folder) for each in look.workers)
-    yield ""
-    yield f"{len(look.workers)} workers: {busy} compute, {len(look.workers) - busy} wait"
-    # Whom nothing was heard of for longest comes first.
-    longest = sorted(look.workers, key=lambda each: -_silent_s(each))
-    table = _table("host", "worker", "does", "for", "seen")
-    for each in longest[:_WORKERS_TOLD]:
-        table.add_row(
-            each.host,
-            Text(each.worker.replace("ThreadPoolExecutor-", "")),
-            each.folder or "waits",
-            duration(each.since_s) if each.folder else "",
-            f"{duration(each.seen_s)} ago",
-        )
-    yield table
-    if len(longest) > _WORKERS_TOLD:
-        yield f"... and {len(longest) - _WORKERS_TOLD} more"
+    if look.workers:
+        rows, title, more = worker_rows(look)
+        yield ""
+        yield title
+        yield _table(("worker", "host", "does", "for", "seen"), rows, (2, 4))
+        if more:
+            yield more
 
 
-def _silent_s(worker: Worker) -> float:
-    return worker.seen_s if worker.folder else -1.0
-
-
-def _table(*columns: str) -> Table:
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], whole: Sequence[int]) -> Table:
+    """Return a table; the columns numbered in `whole` are not broken."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for name in columns:
-        table.add_column(name, overflow="fold", no_wrap=name in ("best members", "does"))
+    for place, name in enumerate(columns):
+        table.add_column(name, overflow="fold", no_wrap=place in whole)
+    for row in rows:
+        table.add_row(*map(Text, row))
     return table

@@ -86,7 +86,7 @@ def test_once_is_what_status_shows(heterosis: Heterosis, finished: Path, tmp_pat
     assert once.code == 0
     assert "held-out loss of the best member by epoch" in once.out
     assert "75/78 network-epochs" in once.out
-    assert re.search(r"^1\.\d+ +4 +trial-001/segment-2/member-0\d +control", once.out, flags=re.M)
+    assert re.search(r"^trial-001/segment-2/member-0\d +control +4 +1\.\d+", once.out, flags=re.M)
 
 
 @pytest.mark.parametrize(("how", "code"), [("finished", 0), ("stopped", 1)])
@@ -149,7 +149,9 @@ def test_many_workers_and_arms_are_shortened() -> None:
     best = (Best("f", tuple("abcdef"), 3, 0.5),)
     standing = Standing(Tally(), "running", "running (host)")
     shown = io.StringIO()
-    picture._print(Look("run", standing, best=best, workers=workers), Console(file=shown, width=99))
+    picture._print(
+        Look("run", 0.0, standing, best=best, workers=workers), Console(file=shown, width=99)
+    )
     text = shown.getvalue()
     assert "20 workers: 20 compute, 0 wait" in text
     assert "0:19 ago" in text
