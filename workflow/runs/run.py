@@ -243,7 +243,9 @@ def report_of(directory: RunDir) -> Path:
     stands = standing(directory)
     found = SoFar(directory).look(stands.tally.failures)
     if found.is_nothing:
-        raise ReportError(f"{directory.root}: nothing is finished yet to report on; {stands.told}")
+        other = next(directory.results(), None) is not None
+        why = "its results are of another version: they are computed anew" if other else stands.told
+        raise ReportError(f"{directory.root}: nothing is finished yet to report on; {why}")
     return write_report(directory, ReportSoFar(found.tables, told(directory, stands, found)))
 
 

@@ -59,7 +59,7 @@ class Look:
         standing: how it stands; its tally counts the epochs in the middle of segments, too.
         best: the best members so far, the best first.
         lines: losses of the best members over the epochs, as `analysis.statistics.curves.so_far`.
-        arms: names of the arms, in their order.
+        arms: the arms in their order, and the number of trials in which each is whole.
         workers: those of a run under way.
         notes: failures, remarks and warnings, a line each.
         labels: the run's note and tags.
@@ -70,7 +70,7 @@ class Look:
     standing: Standing
     best: tuple[Best, ...] = ()
     lines: pd.DataFrame = field(default_factory=pd.DataFrame)
-    arms: tuple[str, ...] = ()
+    arms: dict[str, int] = field(default_factory=dict)
     workers: tuple[Worker, ...] = ()
     notes: tuple[str, ...] = ()
     labels: Labels = field(default_factory=Labels)
@@ -114,7 +114,7 @@ class Lookout:
             standing=replace(stands, tally=counted),
             best=best,
             lines=lines,
-            arms=tuple(found.arms_whole),
+            arms=found.arms_whole,
             workers=() if stands.is_over else tuple(self._workers(found)),
             notes=tuple(self._notes(tally)),
             labels=read_labels(self._run),

@@ -48,6 +48,7 @@ class Pages:
         """Have nothing to show yet."""
         self.every_s = every_s
         self.look: Look | None = None
+        self.asked = False
         self.last_was_seen = threading.Event()
         self._lock = threading.Lock()
         self._drawn: tuple[pd.DataFrame, dict[str, object]] | None = None
@@ -86,7 +87,7 @@ class Pages:
             if look.lines.empty:
                 return None
             if self._drawn is None or (self._drawn[0] is not look.lines and not waits):
-                self._drawn = look.lines, element(losses_picture(look.lines, look.arms))
+                self._drawn = look.lines, element(losses_picture(look.lines, [*look.arms]))
                 self._drawn_at = now
             return self._drawn[1]
 
@@ -123,7 +124,7 @@ def served(port: int, every_s: float) -> Iterator[tuple[str, Callable[[Look], No
 
     try:
         yield f"http://{HOST}:{server.server_address[1]}/", show
-        if pages.look is not None and pages.look.standing.is_over:
+        if pages.asked and pages.look is not None and pages.look.standing.is_over:
             pages.last_was_seen.wait(_LAST_S)
     finally:
         server.shutdown()
@@ -150,6 +151,7 @@ def _handler(pages: Pages) -> type[BaseHTTPRequestHandler]:
             elif look is None:
                 self._answer(503, "nothing was seen yet")
             else:
+                pages.asked = True
                 over = look.standing.is_over
                 self._answer(200, made(look), over)
                 if over:
@@ -191,11 +193,16 @@ def _facts(look: Look) -> Iterator[tuple[str, str]]:
 def _tables(look: Look) -> Iterator[tuple[str, tuple[str, ...], list[tuple[str, ...]], str]]:
     tally = look.standing.tally
     arms: list[tuple[str, ...]] = [
-        (arm, str(total), str(tally.segments_done[arm]), str(tally.segments_failed[arm]))
+        (
+            arm,
+            f"{look.arms.get(arm, 0)}/{tally.trials}",
+            f"{tally.segments_done[arm]}/{total}",
+            str(tally.segments_failed[arm]),
+        )
         for arm, total in tally.segments.items()
     ]
     if arms:
-        yield "Arms", ("Arm", "Segments", "Done", "Failed"), arms, ""
+        yield "Arms", ("Arm", "Whole trials", "Segments", "Failed"), arms, ""
     if look.best:
         columns = ("Member", "Of", "Epoch", tally.fitness or "fitness")
         yield "Best members so far", columns, best_rows(look), ""

@@ -108,6 +108,8 @@ def pieces(look: Look) -> Iterator[RenderableType]:
         yield draw(tally)
         last = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(tally.now_unix_s))
         yield f"{look.standing.told}; last event {last}"
+        whole = ", ".join(f"{arm} {trials}" for arm, trials in look.arms.items())
+        yield f"tasks {tally.done}/{tally.total}; whole trials by arm: {whole}"
     else:
         yield look.standing.told
     yield from _curves(look)

@@ -10,6 +10,9 @@ from typing import Final
 MARKS: Final = "o*+x#@%&=~"
 """One an arm, in their order, and again from the beginning."""
 
+LARGEST: Final = 1e300
+"""Size from which a value is taken as infinite: spans of larger ones are no numbers any more."""
+
 _BETWEEN: Final = "."
 
 _LOG_FROM: Final = 4.0
@@ -27,7 +30,7 @@ def plot(lines: Mapping[str, Points], width: int, height: int) -> list[str]:
     r"""Return a chart as lines of text: the largest value on top, x from left to right.
 
     Args:
-        lines: name -> its points; those that are not finite are left out. Later lines are drawn
+        lines: name -> its points; what is NaN or infinite is left out. Later lines are drawn
             over earlier ones.
         width: in characters, of the whole; at least 20 are taken.
         height: in lines, without that of x; at least 3 are taken.
@@ -42,7 +45,7 @@ def plot(lines: Mapping[str, Points], width: int, height: int) -> list[str]:
            1           3
     """
     finite = {
-        name: [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y)]
+        name: [(x, y) for x, y in points if abs(x) < LARGEST and abs(y) < LARGEST]
         for name, points in lines.items()
     }
     everything = [point for points in finite.values() for point in points]

@@ -12,6 +12,7 @@ from pandas.testing import assert_frame_equal
 
 from analysis.report.so_far import SoFar as ReportSoFar
 from analysis.statistics.curves import so_far
+from apps.messages import fingerprints
 from apps.messages.fingerprints import to_json
 from apps.messages.results import TrainResult
 from apps.records.result_files import Partial, stored_result
@@ -168,6 +169,16 @@ def test_without_any_result_there_is_one_line(
     (line,) = ended.err.splitlines()
     assert "nothing is finished yet to report on; broke off without an end" in line
     assert not RunDir(root).report_so_far.exists()
+
+
+def test_results_of_another_version_are_not_reported(
+    finished: Path, tmp_path: Path, heterosis: Heterosis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = broken_off(finished, tmp_path)
+    monkeypatch.setattr(fingerprints, "NUMERICS", 0)
+    ended = heterosis("report", root)
+    assert ended.code == 2
+    assert "its results are of another version" in ended.err
 
 
 def test_python_asks_the_same(finished: Path, tmp_path: Path, heterosis: Heterosis) -> None:
