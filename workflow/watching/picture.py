@@ -15,12 +15,13 @@ from apps.records.run_dir import RunDir
 from workflow.driver.displays import draw
 from workflow.driver.progress import summary
 from workflow.watching.look import Look, Lookout
-from workflow.watching.tables import best_rows, worker_rows
+from workflow.watching.tables import WORKERS_TOLD, best_rows, worker_rows
 from workflow.watching.text_plot import MARKS, marks, plot
 
 _COLOURS: Final = ("bold", "red", "green", "magenta", "yellow", "cyan", "blue")
 _PLOT_WIDTH: Final = 76
 _PLOT_HEIGHT: Final = 10
+_LEAST_HEIGHT: Final = 4
 _PLAIN_EVERY_S: Final = 10.0
 
 CURVE: Final = {"val_loss": "held-out loss", "loss": "running training loss"}
@@ -84,7 +85,8 @@ def _follow(look_again: Callable[[], Look], look: Look, console: Console, every_
         return look
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while not look.standing.is_over:
-            live.update(Group(*map(_as_text, pieces(look))), refresh=True)
+            shown = pieces(look, _plot_height(look, console.height))
+            live.update(Group(*map(_as_text, shown)), refresh=True)
             time.sleep(every_s)
             look = look_again()
     return look
@@ -99,7 +101,13 @@ def _as_text(piece: RenderableType) -> RenderableType:
     return Text(piece) if isinstance(piece, str) else piece
 
 
-def pieces(look: Look) -> Iterator[RenderableType]:
+def _plot_height(look: Look, height: int) -> int:
+    """Return how many lines the curves may have, so that what is below them is seen too."""
+    others = len(look.arms) + len(look.best) + min(len(look.workers), WORKERS_TOLD) + 14
+    return max(_LEAST_HEIGHT, min(_PLOT_HEIGHT, height - others))
+
+
+def pieces(look: Look, plot_height: int = _PLOT_HEIGHT) -> Iterator[RenderableType]:
     """Yield a look part by part; plain lines are strings."""
     tally = look.standing.tally
     if look.labels.said:
@@ -112,7 +120,7 @@ def pieces(look: Look) -> Iterator[RenderableType]:
         yield f"tasks {tally.done}/{tally.total}; whole trials by arm: {whole}"
     else:
         yield look.standing.told
-    yield from _curves(look)
+    yield from _curves(look, plot_height)
     yield from _best(look)
     yield from _workers(look)
     yield from look.notes
@@ -126,7 +134,7 @@ def curve_kind(look: Look) -> str:
     return next((kind for kind in CURVE if kind in there), "")
 
 
-def _curves(look: Look) -> Iterator[RenderableType]:
+def _curves(look: Look, height: int) -> Iterator[RenderableType]:
     kind = curve_kind(look)
     if not kind:
         return
@@ -137,7 +145,7 @@ def _curves(look: Look) -> Iterator[RenderableType]:
         for arm in look.arms
     }
     # The control is drawn last, so that what arms share with it is its.
-    drawn = plot(dict(reversed(points.items())), _PLOT_WIDTH, _PLOT_HEIGHT)
+    drawn = plot(dict(reversed(points.items())), _PLOT_WIDTH, height)
     mark = marks([*reversed(points)])
     colour = {mark[arm]: _colour(place) for place, arm in enumerate(points)}
     yield ""

@@ -7,7 +7,9 @@ from typing import Final
 from workflow.driver.progress import duration
 from workflow.watching.look import Look, Worker
 
-_WORKERS_TOLD: Final = 12
+WORKERS_TOLD: Final = 12
+"""Rows of workers."""
+
 _ARMS_TOLD: Final = 3
 
 
@@ -36,7 +38,7 @@ def worker_rows(look: Look) -> tuple[list[tuple[str, ...]], str, str]:
             duration(each.since_s) if each.folder else "",
             "now" if each.seen_s < 1 else f"{duration(each.seen_s)} ago",
         )
-        for each in longest[:_WORKERS_TOLD]
+        for each in longest[:WORKERS_TOLD]
     ]
     more = len(longest) - len(rows)
     title = f"{len(longest)} workers: {busy} compute, {len(longest) - busy} wait"
