@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -18,8 +19,18 @@ from apps.messages.results import TrainResult
 from apps.records.result_files import Partial, stored_result
 from apps.records.run_dir import PARTIAL_RECORD, ReportDir, RunDir
 from apps.records.tables_schema import TABLES, UNFINISHED
-from tests.support.experiments import TINY, broken_off, contents, events, read_tables
+from tests.support.experiments import (
+    TINY,
+    assert_same,
+    broken_off,
+    contents,
+    copied,
+    events,
+    load,
+    read_tables,
+)
 from tests.support.pages import Page
+from tests.support.searches import SEARCH, search_made_once
 from tests.workflow.conftest import Heterosis, Mishap
 from workflow import Run
 from workflow.driver.progress import read_tally
@@ -169,6 +180,25 @@ def test_without_any_result_there_is_one_line(
     (line,) = ended.err.splitlines()
     assert "nothing is finished yet to report on; broke off without an end" in line
     assert not RunDir(root).report_so_far.exists()
+
+
+def test_a_search_is_reported_too(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, heterosis: Heterosis
+) -> None:
+    searched = search_made_once(tmp_path_factory)
+    root = copied(searched, tmp_path)
+    experiment = load(tmp_path / "file", **SEARCH)
+    RunDir(root).experiment_toml.write_text(experiment.to_toml())
+    whole = SoFar(RunDir(root)).look()
+    assert whole.epochs_missing == 0
+    assert_same(whole.tables, read_tables(searched))
+    shutil.rmtree(RunDir(root).tables)
+    shutil.rmtree(root / "trial-000/heterosis/harvest")
+    assert heterosis("report", root).code == 0
+    text = Page(ReportDir(RunDir(root).report_so_far).html.read_text()).text
+    assert "missing are 1 of 1 trials, 1 of the 5 arms of trials, and 0 of " in text
+    assert "The search" in text
+    assert "Whole trials by arm: control 1, evolution 1, inherit 1, heterosis 0, halving 1." in text
 
 
 def test_results_of_another_version_are_not_reported(

@@ -20,7 +20,7 @@ from workflow.driver.progress import Tally, read_tally
 from workflow.runs.lock import only_driver
 from workflow.runs.status import Standing
 from workflow.watching import picture
-from workflow.watching.look import Best, Look, Worker
+from workflow.watching.look import Best, Look, Lookout, Worker
 
 
 def test_status_shows_the_end_of_a_run(heterosis: Heterosis, finished: Path) -> None:
@@ -91,18 +91,29 @@ def test_once_is_what_status_shows(heterosis: Heterosis, finished: Path, tmp_pat
 
 @pytest.mark.parametrize(("how", "code"), [("finished", 0), ("stopped", 1)])
 def test_watching_ends_when_the_run_ends(
-    how: str, code: int, heterosis: Heterosis, finished: Path, tmp_path: Path
+    how: str,
+    code: int,
+    heterosis: Heterosis,
+    finished: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     root = broken_off(finished, tmp_path, "trial-001/twice/harvest")
-    run, held = RunDir(root), threading.Event()
+    run, held, seen, look = RunDir(root), threading.Event(), threading.Event(), Lookout.look
+
+    def look_on(lookout: Lookout) -> Look:
+        found = look(lookout)
+        seen.set()
+        return found
 
     def drive() -> None:
         with only_driver(run.lock):
             held.set()
-            time.sleep(1.5)
+            assert seen.wait(60)
             with run.events_jsonl.open("a") as file:
                 file.write(json.dumps({"unix_s": time.time(), "event": "end", "how": how}) + "\n")
 
+    monkeypatch.setattr(Lookout, "look", look_on)
     driver = threading.Thread(target=drive)
     driver.start()
     assert held.wait(20)
