@@ -143,10 +143,10 @@ def test_a_folder_stands_for_its_experiment(
     assert "heterosis new DIR" in ended.err
 
 
-def test_importing_the_interface_loads_no_tensorflow() -> None:
+def test_importing_the_interface_loads_what_a_run_begins_with_alone() -> None:
     program = (
         "import sys; from workflow import Experiment, Run, load_experiment, run; "
-        "print(*sorted({'tensorflow', 'keras'} & set(sys.modules)))"
+        "print(*sorted({'tensorflow', 'keras', 'matplotlib'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("\n", "")

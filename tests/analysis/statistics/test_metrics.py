@@ -147,3 +147,13 @@ def test_champions_have_means_on_every_part(tables):
 def test_a_name_may_begin_as_a_part_of_the_data_does(tables):
     given = with_metrics(tables, test_x=lambda loss: loss, val_x=lambda loss: loss)
     assert metric_names(given["trials"]) == ("test_x", "val_x")
+
+
+def test_before_an_arm_is_whole_there_is_nothing_to_compare(tables):
+    given = of_both(tables)
+    found = measured({**given, "trials": given["trials"].assign(status="unfinished")}, TRAINING)
+    assert found is not None
+    assert found.fitness == ""
+    assert found.champions["n"].eq(0).all()
+    assert found.summary["n"].eq(0).all()
+    assert found.bands.empty

@@ -24,6 +24,7 @@ from tests.support.experiments import Ran, drive, load
 from tests.workflow.driver.test_progress import Kept
 from workflow.driver.progress import Journal, Tally, read_tally, summary
 from workflow.experiment.config import Experiment
+from workflow.watching.look import Lookout
 
 PROPORTIONAL = {"name": "proportional", "temperature": 0.2}
 SPECIES = {"method": {"name": "count", "count": 2}, "stagnation": 1, "distance": "raw"}
@@ -142,6 +143,19 @@ def test_the_arms_halts_and_harvests_really_chose(
     taken = tables["matings"].query("arm in ['truncation', 'halving'] and trial == 0")["parents"]
     assert worst not in set(" ".join(taken).split())
     assert np.isfinite(tables["trials"]["fitness"]).all()
+
+
+def test_a_look_at_both_sees_the_same_best(runs: dict[str, tuple[Ran, Tally, Path]]) -> None:
+    seen = {}
+    for name in ("blame", "merit"):
+        ran, _, root = runs[name]
+        RunDir(root).experiment_toml.write_text(ran.outcomes.experiment.to_toml())
+        seen[name] = Lookout(RunDir(root)).look().best
+    low, high = seen["blame"], seen["merit"]
+    assert [each.folder for each in low] == [each.folder for each in high]
+    assert [each.fitness for each in low] == [-each.fitness for each in high]
+    best = runs["merit"][0].tables["members"]["fitness"].max()
+    assert high[0].fitness == best
 
 
 def test_the_statistics_are_the_same(runs: dict[str, tuple[Ran, Tally, Path]]) -> None:
