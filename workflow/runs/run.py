@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import pandas as pd
 
@@ -21,13 +21,14 @@ from apps.messages.specs import DataSpec, NetworkSpec, TrainingSpec
 from apps.messages.tasks import Workplace
 from apps.records.labels import Labels, read_labels
 from apps.records.run_dir import RunDir
-from workflow.driver.progress import Tally
 from workflow.experiment.config import Experiment, Training
 from workflow.experiment.file import read_experiment
 from workflow.runs.opening import existing_run
 from workflow.runs.predictions import read_asked
-from workflow.runs.so_far import SoFar, told
-from workflow.runs.status import State, standing
+
+if TYPE_CHECKING:
+    from workflow.driver.progress import Tally
+    from workflow.runs.status import State
 
 _CARD: Final = RunDir(Path()).card_json.name
 _KERAS: Final = RunDir(Path()).champion_keras.name
@@ -95,6 +96,8 @@ class Run:
     @property
     def progress(self) -> Tally:
         """How far the run is, now: what `heterosis status` shows."""
+        from workflow.runs.status import standing  # late: it knows all that a run goes through
+
         return standing(self.directory).tally
 
     @property
@@ -105,6 +108,8 @@ class Run:
     @property
     def state(self) -> State:
         """How the run stands, now: running, finished, stopped, failed or not begun."""
+        from workflow.runs.status import standing
+
         return standing(self.directory).state
 
     @cached_property
@@ -247,6 +252,9 @@ def report_of(directory: RunDir, png: bool = False) -> Path:
 
     if _is_finished(directory):
         return write_report(directory, png=png)
+    from workflow.runs.so_far import SoFar, told
+    from workflow.runs.status import standing
+
     stands = standing(directory)
     found = SoFar(directory).look(stands.tally.failures)
     if found.is_nothing:
