@@ -9,6 +9,7 @@ from analysis.report.metrics_page import fitness_column, fitness_sentence, metri
 from analysis.report.write import arms_table, write_report
 from analysis.statistics.metrics import Measured, measured
 from analysis.tables import read_tables, training_of
+from apps.records.run_dir import ReportDir
 from tests.analysis.statistics.test_metrics import TRAINING, chosen_by, of_both, with_metrics
 from tests.support.pages import Page
 
@@ -85,8 +86,8 @@ def test_the_report_has_every_metric_and_its_numbers(tables, run_of, odd: str):
     assert 'id="metrics"' in text
     assert f"chosen by the held-out {odd}, higher is better" in page.text
     for name in ("metrics", "metric_curves"):
-        assert odd.split(",")[0] in run.report_csv(name).read_text(encoding="utf-8")
-    head = run.report_csv("champions").read_text(encoding="utf-8").splitlines()[0]
+        assert odd.split(",")[0] in ReportDir(run.report).csv(name).read_text(encoding="utf-8")
+    head = ReportDir(run.report).csv("champions").read_text(encoding="utf-8").splitlines()[0]
     assert f"test_{odd.split(',')[0]}" in head
     table = arms_table(read_tables(run), (), training_of(run)).set_index("arm")
     assert table.loc["mean", f"val_{odd} higher by"].startswith("+")
@@ -97,5 +98,5 @@ def test_a_run_without_other_metrics_has_the_page_of_before(tables, run_of):
     run = run_of(tables)
     text = write_report(run).read_text(encoding="utf-8")
     assert "Metrics beside the loss" not in text
-    assert not run.report_csv("metrics").exists()
+    assert not ReportDir(run.report).csv("metrics").exists()
     assert "higher by" not in " ".join(arms_table(tables).columns)

@@ -11,6 +11,7 @@ from analysis.numerals import number
 from analysis.report.search_page import arm_rows, descent, sentences
 from analysis.report.write import write_report
 from analysis.statistics.metrics import measured
+from apps.records.run_dir import ReportDir
 from apps.records.tables_schema import TABLES, frame
 from tests.analysis.statistics.test_metrics import chosen_by, with_metrics
 
@@ -82,6 +83,9 @@ def test_a_search_shows_its_other_metrics(tables_of, run_of):
     run = run_of(with_metrics(tables, auc=lambda loss: 1 - loss))
     text = write_report(run).read_text(encoding="utf-8")
     assert "Test<br>auc" in text
-    networks = run.report_csv("networks").read_text(encoding="utf-8").splitlines()[0]
+    networks = ReportDir(run.report).csv("networks").read_text(encoding="utf-8").splitlines()[0]
     assert "val_auc,test_auc" in networks
-    assert "test_auc" in run.report_csv("search").read_text(encoding="utf-8").splitlines()[0]
+    assert (
+        "test_auc"
+        in ReportDir(run.report).csv("search").read_text(encoding="utf-8").splitlines()[0]
+    )
