@@ -40,7 +40,7 @@ from workflow.experiment.halts import Halt, SearchSettings
 from workflow.experiment.space import GeneSettings
 
 ROOT: Final = Path(__file__).parents[1]
-ROOMS: Final = ("workflow", "apps", "site_configs", "analysis")
+ROOMS: Final = ("heterosis", "workflow", "apps", "site_configs", "analysis")
 
 PAGES: Final = {
     "README.md": "index.md",

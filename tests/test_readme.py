@@ -60,7 +60,7 @@ def folder(tmp_path: Path) -> Path:
 def test_the_example_of_an_own_network_and_data_runs(folder: Path) -> None:
     shorter = ["--set", "trials=2", "--set", "training.epochs=4"]
     done = subprocess.run(
-        [sys.executable, "-m", "workflow", "run", "mine.toml", *shorter],
+        [sys.executable, "-m", "heterosis", "run", "mine.toml", *shorter],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "160"},
         capture_output=True,

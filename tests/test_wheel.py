@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("workflow", "apps", "site_configs", "analysis")
+ROOMS = ("heterosis", "workflow", "apps", "site_configs", "analysis")
 
 pytestmark = pytest.mark.slow
 
@@ -68,7 +68,7 @@ def test_it_runs_outside_of_the_checkout(installed: Path, tmp_path: Path) -> Non
     where = "import apps, analysis, site_configs, workflow; print(*workflow.__path__)"
     found = python("-c", where, folder=tmp_path, path=installed).strip()
     assert Path(found) == installed / "workflow"
-    out = python("-m", "workflow", "run", "smoke", folder=tmp_path, path=installed)
+    out = python("-m", "heterosis", "run", "smoke", folder=tmp_path, path=installed)
     report = tmp_path / "runs" / "smoke" / "report" / "index.html"
     assert report.is_file()
     assert str(report.relative_to(tmp_path)) in out.replace("\n", "")

@@ -1,4 +1,4 @@
-"""One run, from its experiment to its report: what `heterosis run` and `workflow.run` do."""
+"""One run, from its experiment to its report: what `heterosis run` and `heterosis.run` do."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def run(
     other_versions: bool = False,
     folder: Path | str | None = None,
     display: Display | None = None,
-    command: Sequence[str] = ("workflow.run",),
+    command: Sequence[str] = ("heterosis.run",),
     stuck: Callable[[], None] | None = None,
     engine: MakeEngine = ParslEngine,
     rehearse: Rehearse | None = None,

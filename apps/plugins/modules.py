@@ -11,15 +11,13 @@ from pathlib import Path
 from typing import Final
 
 from apps.files import sha256, sha256_file
+from heterosis.rooms import ROOMS
 
 _LIBRARIES: Final = tuple(
     Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platlib", "purelib")
 )
 _INSTALLED: Final = frozenset(("site-packages", "dist-packages"))
-_HOUSE: Final = tuple(
-    Path(__file__).resolve().parents[2] / name
-    for name in ("apps", "workflow", "analysis", "site_configs", "heterosis")
-)
+_HOUSE: Final = tuple(Path(__file__).resolve().parents[2] / name for name in (*ROOMS, "heterosis"))
 _IMPORTERS: Final = ("import_module", "__import__")
 
 
