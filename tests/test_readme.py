@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -13,11 +14,13 @@ from pathlib import Path
 import pytest
 import typer.main
 
+import heterosis
 from apps.datasets.sources.readers import READERS
 from workflow.cli import app
 from workflow.experiment.arms import Arm
-from workflow.experiment.file import load_experiment
+from workflow.experiment.file import load_experiment, read_experiment
 from workflow.experiment.halts import Halt
+from workflow.experiment.new_project import write_project
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = (
@@ -127,3 +130,31 @@ def test_links_lead_somewhere(name: str) -> None:
 def test_the_version_is_in_the_changelog() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert f"## [{version}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def python_blocks(name: str) -> list[str]:
+    """Return the examples in Python of a document; of a notebook, its cells."""
+    text = (ROOT / name).read_text()
+    if name.endswith(".ipynb"):
+        return ["".join(cell["source"]) for cell in json.loads(text)["cells"]]
+    return re.findall(r"^```python[^\n]*\n(.*?)^```$", text, flags=re.M | re.S)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [*DOCUMENTS, *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("**/[0-9]*.ipynb"))],
+)
+def test_what_users_import_is_public(name: str) -> None:
+    said = "\n".join(python_blocks(name))
+    assert not re.search(r"^\s*(?:from|import) (?:workflow|apps|analysis)\b", said, flags=re.M)
+    for names in re.findall(r"^from heterosis import (.+)$", said, flags=re.M):
+        assert set(names.split(", ")) <= set(heterosis.__all__)
+
+
+def test_the_experiment_in_python_is_that_of_the_file(tmp_path: Path) -> None:
+    (code,) = [each for each in python_blocks("docs/tutorial.md") if "Experiment(" in each]
+    known: dict[str, object] = {}
+    exec(code.partition("done = run")[0], known)
+    write_project(tmp_path / "spirals", "")
+    file = tmp_path / "spirals" / "experiment.toml"
+    assert known["experiment"] == read_experiment(file)
