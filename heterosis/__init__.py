@@ -18,7 +18,10 @@ experiment = Experiment(
     population=4,
     data={"name": "fashion_mnist_sample"},
     training={"epochs": 4},
-    arms=[{"name": "control"}, {"name": "mean", "halts": [0.5], "parents": 2, "crossover": "mean"}],
+    arms=[
+        {"name": "control"},
+        {"name": "mean", "halts": [0.5], "parents": 2, "crossover": "mean"},
+    ],
 )
 done = run(experiment, workers=2)
 done.arms

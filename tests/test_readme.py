@@ -28,7 +28,10 @@ DOCUMENTS = (
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "docs/architecture.md",
+    "docs/coming-from.md",
+    "docs/index.md",
     "docs/tutorial.md",
+    "docs/when-not.md",
 )
 README = (ROOT / "README.md").read_text()
 
@@ -119,7 +122,8 @@ def test_the_table_of_data_names_real_readers_and_settings() -> None:
         assert {*keys} <= {*READERS[name].known_keys()}
 
 
-@pytest.mark.parametrize("name", DOCUMENTS)
+# The site's front page leads to pages that are made with it; its build fails where one is missing.
+@pytest.mark.parametrize("name", [name for name in DOCUMENTS if name != "docs/index.md"])
 def test_links_lead_somewhere(name: str) -> None:
     document = ROOT / name
     for link in re.findall(r"\]\(([^)#\s]+)\)", document.read_text()):
@@ -127,9 +131,12 @@ def test_links_lead_somewhere(name: str) -> None:
             assert (document.parent / link).exists(), link
 
 
-def test_the_version_is_in_the_changelog() -> None:
+def test_the_version_is_that_of_the_changelog_and_of_the_wheel() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert f"## [{version}]" in (ROOT / "CHANGELOG.md").read_text()
+    for name in ("README.md", "docs/tutorial.md", "docs/index.md"):
+        wheels = re.findall(r"heterosis-(\d[\w.]*)-py3-none-any\.whl", (ROOT / name).read_text())
+        assert set(wheels) == {version}, name
 
 
 def python_blocks(name: str) -> list[str]:
