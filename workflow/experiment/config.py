@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Annotated, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
 import tomli_w
 from pydantic import Field, model_validator
@@ -76,6 +76,11 @@ class Experiment(Strict):
     training: Training
     space: dict[str, GeneSettings] | None = None
     arms: tuple[Arm, ...] = Field(min_length=1, strict=False)
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **tables: Any) -> None:
+            """Make an experiment of tables as the file has them, which are checked."""
 
     @model_validator(mode="before")
     @classmethod
