@@ -63,3 +63,17 @@ def test_the_example_is_an_experiment() -> None:
 
 def test_it_has_its_version() -> None:
     assert heterosis.__version__
+
+
+def test_an_experiment_in_python_tells_its_mistakes_as_a_file_does() -> None:
+    arms = [{"name": "control"}, {"name": "mean", "halts": [0.5], "parents": "two"}]
+    with pytest.raises(heterosis.UserError) as told:
+        heterosis.Experiment(name="tiny", population="4", training={"epochs": 2}, arms=arms)
+    rule = "Input should be a valid integer"
+    assert str(told.value).splitlines() == [
+        f"experiment 'tiny': population = '4': {rule}",
+        f"experiment 'tiny': arms.mean.parents = 'two': {rule}",
+    ]
+    assert told.value.code == "experiment-object"
+    with pytest.raises(heterosis.UserError, match="did you mean 'population'"):
+        heterosis.Experiment(name="tiny", populaton=4, training={"epochs": 2}, arms=arms)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 import tomli_w
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from apps.errors import UserError
 from apps.messages.specs import DataSpec, NetworkSpec, TrainingSpec
 from apps.records.run_dir import RunDir
 from apps.strict import Strict
@@ -17,6 +18,7 @@ from workflow.experiment.arms import Arm
 from workflow.experiment.options import Name
 from workflow.experiment.recipes import with_recipes
 from workflow.experiment.space import GeneSettings, as_space
+from workflow.experiment.wording import explained
 
 CONTROL: Final = "control"
 
@@ -77,10 +79,20 @@ class Experiment(Strict):
     space: dict[str, GeneSettings] | None = None
     arms: tuple[Arm, ...] = Field(min_length=1, strict=False)
 
-    if TYPE_CHECKING:
+    def __init__(self, **tables: Any) -> None:
+        """Make an experiment of the tables that a file would have.
 
-        def __init__(self, **tables: Any) -> None:
-            """Make an experiment of tables as the file has them, which are checked."""
+        Raises:
+            UserError: they break a rule: one line a breach.
+        """
+        try:
+            super().__init__(**tables)
+        except ValidationError as error:
+            text = explained(f"experiment {tables.get('name', '')!r}", error, tables)
+            raise UserError(text, code="experiment-object") from error
+
+    # What is read of a file is not made by it: the file tells what is wrong there.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
     @model_validator(mode="before")
     @classmethod
