@@ -15,6 +15,7 @@ from apps.messages.specs import DataSpec, NetworkSpec, TrainingSpec
 from apps.records.run_dir import RunDir
 from apps.strict import Strict
 from workflow.experiment.arms import Arm
+from workflow.experiment.functions import by_name
 from workflow.experiment.options import Name
 from workflow.experiment.recipes import with_recipes
 from workflow.experiment.space import GeneSettings, as_space
@@ -80,11 +81,12 @@ class Experiment(Strict):
     arms: tuple[Arm, ...] = Field(min_length=1, strict=False)
 
     def __init__(self, **tables: Any) -> None:
-        """Make an experiment of the tables that a file would have.
+        """Make an experiment of the tables that a file would have; functions may be themselves.
 
         Raises:
-            UserError: they break a rule: one line a breach.
+            UserError: they break a rule: one line a breach; or a function has no name to import.
         """
+        tables = by_name(tables)
         try:
             super().__init__(**tables)
         except ValidationError as error:
