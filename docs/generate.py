@@ -311,7 +311,7 @@ def generate(folder: Path) -> Contents:
     """Write all pages into a folder and return the table of contents."""
     Documents().write(folder)
     for path in (ROOT / "docs").iterdir():
-        if path.suffix in (".css", *PICTURES):
+        if path.suffix in (".css", ".js", *PICTURES):
             write(folder, path.name, path.read_bytes())
     write(folder, "settings.md", settings())
     write(folder, "command.md", command())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -76,6 +77,43 @@ def test_a_dead_link_is_found(tmp_path: Path) -> None:
     assert sorted(dead(tmp_path)) == [
         "a.html: b.html#here", "a.html: c.html", "b.html: http://example.org",
     ]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_page_fetches_nothing_from_elsewhere(site: Path) -> None:
+    fetched = re.compile(r"<(?:script|img|iframe|source)[^>]*? src=\"?(?:https?:)?//[^ >]+")
+    linked = re.compile(
+        r"<link[^>]*rel=\"?(?:stylesheet|icon|preconnect)[^>]*href=\"?(?:https?:)?//"
+    )
+    for path in site.rglob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        assert [*fetched.findall(text), *linked.findall(text)] == [], path
+
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
+ASKS = """<!doctype html><body><p id="out"></p><script src="iframe-worker.js"></script><script>
+const worker = new Worker("twice.js"), asked = { number: 21 };
+worker.onmessage = ({ data }) => {
+  document.getElementById("out").textContent = `${data.number} of ${asked.number}`;
+};
+worker.postMessage(asked);
+</script></body>"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason="needs Chromium (Debian: chromium)")
+def test_the_search_has_its_worker_where_the_site_is_opened_as_a_file(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "docs" / "iframe-worker.js", tmp_path)
+    (tmp_path / "twice.js").write_text(
+        "self.onmessage = ({ data }) => { data.number *= 2; postMessage(data); };"
+    )
+    (tmp_path / "asks.html").write_text(ASKS)
+    flags = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--dump-dom")
+    profile = f"--user-data-dir={tmp_path / 'profile'}"
+    page = (tmp_path / "asks.html").as_uri()
+    command = [str(BROWSER), *flags, profile, "--virtual-time-budget=5000", page]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert '<p id="out">42 of 21</p>' in done.stdout
 
 
 @pytest.mark.slow
