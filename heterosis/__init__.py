@@ -3,7 +3,7 @@
 What a user imports is here, and nowhere else:
 
 * `run`: runs an experiment, or continues it; returns a `Run`
-* `Run`: a finished run: `Run.open(folder)`, its `arms`, `tables`, `report` and `champion()`
+* `Run`: a run on disk: `Run.open(folder)`, its `arms`, `tables`, `report` and `champion()`
 * `Experiment`: what is run, made in Python; `load_experiment`: read from its file
 * `FailedArm`: an arm without a champion, of `Run.failed`
 * `notebook`: tables, figures and words to look at in Jupyter

@@ -4,6 +4,7 @@ The rooms, each of which may import those below it:
 
 * `cli`, `commands`: the command `heterosis`
 * `launch`: one run from its experiment to its report
+* `watching`: looking at a run from another process
 * `runs`, `preflight`: a run on disk; before a run: plan, rehearsal, doctor
 * `driver`: while a run goes on: each trial's graph, Parsl's engine, retention, progress
 * `experiment`: the experiment file, checked and completed
