@@ -283,8 +283,9 @@ class SpeciesSpec(Table):
 
     Attributes:
         distance: the measure between members: `aligned`, `raw` or `disagreement`.
-        method: how species are found: `threshold` (NEAT's), `count` (a target number), `clustering`
-            or `none`, with settings.
+        method: how species are found: `threshold` (NEAT's), `count` (a target number), `dynamic` (a
+            target that follows from the population, no species of a single member), `clustering` or
+            `none`, with settings.
         temperature: of the shared fitness; a smaller one favours the better species more.
         minimum_size: members that a species needs to breed.
         elitism: whether the champion of a species goes on unchanged.
