@@ -242,6 +242,16 @@ class FamilySpec(Table):
     merges: Annotated[int, Field(ge=1)] = 1
 
 
+def _names_teachers(value: Any) -> Any:
+    named = isinstance(value, str) and value in ("parents", "survivors", "all")
+    if not named and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        raise ValueError('should be "parents", "survivors", "all", or a number of the best from 1')
+    return value
+
+
+Teachers = Annotated[Literal["parents", "survivors", "all"] | int, BeforeValidator(_names_teachers)]
+
+
 @dataclass(frozen=True)
 class TeachSpec(Table):
     """`teach`: the members after a halt learn what networks before it predict, beside the labels.
@@ -250,12 +260,12 @@ class TeachSpec(Table):
         weight: of the teachers' mean prediction in the loss; the labels have the rest.
         temperature: that softens the predictions of classes, the teachers' and the member's.
         teachers: whose mean prediction: of the member's own `parents`, of all `survivors` that have
-            children, or of `all` members without a failure.
+            children, of `all` members without a failure, or of so many of the best.
     """
 
     weight: Annotated[float, Field(gt=0, le=1)] = 0.5
     temperature: Annotated[float, Field(gt=0)] = 1.0
-    teachers: Literal["parents", "survivors", "all"] = "parents"
+    teachers: Teachers = "parents"
 
 
 @dataclass(frozen=True)
@@ -364,10 +374,13 @@ class SearchSpec(VariationSpec):
     Attributes:
         space: what may be chosen.
         inherit: whether a child starts from its parents' weights, or from new random ones.
+        nearest: whether the first of a child's parents is the one whose architecture is nearest to
+            its own; otherwise the parents are in the order in which they were selected.
     """
 
     space: Space
     inherit: bool
+    nearest: bool = field(default=False, metadata=ADDED)
 
 
 @dataclass(frozen=True, kw_only=True)

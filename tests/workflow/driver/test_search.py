@@ -149,8 +149,23 @@ def test_the_plan_of_a_trial_counts_what_it_trains() -> None:
     tasks = [node.task for node in graph.nodes.values() if isinstance(node.task, TrainTask)]
     spent = sum(task.last_epoch - task.first_epoch for task in tasks)
     # The first epoch of four members is shared by all; halving adds two members.
-    assert spent == 4 + 4 * 3 * 4 + 2 + 3 + 2
-    assert experiment.network_epochs == 4 * 4 * 4 + 6 + 3 + 2
+    # The arm with teachers has 16: 4 + 3 + 2 x 3 of training, and 6 forward passes.
+    assert spent == 4 + 4 * 3 * 4 + 2 + 3 + 2 + 3 + 6
+    assert experiment.network_epochs == 4 * 4 * 4 + 6 + 3 + 2 + 4 + 3 + 6
+
+
+def test_strangers_teach_and_select_whatever_their_shapes(tables: Tables) -> None:
+    members = rows(tables, "members", arm="taught")
+    assert members.groupby("segment").size().tolist() == [4, 3, 2]
+    matings = rows(tables, "matings", arm="taught")
+    assert matings["took_part"].isin(["continued", "inherited", "selected", "crossed"]).all()
+    bred = matings[matings["took_part"] != "continued"]
+    assert bred["parent_count"].ge(2).all()
+    assert matings["teachers"].gt(0).all()
+    assert matings[matings["halt"] == 1]["teachers"].eq(2).all()
+    trial = rows(tables, "trials", arm="taught").iloc[0]
+    assert trial["network_epochs"] + trial["teaching_epochs"] <= 4 * 4
+    assert trial["teaching_epochs"] > 0
 
 
 # ------------------------------------------------------------------- the same numbers everywhere
