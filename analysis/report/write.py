@@ -16,6 +16,7 @@ from analysis.report import page, search_page
 from analysis.report.findings import EFFECT, MARGIN, full_statistics, spent_to_control
 from analysis.report.rendering import render
 from analysis.statistics import wording
+from analysis.statistics.crossings import crossings
 from analysis.statistics.curves import CURVE_BESIDE
 from analysis.statistics.overview import Overview, overview
 from analysis.statistics.paired import KINDS, RESAMPLES, SMALLEST_BOOTSTRAP
@@ -40,8 +41,9 @@ def write_report(run: RunDir) -> Path:
     `curves.csv`, `parity.csv`, `convergence.csv` (what reaching the control's loss took),
     `costs.csv`, `champions.csv`, `members.csv` (the losses at halts and at K), `kinship.csv`,
     `species.csv`, `tasks.csv`, `utilisation.csv`; of a search also `anytime.csv`, `search.csv` (a
-    row per arm), `diversity.csv` and `networks.csv` (with the front of size and loss). Where an
-    improvement is not a fraction, a column `unit` says so. The same tables give the same bytes.
+    row per arm), `diversity.csv`, `networks.csv` (with the front of size and loss) and
+    `crossings.csv` (children by what took part, a row per arm). Where an improvement is not a
+    fraction, a column `unit` says so. The same tables give the same bytes.
 
     Args:
         run: the run directory. Only its tables are needed; where `experiment.toml` or
@@ -69,6 +71,8 @@ def write_report(run: RunDir) -> Path:
             "diversity": found.diversity,
             "networks": found.networks,
         }
+        # Older runs did not record it.
+        files |= {} if found.born.empty else {"crossings": crossings(found.born)}
     try:
         for name, table in files.items():
             write_atomic(run.report_csv(name), table.to_csv(index=False).encode())
