@@ -35,9 +35,9 @@ from apps.messages.specs import (
     OperatorSpec,
     OuterSpec,
     SearchSpec,
-    Teachers,
     TrainingSpec,
 )
+from apps.messages.teachers import Teachers
 
 
 @dataclass(frozen=True)

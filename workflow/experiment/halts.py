@@ -24,9 +24,9 @@ from apps.messages.specs import (
     OuterSpec,
     SearchSpec,
     SpeciesSpec,
-    TeachSpec,
     VariationSpec,
 )
+from apps.messages.teachers import TeachSpec
 from workflow.experiment.options import Epochs, check_operator
 
 LearningRate = Annotated[float, Field(gt=0)]

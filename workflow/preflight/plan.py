@@ -11,8 +11,9 @@ from statistics import fmean
 from apps.breeding.fitness import harvest_key
 from apps.errors import UserError
 from apps.messages.results import FORWARD_PASS, TrainResult
-from apps.messages.specs import OperatorSpec, TeachSpec
+from apps.messages.specs import OperatorSpec
 from apps.messages.tasks import TrainTask, Workplace
+from apps.messages.teachers import TeachSpec
 from apps.records.result_files import stored_result
 from apps.tasks.train import Sample, sample_training
 from workflow.driver.progress import duration
