@@ -168,6 +168,27 @@ def test_strangers_teach_and_select_whatever_their_shapes(tables: Tables) -> Non
     assert trial["teaching_epochs"] > 0
 
 
+def test_few_train_for_long_taught_by_the_many_that_ended(tmp_path: Path) -> None:
+    halved = {"name": "halved", "mating": "survivors", "teach": {"teachers": "all"}}
+    halved |= {
+        "epochs": "budget",
+        "halts": [{"at": 1, "population": 2}, {"at": 2, "population": 1}],
+    }
+    table = SEARCH | {"arms": [{"name": "control"}, halved]}
+    ran = drive(load(tmp_path, **table), tmp_path / "run")
+    members = rows(ran.tables, "members", arm="halved")
+    # 4 + 2 network-epochs, then 4 and 2 forward passes: 8 of the 16 are left to the last one.
+    assert members.groupby("segment").size().tolist() == [4, 2, 1]
+    assert members["last_epoch"].max() == 10
+    matings = ran.tables["matings"]
+    assert matings["teachers"].tolist() == [4, 4, 2]
+    assert matings["took_part"].eq("continued").all()
+    trial = rows(ran.tables, "trials", arm="halved").iloc[0]
+    assert (trial["network_epochs"], trial["teaching_epochs"]) == (14, pytest.approx(2.0))
+    # What ended left its prediction; networks and lessons that nobody needs are gone.
+    assert not list((tmp_path / "run").rglob("lesson-*"))
+
+
 # ------------------------------------------------------------------- the same numbers everywhere
 def test_any_order_gives_the_same_numbers(searched: Path, tables: Tables, tmp_path: Path) -> None:
     engine = ShuffledEngine(Workplace(root=str(tmp_path), search_path=str(FOLDER)), seed=3)
