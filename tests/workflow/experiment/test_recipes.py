@@ -48,6 +48,17 @@ def test_weight_and_decay_fall_as_epochs_grow(tmp_path: Path) -> None:
     assert recipe(4) == recipe(20)
 
 
+@pytest.mark.parametrize("loss", ["mse", "MeanSquaredError", {"y": "huber", "z": "log_cosh"}])
+def test_teachers_of_numbers_weigh_little(tmp_path: Path, loss: Any) -> None:
+    table = changed(arms=[{"name": "control"}, {"name": "own", "recipe": "heterosis"}])
+    classes = own(load_experiment(write(tmp_path, table))).halts[0].teach
+    table["training"] |= {"loss": loss, "metrics": []}
+    numbers = own(load_experiment(write(tmp_path, table))).halts[0].teach
+    assert numbers is not None
+    assert classes is not None
+    assert numbers.weight == pytest.approx(classes.weight / 10)
+
+
 def test_keys_beside_a_recipe_replace_its_own(tmp_path: Path) -> None:
     arm = own(with_arm(tmp_path, recipe="heterosis", weight_decay=0.3, crossover="best"))
     assert arm.weight_decay == 0.3
