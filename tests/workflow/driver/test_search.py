@@ -127,6 +127,12 @@ def test_parents_of_one_architecture_are_crossed_and_others_give_genes_alone(
     matings = ran.tables["matings"]
     assert matings["parents"].str.split().str.len().eq(2).all()
     assert matings["crossover"].eq(crossover).all()
+    assert matings["took_part"].eq("crossed" if crossover == "mean" else "inherited").all()
+    assert matings["parent_count"].eq(2).all()
+    best = rows(ran.tables, "members", arm="cross", segment=0)["fitness"]
+    assert matings["best_parent_fitness"].isin(best).all()
+    after = rows(ran.tables, "members", arm="cross", segment=1)["fitness"]
+    assert matings["child_fitness"].tolist() == after.tolist()
     before = rows(ran.tables, "members", arm="cross", segment=0).set_index("member")["val_loss"]
     first = matings["parents"].str.split().str[0].astype(int).map(before)
     alone = np.isclose(matings["child_val_loss"], first, rtol=1e-4)
@@ -213,6 +219,24 @@ def test_a_finished_search_computes_nothing(searched: Path, tables: Tables, tmp_
     assert again.computed == []
     assert again.outcomes.failed_arms == []
     assert_same(again.tables, tables)
+
+
+def test_of_an_older_run_it_is_told_what_its_plans_say(
+    searched: Path, tables: Tables, tmp_path: Path
+) -> None:
+    """Results did not say whose weights a child has; then those of its architecture gave them."""
+    copy = copied(searched, tmp_path)
+    for path in copy.rglob(RESULT):
+        record = json.loads(path.read_text())
+        record.pop("givers", None)
+        path.write_text(json.dumps(record))
+    again = drive(load(FOLDER, **SEARCH), copy)
+    assert again.computed == []
+    for arm in ("evolution", "inherit", "heterosis", "halving"):
+        one, other = rows(again.tables, "matings", arm=arm), rows(tables, "matings", arm=arm)
+        assert one["took_part"].tolist() == other["took_part"].tolist()
+    assert set(rows(tables, "matings", arm="evolution")["took_part"]) == {"continued", "fresh"}
+    assert set(rows(tables, "matings", arm="inherit")["took_part"]) == {"continued", "inherited"}
 
 
 @pytest.mark.parametrize(
