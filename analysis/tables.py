@@ -44,7 +44,8 @@ def read_tables(run: RunDir) -> dict[str, pd.DataFrame]:
         raise ReportError(
             f"{run.root}: a report needs the tables {', '.join(REQUIRED)}, and "
             f"{run.table(missing[0])} is not there. Tables are written when a run ends: "
-            "start the same `heterosis run` again to finish it."
+            "start the same `heterosis run` again to finish it; `heterosis report` shows what it "
+            "has by now."
         )
     return {name: _read_table(run, name) for name in TABLES}
 

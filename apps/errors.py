@@ -27,6 +27,7 @@ Code = Literal[
     "alignment",
     "callback",
     "champion",
+    "command-option",
     "damaged-file",
     "data-batches",
     "data-busy",

@@ -1,11 +1,12 @@
 """The driver: decides what runs next. Its Python interface is what is named here.
 
-`run` does what `heterosis run` does and returns a `Run`; `Run.open` opens a finished one.
+`run` does what `heterosis run` does and returns a `Run`; `Run.open` opens one on disk.
 
 The rooms, each of which may import those below it:
 
 * `cli`, `commands`: the command `heterosis`
 * `launch`: one run from its experiment to its report
+* `watching`: looking at a run from another process
 * `runs`, `preflight`: a run on disk; before a run: plan, rehearsal, doctor
 * `driver`: while a run goes on: each trial's graph, Parsl's engine, retention, progress
 * `experiment`: the experiment file, checked and completed

@@ -34,7 +34,9 @@ for _command in (
     running.new,
     running.run,
     running.plan,
+    looking.list_,
     looking.status,
+    looking.watch,
     looking.report,
     looking.compare,
     looking.versus,
@@ -48,7 +50,7 @@ for _command in (
     looking.sites,
     looking.doctor,
 ):
-    app.command()(_command)
+    app.command(_command.__name__.rstrip("_"))(_command)
 
 
 @app.callback()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -17,16 +19,18 @@ from apps.errors import ReportError, UserError
 from apps.files import write_atomic
 from apps.messages.results import ExportResult, Failure
 from apps.messages.tasks import Workplace
+from apps.records.labels import Labels, read_labels, relabelled
 from apps.records.run_dir import RunDir
 from apps.tasks.perform import Outcome
 from apps.training.tensorboard import check_installed
-from apps.worker.stopping import Stopped
+from apps.worker.stopping import Stopped, now
 from site_configs.monitoring import monitor as monitored
 from site_configs.options import Site, find_site
 from workflow.driver.engine import MakeEngine, ParslEngine, SiteEngine, in_this_process
 from workflow.driver.progress import Display, Journal, Tally
 from workflow.driver.run import Outcomes, export_champion, run_experiment
 from workflow.driver.stall import StallWatch
+from workflow.driver.time_limit import TimeLimit, seconds
 from workflow.experiment.config import Experiment
 from workflow.experiment.file import find_experiment, load_experiment, with_plugins
 from workflow.preflight.plan import longest_segment_s
@@ -71,6 +75,9 @@ def run(
     monitor: bool = False,
     tensorboard: bool = False,
     other_versions: bool = False,
+    time_limit: str | None = None,
+    note: str | None = None,
+    tags: Sequence[str] | None = None,
     folder: Path | str | None = None,
     display: Display | None = None,
     command: Sequence[str] = ("workflow.run",),
@@ -98,6 +105,10 @@ def run(
         tensorboard: let every member write its metrics for TensorBoard, below the run directory.
         other_versions: go on with other packages or variables than the run was begun with, where
             these make numbers.
+        time_limit: how long it may take, as `2h` or `1:30:00`, this call's own beginning included:
+            then workers end after their epoch and the run is stopped, to be continued.
+        note: a line on the run, kept in its record; None keeps the one that it has.
+        tags: words to find it by, in place of those that it has; None keeps them.
         folder: where an `Experiment`'s plug-ins are looked for, the current folder if left out; a
             file's are looked for beside it.
         display: shows the progress.
@@ -115,8 +126,11 @@ def run(
     Raises:
         UserError: a mistake in what was asked; nothing was computed.
         HeterosisError: the site can bring no workers.
-        KeyboardInterrupt: the user stopped the run; what was finished is stored.
+        KeyboardInterrupt: the user or its time limit stopped the run; what was finished is stored.
     """
+    limit_s = inf if time_limit is None else seconds(time_limit)
+    ends_unix_s = now() + limit_s
+    relabelled(Labels(), note, tags)
     runtime.prepare()
     asked = _ask(experiment, settings, folder)
     display = display or Silent()
@@ -133,6 +147,7 @@ def run(
         checkpoint_every_s=checkpoint_every,
         task_timeout_s=task_timeout,
         tensorboard=tensorboard,
+        stop_at_unix_s=ends_unix_s,
     )
     if tensorboard:
         check_installed()
@@ -149,14 +164,17 @@ def run(
         opened(directory, asked.experiment, fresh, display.say),
         _logged_to(directory.log),
     ):
-        environment = describe_environment(command, site, workers, place)
+        labels = relabelled(read_labels(directory), note, tags)
+        environment = labels.written() | describe_environment(command, site, workers, place)
         environment |= described(directory, asked.experiment, asked.folder, begins)
         write_atomic(directory.environment_json, json.dumps(environment, indent=2).encode())
         noted = noted_data(directory, asked.experiment, place, begins, display.say, remarks)
-        with engine(config, place) as loaded:
+        with _workers_noted(directory.workers), engine(config, place) as loaded:
+            limit = TimeLimit(limit_s, ends_unix_s, loaded.running, display.say)
             outcomes, exported = _drive(
-                asked.experiment, loaded, place, directory, display, keep == "all", stuck, where
-            )
+                asked.experiment, loaded, limit, place, directory, display, keep == "all", stuck,
+                where,
+            )  # fmt: skip
         return _concluded(outcomes, exported, directory, noted["preparation"])
 
 
@@ -192,6 +210,7 @@ def _ask(
 def _drive(
     experiment: Experiment,
     engine: SiteEngine,
+    limit: TimeLimit,
     place: Workplace,
     directory: RunDir,
     display: Display,
@@ -203,11 +222,11 @@ def _drive(
     how = "broke off"
     try:
         stall = StallWatch(engine, lambda: engine.blocks(site.blocks), display.say)
-        outcomes = run_experiment(experiment, engine, place, [journal, stall], keep_all)
+        outcomes = run_experiment(experiment, engine, place, [journal, stall, limit], keep_all)
         exported = export_champion(outcomes, engine, directory.champion.name)
         how = "finished"
     except (KeyboardInterrupt, Stopped):
-        how = "stopped"
+        how = "stopped at its time limit" if limit.reached else "stopped"
         clean = engine.stop()
         journal.close(how)
         if stuck is not None and not clean:
@@ -217,7 +236,7 @@ def _drive(
         engine.stop()
         raise
     finally:
-        if how != "stopped":
+        if not how.startswith("stopped"):
             journal.close(how)
     return outcomes, exported
 
@@ -250,6 +269,18 @@ def _concluded(
         for trial, arm, failure in outcomes.failed_arms
     )
     return Run(directory, failed, no_champion, no_report)
+
+
+@contextmanager
+def _workers_noted(folder: Path) -> Iterator[None]:
+    """Have the workers of this start write down what they do, and nothing of an earlier one."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):
+        folder.mkdir()
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class _QuietFile(logging.FileHandler):

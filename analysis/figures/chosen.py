@@ -107,7 +107,7 @@ def shown_run(numbers: Overview, tables: Tables) -> tuple[str, int] | None:
     return arm, int(done.loc[done["arm"].eq(arm), "trial"].iloc[0])
 
 
-def _two_forms(draw: Callable[[int], Figure]) -> tuple[Figure, Figure]:
+def two_forms(draw: Callable[[int], Figure]) -> tuple[Figure, Figure]:
     """Draw a figure with its panels side by side and one below the other."""
     return draw(2), draw(1)
 
@@ -116,7 +116,7 @@ def _curves(numbers: Overview) -> list[Picture]:
     """Draw the losses over the epochs."""
     if numbers.bands.empty:
         return []
-    drawn = _two_forms(lambda columns: results.loss_curves(
+    drawn = two_forms(lambda columns: results.loss_curves(
         numbers.bands, numbers.arms, numbers.halts, numbers.departures, columns=columns
     ))  # fmt: skip
     return [
@@ -137,7 +137,7 @@ def _by_spent(numbers: Overview) -> list[Picture]:
     """Draw the losses over what was spent, where arms have epochs of their own."""
     if len(set(numbers.lengths.values())) < 2:
         return []
-    drawn = _two_forms(lambda columns: results.loss_curves(
+    drawn = two_forms(lambda columns: results.loss_curves(
         numbers.bands, numbers.arms, numbers.halts, numbers.departures, columns=columns,
         along="network_epochs",
     ))  # fmt: skip
@@ -161,7 +161,7 @@ def _improvements(numbers: Overview) -> list[Picture]:
     if not kinds:
         return []
     bar = " and the bar its 95 % interval" if numbers.summary["low"].notna().any() else ""
-    drawn = _two_forms(lambda columns: results.improvements(
+    drawn = two_forms(lambda columns: results.improvements(
         numbers.paired, numbers.summary, numbers.arms, kinds=kinds, columns=columns
     ))  # fmt: skip
     return [
@@ -219,7 +219,7 @@ def _kinship(numbers: Overview, more: Secondary) -> list[Picture]:
     if not measured.any():
         return []
     shown = merges.loc[measured]
-    drawn = _two_forms(lambda columns: kinship_and_gain(shown, numbers.arms, columns=columns))
+    drawn = two_forms(lambda columns: kinship_and_gain(shown, numbers.arms, columns=columns))
     means = shown.groupby("arm", sort=False)[["barrier", "gain"]].mean()
     unit = str(shown["unit"].iloc[0])
     told = "; ".join(
@@ -255,7 +255,7 @@ def _species(numbers: Overview, more: Secondary, tables: Tables) -> list[Picture
     trial = shown[1] if shown and shown[0] == arm else int(own["trial"].iloc[0])
     sizes = own.loc[own["trial"].eq(trial)]
     title = f"Members by species: {drawing.shorten(arm, 18)}, trial {trial}"
-    drawn = _two_forms(lambda columns: species_over_time(
+    drawn = two_forms(lambda columns: species_over_time(
         counts, sizes, arms, title, columns=columns
     ))  # fmt: skip
     ends = counts.groupby("arm", sort=False)["mean"].agg(["first", "last"])
@@ -312,7 +312,7 @@ def _workflow(numbers: Overview, tables: Tables) -> list[Picture]:
     both = trials["arm"].eq(CONTROL) & trials["trial"].eq(trial)
     schemes = [scheme(tables, trial, one) for one in ([CONTROL] if both.any() else []) + [arm]]
     halts = ", ".join(str(epoch) for epoch in numbers.halts[arm])
-    drawn = _two_forms(lambda columns: workflows(schemes, columns=columns))
+    drawn = two_forms(lambda columns: workflows(schemes, columns=columns))
     against = "The control and " if len(schemes) > 1 else ""
     return [
         Picture(

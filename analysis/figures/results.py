@@ -97,7 +97,7 @@ def loss_curves(
                 curve = own.loc[own["arm"].eq(arm)]
                 own_from = departures.get(arm, 0)
                 _curve(ax, arm, curve, look[arm], own_from, len(drawn), along)
-            _loss_axis(ax, own)
+            loss_axis(ax, own)
             ax.set_title(TITLES.get(kind, kind))
             ax.set_xlabel("epoch" if along == "epoch" else "network-epochs of a trial")
             ax.xaxis.set_major_locator(
@@ -195,10 +195,14 @@ def _halt_lines(ax: Axes, epochs: Sequence[int]) -> None:
         )  # fmt: skip
 
 
-def _loss_axis(ax: Axes, own: pd.DataFrame) -> None:
+def loss_axis(ax: Axes, own: pd.DataFrame) -> None:
     """Fit the loss axis: logarithmic for a wide span, cut where an arm is far above the control.
 
     An arm whose curve leaves the panel is named in it.
+
+    Args:
+        ax: with the curves drawn.
+        own: their losses, `arm` and `mean`.
     """
     means = own["mean"].to_numpy(dtype=np.float64)
     control = own.loc[own["arm"].eq(CONTROL), "mean"].to_numpy(dtype=np.float64)

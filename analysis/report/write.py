@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
-from markupsafe import Markup
 
 from analysis.figures import chosen, drawing
 from analysis.figures.chosen import Secondary
@@ -14,7 +14,8 @@ from analysis.figures.picture import Picture
 from analysis.numerals import percent, unbroken
 from analysis.report import page, search_page
 from analysis.report.findings import EFFECT, MARGIN, full_statistics, spent_to_control
-from analysis.report.rendering import render
+from analysis.report.rendering import element, render
+from analysis.report.so_far import SoFar
 from analysis.statistics import wording
 from analysis.statistics.crossings import crossings
 from analysis.statistics.curves import CURVE_BESIDE
@@ -25,14 +26,15 @@ from analysis.statistics.search import YARDSTICK, Search, searched
 from analysis.tables import CONTROL, loss_names, read_tables
 from apps.errors import ReportError
 from apps.files import write_atomic
-from apps.records.run_dir import RunDir
+from apps.records.labels import read_labels
+from apps.records.run_dir import ReportDir, RunDir
 from apps.records.tables_schema import STILL
 
 CHAPTERS: Final = ("result", "search", "population", "workflow", "cost")
 """Where figures stand in the page."""
 
 
-def write_report(run: RunDir) -> Path:
+def write_report(run: RunDir, so_far: SoFar | None = None) -> Path:
     """Write the report of a run and return its page.
 
     Written are `report/index.html`, which needs no other file, no script and no network,
@@ -48,15 +50,19 @@ def write_report(run: RunDir) -> Path:
     Args:
         run: the run directory. Only its tables are needed; where `experiment.toml` or
             `environment.json` is missing, the page says so.
+        so_far: of a run that is not finished: what it has. The report is then one of it, and is
+            written to `report-so-far/`, which the report at the run's end takes away.
 
     Raises:
         ReportError: there are no tables, or the report can't be written.
     """
-    tables = read_tables(run)
+    tables = read_tables(run) if so_far is None else so_far.whole
+    to = ReportDir(run.report if so_far is None else run.report_so_far)
     numbers = overview(tables, loss_names(run))
     more = chosen.secondary(numbers, tables)
     found = searched(tables)
-    pictures = chosen.pictures(numbers, more, tables, found)
+    pictures = [] if so_far is None else so_far.pictures()
+    pictures += chosen.pictures(numbers, more, tables, found)
     statistics = full_statistics(numbers)
     spent = spent_to_control(numbers, tables)
     files = {
@@ -75,18 +81,21 @@ def write_report(run: RunDir) -> Path:
         files |= {} if found.born.empty else {"crossings": crossings(found.born)}
     try:
         for name, table in files.items():
-            write_atomic(run.report_csv(name), table.to_csv(index=False).encode())
+            write_atomic(to.csv(name), table.to_csv(index=False).encode())
         for picture in pictures:
-            _write_picture(run, picture)
+            _write_picture(to, picture)
         told = {"search": _search(found, tables), **_told(tables)}
+        told["so_far"] = () if so_far is None else so_far.told
         text = _html(run, numbers, pictures, statistics, spent, told)
-        write_atomic(run.report_html, text.encode())
+        write_atomic(to.html, text.encode())
     except OSError as error:
         raise ReportError(
-            f"{run.report}: the report must be writable, and writing it says: {error}. "
+            f"{to.root}: the report must be writable, and writing it says: {error}. "
             "Make room or change the rights, and run `heterosis report` again."
         ) from error
-    return run.report_html
+    if so_far is None:
+        shutil.rmtree(run.report_so_far, ignore_errors=True)
+    return to.html
 
 
 def arms_table(tables: dict[str, pd.DataFrame], losses: tuple[str, ...] = ()) -> pd.DataFrame:
@@ -147,6 +156,8 @@ def _html(
 ) -> str:
     """Fill in the page; everything from the run directory is escaped by the template."""
     shown, folded = page.shown_kinds(numbers)
+    # Of a run that is not finished there may be nothing whole to count.
+    whole = numbers.unfinished < len(numbers.arms) * numbers.trials
     experiment, no_experiment = page.settings(run)
     environment, no_environment = page.environment(run)
     data_lines, data_remarks = page.data_notes(run)
@@ -154,12 +165,14 @@ def _html(
     return render(
         "report.html.j2",
         name=run.root.resolve().name,
+        labels=read_labels(run).said,
         verdict=unbroken(wording.verdict(numbers)),
         tested=bool(numbers.summary["t_p"].notna().any()),
-        cautions=[unbroken(note) for note in (*still, *wording.cautions(numbers))],
+        whole=whole,
+        cautions=[unbroken(note) for note in (*still, *wording.cautions(numbers)) if whole],
         facts=page.facts(numbers),
         pictures={
-            chapter: [_element(picture) for picture in pictures if picture.chapter == chapter]
+            chapter: [element(picture) for picture in pictures if picture.chapter == chapter]
             for chapter in CHAPTERS
         },
         shown=[(kind, page.arm_rows(numbers, kind)) for kind in shown],
@@ -192,25 +205,8 @@ def _html(
     )
 
 
-def _write_picture(run: RunDir, picture: Picture) -> None:
+def _write_picture(to: ReportDir, picture: Picture) -> None:
     """Write both forms of a figure as SVG and PNG."""
     for form, name in (("wide", picture.name), ("narrow", f"{picture.name}-narrow")):
-        write_atomic(run.figure(name, "svg"), picture.documents[form].encode())
-        write_atomic(run.figure(name, "png"), drawing.png(getattr(picture, form)))
-
-
-def _element(picture: Picture) -> dict[str, object]:
-    """Return a figure as the template takes it."""
-    elements = {
-        form: Markup(  # the SVG is ours, and its texts are paths; the label is escaped by `inline`
-            drawing.inline(document, f"{picture.name}-{form}", picture.alternative)
-        )
-        for form, document in picture.documents.items()
-    }
-    return {
-        "name": picture.name,
-        "title": picture.title,
-        "caption": picture.caption,
-        "folded": picture.folded,
-        **elements,
-    }
+        write_atomic(to.figure(name, "svg"), picture.documents[form].encode())
+        write_atomic(to.figure(name, "png"), drawing.png(getattr(picture, form)))

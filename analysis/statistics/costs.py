@@ -7,6 +7,7 @@ from typing import Final
 import pandas as pd
 
 from analysis.tables import arms_of, networks_of
+from apps.records.tables_schema import UNFINISHED
 
 EVERYTHING: Final = "all arms"
 """Name of the row of `costs` that counts every task of the run once."""
@@ -78,7 +79,8 @@ def failures(members: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
         arm=("arm", ", ".join), status=("status", "first"), reason=("reason", "first"),
         log=("log", "first"),
     )  # fmt: skip
-    failed = trials.loc[trials["status"].ne("done"), ["trial", "arm", "status", "reason"]]
+    ended = ~trials["status"].isin(["done", UNFINISHED])
+    failed = trials.loc[ended, ["trial", "arm", "status", "reason"]]
     logs = [
         _log_of_cause(bad.loc[bad["trial"].eq(trial) & bad["arm"].eq(arm)], reason)
         for trial, arm, reason in zip(failed["trial"], failed["arm"], failed["reason"], strict=True)

@@ -71,6 +71,20 @@ def best_member_curves(epochs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFra
     return best[["trial", "arm", "kind", "epoch", "value"]]
 
 
+def so_far(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return the loss of the best member at each epoch of a run that may not be finished.
+
+    Args:
+        tables: data frames by name; `members`, `epochs` and `trials` are used.
+
+    Returns:
+        As `best_member_curves`, with trials' arms that have no result yet or failed; where members
+        of a population are missing, the best of the others.
+    """
+    carried = carried_on(tables["epochs"], tables["members"])
+    return best_member_curves(carried, tables["trials"].assign(status="done"))
+
+
 def band(curves: pd.DataFrame) -> pd.DataFrame:
     """Return mean and standard deviation of the curves over the trials.
 

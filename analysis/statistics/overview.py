@@ -11,6 +11,7 @@ from analysis.statistics import costs, curves
 from analysis.statistics.paired import KINDS, SEED, pair_trials, summarize
 from analysis.statistics.scale import Zero, lowest_loss
 from analysis.tables import CONTROL, arms_of
+from apps.records.tables_schema import UNFINISHED
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Overview:
         costs: `costs.costs`.
         elapsed_s: `costs.elapsed_s`.
         failures: `costs.failures`.
+        unfinished: number of trials' arms that have no result yet.
     """
 
     arms: list[str]
@@ -63,6 +65,7 @@ class Overview:
     costs: pd.DataFrame
     elapsed_s: float
     failures: pd.DataFrame
+    unfinished: int = 0
 
     def of(self, kind: str) -> pd.DataFrame:
         """Return the rows of `summary` of one loss kind."""
@@ -121,6 +124,7 @@ def overview(
         costs=costs.costs(members, epochs, trials),
         elapsed_s=costs.elapsed_s(members),
         failures=costs.failures(members, trials),
+        unfinished=int(trials["status"].eq(UNFINISHED).sum()),
     )
 
 

@@ -108,9 +108,9 @@ def cautions(overview: Overview) -> list[str]:
         notes.append("Where all trials are equal there is neither interval nor test.")
     lost = _left_out(overview, held_out_kind(overview))
     if lost:
-        notes.append(
-            f"Left out, because the arm or the control failed there or has no finite loss: {lost}."
-        )
+        failed = "failed there or has no finite loss"
+        why = f"is not finished there, {failed}" if overview.unfinished else failed
+        notes.append(f"Left out, because the arm or the control {why}: {lost}.")
     for kind in KINDS:
         more = _left_out(overview, kind) if overview.of(kind)["n"].gt(0).any() else lost
         if more and more != lost:

@@ -268,6 +268,7 @@ class Workplace:
         checkpoint_every_s: seconds between partial checkpoints; infinite for none.
         task_timeout_s: seconds after which a task is ended.
         tensorboard: whether members write their metrics for TensorBoard.
+        stop_at_unix_s: when tasks end after their epoch, and no other begins; infinite for never.
     """
 
     root: str
@@ -276,6 +277,7 @@ class Workplace:
     checkpoint_every_s: float = 600.0
     task_timeout_s: float = math.inf
     tensorboard: bool = False
+    stop_at_unix_s: float = math.inf
 
 
 def resolve(task: TrainTask, upstream: Result) -> TrainTask:

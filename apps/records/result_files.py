@@ -97,9 +97,9 @@ def load_partial(folder: Path, fingerprint: str) -> PartialState | None:
     return PartialState(state, record.records, record.start)
 
 
-def partial_epochs(folder: Path) -> int:
-    """Return how many epochs of a segment a partial checkpoint holds; 0 without one."""
+def partial_epochs(folder: Path) -> tuple[EpochRecord, ...]:
+    """Return the epochs of a segment that a partial checkpoint holds; none without one."""
     try:
-        return len(from_json(Partial, read_limited(folder / PARTIAL_RECORD, LARGEST)).records)
+        return from_json(Partial, read_limited(folder / PARTIAL_RECORD, LARGEST)).records
     except (OSError, DamagedFile):
-        return 0
+        return ()

@@ -79,6 +79,11 @@ class RunDir:
         return self.root / "driver.lock"
 
     @property
+    def workers(self) -> Path:
+        """Folder of what each worker does, as long as a driver is at work."""
+        return self.root / "workers"
+
+    @property
     def parsl(self) -> Path:
         """Parsl's own run directory."""
         return self.root / "parsl"
@@ -183,12 +188,29 @@ class RunDir:
     @property
     def report_html(self) -> Path:
         """The report's page."""
-        return self.report / "index.html"
+        return ReportDir(self.report).html
 
-    def report_csv(self, name: str) -> Path:
+    @property
+    def report_so_far(self) -> Path:
+        """Folder of the report on a run that is not finished; the last one takes it away."""
+        return self.root / "report-so-far"
+
+
+@dataclass(frozen=True)
+class ReportDir:
+    """The folder of a report. Nothing is created by naming a path."""
+
+    root: Path
+
+    @property
+    def html(self) -> Path:
+        """The page."""
+        return self.root / "index.html"
+
+    def csv(self, name: str) -> Path:
         """One table of the report's numbers."""
-        return self.report / f"{name}.csv"
+        return self.root / f"{name}.csv"
 
     def figure(self, name: str, ending: str) -> Path:
-        """One figure of the report; `ending` is "svg" or "png"."""
-        return self.report / "figures" / f"{name}.{ending}"
+        """One figure; `ending` is "svg" or "png"."""
+        return self.root / "figures" / f"{name}.{ending}"

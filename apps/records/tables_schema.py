@@ -34,6 +34,9 @@ WITH_METRICS: Final = ("members", "epochs", "trials")
 STILL: Final = "training changed nothing"
 """How the remark on a member begins whose weights, or whose training loss, never moved."""
 
+UNFINISHED: Final = "unfinished"
+"""Status of a member or a trial's arm that has no result yet: in no table of a finished run."""
+
 _METRIC_COLUMNS: Final = dict.fromkeys(FINAL_METRICS, "float64")
 
 TABLES: Final[dict[str, dict[str, str]]] = {

@@ -20,11 +20,12 @@ from apps.messages.results import Failure, Result, Upstream
 from apps.messages.tasks import Task, Workplace
 from apps.plugins.load import told
 from apps.records.result_files import load_result, save_result
-from apps.records.run_dir import ERROR_LOG, MEMORY_NOTE
+from apps.records.run_dir import ERROR_LOG, MEMORY_NOTE, RunDir
 from apps.tasks.kind import Kind, kind_of
-from apps.worker.stopping import Stopped, stopping
+from apps.worker.presence import announce
+from apps.worker.stopping import Stopped, told_to_stop
 from apps.worker.stopwatch import Stopwatch
-from apps.worker.watchdog import watched
+from apps.worker.watchdog import in_worker_process, watched
 
 Outcome = Result | Failure
 
@@ -42,7 +43,7 @@ def perform(task: Task, place: Workplace, upstream: Upstream) -> Outcome:
         HeterosisError: it tried to end the process (`sys.exit()` in a plug-in, say).
         KeyboardInterrupt: the user's, which reaches the main thread of a process only.
     """
-    if stopping.is_set():
+    if told_to_stop(place.stop_at_unix_s):
         raise Stopped("the run is being stopped")
     kind = kind_of(task)
     settled = kind.settle(task, upstream)
@@ -50,7 +51,9 @@ def perform(task: Task, place: Workplace, upstream: Upstream) -> Outcome:
         return settled
     log = Path(place.root) / error_log(task)
     try:
-        with watched(log, log.with_name(MEMORY_NOTE), place.task_timeout_s):
+        notes = RunDir(Path(place.root)).workers
+        presence = announce(notes, task.folder, not in_worker_process())
+        with watched(log, log.with_name(MEMORY_NOTE), place.task_timeout_s, presence):
             result = _stored(kind, *settled, place)
     except Stopped:
         raise

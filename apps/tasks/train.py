@@ -52,7 +52,7 @@ from apps.training.outer_momentum import Outer
 from apps.training.path_average import PathAverage
 from apps.training.tensorboard import EventLog
 from apps.training.trainer import Trainer, forget_trainers, trainer_for
-from apps.worker.stopping import Stopped, TimedOut, stopping
+from apps.worker.stopping import Stopped, TimedOut, told_to_stop
 from apps.worker.watchdog import is_late
 
 _UNRESOLVED: Final = "a start is resolved before a member is trained"
@@ -161,14 +161,14 @@ def _train(trainer: Trainer, task: TrainTask, place: Workplace, segment: _Segmen
             return f"{bad[0]} was {losses[bad[0]]} after epoch {record.epoch}"
         if callbacks.epoch_ends(epoch, record.metrics) or record.epoch == task.last_epoch:
             break
-        late = is_late()
-        if late or stopping.is_set() or time.monotonic() - saved >= place.checkpoint_every_s:
+        late, stop = is_late(), told_to_stop(place.stop_at_unix_s)
+        if late or stop or time.monotonic() - saved >= place.checkpoint_every_s:
             # What callbacks know is in no checkpoint: with them a segment begins anew.
             if not task.training.callbacks:
                 state = replace(average.with_state(trainer), outer=segment.outer.momentum)
                 save_partial(segment.folder, segment.fingerprint, state, records, segment.start)
             saved = time.monotonic()
-        if stopping.is_set():
+        if stop:
             raise Stopped(f"stopped after epoch {record.epoch}")
         if late:
             raise TimedOut(f"it took longer than --task-timeout; stored after epoch {record.epoch}")

@@ -1,14 +1,28 @@
-"""Stopping tasks that run in the driver's own process, between two epochs."""
+"""Stopping tasks between two epochs: by a word of the driver, or at a time that all know."""
 
 from __future__ import annotations
 
 import threading
+import time
 from typing import Final
 
 from apps.errors import Code, HeterosisError
 
 stopping: Final = threading.Event()
 """Set by the driver on Ctrl-C; worker processes are ended by a signal instead."""
+
+
+now = time.time
+"""The clock of time limits: of every machine its own."""
+
+
+def told_to_stop(stop_at_unix_s: float) -> bool:
+    """Whether tasks are to end.
+
+    Args:
+        stop_at_unix_s: when the run's time limit is reached, infinite for none.
+    """
+    return stopping.is_set() or now() >= stop_at_unix_s
 
 
 class TimedOut(HeterosisError):

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from apps.files import DamagedFile, read_limited, write_atomic
+from apps.worker.presence import EVERY_S, sign_of_life
 from apps.worker.stopping import TimedOut
 
 _EVERY_S: Final = 1.0
@@ -31,7 +32,9 @@ _local = threading.local()
 
 
 @contextmanager
-def watched(log: Path, note: Path, timeout_s: float) -> Iterator[None]:
+def watched(
+    log: Path, note: Path, timeout_s: float, presence: Path | None = None
+) -> Iterator[None]:
     """Watch what this thread does within the block.
 
     Args:
@@ -39,13 +42,16 @@ def watched(log: Path, note: Path, timeout_s: float) -> Iterator[None]:
         note: of its memory, which is removed when the task ends.
         timeout_s: seconds after which a worker process is ended; a thread of the driver has to ask
             `is_late` itself.
+        presence: the worker's note, touched as long as the task goes on; see `presence.announce`.
     """
     _local.ends = time.monotonic() + timeout_s
     done = threading.Event()
     watcher = None
     if in_worker_process():
         watcher = threading.Thread(
-            target=_watch, args=(done, log, note, timeout_s, threading.get_ident()), daemon=True
+            target=_watch,
+            args=(done, log, note, timeout_s, threading.get_ident(), presence),
+            daemon=True,
         )
         watcher.start()
     try:
@@ -86,10 +92,20 @@ def last_words(log: Path, note: Path) -> str:
     )
 
 
-def _watch(done: threading.Event, log: Path, note: Path, timeout_s: float, thread: int) -> None:
-    began = time.monotonic()
+def _watch(
+    done: threading.Event,
+    log: Path,
+    note: Path,
+    timeout_s: float,
+    thread: int,
+    presence: Path | None,
+) -> None:
+    began = signed = time.monotonic()
     noted_mb = _LEAST_MB
     while not done.wait(_EVERY_S):
+        if time.monotonic() - signed >= EVERY_S:
+            signed = time.monotonic()
+            sign_of_life(presence)
         used_mb = _resident_mb()
         if used_mb > _GROWN * noted_mb:
             noted_mb = used_mb

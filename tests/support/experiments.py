@@ -436,3 +436,25 @@ def done(value: Outcome) -> Future[Outcome]:
     future: Future[Outcome] = Future()
     future.set_result(value)
     return future
+
+
+def broken_off(run: Path, into: Path, *missing: str) -> Path:
+    """Return a copy of a finished run as it was before its end, without some tasks' results.
+
+    Args:
+        run: the run directory.
+        into: folder for the copy.
+        missing: patterns of the folders of tasks, below the run directory.
+    """
+    root = copied(run, into)
+    left = RunDir(root)
+    for folder in (left.tables, left.report, left.champion):
+        shutil.rmtree(folder)
+    gone = {path for pattern in missing for path in root.glob(f"{pattern}/result.json")}
+    for path in gone:
+        path.unlink()
+    folders = {str(path.parent.relative_to(root)) for path in gone}
+    kept = [each for each in events(root) if each.get("folder") not in folders | {"champion"}]
+    lines = [json.dumps(each) for each in kept if each["event"] != "end"]
+    left.events_jsonl.write_text("\n".join(lines) + "\n")
+    return root

@@ -343,16 +343,6 @@ def test_report_is_written_again(finished: Path, tmp_path: Path, heterosis: Hete
     assert RunDir(root).report_html.is_file()
 
 
-def test_report_without_tables_is_refused(
-    finished: Path, tmp_path: Path, heterosis: Heterosis
-) -> None:
-    root = copied(finished, tmp_path)
-    shutil.rmtree(RunDir(root).tables)
-    ended = heterosis("report", root)
-    assert ended.code == 2
-    assert ended.err.startswith("error: ")
-
-
 def test_sites_lists_the_sites(heterosis: Heterosis) -> None:
     ended = heterosis("sites")
     assert ended.code == 0
@@ -381,8 +371,8 @@ def test_data_says_where_the_sample_is(heterosis: Heterosis) -> None:
 
 
 COMMANDS = (
-    *("new", "run", "plan", "status", "report", "compare", "versus", "merging", "export", "store"),
-    *("predict", "replay", "clean", "data", "sites", "doctor"),
+    *("new", "run", "plan", "list", "status", "watch", "report", "compare", "versus", "merging"),
+    *("export", "store", "predict", "replay", "clean", "data", "sites", "doctor"),
 )
 
 

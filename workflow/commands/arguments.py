@@ -103,6 +103,9 @@ Options = Annotated[
     typer.Option("--option", metavar="KEY=VALUE", help="an option of the site"),
 ]
 Runs = Annotated[Path, typer.Option(help="folder of the run directories")]
+RunsFolder = Annotated[
+    Path, typer.Argument(metavar="RUNS", help="a folder of run directories", show_default=True)
+]
 RunFolder = Annotated[
     Path, typer.Argument(metavar="RUN", help="a run directory", autocompletion=runs)
 ]

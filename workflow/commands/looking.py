@@ -1,35 +1,115 @@
 """What is there, and how it stands.
 
-`status`, `report`, `compare`, `versus`, `merging`, `data`, `sites`, `doctor`.
+`list`, `status`, `watch`, `report`, `compare`, `versus`, `merging`, `data`, `sites`, `doctor`.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from workflow.commands import arguments
-from workflow.commands.arguments import Options, RunFolder, Runs, Site
+from workflow.commands.arguments import Options, RunFolder, Runs, RunsFolder, Site
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from apps.records.run_dir import RunDir
+    from workflow.runs.listing import Listed
+
+
+def list_(
+    runs: RunsFolder = Path("runs"),
+    tag: Annotated[
+        str | None, typer.Option(metavar="TAG", help="only runs that have this tag")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="as JSON, numbers in full")] = False,
+) -> None:
+    """List the runs of a folder: how each stands, trials done, best loss, size, age, tags.
+
+    The one that changed last comes first.
+    """
+    from json import dumps
+
+    from workflow.runs.listing import list_runs
+
+    found = list_runs(runs, tag)
+    if json:
+        print(dumps([each.plain() for each in found], indent=2))
+    elif found:
+        _print_runs(found)
+    else:
+        print(f"no runs in {runs}" if tag is None else f"no runs with the tag {tag} in {runs}")
 
 
 def status(run: RunFolder) -> None:
-    """Show the progress of a run: running, stopped or finished."""
+    """Show how a run stands: running, stopped or finished, and how far it is."""
     from rich.console import Console
 
     from workflow.runs.opening import existing_run
-    from workflow.runs.status import show_status
+    from workflow.watching.picture import show_once
 
-    show_status(existing_run(run), Console())
+    show_once(existing_run(run), Console())
+
+
+def watch(
+    run: RunFolder,
+    every: Annotated[
+        float, typer.Option(min=0.5, metavar="SECONDS", help="time between two looks")
+    ] = 3.0,
+    once: Annotated[bool, typer.Option("--once", help="one look, as `heterosis status`")] = False,
+    html: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            metavar="PORT",
+            help="show it as a page too, to browsers on this machine: http://127.0.0.1:PORT; 0 "
+            "takes a port that is free",
+        ),
+    ] = None,
+) -> None:
+    """Show how a run stands, renewed until it ends; from another terminal, or over ssh.
+
+    Progress, losses so far, the best members, workers, failures and warnings: all of it is read
+    from files, and the run notices nothing. Exit code 0 when the run has finished, 1 when it was
+    stopped or broke off.
+
+    The page of --html renews itself, and needs no other program. From elsewhere:
+    `ssh -L PORT:127.0.0.1:PORT HOST`.
+    """
+    from rich.console import Console
+
+    from workflow.runs.opening import existing_run
+    from workflow.watching import picture
+
+    if once:
+        return status(run)
+    directory, console = existing_run(run), Console()
+    try:
+        if html is None:
+            finished = picture.watch(directory, console, every)
+        else:
+            finished = _watch_page(directory, console, every, html)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    if not finished:
+        raise typer.Exit(1)
 
 
 def report(run: RunFolder) -> None:
-    """Write the report of a run again from its tables."""
-    from analysis.report.write import write_report
-    from workflow.runs.opening import existing_run
+    """Write the report of a run again; of one that is not finished, on what is.
 
-    print(write_report(existing_run(run)))
+    Arms of trials that are whole are compared, the losses of all are shown, and what is missing is
+    said on top. A driver at work is not disturbed; the page lies in RUN/report-so-far, until the
+    report at the run's end.
+    """
+    from workflow.runs.opening import existing_run
+    from workflow.runs.run import report_of
+
+    print(report_of(existing_run(run)))
 
 
 def compare(
@@ -172,3 +252,53 @@ def data(
         spec, seed, here = DataSpec(name=name, folder=folder, validation=0), 0, Path.cwd()
     prepare(spec, str(here))
     print(describe(spec, str(here), seed))
+
+
+def _watch_page(directory: RunDir, console: Console, every_s: float, port: int) -> bool:
+    """Watch a run in the terminal and on a page; return whether it finished."""
+    from workflow.watching import picture
+    from workflow.watching.page import served
+
+    with served(port, every_s) as (address, show):
+        console.print(f"page: {address}", highlight=False, soft_wrap=True)
+        return picture.watch(directory, console, every_s, show)
+
+
+def _print_runs(found: list[Listed]) -> None:
+    import time
+
+    from rich.console import Console
+    from rich.filesize import decimal
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for name in ("run", "state", "trials", "best", "size", "age", "tags", "note"):
+        table.add_column(name, overflow="fold", no_wrap=name not in ("tags", "note"))
+    for each in found:
+        best = f"{each.fitness} {each.best:.4f}" if each.best == each.best else ""
+        table.add_row(
+            each.name,
+            each.state,
+            f"{each.trials_done}/{each.trials}",
+            best,
+            decimal(each.size_bytes),
+            _age(time.time() - each.changed_unix_s),
+            ", ".join(each.tags),
+            each.note,
+        )
+    console = Console()
+    # Where the output goes to a file there is no width to fit into.
+    wide = console if console.is_terminal else Console(width=200)
+    wide.print(table, markup=False, highlight=False)
+
+
+def _age(seconds: float) -> str:
+    """Return how long ago something was.
+
+    >>> _age(5), _age(7200), _age(86400 * 30)
+    ('0 min', '2 h', '30 d')
+    """
+    minutes = max(0, int(seconds // 60))
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} d"

@@ -66,6 +66,14 @@ def run(
         float,
         typer.Option(min=0.0, metavar="SECONDS", help="time between partial checkpoints"),
     ] = 600.0,
+    time_limit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="stop in order when it is over: 90s, 45m, 2h, 1d, 1h30m or Slurm's 1:30:00, "
+            "2-12:00:00; the same command goes on",
+        ),
+    ] = None,
     monitor: Annotated[
         bool,
         typer.Option(
@@ -85,6 +93,20 @@ def run(
             "--other-versions", help="go on with other packages than the run was begun with"
         ),
     ] = False,
+    note: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="a line on the run, which `list`, `status` and the report show; when a run goes "
+            'on, the new one counts, and "" for none',
+        ),
+    ] = None,
+    tags: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tag", metavar="TAG", help="a word to find the run by; may be given again, as --note"
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="only one line of progress")] = False,
 ) -> None:
     """Run an experiment, or continue it.
@@ -117,9 +139,12 @@ def run(
             keep=keep,
             task_timeout=task_timeout,
             checkpoint_every=checkpoint_every,
+            time_limit=time_limit,
             monitor=monitor,
             tensorboard=tensorboard,
             other_versions=other_versions,
+            note=note,
+            tags=tags,
             display=display,
             command=["heterosis", *sys.argv[1:]],
             stuck=_leave_at_once,

@@ -40,7 +40,7 @@ from apps.records.result_files import partial_epochs
 from apps.records.run_dir import MEMORY_NOTE
 from apps.tasks.parsl_apps import checkup_app, task_app
 from apps.tasks.perform import Outcome, error_log, find
-from apps.worker.stopping import TimedOut, stopping
+from apps.worker.stopping import Stopped, TimedOut, stopping
 from apps.worker.watchdog import last_words
 
 logger = logging.getLogger(__name__)
@@ -277,7 +277,11 @@ class ParslEngine:
         return [record for record in records if record["status"] in _HANDED_OUT]
 
     def _unwrap(self, value: Any) -> Any:
-        return self.outcome(value) if isinstance(value, Future) else value
+        if not isinstance(value, Future):
+            return value
+        if isinstance(value.exception(), Stopped):
+            stopping.set()  # what waits for it is not to be taken for failed
+        return self.outcome(value)
 
 
 @contextmanager
@@ -371,5 +375,5 @@ class _Retries:
             return float("inf")
         logger.warning("task %s: %s; it is started again", task.folder, error)
         before = self._reached.get(task.folder, 0)
-        now = self._reached[task.folder] = partial_epochs(self._root / task.folder)
+        now = self._reached[task.folder] = len(partial_epochs(self._root / task.folder))
         return 0.0 if now > before else 1.0

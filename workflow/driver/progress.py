@@ -218,7 +218,7 @@ class Journal:
         """Log the end and close log and display.
 
         Args:
-            how: `finished`, `stopped` or `broke off`.
+            how: `finished`, `broke off`, or `stopped`, of which it may say more.
         """
         with suppress(OSError):  # a full disk, which ended the run, must not hide why
             self._log("end", how=how)
@@ -251,22 +251,43 @@ def _is_cut(path: Path) -> bool:
         return file.read() != b"\n"
 
 
+class TallyReader:
+    """Reads the tally of a run's latest start from its event log, and later what was added."""
+
+    def __init__(self, path: Path) -> None:
+        """Read nothing yet."""
+        self._path = path
+        self._file: tuple[int, int] | None = None
+        self._read = 0
+        self._tally = Tally()
+
+    def read(self) -> Tally:
+        """Return the tally; a last line that is being written, or was cut short, is ignored.
+
+        Raises:
+            OSError: there is no event log.
+        """
+        with self._path.open("rb") as file:
+            found = os.fstat(file.fileno())
+            if self._file != (found.st_dev, found.st_ino) or found.st_size < self._read:
+                self._file, self._read = (found.st_dev, found.st_ino), 0
+                self._tally = Tally()
+            file.seek(self._read)
+            lines, newline, _ = file.read().rpartition(b"\n")
+        self._read += len(lines) + len(newline)
+        for line in lines.splitlines():
+            with suppress(ValueError, KeyError, TypeError):
+                self._tally.take(json.loads(line.decode(errors="replace")))
+        return self._tally
+
+
 def read_tally(path: Path) -> Tally:
     """Return the tally of a run's latest start, read from its event log.
-
-    A last line that a crash cut short is ignored.
 
     Raises:
         OSError: there is no event log.
     """
-    tally = Tally()
-    with path.open(encoding="utf-8", errors="replace") as file:
-        for line in file:
-            try:
-                tally.take(json.loads(line))
-            except (ValueError, KeyError, TypeError):
-                continue
-    return tally
+    return TallyReader(path).read()
 
 
 def summary(tally: Tally) -> str:

@@ -13,7 +13,7 @@ from apps.messages.results import Failure, HarvestResult, Result, TrainResult
 from apps.messages.specs import phenotype
 from apps.messages.tasks import ExportTask, Task, Workplace
 from apps.tasks.perform import Outcome
-from apps.worker.stopping import Stopped
+from apps.worker.stopping import Stopped, stopping
 from workflow.driver.engine import Engine
 from workflow.driver.retention import Retention
 from workflow.driver.trial import Node, TrialGraph, build_trial
@@ -137,9 +137,10 @@ def run_experiment(
     def done(node: Node[Task], future: Future[Outcome]) -> None:
         try:
             if isinstance(future.exception(), Stopped):
+                stopping.set()
                 return
             outcome = engine.outcome(future)
-            if engine.broken is not None:
+            if engine.broken is not None or (stopping.is_set() and isinstance(outcome, Failure)):
                 return  # what fails now says nothing of the tasks
             retention.finished(node.key, outcome)
             for watcher in watchers:
@@ -166,7 +167,11 @@ def run_experiment(
 
 
 def export_champion(outcomes: Outcomes, engine: Engine, folder: str) -> Outcome | None:
-    """Write the run's champion as a Keras file below the run directory, on a worker."""
+    """Write the run's champion as a Keras file below the run directory, on a worker.
+
+    Raises:
+        Stopped: the run's time limit is reached.
+    """
     champion = outcomes.champion
     if champion is None:
         return None
@@ -187,6 +192,8 @@ def export_champion(outcomes: Outcomes, engine: Engine, folder: str) -> Outcome 
     left = threading.Semaphore(0)
     future.add_done_callback(lambda _: left.release())
     _wait(left, 1, (), ())
+    if isinstance(future.exception(), Stopped):
+        raise Stopped("the run was stopped")
     return engine.outcome(future)
 
 

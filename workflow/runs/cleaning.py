@@ -66,6 +66,10 @@ def find_waste(run: RunDir, experiment: Experiment) -> list[Waste]:
         found[run.replay] = "a replay"
     if run.parsl.exists() and _logs_are_done_with(run):
         found[run.parsl] = "Parsl's logs of a finished run"
+    if run.workers.exists():
+        found[run.workers] = "what workers did that are gone"
+    if run.report_so_far.exists() and run.report_html.exists():
+        found[run.report_so_far] = "a report of before the end"
     found |= dict.fromkeys(_foreign(run, graphs), "of no task of the experiment")
     found |= dict.fromkeys(retention.unneeded(), "needed by no task and no champion")
     for folder in retention.finished_folders():

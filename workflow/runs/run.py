@@ -10,21 +10,26 @@ from typing import Any, Final, Self
 
 import pandas as pd
 
-from analysis.report.write import arms_table
+from analysis.report.so_far import SoFar as ReportSoFar
+from analysis.report.write import arms_table, write_report
 from analysis.tables import loss_names, read_tables
 from apps.champion import Asked, Champion, load_champion
 from apps.datasets.arrays import Named
 from apps.datasets.preparation import Preparation
-from apps.errors import HeterosisError, UserError, first_line
+from apps.errors import HeterosisError, ReportError, UserError, first_line
 from apps.files import DamagedFile
 from apps.messages.fingerprints import from_json
 from apps.messages.specs import DataSpec, NetworkSpec, TrainingSpec
 from apps.messages.tasks import Workplace
+from apps.records.labels import Labels, read_labels
 from apps.records.run_dir import RunDir
+from workflow.driver.progress import Tally
 from workflow.experiment.config import Experiment, Training
 from workflow.experiment.file import read_experiment
 from workflow.runs.opening import existing_run
 from workflow.runs.predictions import read_asked
+from workflow.runs.so_far import SoFar, told
+from workflow.runs.status import State, standing
 
 _CARD: Final = RunDir(Path()).card_json.name
 _KERAS: Final = RunDir(Path()).champion_keras.name
@@ -43,7 +48,7 @@ class FailedArm:
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: its tables, report and champion.
+    """A run: its tables, report and champion, or how far it is.
 
     Attributes:
         directory: the run directory.
@@ -59,12 +64,17 @@ class Run:
 
     @classmethod
     def open(cls, path: Path | str) -> Self:
-        """Open a finished run.
+        """Open a run.
+
+        One that is not finished, under way or broken off, has `progress` and a `report` on what is
+        whole; its tables and its champion come with its end.
 
         Raises:
-            UserError: `path` is no run directory, or the run is not finished.
+            UserError: `path` is no run directory, or its tables are damaged.
         """
         directory = existing_run(Path(path))
+        if not _is_finished(directory):
+            return cls(directory, no_champion="the run is not finished")
         trials = read_tables(directory)["trials"]
         failed = trials[trials["status"] != "done"]
         return cls(
@@ -83,6 +93,21 @@ class Run:
     def folder(self) -> Path:
         """The run directory's path."""
         return self.directory.root
+
+    @property
+    def progress(self) -> Tally:
+        """How far the run is, now: what `heterosis status` shows."""
+        return standing(self.directory).tally
+
+    @property
+    def labels(self) -> Labels:
+        """The run's note and tags."""
+        return read_labels(self.directory)
+
+    @property
+    def state(self) -> State:
+        """How the run stands, now: running, finished, stopped, failed or not begun."""
+        return standing(self.directory).state
 
     @cached_property
     def experiment(self) -> Experiment:
@@ -109,11 +134,13 @@ class Run:
 
     @property
     def report(self) -> Path:
-        """The report's page.
+        """The report's page; of a run that is not finished, one of what it has, written now.
 
         Raises:
             HeterosisError: there is none.
         """
+        if not _is_finished(self.directory):
+            return report_of(self.directory)
         if self.no_report:
             raise HeterosisError(
                 f"there is no report: {self.no_report}; all is computed and stored, "
@@ -203,6 +230,27 @@ class Run:
             search_path=folder if there else str(Path.cwd()),
             threads=threads if isinstance(threads, int) else 1,
         )
+
+
+def report_of(directory: RunDir) -> Path:
+    """Write the report of a run again and return its page; if it is not finished, of what it has.
+
+    Raises:
+        ReportError: nothing of it is finished, its tables are damaged, or it can't be written.
+    """
+    if _is_finished(directory):
+        return write_report(directory)
+    stands = standing(directory)
+    found = SoFar(directory).look(stands.tally.failures)
+    if found.is_nothing:
+        other = next(directory.results(), None) is not None
+        why = "its results are of another version: they are computed anew" if other else stands.told
+        raise ReportError(f"{directory.root}: nothing is finished yet to report on; {why}")
+    return write_report(directory, ReportSoFar(found.tables, told(directory, stands, found)))
+
+
+def _is_finished(directory: RunDir) -> bool:
+    return directory.table("trials").is_file()  # the last one that a run writes
 
 
 def champion_at(path: Path) -> Champion:

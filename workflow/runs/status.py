@@ -1,53 +1,88 @@
-"""The progress of a run, read from its directory alone: for another terminal."""
+"""How a run stands, read from its directory alone: for another process."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from typing import Final
-
-from rich.console import Console
+import json
+import shlex
+from dataclasses import dataclass
+from typing import Final, Literal
 
 from apps.records.run_dir import RunDir
 from apps.records.tables_schema import TABLES
-from workflow.driver.displays import draw
-from workflow.driver.progress import Tally, read_tally, told_remark
+from workflow.driver.progress import Tally, read_tally
 from workflow.runs.lock import driver_at_work
 
-_FAILURES_TOLD: Final = 20
+State = Literal["running", "finished", "stopped", "failed", "not begun"]
+"""`stopped` is in order, by the user or a time limit; `failed` is what broke off."""
+
+AGAIN: Final = "run the same command again to continue"
 
 
-def show_status(run_dir: RunDir, console: Console) -> None:
-    """Print the progress of a run."""
-    tally = read_tally(run_dir.events_jsonl) if run_dir.events_jsonl.exists() else Tally()
-    if tally.total:
-        console.print(draw(tally))
-    for line in _lines(run_dir, tally):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+@dataclass(frozen=True)
+class Standing:
+    """How a run stands.
+
+    Attributes:
+        tally: of its latest start; empty where its event log is lost.
+        state: in a word.
+        how: in some words more.
+    """
+
+    tally: Tally
+    state: State
+    how: str
+
+    @property
+    def told(self) -> str:
+        """How it stands, and how to go on if it is to go on."""
+        goes_on = self.state in ("stopped", "failed", "not begun")
+        return f"{self.how}; {AGAIN}" if goes_on else self.how
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no driver works on it."""
+        return self.state != "running"
 
 
-def _lines(run_dir: RunDir, tally: Tally) -> Iterator[str]:
-    holder = driver_at_work(run_dir.lock)
-    running = f"running ({holder})"
-    again = "run the same command again to continue"
+def standing(run: RunDir) -> Standing:
+    """Return how a run stands."""
+    tally = read_tally(run.events_jsonl) if run.events_jsonl.exists() else Tally()
+    return standing_of(run, tally)
+
+
+def standing_of(run: RunDir, tally: Tally) -> Standing:
+    """Return how a run stands whose events were counted."""
+    holder = driver_at_work(run.lock)
+    if holder is not None:
+        begun = "" if tally.total else "nothing was submitted yet; "
+        return Standing(tally, "running", f"{begun}running ({holder})")
     if not tally.total:
-        if holder is not None:
-            yield f"nothing was submitted yet; {running}"
-        elif all(run_dir.table(name).exists() for name in TABLES):
-            yield f"finished: {run_dir.tables} has its results; its event log is lost"
-        elif any(True for _ in run_dir.results()):
-            yield f"its progress is unknown: its event log is lost; {again}"
-        else:
-            yield f"nothing was submitted yet; {again}"
-        return
-    ended = tally.ended or f"broke off without an end; {again}"
-    state = ended if holder is None else running
-    last = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(tally.now_unix_s))
-    yield f"{state}; last event {last}"
-    for event in tally.failures[:_FAILURES_TOLD]:
-        log = f" (log: {run_dir.root / event['log']})" if event["log"] else ""
-        yield f"{event['folder']}: {event['status']}: {event['reason']}{log}"
-    if len(tally.failures) > _FAILURES_TOLD:
-        yield f"... and {len(tally.failures) - _FAILURES_TOLD} more"
-    for remark, members in tally.remarks.items():
-        yield told_remark(members, remark)
+        return Standing(tally, *_without_events(run))
+    if tally.ended == "finished":
+        return Standing(tally, "finished", tally.ended)
+    if tally.ended.startswith("stopped"):
+        return Standing(tally, "stopped", tally.ended)
+    return Standing(tally, "failed", tally.ended or "broke off without an end")
+
+
+def how_to_continue(run: RunDir) -> str:
+    """Return what starts a run again, as it was started last."""
+    try:
+        words = json.loads(run.environment_json.read_text(encoding="utf-8"))["command"]
+        command = shlex.join(word for word in words if word != "--fresh")
+    except (OSError, ValueError, KeyError, TypeError):
+        return AGAIN
+    return f"continue with: {command}" if command.startswith("heterosis ") else AGAIN
+
+
+def has_tables(run: RunDir) -> bool:
+    """Whether a run has the tables that are written at its end."""
+    return all(run.table(name).exists() for name in TABLES)
+
+
+def _without_events(run: RunDir) -> tuple[State, str]:
+    if has_tables(run):
+        return "finished", f"finished: {run.tables} has its results; its event log is lost"
+    if any(True for _ in run.results()):
+        return "failed", "its progress is unknown: its event log is lost"
+    return "not begun", "nothing was submitted yet"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from apps.records import run_dir
-from apps.records.run_dir import RunDir
+from apps.records.run_dir import ReportDir, RunDir
 
 ROOT = Path("runs/mine")
 
@@ -42,8 +42,10 @@ def test_files_of_tasks_keep_their_names() -> None:
         (RunDir(ROOT).card_json, "champion/card.json"),
         (RunDir(ROOT).pedigree_json, "champion/pedigree.json"),
         (RunDir(ROOT).report_html, "report/index.html"),
-        (RunDir(ROOT).report_csv("statistics"), "report/statistics.csv"),
-        (RunDir(ROOT).figure("curves", "svg"), "report/figures/curves.svg"),
+        (RunDir(ROOT).workers, "workers"),
+        (RunDir(ROOT).report_so_far, "report-so-far"),
+        (ReportDir(RunDir(ROOT).report).csv("statistics"), "report/statistics.csv"),
+        (ReportDir(RunDir(ROOT).report).figure("curves", "svg"), "report/figures/curves.svg"),
         (RunDir(ROOT).tensorboard, "tensorboard"),
         (RunDir(ROOT).monitoring_db, "monitoring.db"),
         (RunDir(ROOT).csv, "csv"),

@@ -201,6 +201,12 @@ def test_no_task_begins_while_the_run_is_being_stopped(place: Workplace) -> None
         stopping.clear()
 
 
+@pytest.mark.usefixtures("compute")
+def test_no_task_begins_after_the_time_of_the_run(place: Workplace) -> None:
+    with pytest.raises(Stopped, match="being stopped"):
+        perform(FRESH, replace(place, stop_at_unix_s=0.0), ())
+
+
 # --------------------------------------------------------------------------------- handing on
 @pytest.mark.usefixtures("compute")
 @pytest.mark.parametrize("start", [Continue(), Restart(), replace(example(Offspring), plan=None)])

@@ -322,6 +322,15 @@ def test_a_stopped_task_stores_where_it_is_and_goes_on_later(
     assert len(epochs_run) == 4
 
 
+def test_a_task_ends_at_the_time_that_it_knows_and_goes_on_later(
+    whole: TrainResult, tmp_path: Path, epochs_run: list[int]
+) -> None:
+    with pytest.raises(Stopped, match="stopped after epoch 1"):
+        train_member(TASK, Workplace(str(tmp_path), stop_at_unix_s=0.0))
+    assert numbers(train_member(TASK, Workplace(str(tmp_path)))) == numbers(whole)
+    assert len(epochs_run) == 4
+
+
 # ---------------------------------------------------------------------------------- in company
 def test_a_result_does_not_depend_on_what_ran_before(
     whole: TrainResult, place: Workplace, tmp_path: Path

@@ -47,7 +47,7 @@ def littered(kept: Path, tmp_path: Path) -> Path:
     (root / f".environment.json.{HEX}").write_text("{")
     shutil.copytree(member, root / "trial-000/gone/segment-1/member-00")
     shutil.copytree(root / "trial-000", root / "trial-007")
-    for folder in ("parsl/000", "replay/trial-000"):
+    for folder in ("parsl/000", "replay/trial-000", "workers", "report-so-far"):
         (root / folder).mkdir(parents=True, exist_ok=True)
         (root / folder / "file").write_text("x")
     return root
@@ -75,7 +75,7 @@ def test_a_dry_run_lists_and_removes_nothing(littered: Path, heterosis: Heterosi
     assert ended.code == 0
     for place in (
         "parsl: ", "replay: ", f".environment.json.{HEX}: ", "trial-000/gone: ", "trial-007: ",
-        "trial-000/segment-0/member-00/partial.json: ",
+        "trial-000/segment-0/member-00/partial.json: ", "workers: ", "report-so-far: ",
     ):  # fmt: skip
         assert any(line.startswith(place) for line in ended.out.splitlines()), place
     assert "would be freed" in ended.out.splitlines()[-1]

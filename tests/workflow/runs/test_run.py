@@ -69,9 +69,15 @@ def test_a_damaged_champion_is_not_opened(finished: Path, tmp_path: Path) -> Non
         Run.open(root).champion()
 
 
-def test_an_unfinished_run_is_not_opened(tmp_path: Path) -> None:
+def test_an_unfinished_run_has_neither_tables_nor_champion(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not a run directory"):
         Run.open(tmp_path)
     write(tmp_path, TINY, "experiment.toml")
+    opened = Run.open(tmp_path)
+    assert opened.state == "not begun"
     with pytest.raises(UserError, match="tables"):
-        Run.open(tmp_path)
+        _ = opened.tables
+    with pytest.raises(HeterosisError, match="the run is not finished"):
+        opened.champion()
+    with pytest.raises(UserError, match="nothing is finished yet"):
+        _ = opened.report
