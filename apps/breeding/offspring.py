@@ -82,7 +82,8 @@ def givers(task: TrainTask, start: Offspring, trainer: Trainer) -> tuple[int, ..
     plan = start.plan
     if plan is None or (not start.inherit and plan.mutate) or start.crossover.name == "fresh":
         return ()
-    return tuple(plan.members[number] for number in _read(task, start, plan, trainer))
+    given = tuple(plan.members[number] for number in _read(task, start, plan, trainer))
+    return given[:1] if start.crossover.name == "best" else given
 
 
 def _read(task: TrainTask, start: Offspring, plan: ChildPlan, trainer: Trainer) -> dict[int, Any]:

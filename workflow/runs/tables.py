@@ -226,7 +226,7 @@ def _took_part(
     if givers is None:  # of an older version, which knew no others than these
         others = () if start.merge_architectures else child.strange
         givers = tuple(member for member in child.members if member not in others)
-    if len(givers) < 2:
+    if len(givers) < 2 or start.crossover.name == "best":
         return "inherited" if givers else "fresh"
     return "selected" if start.crossover.name == "select" else "crossed"
 

@@ -385,12 +385,13 @@ def test_without_nearest_strangers_give_no_weights(place: Workplace) -> None:
     assert same(child, alone)
 
 
-@pytest.mark.parametrize("crossover", ["mean", "select", "fresh"])
-def test_givers_are_whose_weights_are_read(
-    crossover: str, place: Workplace, refs: Sequence[CheckpointRef]
+@pytest.mark.parametrize(
+    ("crossover", "whose"), [("mean", (0, 1)), ("select", (0, 1)), ("best", (0,)), ("fresh", ())]
+)
+def test_givers_are_whose_weights_a_child_has(
+    crossover: str, whose: tuple[int, ...], place: Workplace, refs: Sequence[CheckpointRef]
 ) -> None:
     start = offspring(refs, crossover)
     task = training(network=PLAIN, first_epoch=2, start=start)
-    found = givers(task, start, trainer(place))
-    assert found == (() if crossover == "fresh" else (0, 1))
+    assert givers(task, start, trainer(place)) == whose
     assert givers(task, replace(start, inherit=False), trainer(place)) == ()
