@@ -32,8 +32,8 @@ from apps.messages.specs import (
     NetworkSpec,
     OuterSpec,
     SpeciesSpec,
-    TeachSpec,
 )
+from apps.messages.teachers import TeachSpec
 from apps.strict import Table
 from workflow.cli import app
 from workflow.experiment.arms import Arm, Average, Schedule

@@ -17,6 +17,7 @@ from analysis.report.findings import EFFECT, MARGIN, full_statistics, spent_to_c
 from analysis.report.rendering import element, render
 from analysis.report.so_far import SoFar
 from analysis.statistics import wording
+from analysis.statistics.crossings import crossings
 from analysis.statistics.curves import CURVE_BESIDE
 from analysis.statistics.overview import Overview, overview
 from analysis.statistics.paired import KINDS, RESAMPLES, SMALLEST_BOOTSTRAP
@@ -42,8 +43,9 @@ def write_report(run: RunDir, so_far: SoFar | None = None) -> Path:
     `curves.csv`, `parity.csv`, `convergence.csv` (what reaching the control's loss took),
     `costs.csv`, `champions.csv`, `members.csv` (the losses at halts and at K), `kinship.csv`,
     `species.csv`, `tasks.csv`, `utilisation.csv`; of a search also `anytime.csv`, `search.csv` (a
-    row per arm), `diversity.csv` and `networks.csv` (with the front of size and loss). Where an
-    improvement is not a fraction, a column `unit` says so. The same tables give the same bytes.
+    row per arm), `diversity.csv`, `networks.csv` (with the front of size and loss) and
+    `crossings.csv` (children by what took part, a row per arm). Where an improvement is not a
+    fraction, a column `unit` says so. The same tables give the same bytes.
 
     Args:
         run: the run directory. Only its tables are needed; where `experiment.toml` or
@@ -75,6 +77,8 @@ def write_report(run: RunDir, so_far: SoFar | None = None) -> Path:
             "diversity": found.diversity,
             "networks": found.networks,
         }
+        # Older runs did not record it.
+        files |= {} if found.born.empty else {"crossings": crossings(found.born)}
     try:
         for name, table in files.items():
             write_atomic(to.csv(name), table.to_csv(index=False).encode())

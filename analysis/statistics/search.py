@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from analysis.statistics.crossings import children
 from analysis.statistics.curves import carried_on, cost_to_loss
 from analysis.tables import arms_of
 
@@ -26,6 +27,7 @@ class Search:
     arms: pd.DataFrame
     diversity: pd.DataFrame
     networks: pd.DataFrame
+    born: pd.DataFrame
 
     @cached_property
     def bands(self) -> pd.DataFrame:
@@ -37,7 +39,7 @@ def searched(tables: Mapping[str, pd.DataFrame]) -> Search | None:
     """Return the numbers of a search; None for a run whose networks all have one architecture.
 
     Args:
-        tables: data frames by name; `members`, `epochs` and `trials` are used.
+        tables: data frames by name; `members`, `epochs`, `trials` and `matings` are used.
     """
     members, epochs, trials = tables["members"], tables["epochs"], tables["trials"]
     if not is_search(members):
@@ -49,6 +51,7 @@ def searched(tables: Mapping[str, pd.DataFrame]) -> Search | None:
         arms=arms_summary(members, trials, spent),
         diversity=diversity(members),
         networks=pareto(members, trials),
+        born=children(tables["matings"]),
     )
 
 

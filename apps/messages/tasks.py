@@ -37,6 +37,7 @@ from apps.messages.specs import (
     SearchSpec,
     TrainingSpec,
 )
+from apps.messages.teachers import Teachers
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,8 @@ class Offspring:
         inherit: False to start from new random weights: the parents then give genes only.
         merge_architectures: whether parents of another architecture than the first one's are merged
             too.
+        nearest: whether those parents are that differ from the child in the widths of layers alone,
+            by a crossover that chooses units.
     """
 
     crossover: CrossoverSpec
@@ -79,6 +82,7 @@ class Offspring:
     merge_architectures: bool = field(
         default=False, metadata=ADDED | {FINGERPRINT_NAME: "strangers"}
     )
+    nearest: bool = field(default=False, metadata=ADDED)
     kind: Literal["offspring"] = "offspring"
 
 
@@ -221,7 +225,7 @@ class TeachTask(Task):
     epoch: int
     members: int
     fitness: str
-    teachers: Literal["parents", "survivors", "all"]
+    teachers: Teachers
     temperature: float
 
 
