@@ -6,6 +6,7 @@
 #   make lint         the checks alone: ruff, mypy, import-linter
 #   make notebooks    open the notebooks of analysis/notebooks in Jupyter Lab
 #   make docs         build the documentation site into site/ and look for dead links
+#   make wheel        build the wheel into dist/, for machines without the sources
 #   make bench        measure on this machine; fails when a required ratio is missed
 #   make slurm-demo   watch `smoke` run on a real Slurm of this machine (Debian: see tests/slurm)
 #   make install      the set-up alone
@@ -24,7 +25,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 # double the time of what computes in Python.
 FORMULAS := apps/genetics analysis/statistics
 
-.PHONY: help run test check lint style types tests formulas quick-tests notebooks docs bench slurm-demo \
+.PHONY: help run test check lint style types tests formulas quick-tests notebooks docs wheel bench slurm-demo \
   install data constraints clean
 
 help:
@@ -70,11 +71,17 @@ $(LAB): $(INSTALLED)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,notebooks]"
 	@touch $@
 
-# Without its packages' notices about each other.
 docs: $(INSTALLED)
-	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/python -m mkdocs build --strict
+	$(BIN)/python docs/build.py site
 	$(BIN)/python -m pytest -q tests/test_docs.py
 	@echo "open site/index.html"
+
+# What setuptools leaves behind would come into the next wheel.
+wheel: $(INSTALLED)
+	@rm -rf build *.egg-info
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	@rm -rf build *.egg-info
+	@ls dist/*.whl
 
 bench: $(DATA)
 	$(BIN)/python tests/benchmarks

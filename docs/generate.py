@@ -1,7 +1,7 @@
 """Pages that are made of the project itself, whenever the documentation site is built.
 
 README and its fellows, the settings of an experiment file, the command's help, the ready
-experiments and the reference of all modules. `mkdocs build` runs it.
+experiments and the reference of all modules; the gallery is in `gallery.py`. `build.py` runs it.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ from dataclasses import MISSING, fields
 from inspect import cleandoc
 from pathlib import Path, PurePosixPath
 from posixpath import normpath, relpath
+from types import ModuleType
 from typing import Annotated, Any, Final, get_origin, get_type_hints
 
 import click
-import mkdocs_gen_files
 import typer.main
+from gallery import READY, about, gallery
 from griffe import Docstring, DocstringSectionKind
 from pydantic import BaseModel
 
+import heterosis
 from apps.datasets.sources.readers import READERS
 from apps.messages.specs import (
     DataSpec,
@@ -30,8 +32,8 @@ from apps.messages.specs import (
     NetworkSpec,
     OuterSpec,
     SpeciesSpec,
-    TeachSpec,
 )
+from apps.messages.teachers import TeachSpec
 from apps.strict import Table
 from workflow.cli import app
 from workflow.experiment.arms import Arm, Average, Schedule
@@ -40,11 +42,14 @@ from workflow.experiment.halts import Halt, SearchSettings
 from workflow.experiment.space import GeneSettings
 
 ROOT: Final = Path(__file__).parents[1]
-ROOMS: Final = ("workflow", "apps", "site_configs", "analysis")
+ROOMS: Final = ("heterosis", "workflow", "apps", "site_configs", "analysis")
 
 PAGES: Final = {
-    "README.md": "index.md",
+    "docs/index.md": "index.md",
+    "README.md": "manual.md",
     "docs/tutorial.md": "tutorial.md",
+    "docs/coming-from.md": "coming-from.md",
+    "docs/when-not.md": "when-not.md",
     "docs/clusters.md": "clusters.md",
     "docs/what-you-bring.md": "what-you-bring.md",
     "docs/errors.md": "errors.md",
@@ -82,11 +87,15 @@ PICTURES: Final = (".png", ".svg")
 
 LANGUAGES: Final = {".py": "python", ".toml": "toml"}
 
+Contents = list[dict[str, Any]]
+"""The table of contents as the site's configuration has it: titles, each of a page or of more."""
 
-def write(page: str, text: str) -> None:
-    """Write a page."""
-    with mkdocs_gen_files.open(page, "w") as file:
-        file.write(text)
+
+def write(folder: Path, page: str, text: str | bytes) -> None:
+    """Write a page, or a file of one."""
+    path = folder / page
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
 
 
 # ------------------------------------------------------------------------------------ documents
@@ -97,19 +106,19 @@ class Documents:
         """Begin with no file shown."""
         self._shown: set[str] = set()
 
-    def write(self) -> None:
+    def write(self, folder: Path) -> None:
         """Write every page, and a page for each file that one links to."""
         for source, page in PAGES.items():
             text = (ROOT / source).read_text(encoding="utf-8")
-            write(page, self._linked(text, source, page))
+            write(folder, page, self._linked(text, source, page))
         for name in sorted(self._shown):
             if Path(name).suffix in PICTURES:
-                with mkdocs_gen_files.open(f"files/{name}", "wb") as file:
-                    file.write((ROOT / name).read_bytes())
+                write(folder, f"files/{name}", (ROOT / name).read_bytes())
                 continue
             content = (ROOT / name).read_text(encoding="utf-8")
             language = LANGUAGES.get(Path(name).suffix, "text")
-            write(f"files/{name}.md", f"# {name}\n\n````{language}\n{content}\n````\n")
+            text = f"# {name}\n\n````{language}\n{content}\n````\n"
+            write(folder, f"files/{name}.md", text)
 
     def _linked(self, text: str, source: str, page: str) -> str:
         def moved(match: re.Match[str]) -> str:
@@ -252,61 +261,80 @@ def _rows(each: Any) -> Iterator[tuple[str, str, str]]:
 def experiments() -> str:
     """Return the page of the ready experiments: what stands above each, and the file."""
     lines = ["# Ready experiments", "", "`heterosis run NAME` runs one of these."]
-    for path in sorted((ROOT / "workflow" / "experiments").glob("*.toml")):
+    for path in sorted(READY.glob("*.toml")):
         text = path.read_text(encoding="utf-8")
-        head = re.match(r"(#.*\n)*", text)
-        assert head is not None
-        about = re.sub(r"^# ?", "", head[0], flags=re.MULTILINE)
-        rest = text[head.end() :].strip()
-        lines += ["", f"## {path.stem}", "", about, "", f"```toml\n{rest}\n```"]
+        rest = re.sub(r"\A(#.*\n)*", "", text).strip()
+        lines += ["", f"## {path.stem}", "", about(path.stem), "", f"```toml\n{rest}\n```"]
     return "\n".join(lines) + "\n"
 
 
 # ------------------------------------------------------------------------------------- reference
-def reference() -> Iterator[str]:
-    """Write a page for each module, and yield the lines of their contents: a section a package."""
+def reference(folder: Path) -> Contents:
+    """Write a page for each module, and return their contents: a section a package."""
     packages = [path.parent for room in ROOMS for path in (ROOT / room).rglob("__init__.py")]
-    for folder in sorted(packages, key=lambda each: (ROOMS.index(_dotted(each)[0]), each)):
-        package = ".".join(_dotted(folder))
-        yield f"    * {package}"
-        for path in sorted(folder.glob("*.py")):
+    contents: Contents = []
+    for place in sorted(packages, key=lambda each: (ROOMS.index(_dotted(each)[0]), each)):
+        package = ".".join(_dotted(place))
+        pages: Contents = []
+        for path in sorted(place.glob("*.py")):
             tree = ast.parse(path.read_text(encoding="utf-8"))
             if path.stem == "__main__" or ast.get_docstring(tree) is None:
                 continue
             short = package if path.stem == "__init__" else path.stem
             name = package if path.stem == "__init__" else f"{package}.{path.stem}"
-            write(f"reference/{name}.md", f"# {name}\n\n::: {name}\n")
-            yield f"        * [{short}](reference/{name}.md)"
+            text = _public() if name == heterosis.__name__ else f"::: {name}\n"
+            write(folder, f"reference/{name}.md", f"# {name}\n\n{text}")
+            pages.append({short: f"reference/{name}.md"})
+        contents.append({package: pages})
+    return contents
+
+
+def _public() -> str:
+    """Return what the package `heterosis` says, and where each name is explained."""
+    lines = ["::: heterosis", "    options:", "      members: false", ""]
+    lines += ["| name | explained at |", "|---|---|"]
+    for name in heterosis.__all__:
+        value = getattr(heterosis, name)
+        if isinstance(value, ModuleType):
+            lines.append(f"| `{name}` | [`{value.__name__}`]({value.__name__}.md) |")
+        else:
+            home = value.__module__
+            lines.append(f"| `{name}` | [`{home}.{name}`]({home}.md#{home}.{name}) |")
+    return "\n".join(lines) + "\n"
 
 
 def _dotted(folder: Path) -> tuple[str, ...]:
     return folder.relative_to(ROOT).parts
 
 
-def main() -> None:
-    """Write all pages and the table of contents."""
-    Documents().write()
-    write("settings.md", settings())
-    write("command.md", command())
-    write("experiments.md", experiments())
-    summary = [
-        "* [heterosis](index.md)",
-        "* [Tutorial](tutorial.md)",
-        "* [The experiment file](settings.md)",
-        "* [Ready experiments](experiments.md)",
-        "* [The command](command.md)",
-        "* [Clusters](clusters.md)",
-        "* [What you bring](what-you-bring.md)",
-        "* [Errors](errors.md)",
-        "* Results",
-        *(f"    * [{Path(page).stem}]({page})" for page in PAGES.values() if "/" in page),
-        "* Reference",
-        *reference(),
-        "* [Architecture](architecture.md)",
-        "* [Contributing](contributing.md)",
-        "* [Changes](changes.md)",
+def generate(folder: Path) -> Contents:
+    """Write all pages into a folder and return the table of contents."""
+    Documents().write(folder)
+    for path in (ROOT / "docs").iterdir():
+        if path.suffix in (".css", ".js", *PICTURES):
+            write(folder, path.name, path.read_bytes())
+    write(folder, "settings.md", settings())
+    write(folder, "command.md", command())
+    write(folder, "experiments.md", experiments())
+    for page, text in gallery():
+        write(folder, page, text)
+    results = [{Path(page).stem: page} for page in PAGES.values() if "/" in page]
+    return [
+        {"heterosis": "index.md"},
+        {"Tutorial": "tutorial.md"},
+        {"Gallery": "gallery.md"},
+        {"When not to use it": "when-not.md"},
+        {"Coming from elsewhere": "coming-from.md"},
+        {"Manual": "manual.md"},
+        {"The experiment file": "settings.md"},
+        {"Ready experiments": "experiments.md"},
+        {"The command": "command.md"},
+        {"Clusters": "clusters.md"},
+        {"What you bring": "what-you-bring.md"},
+        {"Errors": "errors.md"},
+        {"Results": results},
+        {"Architecture": "architecture.md"},
+        {"Contributing": "contributing.md"},
+        {"Changes": "changes.md"},
+        {"Reference": reference(folder)},
     ]
-    write("SUMMARY.md", "\n".join(summary) + "\n")
-
-
-main()

@@ -16,12 +16,14 @@ import threading
 import time
 from typing import Final
 
+from heterosis.rooms import command
+
 _EVERY_S: Final = 2.0
 
 
 def launch_command() -> list[str]:
     """Return the command that starts the interchange of this driver."""
-    return [sys.executable, "-m", __name__, str(os.getpid())]
+    return command(__name__, str(os.getpid()))
 
 
 def _end_with(driver: int) -> None:

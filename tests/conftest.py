@@ -28,6 +28,7 @@ LONGEST: Final = (
     "workflow/driver/test_executors.py",
     "apps/tasks/test_repeats.py",
     "workflow/driver/test_faults.py",
+    "heterosis/test_rooms.py",
     "apps/training/test_trainer.py",
     "analysis/report/test_write.py",
     "apps/training/test_kinds.py",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -40,13 +40,10 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("site")
-    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "-d", str(folder)]
-    quiet = {"NO_MKDOCS_2_WARNING": "1", "DISABLE_MKDOCS_2_WARNING": "true"}
-    done = subprocess.run(
-        build, cwd=ROOT, env={**os.environ, **quiet}, capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    folder = tmp_path_factory.mktemp("docs") / "site"
+    build = [sys.executable, "docs/build.py", str(folder)]
+    done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "No issues found\n"), done.stdout
     return folder
 
 
@@ -83,6 +80,43 @@ def test_a_dead_link_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_page_fetches_nothing_from_elsewhere(site: Path) -> None:
+    fetched = re.compile(r"<(?:script|img|iframe|source)[^>]*? src=\"?(?:https?:)?//[^ >]+")
+    linked = re.compile(
+        r"<link[^>]*rel=\"?(?:stylesheet|icon|preconnect)[^>]*href=\"?(?:https?:)?//"
+    )
+    for path in site.rglob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        assert [*fetched.findall(text), *linked.findall(text)] == [], path
+
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
+ASKS = """<!doctype html><body><p id="out"></p><script src="iframe-worker.js"></script><script>
+const worker = new Worker("twice.js"), asked = { number: 21 };
+worker.onmessage = ({ data }) => {
+  document.getElementById("out").textContent = `${data.number} of ${asked.number}`;
+};
+worker.postMessage(asked);
+</script></body>"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason="needs Chromium (Debian: chromium)")
+def test_the_search_has_its_worker_where_the_site_is_opened_as_a_file(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "docs" / "iframe-worker.js", tmp_path)
+    (tmp_path / "twice.js").write_text(
+        "self.onmessage = ({ data }) => { data.number *= 2; postMessage(data); };"
+    )
+    (tmp_path / "asks.html").write_text(ASKS)
+    flags = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--dump-dom")
+    profile = f"--user-data-dir={tmp_path / 'profile'}"
+    page = (tmp_path / "asks.html").as_uri()
+    command = [str(BROWSER), *flags, profile, "--virtual-time-budget=5000", page]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert '<p id="out">42 of 21</p>' in done.stdout
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["workflow.launch", "apps.genetics.crossover", "analysis.report.write"]
 )
@@ -114,6 +148,14 @@ def test_every_ready_experiment_is_shown(site: Path) -> None:
     page = Page(site / "experiments.html")
     names = {path.stem for path in (ROOT / "workflow" / "experiments").glob("*.toml")}
     assert names <= page.ids
+
+
+@pytest.mark.slow
+def test_the_gallery_shows_every_ready_experiment_and_all_stored_results(site: Path) -> None:
+    page = Page(site / "gallery.html")
+    assert {path.stem for path in (ROOT / "workflow" / "experiments").glob("*.toml")} <= page.ids
+    shown = {Path(link).stem.partition("-")[0] for link in page.links if link.endswith(".svg")}
+    assert shown == {path.parent.name for path in (ROOT / "analysis/results").glob("*/README.md")}
 
 
 BROUGHT = (ROOT / "docs" / "what-you-bring.md").read_text(encoding="utf-8")

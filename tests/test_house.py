@@ -27,7 +27,7 @@ from apps.errors import Code
 from workflow.experiment.file import READY, find_experiment, load_experiment
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("workflow", "apps", "site_configs", "analysis")
+ROOMS = ("heterosis", "workflow", "apps", "site_configs", "analysis")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 BREACHES = {
@@ -53,6 +53,14 @@ BREACHES = {
         ("analysis.statistics.curves", "analysis.report.page"),
         ("analysis.figures.drawing", "analysis.report.write"),
         ("analysis.report.write", "analysis.notebook.poster"),
+    ],
+    "where the rooms are is known to all and knows none": [
+        ("heterosis.rooms", "workflow.launch"),
+        ("heterosis.rooms", "apps.errors"),
+    ],
+    "no room asks for the public names": [
+        ("workflow.launch", "heterosis"),
+        ("apps.plugins.load", "heterosis"),
     ],
     "apps know nothing above them": [
         ("apps.files", "workflow.cli"),

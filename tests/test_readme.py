@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -13,11 +14,13 @@ from pathlib import Path
 import pytest
 import typer.main
 
+import heterosis
 from apps.datasets.sources.readers import READERS
 from workflow.cli import app
 from workflow.experiment.arms import Arm
-from workflow.experiment.file import load_experiment
+from workflow.experiment.file import load_experiment, read_experiment
 from workflow.experiment.halts import Halt
+from workflow.experiment.new_project import write_project
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = (
@@ -25,7 +28,10 @@ DOCUMENTS = (
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "docs/architecture.md",
+    "docs/coming-from.md",
+    "docs/index.md",
     "docs/tutorial.md",
+    "docs/when-not.md",
 )
 README = (ROOT / "README.md").read_text()
 
@@ -60,7 +66,7 @@ def folder(tmp_path: Path) -> Path:
 def test_the_example_of_an_own_network_and_data_runs(folder: Path) -> None:
     shorter = ["--set", "trials=2", "--set", "training.epochs=4"]
     done = subprocess.run(
-        [sys.executable, "-m", "workflow", "run", "mine.toml", *shorter],
+        [sys.executable, "-m", "heterosis", "run", "mine.toml", *shorter],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "160"},
         capture_output=True,
@@ -116,7 +122,8 @@ def test_the_table_of_data_names_real_readers_and_settings() -> None:
         assert {*keys} <= {*READERS[name].known_keys()}
 
 
-@pytest.mark.parametrize("name", DOCUMENTS)
+# The site's front page leads to pages that are made with it; its build fails where one is missing.
+@pytest.mark.parametrize("name", [name for name in DOCUMENTS if name != "docs/index.md"])
 def test_links_lead_somewhere(name: str) -> None:
     document = ROOT / name
     for link in re.findall(r"\]\(([^)#\s]+)\)", document.read_text()):
@@ -124,6 +131,37 @@ def test_links_lead_somewhere(name: str) -> None:
             assert (document.parent / link).exists(), link
 
 
-def test_the_version_is_in_the_changelog() -> None:
+def test_the_version_is_that_of_the_changelog_and_of_the_wheel() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert f"## [{version}]" in (ROOT / "CHANGELOG.md").read_text()
+    for name in ("README.md", "docs/tutorial.md", "docs/index.md"):
+        wheels = re.findall(r"heterosis-(\d[\w.]*)-py3-none-any\.whl", (ROOT / name).read_text())
+        assert set(wheels) == {version}, name
+
+
+def python_blocks(name: str) -> list[str]:
+    """Return the examples in Python of a document; of a notebook, its cells."""
+    text = (ROOT / name).read_text()
+    if name.endswith(".ipynb"):
+        return ["".join(cell["source"]) for cell in json.loads(text)["cells"]]
+    return re.findall(r"^```python[^\n]*\n(.*?)^```$", text, flags=re.M | re.S)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [*DOCUMENTS, *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("**/[0-9]*.ipynb"))],
+)
+def test_what_users_import_is_public(name: str) -> None:
+    said = "\n".join(python_blocks(name))
+    assert not re.search(r"^\s*(?:from|import) (?:workflow|apps|analysis)\b", said, flags=re.M)
+    for names in re.findall(r"^from heterosis import (.+)$", said, flags=re.M):
+        assert set(names.split(", ")) <= set(heterosis.__all__)
+
+
+def test_the_experiment_in_python_is_that_of_the_file(tmp_path: Path) -> None:
+    (code,) = [each for each in python_blocks("docs/tutorial.md") if "Experiment(" in each]
+    known: dict[str, object] = {}
+    exec(code.partition("done = run")[0], known)
+    write_project(tmp_path / "spirals", "")
+    file = tmp_path / "spirals" / "experiment.toml"
+    assert known["experiment"] == read_experiment(file)

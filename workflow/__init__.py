@@ -1,6 +1,4 @@
-"""The driver: decides what runs next. Its Python interface is what is named here.
-
-`run` does what `heterosis run` does and returns a `Run`; `Run.open` opens one on disk.
+"""The driver: decides what runs next. Its Python interface is the package `heterosis`.
 
 The rooms, each of which may import those below it:
 
@@ -13,31 +11,3 @@ The rooms, each of which may import those below it:
 
 Beside them lie `experiments/`, the ready ones, and `templates/`, what `heterosis new` writes.
 """
-
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
-
-from apps.runtime import collecting_later
-
-if TYPE_CHECKING:
-    from workflow.experiment.config import Experiment
-    from workflow.experiment.file import load_experiment
-    from workflow.launch import run
-    from workflow.runs.run import Run
-
-__all__ = ["Experiment", "Run", "load_experiment", "run"]
-
-_HOMES: Final = {
-    "Experiment": "workflow.experiment.config",
-    "Run": "workflow.runs.run",
-    "load_experiment": "workflow.experiment.file",
-    "run": "workflow.launch",
-}
-
-
-def __getattr__(name: str) -> Any:
-    # Late: whoever imports one of the rooms does not load all that runs experiments.
-    if name in _HOMES:
-        with collecting_later():
-            return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'workflow' has no attribute {name!r}")

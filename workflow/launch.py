@@ -1,4 +1,4 @@
-"""One run, from its experiment to its report: what `heterosis run` and `workflow.run` do."""
+"""One run, from its experiment to its report: what `heterosis run` and `heterosis.run` do."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def run(
     tags: Sequence[str] | None = None,
     folder: Path | str | None = None,
     display: Display | None = None,
-    command: Sequence[str] = ("workflow.run",),
+    command: Sequence[str] = ("heterosis.run",),
     stuck: Callable[[], None] | None = None,
     engine: MakeEngine = ParslEngine,
     rehearse: Rehearse | None = None,

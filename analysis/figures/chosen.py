@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.figures import drawing, results
+from analysis.figures.crossings import crossing_pictures
 from analysis.figures.lineage import lineage_figure
 from analysis.figures.merging import EXAMPLE, merging
 from analysis.figures.metrics import metric_pictures
@@ -84,6 +85,7 @@ def pictures(
         *_curves(numbers),
         *_improvements(numbers),
         *([] if found is None else search_pictures(found, numbers.arms)),
+        *([] if found is None else crossing_pictures(found.born, numbers.arms)),
         *([] if metrics is None else metric_pictures(metrics, numbers)),
         *_members(numbers, more),
         *_kinship(numbers, more),

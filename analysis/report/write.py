@@ -18,6 +18,7 @@ from analysis.report.findings import EFFECT, MARGIN, full_statistics, spent_to_c
 from analysis.report.rendering import element, render
 from analysis.report.so_far import SoFar
 from analysis.statistics import wording
+from analysis.statistics.crossings import crossings
 from analysis.statistics.curves import CURVE_BESIDE
 from analysis.statistics.metrics import Measured, measured, metric_names
 from analysis.statistics.overview import Overview, overview
@@ -45,8 +46,9 @@ def write_report(run: RunDir, so_far: SoFar | None = None, png: bool = False) ->
     metrics beside the loss `metrics.csv` (a row per arm and metric) and `metric_curves.csv`,
     `costs.csv`, `champions.csv`, `members.csv` (the losses at halts and at K), `kinship.csv`,
     `species.csv`, `tasks.csv`, `utilisation.csv`; of a search also `anytime.csv`, `search.csv` (a
-    row per arm), `diversity.csv` and `networks.csv` (with the front of size and loss). Where an
-    improvement is not a fraction, a column `unit` says so. The same tables give the same bytes.
+    row per arm), `diversity.csv`, `networks.csv` (with the front of size and loss) and
+    `crossings.csv` (children by what took part, a row per arm). Where an improvement is not a
+    fraction, a column `unit` says so. The same tables give the same bytes.
 
     Args:
         run: the run directory. Only its tables are needed; where `experiment.toml` or
@@ -62,8 +64,8 @@ def write_report(run: RunDir, so_far: SoFar | None = None, png: bool = False) ->
     to = ReportDir(run.report if so_far is None else run.report_so_far)
     numbers = overview(tables, loss_names(run))
     more = chosen.secondary(numbers, tables)
-    found = searched(tables)
     metrics = measured(tables, training_of(run))
+    found = searched(tables, metrics is not None and metrics.higher)
     pictures = [] if so_far is None else so_far.pictures()
     pictures += chosen.pictures(numbers, more, tables, found, metrics)
     statistics = full_statistics(numbers)
@@ -82,6 +84,8 @@ def write_report(run: RunDir, so_far: SoFar | None = None, png: bool = False) ->
             "diversity": found.diversity,
             "networks": found.networks,
         }
+        # Older runs did not record it.
+        files |= {} if found.born.empty else {"crossings": crossings(found.born)}
     try:
         for name, table in files.items():
             write_atomic(to.csv(name), table.to_csv(index=False).encode())

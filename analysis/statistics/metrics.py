@@ -53,6 +53,11 @@ class Measured:
     summary: pd.DataFrame
     bands: pd.DataFrame
 
+    @property
+    def higher(self) -> bool:
+        """Whether what chose the champions is a metric of which a higher value is better."""
+        return self.modes.get(self.fitness.partition("_")[2]) == "max"
+
     def row(self, arm: str, column: str) -> Any:
         """Return the row of `summary` of an arm as a named tuple; None if there is none."""
         rows = self.summary.loc[self.summary["arm"].eq(arm) & self.summary["kind"].eq(column)]

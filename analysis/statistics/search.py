@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from analysis.statistics.crossings import children
 from analysis.statistics.curves import carried_on, cost_to_loss
 from analysis.statistics.metrics import COMPARED, metric_names
 from analysis.tables import arms_of
@@ -27,6 +28,7 @@ class Search:
     arms: pd.DataFrame
     diversity: pd.DataFrame
     networks: pd.DataFrame
+    born: pd.DataFrame
 
     @cached_property
     def bands(self) -> pd.DataFrame:
@@ -34,11 +36,12 @@ class Search:
         return anytime_bands(self.steps)
 
 
-def searched(tables: Mapping[str, pd.DataFrame]) -> Search | None:
+def searched(tables: Mapping[str, pd.DataFrame], higher: bool = False) -> Search | None:
     """Return the numbers of a search; None for a run whose networks all have one architecture.
 
     Args:
-        tables: data frames by name; `members`, `epochs` and `trials` are used.
+        tables: data frames by name; `members`, `epochs`, `trials` and `matings` are used.
+        higher: whether a higher fitness is better.
     """
     members, epochs, trials = tables["members"], tables["epochs"], tables["trials"]
     if not is_search(members):
@@ -50,6 +53,7 @@ def searched(tables: Mapping[str, pd.DataFrame]) -> Search | None:
         arms=arms_summary(members, trials, spent),
         diversity=diversity(members),
         networks=pareto(members, trials),
+        born=children(tables["matings"], higher),
     )
 
 

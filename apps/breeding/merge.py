@@ -11,7 +11,7 @@ from apps.genetics import repair as repairing
 from apps.genetics.alignment import align, match_activations
 from apps.genetics.crossover import Parents
 from apps.genetics.permutation import identity, permute
-from apps.genetics.unit_selection import ALL_CROSSOVERS
+from apps.genetics.unit_selection import ALL_CROSSOVERS, select_for
 from apps.genetics.weights import Weights
 from apps.lookup import lookup
 from apps.messages.specs import CrossoverSpec
@@ -57,6 +57,31 @@ def merge(
     parents = Parents(tuple(aligned), tuple(fitness), trainer.member.statistics)
     merged = operator(address.stream(Purpose.CROSSOVER), parents, **asked, **crossover.params)
     return restored(trainer, merged, aligned, crossover.repair)
+
+
+def select_widths(
+    trainer: Trainer,
+    first: Weights,
+    networks: Sequence[Weights],
+    models: Sequence[Any],
+    crossover: CrossoverSpec,
+) -> Weights:
+    """Return the network that `select` makes of parents whose layers have several widths.
+
+    Args:
+        trainer: of the child's architecture; what was in it is replaced.
+        first: the first parent, grown or cut to it.
+        networks: the parents, best first.
+        models: of the parents' architectures.
+        crossover: the settings of `select`; parents are not aligned, nor units repaired.
+
+    Raises:
+        UserError: a layer's symmetries are not known.
+        GeneticsError: the operator does not take these settings.
+    """
+    seen = trainer.measures.observed_beside(models)
+    made = select_for(first, networks, seen, **crossover.params)
+    return restored(trainer, made, networks, repair=False)
 
 
 def restored(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from apps.architecture.morphable import anatomy
 from apps.breeding.family import mean_state
-from apps.breeding.merge import merge
+from apps.breeding.merge import merge, select_widths
 from apps.datasets.arrays import Array
 from apps.errors import HeterosisError
 from apps.files import write_atomic
@@ -16,7 +17,7 @@ from apps.genetics.mutation import MUTATIONS
 from apps.genetics.weights import Weights
 from apps.lookup import lookup
 from apps.messages.results import CheckpointRef, ChildPlan
-from apps.messages.specs import phenotype
+from apps.messages.specs import Genome, phenotype
 from apps.messages.tasks import Offspring, TrainTask, Workplace
 from apps.records.checkpoints import Checkpoint, open_checkpoint
 from apps.records.run_dir import LOST
@@ -30,9 +31,10 @@ _Shapes = Mapping[str, tuple[int, ...]]
 def breed(task: TrainTask, start: Offspring, place: Workplace, trainer: Trainer) -> Checkpoint:
     """Return the initial state of an offspring.
 
-    A parent of another architecture, in a search, is first grown or cut to the child's; what gets
-    lost is told in the child's folder. All children of one merge see the same random numbers in the
-    crossover, so each worker makes the same merge again; the mutation is the child's own.
+    A parent of another architecture, in a search, is first grown or cut to the child's, unless
+    units are selected among parents of several widths; what gets lost is told in the child's
+    folder. All children of one merge see the same random numbers in the crossover, so each worker
+    makes the same merge again; the mutation is the child's own.
 
     Args:
         task: the child's task; its `first_epoch` is the halt's.
@@ -53,10 +55,7 @@ def breed(task: TrainTask, start: Offspring, place: Workplace, trainer: Trainer)
         raise HeterosisError("an offspring's plan is filled in before it is bred")
     if not start.inherit and plan.mutate:
         return Checkpoint(trainer.blueprint.initial_weights(_fresh_seed(task)))
-    address = Address(task.seed, task.trial, plan.merge, task.first_epoch)
-    networks, fitness = _parents(task, start, plan, place, trainer)
-    seed = _fresh_seed(task)
-    weights = merge(trainer, networks, fitness, start.crossover, address, place, seed)
+    weights = _merged(task, start, plan, place, trainer)
     if plan.mutate:
         mutation = lookup(MUTATIONS, start.mutation.name, "mutation", place.search_path)
         own = Address(task.seed, task.trial, plan.child, task.first_epoch)
@@ -69,28 +68,75 @@ def breed(task: TrainTask, start: Offspring, place: Workplace, trainer: Trainer)
     return Checkpoint(weights, optimizer=optimizer, outer=outer)
 
 
-def _parents(
+def givers(task: TrainTask, start: Offspring, trainer: Trainer) -> tuple[int, ...]:
+    """Return the parents, by member number, that a child's weights come from.
+
+    Args:
+        task: the child's.
+        start: operators and the child's plan.
+        trainer: of the child's architecture.
+
+    Raises:
+        UserError: a layer's symmetries are not known.
+    """
+    plan = start.plan
+    if plan is None or (not start.inherit and plan.mutate) or start.crossover.name == "fresh":
+        return ()
+    given = tuple(plan.members[number] for number in _read(task, start, plan, trainer))
+    return given[:1] if start.crossover.name == "best" else given
+
+
+def _read(task: TrainTask, start: Offspring, plan: ChildPlan, trainer: Trainer) -> dict[int, Any]:
+    """Return the places of the parents whose weights are read, each with a model of its own.
+
+    There is a model where units are selected among parents that differ from the child in the widths
+    of layers alone; otherwise None stands for one.
+    """
+    chosen = start.nearest and start.crossover.name == "select" and len(plan.members) > 1
+    found: dict[int, Any] = {}
+    for place, member in enumerate(plan.members):
+        model = None
+        if chosen and plan.genomes[place].network != plan.genome.network:
+            model = _blueprint(task, plan.genomes[place], trainer).build(0)
+            model = model if trainer.measures.differs_in_width_only(model) else None
+        given = place == 0 or member not in plan.strange or start.merge_architectures
+        if given or model is not None:
+            found[place] = model
+    return found
+
+
+def _merged(
     task: TrainTask, start: Offspring, plan: ChildPlan, place: Workplace, trainer: Trainer
-) -> tuple[list[Weights], list[float]]:
-    """Return the networks to merge, all in the child's architecture, and their fitness."""
-    stored: list[Weights] = [open_checkpoint(ref, place).network for ref in plan.parents]
-    if all(genome.network == plan.genome.network for genome in plan.genomes):
-        return stored, list(plan.fitness)
+) -> Weights:
+    """Return what the parents' weights become, in the child's architecture."""
+    models = _read(task, start, plan, trainer)
+    if len(models) == 1:
+        models = {0: None}  # with no other to select units from
     seed = _fresh_seed(task)
-    networks: list[Weights] = []
-    fitness, lost = [], []
-    for number, (weights, genome) in enumerate(zip(stored, plan.genomes, strict=True)):
-        if not start.merge_architectures and plan.members[number] in plan.strange:
-            continue
-        network, training = phenotype(task.network, task.training, genome)
-        made = _morphed(weights, trainer.blueprint.of(network, training), trainer, seed)
-        lost += [f"of parent {plan.members[number]}: {line}" for line in made.lost]
-        networks.append(made.weights)
-        fitness.append(plan.fitness[number])
-    if lost:
-        told = "".join(f"{line}\n" for line in lost)
-        write_atomic(Path(place.root) / task.folder / LOST, told.encode())
-    return networks, fitness
+    stored: list[Weights] = [open_checkpoint(plan.parents[n], place).network for n in models]
+    networks = list(stored)
+    if any(genome.network != plan.genome.network for genome in plan.genomes):
+        lost = []
+        for number, (parent, model) in enumerate(models.items()):
+            if model is None:
+                genome = plan.genomes[parent]
+                made = _morphed(stored[number], _blueprint(task, genome, trainer), trainer, seed)
+                lost += [f"of parent {plan.members[parent]}: {line}" for line in made.lost]
+                networks[number] = made.weights
+        if lost:
+            told = "".join(f"{line}\n" for line in lost)
+            write_atomic(Path(place.root) / task.folder / LOST, told.encode())
+    watched = [model for model in models.values() if model is not None]
+    if not watched:
+        fitness = [plan.fitness[parent] for parent in models]
+        address = Address(task.seed, task.trial, plan.merge, task.first_epoch)
+        return merge(trainer, networks, fitness, start.crossover, address, place, seed)
+    first = _morphed(stored[0], _blueprint(task, plan.genomes[0], trainer), trainer, seed)
+    return select_widths(trainer, first.weights, networks, watched, start.crossover)
+
+
+def _blueprint(task: TrainTask, genome: Genome, trainer: Trainer) -> Blueprint:
+    return trainer.blueprint.of(*phenotype(task.network, task.training, genome))
 
 
 def _morphed(weights: Weights, parent: Blueprint, trainer: Trainer, seed: int) -> Morph:

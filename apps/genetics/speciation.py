@@ -205,6 +205,57 @@ def by_clustering(
     return _species(matrix, ids, next_id, threshold)
 
 
+def dynamic(
+    distances: Array,
+    earlier: Earlier | None = None,
+    count: int | None = None,
+    members: int = 6,
+    smallest: int = 2,
+) -> Species:
+    """Find as many species as the population has room for, each with enough members to breed.
+
+    The threshold is that of `by_count`. A species of fewer than `smallest` members does not count:
+    its members join the nearest of the others, by the distance to its representative. Where too
+    few are left the threshold is lowered until there are as many as wanted.
+
+    Args:
+      distances: [members, members], symmetric.
+      earlier: species of the previous halt.
+      count: the target, at least 1; if left out, one species for every so many `members` of the
+        population, rounded, and at least one.
+      members: of a species, on the average; at least 1.
+      smallest: members that make a species, at least 1.
+
+    Returns:
+      The species. Members infinitely far from all others are each a species in addition.
+
+    Raises:
+      GeneticsError: see `by_threshold`; or one of the three numbers is below 1.
+
+    Reference: the compatibility threshold that follows a target number is Stanley's own addition
+    to NEAT; that small species join others is ours: there, one of a single member breeds alone.
+
+    >>> apart = np.abs(np.subtract.outer([0, 1, 10, 11, 30], [0, 1, 10, 11, 30]))
+    >>> dynamic(apart, count=2).ids, by_count(apart, count=2).ids
+    ((0, 0, 1, 1, 1), (0, 0, 0, 0, 1))
+    """
+    matrix, _ = _check(distances, earlier)
+    _check_count(smallest)
+    _check_count(members)
+    social = int((~_alone(matrix)).sum())
+    target = max(1, round(social / members)) if count is None else count
+    best = None
+    for asked in range(target, max(target, social) + 1):
+        found = _joined(matrix, by_count(matrix, earlier, asked), smallest, earlier)
+        number = sum(len(found.members(each)) >= smallest for each in found.representatives)
+        if best is None or number > best[0]:
+            best = number, found
+        if number >= target:
+            break
+    assert best is not None
+    return best[1]
+
+
 def none(distances: Array, earlier: Earlier | None = None) -> Species:
     """Put all members into one species, the previous halt's first one if there was any.
 
@@ -227,7 +278,13 @@ def none(distances: Array, earlier: Earlier | None = None) -> Species:
 
 
 SPECIATIONS: Mapping[str, Speciation] = MappingProxyType(
-    {"threshold": by_threshold, "count": by_count, "clustering": by_clustering, "none": none}
+    {
+        "threshold": by_threshold,
+        "count": by_count,
+        "clustering": by_clustering,
+        "dynamic": dynamic,
+        "none": none,
+    }
 )
 
 
@@ -268,6 +325,39 @@ def _alone(matrix: Matrix) -> NDArray[np.bool_]:
     """Mark the members that are infinitely far from all others."""
     others = ~np.eye(len(matrix), dtype=bool)
     return np.array((np.isinf(matrix) | ~others).all(axis=1), bool)
+
+
+def _joined(matrix: Matrix, found: Species, smallest: int, earlier: Earlier | None) -> Species:
+    """Let the members of species that are too small join the nearest of the others."""
+    ids = np.array(found.ids)
+    while True:
+        near = _species(matrix, ids.tolist(), found.next_id, found.threshold)
+        sizes = {each: len(near.members(each)) for each in near.representatives}
+        # A failed member is near to none and stays by itself.
+        small = [
+            each
+            for each, size in sizes.items()
+            if size < smallest and np.isfinite(_to_others(matrix, near, each)).any()
+        ]
+        if not small:
+            break
+        dissolved = min(small, key=lambda each: (sizes[each], -each))
+        others = [each for each in near.representatives if each != dissolved]
+        columns = matrix[:, [near.representatives[each] for each in others]]
+        for member in near.members(dissolved):
+            ids[member] = others[int(columns[member].argmin())]
+    # Ids of species that nobody was left in were never used.
+    before = 0 if earlier is None else earlier.next_id
+    new = [each for each in sorted(near.representatives) if each >= before]
+    renamed = {each: before + number for number, each in enumerate(new)}
+    kept = [renamed.get(each, each) for each in ids.tolist()]
+    return _species(matrix, kept, before + len(new), found.threshold)
+
+
+def _to_others(matrix: Matrix, species: Species, label: int) -> Matrix:
+    """Return the distances of a species' representative to those of the others."""
+    others = [place for each, place in species.representatives.items() if each != label]
+    return np.asarray(matrix[species.representatives[label], others])
 
 
 def _bounded(matrix: Matrix, threshold: float) -> Matrix:

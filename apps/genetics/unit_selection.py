@@ -38,11 +38,11 @@ class LinearLayer:
 
 
 class Network(Protocol):
-    """What can be seen of networks of one architecture on a probe."""
+    """What can be seen of networks on a probe: of one architecture, or of several widths of it."""
 
     @property
     def spec(self) -> PermutationSpec:
-        """Their symmetries."""
+        """The symmetries of the child's architecture."""
         ...
 
     @property
@@ -85,13 +85,34 @@ def select(
     Reference: arXiv:2204.09973 selects units of several networks for one; here the target is the
     parents' mean output.
     """
-    if not 0 <= ridge < np.inf:
-        raise GeneticsError(f"ridge must be a finite number >= 0, received {ridge}. Use e.g. 0.01.")
-    first = parents.weights[0]
     if len(parents.weights) == 1:
-        return copy(first)
+        _check_ridge(ridge)
+        return copy(parents.weights[0])
+    return select_for(parents.weights[0], parents.weights, network, ridge)
+
+
+def select_for(
+    first: Weights, parents: Sequence[Weights], network: Network, ridge: float = 0.01
+) -> Weights:
+    """Do as `select` does for a child whose layers have other widths than its parents' may have.
+
+    Args:
+      first: weights in the child's architecture, which it keeps where no unit is chosen: of layers
+        whose units cannot be, and where the parents together have fewer units than the child.
+      parents: T >= 1 networks that have the child's layers, of any widths.
+      network: of the child's architecture; shows the units of networks of the parents' too.
+      ridge: as `select`.
+
+    Returns:
+      A child with the shapes of `first`.
+
+    Raises:
+      GeneticsError: as `select`.
+    """
+    _check_ridge(ridge)
+    # Number 0 is what the child has already, from 1 on come the parents.
     received = {
-        layer.kernel: [_received(network, weights, layer) for weights in parents.weights]
+        layer.kernel: [_received(network, weights, layer) for weights in (first, *parents)]
         for layer in network.layers
     }
     last = [layer.kernel for layer in network.layers if layer.output]
@@ -100,17 +121,17 @@ def select(
             "Units are selected by what a linear layer makes of them at the network's output, and "
             "it has none. Let it end in a Dense layer, or use another crossover."
         )
-    units = [network.units(weights) for weights in parents.weights]
+    units = [network.units(weights) for weights in parents]
     samples = len(next(iter(units[0].values()), np.zeros((0, 0))))
     target = np.concatenate(
-        [_by_sample(np.mean(received[name], axis=0), samples) for name in last], 1
+        [_by_sample(np.mean(received[name][1:], axis=0), samples) for name in last], 1
     )
     picks = {
-        group: _picked(group, units, target, ridge)
+        group: _picked(group, network.spec.groups[group], units, target, ridge)
         for group in _choosable(first, network)
         if group in units[0]
     }
-    child = _gathered(parents.weights, network.spec, picks)
+    child = _gathered(first, parents, network.spec, picks)
     for layer in network.layers:
         wanted = _wanted(layer, received[layer.kernel], network.spec, picks)
         if wanted is None:
@@ -223,14 +244,22 @@ def least_squares(
     return kernel, z_mean - x_mean @ kernel
 
 
+def _check_ridge(ridge: float) -> None:
+    if not 0 <= ridge < np.inf:
+        raise GeneticsError(f"ridge must be a finite number >= 0, received {ridge}. Use e.g. 0.01.")
+
+
 def _picked(
-    group: str, units: Sequence[Mapping[str, Array]], target: Array, ridge: float
+    group: str, size: int, units: Sequence[Mapping[str, Array]], target: Array, ridge: float
 ) -> NDArray[np.intp]:
-    """Return parent and number of each unit of the child's [units, 2], parent after parent."""
+    """Return source and number of each unit of the child's [units, 2], parent after parent."""
     every = np.concatenate([each[group] for each in units], axis=1)
-    size = units[0][group].shape[1]
-    chosen = np.sort(choose(every, target, size, ridge))
-    return np.stack(np.divmod(chosen, size), axis=1)
+    ends = np.cumsum([each[group].shape[1] for each in units])
+    chosen = np.sort(choose(every, target, min(size, every.shape[1]), ridge))
+    parent = np.searchsorted(ends, chosen, side="right")
+    taken = np.stack([parent + 1, chosen - np.concatenate([[0], ends])[parent]], axis=1)
+    own = np.arange(len(chosen), size)
+    return np.concatenate([taken, np.stack([np.zeros_like(own), own], axis=1)])
 
 
 def _choosable(weights: Weights, network: Network) -> list[str]:
@@ -258,16 +287,20 @@ def _whole(axis: Sequence[Segment], length: int) -> str | None:
 
 
 def _gathered(
-    parents: Sequence[Weights], spec: PermutationSpec, picks: Mapping[str, NDArray[np.intp]]
+    first: Weights,
+    parents: Sequence[Weights],
+    spec: PermutationSpec,
+    picks: Mapping[str, NDArray[np.intp]],
 ) -> dict[str, Array]:
-    """Return the first parent with the chosen units' own weights in the place of its units'."""
-    child = copy(parents[0])
+    """Return `first` with the chosen units' own weights in the place of its units'."""
+    child = copy(first)
     for name, axes in spec.axes.items():
         group = _whole(axes[-1], child[name].shape[-1]) if axes and child[name].ndim else None
         if group not in picks or group is None:
             continue
-        for place, (parent, number) in enumerate(picks[group]):
-            child[name][..., place] = parents[parent][name][..., number]
+        for place, (source, number) in enumerate(picks[group]):
+            if source and child[name].shape[:-1] == parents[source - 1][name].shape[:-1]:
+                child[name][..., place] = parents[source - 1][name][..., number]
     return child
 
 
@@ -279,14 +312,14 @@ def _wanted(
 ) -> Array | None:
     """Return what a layer of the child is to receive [rows, outputs]; None where it does."""
     if layer.output:
-        return np.asarray(np.mean(received, axis=0))
+        return np.asarray(np.mean(received[1:], axis=0))
     *reads, gives = spec.axes[layer.kernel]
     if not any(segment.group in picks for axis in reads for segment in axis):
         return None
     group = _whole(gives, received[0].shape[1])
     if group is None or group not in picks:
         return received[0]
-    return np.stack([received[parent][:, number] for parent, number in picks[group]], axis=1)
+    return np.stack([received[source][:, number] for source, number in picks[group]], axis=1)
 
 
 def _received(network: Network, weights: Weights, layer: LinearLayer) -> Array:

@@ -100,6 +100,8 @@ class TrainResult(NetworkResult):
         log: remarks for the run's log.
         engine: what trained it: `xla`, `graph` or `fit`.
         engine_reason: why that one.
+        givers: of an offspring, the parents, by member number, that its weights come from; None
+            where an older version did not record it.
     """
 
     member: int
@@ -110,6 +112,7 @@ class TrainResult(NetworkResult):
     log: tuple[str, ...] = ()
     engine: str = field(default="", metadata=ADDED)
     engine_reason: str = field(default="", metadata=ADDED)
+    givers: tuple[int, ...] | None = field(default=None, metadata=ADDED)
 
     @property
     def trained_by(self) -> str:
@@ -139,7 +142,7 @@ class ChildPlan:
     Attributes:
         child: its member number.
         merge: number of the merge it comes from; children of one merge share its random choices.
-        parents: the parents' networks, best first.
+        parents: the parents' networks, in the order in which they were selected, or nearest first.
         members: the parents' member numbers.
         fitness: what the parents' fitness counts, `Objective.cost` of it: lower is better.
         optimizer: networks whose optimiser states it inherits, averaged if there are several;

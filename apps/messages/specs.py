@@ -221,22 +221,6 @@ class FamilySpec(Table):
 
 
 @dataclass(frozen=True)
-class TeachSpec(Table):
-    """`teach`: the members after a halt learn what networks before it predict, beside the labels.
-
-    Attributes:
-        weight: of the teachers' mean prediction in the loss; the labels have the rest.
-        temperature: that softens the predictions of classes, the teachers' and the member's.
-        teachers: whose mean prediction: of the member's own `parents`, of all `survivors` that have
-            children, or of `all` members without a failure.
-    """
-
-    weight: Annotated[float, Field(gt=0, le=1)] = 0.5
-    temperature: Annotated[float, Field(gt=0)] = 1.0
-    teachers: Literal["parents", "survivors", "all"] = "parents"
-
-
-@dataclass(frozen=True)
 class AverageSpec:
     """An average of a member's weights over past epochs.
 
@@ -261,8 +245,9 @@ class SpeciesSpec(Table):
 
     Attributes:
         distance: the measure between members: `aligned`, `raw` or `disagreement`.
-        method: how species are found: `threshold` (NEAT's), `count` (a target number), `clustering`
-            or `none`, with settings.
+        method: how species are found: `threshold` (NEAT's), `count` (a target number), `dynamic` (a
+            target that follows from the population, no species of a single member), `clustering` or
+            `none`, with settings.
         temperature: of the shared fitness; a smaller one favours the better species more.
         minimum_size: members that a species needs to breed.
         elitism: whether the champion of a species goes on unchanged.
@@ -341,10 +326,13 @@ class SearchSpec(VariationSpec):
     Attributes:
         space: what may be chosen.
         inherit: whether a child starts from its parents' weights, or from new random ones.
+        nearest: whether the first of a child's parents is the one whose architecture is nearest to
+            its own; otherwise the parents are in the order in which they were selected.
     """
 
     space: Space
     inherit: bool
+    nearest: bool = field(default=False, metadata=ADDED)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,6 +38,7 @@ from apps.messages.specs import (
     SearchSpec,
     TrainingSpec,
 )
+from apps.messages.teachers import Teachers
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ class Offspring:
         inherit: False to start from new random weights: the parents then give genes only.
         merge_architectures: whether parents of another architecture than the first one's are merged
             too.
+        nearest: whether those parents are that differ from the child in the widths of layers alone,
+            by a crossover that chooses units.
     """
 
     crossover: CrossoverSpec
@@ -80,6 +83,7 @@ class Offspring:
     merge_architectures: bool = field(
         default=False, metadata=ADDED | {FINGERPRINT_NAME: "strangers"}
     )
+    nearest: bool = field(default=False, metadata=ADDED)
     kind: Literal["offspring"] = "offspring"
 
 
@@ -218,7 +222,8 @@ class TeachTask(Task):
         epoch: completed epochs at the halt.
         members: population size before it. Upstream come the members in their order and the
             mating plan.
-        fitness: as `MateTask.fitness`: members without a finite one teach nobody.
+        fitness: as `MateTask.fitness`: members without a finite one teach nobody. `fitness_mode`
+            likewise.
         teachers: as `TeachSpec.teachers`.
         temperature: as `TeachSpec.temperature`.
     """
@@ -229,8 +234,14 @@ class TeachTask(Task):
     epoch: int
     members: int
     fitness: str
-    teachers: Literal["parents", "survivors", "all"]
+    teachers: Teachers
     temperature: float
+    fitness_mode: Mode = field(default="min", metadata=ADDED)
+
+    @property
+    def objective(self) -> Objective:
+        """What ranks the teachers."""
+        return Objective(self.fitness, self.fitness_mode)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ from apps.plugins import imports
 from apps.plugins.imports import forget_own, import_own
 from apps.plugins.modules import lies_in, own_modules, sources
 from apps.runtime import prepare, same_policy
+from heterosis.rooms import ROOMS
 
 _LIBRARIES: Final = tuple(sysconfig.get_path(name) for name in ("stdlib", "platlib", "purelib"))
 _OURS: Final = (__file__, imports.__file__)
@@ -220,8 +221,13 @@ def _import(reference: str, name: str, search_path: str | None) -> ModuleType:
 def _found(name: str, folder: str | None) -> ModuleType:
     with _importing:
         importlib.invalidate_caches()
-        if folder is not None and lies_in(folder, name.partition(".")[0]):
-            return import_own(name, folder)
+        top = name.partition(".")[0]
+        own = [] if folder is None else [folder]
+        # In `sys.modules` the names of the rooms are ours.
+        own += [str(Path(each).resolve()) for each in sys.path] if top in ROOMS else []
+        for each in own:
+            if lies_in(each, top):
+                return import_own(name, each)
         if name not in sys.modules:
             _imported.add(name)
         return importlib.import_module(name)

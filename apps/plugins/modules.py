@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Final
 
 from apps.files import sha256, sha256_file
+from heterosis.rooms import ROOMS
 
 _LIBRARIES: Final = tuple(
     Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platlib", "purelib")
 )
 _INSTALLED: Final = frozenset(("site-packages", "dist-packages"))
-_HOUSE: Final = tuple(
-    Path(__file__).resolve().parents[2] / name
-    for name in ("apps", "workflow", "analysis", "site_configs", "heterosis")
-)
+_HOME: Final = Path(__file__).resolve().parents[2]
+_ROOMS: Final = tuple(_HOME / name for name in ROOMS)
+_HOUSE: Final = (*_ROOMS, _HOME / "heterosis")
 _IMPORTERS: Final = ("import_module", "__import__")
 
 
@@ -86,7 +86,7 @@ def lies_in(folder: str, name: str) -> bool:
     if spec is None or spec.origin is not None:
         return spec is not None and not is_library(Path(spec.origin or ""))
     other, _ = _found_first(name)
-    return other is None or any(other.is_relative_to(each) for each in _HOUSE)
+    return other is None or any(other.is_relative_to(each) for each in _ROOMS)
 
 
 def _own_file(name: str, folder: str | None) -> Path | None:

@@ -99,6 +99,14 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         **dict.fromkeys(KINSHIP, "float64"),
         "child_loss": "float64",  # training loss of the child before it trains
         "child_val_loss": "float64",
+        # continued (it is its parent) | fresh (no parent's weights) | inherited (one's) | crossed
+        # (several's) | selected (units of several); empty where it was not recorded
+        "took_part": "str",
+        "parent_count": "int64",
+        "parent_species": "int64",  # number of species that the parents are of
+        "teachers": "int64",  # number of networks whose mean prediction it learns; 0 for none
+        "best_parent_fitness": "float64",  # of the best of its parents, at the halt
+        "child_fitness": "float64",  # the child's at the end of its segment
     },
     # One row a trial, arm, halt and species.
     "species": {
@@ -146,6 +154,12 @@ ADDED: Final[dict[str, str | int | float]] = {
     "teaching_epochs": 0.0,
     "serial_epochs": 0,
     "relatives": 1,
+    "took_part": "",
+    "parent_count": 0,
+    "parent_species": 0,
+    "teachers": 0,
+    "best_parent_fitness": math.nan,
+    "child_fitness": math.nan,
 }
 """Columns that older runs did not record, and the value they get when read."""
 

@@ -141,37 +141,38 @@ def _broods(
 def _children(task: MateTask, halted: Halted, broods: list[_Brood]) -> list[ChildPlan]:
     plans = []
     for number, brood in enumerate(broods):
-        refs = tuple(halted.checkpoint(member) for member in brood.parents)
         for child in brood.children:
+            spared = brood.champion or (task.first_unmutated and child == brood.children[0])
+            genome = _genome(task, child, [*map(halted.genome, brood.parents)], not spared)
+            parents = _nearest_first(task, halted, brood.parents, genome)
+            refs = tuple(map(halted.checkpoint, parents))
+            inherited = tuple(map(halted.genome, parents))
             donors = {
                 "fresh": (),
                 "inherit": refs[:1],
                 "average": refs,
                 "own": halted.donor(child),
             }
-            spared = brood.champion or (task.first_unmutated and child == brood.children[0])
-            inherited = tuple(halted.genome(member) for member in brood.parents)
-            genome = _genome(task, child, inherited, not spared)
-            givers = {"inherit": brood.parents[:1], "own": (child,)}
+            givers = {"inherit": parents[:1], "own": (child,)}
             given = donors[task.optimizer]
             kinds = {
                 halted.genome(member).training.get("optimizer")
-                for member in (givers.get(task.optimizer, brood.parents) if given else ())
+                for member in (givers.get(task.optimizer, parents) if given else ())
             }
             plans.append(
                 ChildPlan(
                     child=child,
                     merge=number,
                     parents=refs,
-                    members=brood.parents,
-                    fitness=tuple(halted.fitness[member] for member in brood.parents),
+                    members=parents,
+                    fitness=tuple(halted.fitness[member] for member in parents),
                     # The state of another optimiser says nothing to this one.
                     optimizer=given if kinds <= {genome.training.get("optimizer")} else (),
                     mutate=not spared,
                     species=brood.species,
                     genome=genome,
                     genomes=inherited,
-                    strange=_strange(task, brood.parents, inherited),
+                    strange=_strange(task, parents, inherited),
                 )
             )
     return sorted(plans, key=lambda plan: plan.child)
@@ -182,6 +183,17 @@ def _genome(task: MateTask, child: int, parents: Sequence[Genome], mutate: bool)
         return parents[0]
     rng = Address(task.seed, task.trial, child, task.epoch).stream(Purpose.ARCHITECTURE)
     return genomes.child_genome(task.search, parents, rng, mutate)
+
+
+def _nearest_first(
+    task: MateTask, halted: Halted, parents: tuple[int, ...], child: Genome
+) -> tuple[int, ...]:
+    """Return the parents of a child, where it is asked for by how near their architectures are."""
+    if task.search is None or not task.search.nearest:
+        return parents
+    own = [halted.genome(member) for member in parents]
+    (apart,) = genomes.distances(task.search.space, [child], own)
+    return tuple(parents[place] for place in np.argsort(apart, kind="stable"))
 
 
 def _strange(task: MateTask, parents: Sequence[int], own: Sequence[Genome]) -> tuple[int, ...]:

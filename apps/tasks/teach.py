@@ -13,7 +13,7 @@ import numpy as np
 from apps.breeding.fitness import fitness_of
 from apps.datasets.arrays import Array, Named, mapped
 from apps.errors import HeterosisError
-from apps.messages.objective import Objective
+from apps.genetics.selection import rank
 from apps.messages.results import (
     CheckpointRef,
     Failure,
@@ -62,19 +62,24 @@ def teach(
     groups = [group for group in dict.fromkeys(wanted) if able.issuperset(group)]
     needed = sorted({member for group in groups for member in group})
     totals: dict[tuple[int, ...], Named] = {}
+    lessons: dict[tuple[int, ...], LessonRecord] = {}
     for member in needed:
         made = _prediction(task, population[member], place)
-        for group in groups:
-            if member in group:
-                totals[group] = _added(totals[group], made) if group in totals else made
-    lessons = []
-    for number, group in enumerate(groups):
-        mean = mapped(partial(_mean, count=len(group)), totals[group])
-        path = RunDir.lesson_file(task.folder, number)
-        digest = save_predictions(Path(place.root) / path, mean)
-        lessons.append(LessonRecord(group, CheckpointRef(path, digest)))
+        for number, group in enumerate(groups):
+            if member not in group:
+                continue
+            totals[group] = _added(totals[group], made) if group in totals else made
+            if member == group[-1]:  # and no total is held for longer than it grows
+                mean = mapped(partial(_mean, count=len(group)), totals.pop(group))
+                path = RunDir.lesson_file(task.folder, number)
+                digest = save_predictions(Path(place.root) / path, mean)
+                lessons[group] = LessonRecord(group, CheckpointRef(path, digest))
     of_child = [groups.index(group) if group in groups else -1 for group in wanted]
-    return TeachResult(lessons=tuple(lessons), of_child=tuple(of_child), passes=len(needed))
+    return TeachResult(
+        lessons=tuple(lessons[group] for group in groups),
+        of_child=tuple(of_child),
+        passes=len(needed),
+    )
 
 
 def _teachers(
@@ -87,11 +92,10 @@ def _teachers(
     if task.teachers == "survivors":
         found = tuple(sorted({member for members in parents for member in members}))
     else:
-        found = tuple(
-            number
-            for number, each in enumerate(population)
-            if math.isfinite(fitness_of(each, Objective(task.fitness)))
-        )
+        fitness = [fitness_of(each, task.objective) for each in population]
+        healthy = [member for member in rank(fitness) if math.isfinite(fitness[member])]
+        most = len(healthy) if task.teachers == "all" else int(task.teachers)
+        found = tuple(sorted(healthy[:most]))
     return [found] * len(parents)
 
 

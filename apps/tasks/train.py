@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 import numpy as np
 
 from apps.breeding.family import Relative, train_family
-from apps.breeding.offspring import breed
+from apps.breeding.offspring import breed, givers
 from apps.datasets.arrays import Array, Named
 from apps.datasets.load import load_dataset
 from apps.errors import HeterosisError
@@ -118,6 +118,7 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
         parameters=trainer.member.parameters,
         engine=trainer.engine.engine,
         engine_reason=trainer.engine.reason,
+        givers=givers(task, task.start, trainer) if isinstance(task.start, Offspring) else None,
     )
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
 from typing import Any, Final
 
 import numpy as np
 
 from apps.architecture.symmetries import Symmetries, symmetries
+from apps.architecture.widths import same_but_for_widths
 from apps.datasets.arrays import Array, Named, concatenated, listed
 from apps.genetics.permutation import PermutationSpec
 from apps.genetics.repair import UnitLayer
 from apps.genetics.unit_selection import LinearLayer
+from apps.networks.build import assign, named_weights, read
 from apps.records.checkpoints import Checkpoint
 from apps.training.data_parts import EVALUATION_BATCH, PartName, Parts
 from apps.training.epoch_loop import Loop
@@ -70,7 +72,33 @@ class Measures:
         Raises:
             UnknownSymmetry: a layer's symmetries are not known.
         """
-        return Observed(self._member, self._symmetries, self._parts.samples("probe").x)
+        return Observed(self._member.put, self._symmetries, self._parts.samples("probe").x)
+
+    def observed_beside(self, models: Sequence[Any]) -> ObservedWidths:
+        """Return what is seen of networks of the architecture, and of others' of other widths.
+
+        Args:
+            models: built, each with the layers of this architecture.
+
+        Raises:
+            UnknownSymmetry: a layer's symmetries are not known.
+        """
+        probe = self._parts.samples("probe").x
+        others = {
+            _shapes(read(named)): Observed(partial(assign, named), symmetries(model), probe)
+            for model, named in ((each, named_weights(each)) for each in models)
+        }
+        return ObservedWidths(
+            self.observed, {**others, _shapes(self._member.weights()): self.observed}
+        )
+
+    def differs_in_width_only(self, model: Any) -> bool:
+        """Whether another model has the layers of this architecture, with other numbers of units.
+
+        Raises:
+            UnknownSymmetry: a layer's symmetries are not known.
+        """
+        return same_but_for_widths(self._model, model, self._symmetries, symmetries(model))
 
     @property
     def unit_layers(self) -> tuple[UnitLayer, ...]:
@@ -163,20 +191,63 @@ class Observed:
         layers: their linear layers, from the inputs on.
     """
 
-    def __init__(self, member: Member, found: Symmetries, probe: Named) -> None:
-        """Observe nothing yet."""
+    def __init__(
+        self, put: Callable[[Mapping[str, Array]], None], found: Symmetries, probe: Named
+    ) -> None:
+        """Observe nothing yet.
+
+        Args:
+            put: puts weights into the model that is watched.
+            found: its symmetries.
+            probe: inputs.
+        """
         self.spec = found.spec
         self.layers = tuple(layer for layer, _, _ in found.linear)
-        self._member = member
+        self._put = put
         self._found = found
         self._probe = probe
 
     def units(self, weights: Mapping[str, Array]) -> Mapping[str, Array]:
         """Return group -> activations [samples, units], means over positions."""
-        self._member.put(weights)
+        self._put(weights)
         return self._found.unit_means(self._probe)
 
     def inputs(self, weights: Mapping[str, Array], layer: LinearLayer) -> Array:
         """Return what a layer reads [rows, inputs]."""
-        self._member.put(weights)
+        self._put(weights)
         return self._found.rows(layer, self._probe)
+
+
+class ObservedWidths:
+    """Networks of several widths on a probe, as `apps.genetics.unit_selection.Network`.
+
+    Attributes:
+        spec: the symmetries of the child's architecture.
+        layers: the linear layers, from the inputs on, which all have.
+    """
+
+    def __init__(self, child: Observed, by_shapes: Mapping[_Shapes, Observed]) -> None:
+        """Observe nothing yet.
+
+        Args:
+            child: of the child's architecture.
+            by_shapes: what sees networks of given shapes, those of the child's too.
+        """
+        self.spec = child.spec
+        self.layers = child.layers
+        self._by_shapes = by_shapes
+
+    def units(self, weights: Mapping[str, Array]) -> Mapping[str, Array]:
+        """Return group -> activations [samples, units], means over positions."""
+        return self._by_shapes[_shapes(weights)].units(weights)
+
+    def inputs(self, weights: Mapping[str, Array], layer: LinearLayer) -> Array:
+        """Return what a layer reads [rows, inputs]."""
+        return self._by_shapes[_shapes(weights)].inputs(weights, layer)
+
+
+_Shapes = tuple[tuple[str, tuple[int, ...]], ...]
+
+
+def _shapes(weights: Mapping[str, Array]) -> _Shapes:
+    return tuple((name, array.shape) for name, array in weights.items())

@@ -273,6 +273,12 @@ def _mating(
         "barrier_aligned": 0.2,
         "child_loss": 0.9,
         "child_val_loss": 0.9,
+        "took_part": "crossed" if len(parents) > 1 else "inherited",
+        "parent_count": len(parents),
+        "parent_species": len({parent % 2 for parent in parents}),
+        "teachers": child % 2 * len(parents),
+        "best_parent_fitness": 0.3,
+        "child_fitness": 0.25 + 0.01 * child,
     }
 
 

@@ -19,7 +19,16 @@ from apps.records.run_dir import RunDir
 def of_a_new_run(experiment: str = "quick") -> Iterator[Measure]:
     """Run an experiment in a folder of its own and measure it."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "workflow", "run", experiment, "--quiet", "--runs", folder]
+        command = [
+            sys.executable,
+            "-m",
+            "heterosis",
+            "run",
+            experiment,
+            "--quiet",
+            "--runs",
+            folder,
+        ]
         began = time.perf_counter()
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         wall_s = time.perf_counter() - began

@@ -73,7 +73,7 @@ def _run_s(batch_size: int) -> float:
         file = Path(folder) / "pool.toml"
         values = {"networks": NETWORKS, "epochs": EPOCHS, "scale": SCALE}
         file.write_text(_EXPERIMENT.format(batch_size=batch_size, **values))
-        command = [sys.executable, "-m", "workflow", "run", str(file), "--quiet", "--runs", folder]
+        command = [sys.executable, "-m", "heterosis", "run", str(file), "--quiet", "--runs", folder]
         return _seconds(command)
 
 

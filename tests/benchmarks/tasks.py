@@ -139,12 +139,12 @@ def bare(site: str, folder: Path, count: int) -> dict[str, float]:
     """Measure Parsl alone: the same tasks on the same configuration, without the engine."""
     import parsl
 
-    from apps.tasks.parsl_apps import Entry
+    from apps.tasks.parsl_apps import entry
     from site_configs.options import find_site
 
     message, place = _mating(folder)
     with parsl.load(find_site(site).config(folder / "parsl", 2)):
-        app = parsl.python_app(Entry("mate"), cache=False)
+        app = parsl.python_app(entry("mate"), cache=False)
         return _measured(
             lambda number: app(replace(message, folder=f"matings/{number}"), place, *_members()),
             count,

@@ -8,7 +8,7 @@ GATED = '''
 import keras
 import numpy as np
 
-from apps.architecture import register_layer
+from heterosis import register_layer
 from apps.genetics.permutation import spread, unit_axes
 
 

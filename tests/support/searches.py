@@ -44,6 +44,15 @@ SEARCH: Final[dict[str, Any]] = changed(
             ],
         },
         {
+            "name": "taught", "mating": "species", "parents": 3, "crossover": "select",
+            "species": {"method": {"name": "dynamic", "count": 2}, "between": 0.5},
+            "selection": {"name": "tournament", "size": 2}, "mutation": "none", "measure": False,
+            "search": {"inherit": "nearest"}, "teach": {"weight": 0.4}, "epochs": "budget",
+            "halts": [
+                {"at": 1, "population": 3}, {"at": 2, "population": 2, "teach": {"teachers": 2}},
+            ],
+        },
+        {
             "name": "halving", "population": 6, "mating": "survivors",
             "halts": [{"at": 1, "population": 3}, {"at": 2, "population": 1}],
         },

@@ -156,7 +156,7 @@ def test_the_command_in_a_process_of_its_own_shows_no_traceback(tmp_path: Path) 
 def test_an_interpreter_without_the_packages_is_told_so() -> None:
     """Without site-packages Python finds the checkout and nothing that it needs."""
     done = subprocess.run(
-        [sys.executable, "-S", "-m", "workflow", "run", "quick"],
+        [sys.executable, "-S", "-m", "heterosis", "run", "quick"],
         cwd=ROOT,
         capture_output=True,
         text=True,

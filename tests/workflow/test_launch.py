@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import logging
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import workflow
+import heterosis
 from apps.errors import UserError
 from apps.messages.tasks import TrainTask
+from heterosis import Experiment, Run, load_experiment
 from tests.support.experiments import (
     FOLDER,
     TINY,
@@ -29,7 +28,6 @@ from tests.support.experiments import (
 )
 from tests.support.reports import without_pictures
 from tests.workflow.conftest import Heterosis
-from workflow import Experiment, Run, load_experiment
 
 CONTROL_ALONE = changed(trials=1, arms=[{"name": "control"}])
 
@@ -43,7 +41,7 @@ def build():
 """
 
 
-run = partial(workflow.run, engine=serial)
+run = partial(heterosis.run, engine=serial)
 
 
 @pytest.fixture(autouse=True)
@@ -141,18 +139,3 @@ def test_a_folder_stands_for_its_experiment(
     assert ended.code == 2
     assert "has no experiment.toml" in ended.err
     assert "heterosis new DIR" in ended.err
-
-
-def test_importing_the_interface_loads_what_a_run_begins_with_alone() -> None:
-    program = (
-        "import sys; from workflow import Experiment, Run, load_experiment, run; "
-        "print(*sorted({'tensorflow', 'keras', 'matplotlib'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == ("\n", "")
-
-
-def test_only_public_names_are_found() -> None:
-    assert sorted(workflow.__all__) == ["Experiment", "Run", "load_experiment", "run"]
-    with pytest.raises(AttributeError, match="no attribute 'rum'"):
-        _ = workflow.rum  # type: ignore[attr-defined]

@@ -217,8 +217,9 @@ def _start(arm: Arm, halt: Halt | None, first: int) -> Start:
     return Offspring(
         crossover=halt.crossover_spec,
         mutation=halt.mutation_spec(arm.halts.index(halt)),
-        inherit=search is None or search.inherit == "weights",
+        inherit=search is None or search.inherit != "genes",
         merge_architectures=search is not None and search.merge_architectures,
+        nearest=search is not None and search.inherit == "nearest",
     )
 
 
@@ -289,6 +290,7 @@ def _teach_task(
         epoch=int(halt.at),
         members=members,
         fitness=experiment.training.fitness,
+        fitness_mode=experiment.training.objective.mode,
         teachers=halt.teach.teachers,
         temperature=halt.teach.temperature,
         folder=RunDir.teachers_folder(trial, arm.name, arm.halts.index(halt)),

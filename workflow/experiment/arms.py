@@ -93,7 +93,8 @@ class Arm(Strict):
         epochs: the arm's own, one after the other: a multiple of the experiment's, or their number;
             the experiment's if left out. What the arm spends in all stays within population x
             epochs of the experiment; with `budget` the last population trains for as long as that
-            lasts, and halts are at multiples of the experiment's epochs.
+            lasts, and halts are at multiples of the experiment's epochs: with fewer members after
+            each halt, that learn from `all` before it, few networks train long at its end.
         learning_rate: of the optimiser, in place of the experiment's.
         weight_decay: likewise: how much of a weight, times the learning rate, each step takes away.
         outer: an optimiser over the epochs, or the merges of a family.

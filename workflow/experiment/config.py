@@ -8,9 +8,9 @@ from itertools import pairwise
 from typing import Annotated, Any, Final, Self
 
 import tomli_w
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from apps.errors import did_you_mean
+from apps.errors import UserError, did_you_mean
 from apps.messages.objective import HELD_OUT, WHOLE, Mode, Objective
 from apps.messages.specs import ADDED, DataSpec, NetworkSpec, TrainingSpec
 from apps.messages.values import GivenClassWeight
@@ -18,9 +18,11 @@ from apps.records.metric_modes import mode_of
 from apps.records.run_dir import RunDir
 from apps.strict import Strict
 from workflow.experiment.arms import Arm
+from workflow.experiment.functions import by_name
 from workflow.experiment.options import Name
 from workflow.experiment.recipes import with_recipes
 from workflow.experiment.space import GeneSettings, as_space
+from workflow.experiment.wording import explained
 
 CONTROL: Final = "control"
 
@@ -120,6 +122,22 @@ class Experiment(Strict):
     training: Training
     space: dict[str, GeneSettings] | None = None
     arms: tuple[Arm, ...] = Field(min_length=1, strict=False)
+
+    def __init__(self, **tables: Any) -> None:
+        """Make an experiment of the tables that a file would have; functions may be themselves.
+
+        Raises:
+            UserError: they break a rule: one line a breach; or a function has no name to import.
+        """
+        tables = by_name(tables)
+        try:
+            super().__init__(**tables)
+        except ValidationError as error:
+            text = explained(f"experiment {tables.get('name', '')!r}", error, tables)
+            raise UserError(text, code="experiment-object") from error
+
+    # What is read of a file is not made by it: the file tells what is wrong there.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
     @model_validator(mode="before")
     @classmethod

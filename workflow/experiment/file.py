@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -18,17 +18,15 @@ from apps.lookup import check_settings, lookup
 from apps.networks.builders import BUILDERS
 from apps.plugins.load import forget_plugins, is_plugin, load_plugin
 from apps.plugins.sources import files_named, joint_digest, plugin_digest, plugin_sources
-from apps.strict import breaches, key_value
+from apps.strict import key_value
 from workflow.experiment.config import Experiment
-from workflow.experiment.halts import Halt
+from workflow.experiment.wording import TOO_DEEP, explained
 
 READY: Final = Path(__file__).parents[1] / "experiments"
 """Folder of the ready experiments."""
 
 EXPERIMENT_TOML: Final = "experiment.toml"
 """The file that a folder's experiment is in."""
-
-_TOO_DEEP: Final = "tables or arrays are nested too deeply"
 
 
 def find_experiment(reference: str) -> Path:
@@ -114,10 +112,10 @@ def read_experiment(path: Path, settings: Sequence[str] = ()) -> Experiment:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not TOML: {error}", code="experiment-file") from error
     except RecursionError as error:
-        raise UserError(f"{path}: {_TOO_DEEP}", code="experiment-file") from error
+        raise UserError(f"{path}: {TOO_DEEP}", code="experiment-file") from error
     except ValidationError as error:
-        lines = dict.fromkeys(_explain(path, error, table))
-        raise UserError("\n".join(lines), code="experiment-file") from error
+        text = explained(str(path), error, table)
+        raise UserError(text, code="experiment-file") from error
 
 
 def _check_plugins(source: Path | str, experiment: Experiment, folder: str) -> None:
@@ -231,29 +229,3 @@ def _step(place: Any, part: str, setting: str) -> Any:
     raise UserError(
         f"--set {setting!r}: {part!r} is below a plain value", code="experiment-setting"
     )
-
-
-def _explain(path: Path, error: ValidationError, table: Mapping[str, Any]) -> Iterator[str]:
-    for breach in breaches(error):
-        if breach.kind.startswith("recursion"):
-            yield f"{path}: {'.'.join(map(str, breach.place[:3]))}: {_TOO_DEEP}"
-        else:
-            yield f"{path}: {breach.told('.'.join(_place(breach.place, table)))}"
-
-
-def _place(loc: Sequence[int | str], table: Mapping[str, Any]) -> list[str]:
-    """Return where an error is, in the user's terms: arms by their names."""
-    parts = [str(part) for part in loc]
-    if parts[:1] != ["arms"] or len(parts) < 2:
-        return parts
-    arm = table["arms"][loc[1]]
-    if not isinstance(arm, Mapping):
-        return parts
-    if isinstance(arm.get("name"), str):
-        parts[1] = arm["name"]
-    if parts[2:3] == ["halts"] and len(parts) > 4:
-        halt = arm["halts"][loc[3]]
-        names = {parts[4], *(old for old, new in Halt.former_keys().items() if new == parts[4])}
-        if names & arm.keys() and not (isinstance(halt, Mapping) and names & halt.keys()):
-            del parts[2:4]  # the key stands in the arm, for all of its halts
-    return parts

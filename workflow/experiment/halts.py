@@ -24,9 +24,9 @@ from apps.messages.specs import (
     OuterSpec,
     SearchSpec,
     SpeciesSpec,
-    TeachSpec,
     VariationSpec,
 )
+from apps.messages.teachers import TeachSpec
 from workflow.experiment.options import Epochs, check_operator
 
 LearningRate = Annotated[float, Field(gt=0)]
@@ -44,16 +44,21 @@ class SearchSettings(VariationSpec):
     """How a halt makes the architectures of the children, where the experiment has a `[space]`.
 
     Attributes:
-        inherit: a child starts from its parents' `weights`, grown or cut to its architecture; or
-            from new random ones (`genes`).
+        inherit: a child starts from the `weights` of its first parent, grown or cut to its
+            architecture, merged with those of parents of the same architecture; from those of the
+            `nearest` of its parents, where `select` also takes units of parents that differ in the
+            widths of layers alone; or from new random ones (`genes`).
     """
 
-    inherit: Literal["weights", "genes"] = "weights"
+    inherit: Literal["weights", "nearest", "genes"] = "weights"
 
     def spec(self, space: Space) -> SearchSpec:
         """Return the table as it travels in messages."""
         return SearchSpec(
-            space=space, inherit=self.inherit == "weights", **self.part(VariationSpec)
+            space=space,
+            inherit=self.inherit != "genes",
+            nearest=self.inherit == "nearest",
+            **self.part(VariationSpec),
         )
 
 
@@ -203,6 +208,8 @@ class Halt(MatingSpec):
         """
         if self.teach is None:
             return 0
+        if isinstance(self.teach.teachers, int):
+            return min(self.teach.teachers, population)
         few = self.mating in ("all", "pairs") and self.teach.teachers != "all"
         return min(self.parents, population) if few else population
 

@@ -10,8 +10,9 @@ from statistics import fmean
 
 from apps.errors import UserError
 from apps.messages.results import FORWARD_PASS, TrainResult
-from apps.messages.specs import OperatorSpec, TeachSpec
+from apps.messages.specs import OperatorSpec
 from apps.messages.tasks import TrainTask, Workplace
+from apps.messages.teachers import TeachSpec
 from apps.messages.values import ClassWeight
 from apps.records.result_files import stored_result
 from apps.tasks.train import Sample, sample_training
@@ -170,9 +171,11 @@ def _halt_in_words(experiment: Experiment, halt: Halt) -> str:
 
 def _teaching_in_words(teach: TeachSpec) -> str:
     whose = {"parents": "its parents", "survivors": "all parents", "all": "all networks"}
+    teachers = teach.teachers
+    told = f"the best {teachers}" if isinstance(teachers, int) else whose[teachers]
     softer = f" at temperature {teach.temperature:g}" if teach.temperature != 1 else ""
     return (
-        f"each child learns the mean prediction of {whose[teach.teachers]}{softer} with weight "
+        f"each child learns the mean prediction of {told}{softer} with weight "
         f"{teach.weight:g}, the labels with {1 - teach.weight:g}; losses are told of the labels"
     )
 
@@ -197,6 +200,7 @@ def _search_in_words(halt: Halt) -> str:
     genes = "all parents" if halt.search.cross else "the first parent"
     begun = {
         "weights": "their parents' weights, grown or cut to fit",
+        "nearest": "the weights of the parent of the nearest architecture, grown or cut to fit",
         "genes": "new random weights",
     }
     return (

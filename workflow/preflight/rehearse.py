@@ -21,6 +21,7 @@ from apps.messages.tasks import Workplace
 from apps.preflight.rehearsal import HaltRehearsal, HarvestRehearsal, rehearse
 from apps.streams import keep_going
 from apps.training.callbacks import LOWERS_RATE
+from heterosis.rooms import command
 from workflow.driver.trial import TrialGraph, build_trial
 from workflow.experiment.config import Experiment
 from workflow.experiment.space import as_space
@@ -96,8 +97,7 @@ def rehearse_apart(source: Path | str, experiment: Experiment, place: Workplace)
         table = {"source": str(source), "experiment": experiment.completed(), "place": plain}
         asked.write_text(json.dumps(table), encoding="utf-8")
         done = subprocess.run(
-            # -P: what lies in the current folder may have the name of a package.
-            [sys.executable, "-P", "-m", "workflow.preflight.rehearse", asked, answer],
+            command("workflow.preflight.rehearse", str(asked), str(answer)),
             env=os.environ
             | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "TMPDIR": folder},
             check=False,

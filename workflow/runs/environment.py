@@ -55,7 +55,9 @@ def _processor() -> str:
 
 def _commit() -> str:
     """Return the commit of a source checkout, or "" for an installed package."""
-    here = Path(__file__).parent
+    here = Path(__file__).parents[2]
+    if not (here / ".git").exists():  # a repository around it would be the user's own
+        return ""
     try:
         done = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=12"],

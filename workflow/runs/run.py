@@ -157,6 +157,8 @@ class Run:
     def champion(self) -> Any:
         """Return the best network of the run: a `keras.Model`, compiled.
 
+        What other projects call the best model.
+
         Raises:
             HeterosisError: there is no champion, or its file differs from its record.
             UserError: Keras cannot open it here, for example because the network's own classes are

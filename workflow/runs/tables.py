@@ -90,6 +90,16 @@ class _Cell:
         plan = self.outcomes.of(segment.mating, MatingPlan)
         return plan if isinstance(plan, MatingPlan) else None
 
+    def teachers(self, node: Node[TrainTask]) -> int:
+        """Return the number of networks that teach a member."""
+        if node.teaching is None:
+            return 0
+        taught = self.outcomes.of(node.teaching, TeachResult)
+        if isinstance(taught, Failure):
+            return 0
+        lesson = taught.of_child[node.task.member]
+        return len(taught.lessons[lesson].teachers) if lesson >= 0 else 0
+
     def matings(self) -> Iterator[tuple[Row, Halt, Segment, MatingPlan]]:
         """Yield each mating: place, the halt's settings, the children's segment, the plan."""
         halts = [(each.halt, each) for each in self.segments if each.halt is not None]
@@ -185,6 +195,7 @@ def _matings(cell: _Cell) -> Iterator[Row]:
             node = segment.members[child.child]
             outcome = cell.trained(node)
             crossover, align = _merged_by(node.task.start, child, halt.align)
+            givers = outcome.givers if isinstance(outcome, TrainResult) else None
             start = outcome.start if isinstance(outcome, TrainResult) else {}
             yield place | {
                 "child": child.child,
@@ -200,7 +211,29 @@ def _matings(cell: _Cell) -> Iterator[Row]:
                 **{name: plan.merges[child.merge][name] for name in KINSHIP},
                 "child_loss": start.get("loss", math.nan),
                 "child_val_loss": start.get("val_loss", math.nan),
+                "took_part": _took_part(node.task.start, child, crossover, givers),
+                "parent_count": len(set(child.members)),
+                "parent_species": len({plan.species[member] for member in child.members}),
+                "teachers": cell.teachers(node),
+                "best_parent_fitness": cell.objective.value(min(child.fitness)),
+                "child_fitness": cell.fitness(node),
             }
+
+
+def _took_part(
+    start: Start, child: ChildPlan, crossover: str, givers: tuple[int, ...] | None
+) -> str:
+    """Return what of its parents a child begins with, as `tables_schema` names it."""
+    if not isinstance(start, Offspring) or (not child.mutate and len(child.members) == 1):
+        return "continued"
+    if crossover == "fresh" or not start.inherit:
+        return "fresh"
+    if givers is None:  # of an older version, which knew no others than these
+        others = () if start.merge_architectures else child.strange
+        givers = tuple(member for member in child.members if member not in others)
+    if len(givers) < 2 or start.crossover.name == "best":
+        return "inherited" if givers else "fresh"
+    return "selected" if start.crossover.name == "select" else "crossed"
 
 
 def _merged_by(start: Start, child: ChildPlan, align: str) -> tuple[str, str]:

@@ -159,4 +159,4 @@ def test_the_notebooks_need_no_more_than_the_project():
             if cell.cell_type == "code"
         ), flags=re.MULTILINE)
     }  # fmt: skip
-    assert imported - set(sys.stdlib_module_names) == {"analysis"}
+    assert imported - set(sys.stdlib_module_names) == {"heterosis"}

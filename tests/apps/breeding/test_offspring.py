@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from apps.breeding.offspring import breed
+from apps.breeding.offspring import breed, givers
 from apps.errors import HeterosisError, UserError
 from apps.files import DamagedFile
 from apps.messages.results import CheckpointRef, ChildPlan
-from apps.messages.specs import CrossoverSpec, NetworkSpec, OperatorSpec
+from apps.messages.specs import CrossoverSpec, Genome, NetworkSpec, OperatorSpec
 from apps.messages.tasks import Offspring, Workplace
 from apps.records.checkpoints import Checkpoint, save_checkpoint
 from apps.tasks.train import train_member
@@ -327,3 +327,71 @@ def test_the_best_parent_is_the_child(
     place: Workplace, parents: Sequence[Checkpoint], refs: Sequence[CheckpointRef]
 ) -> None:
     assert same(bred(offspring(refs, "best"), place), parents[0])
+
+
+# ---------------------------------------------------------------------- parents of other widths
+MLP = NetworkSpec("mlp", {"activation": "relu"})
+
+
+def of(*units: int) -> Genome:
+    return Genome({"depth": len(units), "units": list(units)})
+
+
+def stranger(place: Workplace, seed: int, genome: Genome) -> CheckpointRef:
+    held = trainer_for(DATA, MLP, ADAM, SEED, place, genome)
+    (ref,) = put_down(place, Checkpoint(held.blueprint.initial_weights(seed)))
+    return ref
+
+
+def of_strangers(
+    place: Workplace, child: Genome, *parents: Genome, nearest: bool = True
+) -> tuple[Checkpoint, tuple[int, ...]]:
+    refs = [stranger(place, seed, genome) for seed, genome in enumerate(parents)]
+    strange = tuple(number for number, genome in enumerate(parents) if genome != parents[0])
+    plan = {"genome": child, "genomes": parents, "strange": strange}
+    start = replace(offspring(refs, "select", **plan), nearest=nearest)
+    task = training(network=MLP, first_epoch=2, start=start, genome=child)
+    held = trainer_for(DATA, MLP, ADAM, SEED, place, child)
+    return breed(task, start, place, held), givers(task, start, held)
+
+
+def test_units_are_selected_of_parents_that_differ_in_width_alone(place: Workplace) -> None:
+    child, given = of_strangers(place, of(6, 5), of(8, 5), of(4, 7), of(3), of(4, 4))
+    assert given == (0, 1, 3)
+    columns = {tuple(column) for column in child.weights["dense/kernel"].T}
+    each = [
+        trainer_for(DATA, MLP, ADAM, SEED, place, genome).blueprint.initial_weights(seed)
+        for seed, genome in enumerate([of(8, 5), of(4, 7), of(3), of(4, 4)])
+    ]
+    found = [
+        len(columns & {tuple(column) for column in weights["dense/kernel"].T}) for weights in each
+    ]
+    assert sum(found) == 6
+    assert found[2] == 0
+    assert sum(number > 0 for number in found) >= 2
+
+
+def test_a_child_with_layers_of_its_own_starts_from_its_nearest_parent(place: Workplace) -> None:
+    child, given = of_strangers(place, of(6, 5), of(6), of(3, 2, 4))
+    alone, _ = of_strangers(place, of(6, 5), of(6))
+    assert given == (0,)
+    assert same(child, alone)
+
+
+def test_without_nearest_strangers_give_no_weights(place: Workplace) -> None:
+    child, given = of_strangers(place, of(6, 5), of(8, 5), of(4, 7), nearest=False)
+    alone, _ = of_strangers(place, of(6, 5), of(8, 5))
+    assert given == (0,)
+    assert same(child, alone)
+
+
+@pytest.mark.parametrize(
+    ("crossover", "whose"), [("mean", (0, 1)), ("select", (0, 1)), ("best", (0,)), ("fresh", ())]
+)
+def test_givers_are_whose_weights_a_child_has(
+    crossover: str, whose: tuple[int, ...], place: Workplace, refs: Sequence[CheckpointRef]
+) -> None:
+    start = offspring(refs, crossover)
+    task = training(network=PLAIN, first_epoch=2, start=start)
+    assert givers(task, start, trainer(place)) == whose
+    assert givers(task, replace(start, inherit=False), trainer(place)) == ()

@@ -12,6 +12,7 @@ from apps.genetics.speciation import (
     by_clustering,
     by_count,
     by_threshold,
+    dynamic,
     none,
 )
 
@@ -20,6 +21,7 @@ CALLS = {
     "count": lambda d, e=None: SPECIATIONS["count"](d, e, count=3),
     "clustering": lambda d, e=None: SPECIATIONS["clustering"](d, e, count=3),
     "clustering at": lambda d, e=None: SPECIATIONS["clustering"](d, e, threshold=0.5),
+    "dynamic": lambda d, e=None: SPECIATIONS["dynamic"](d, e, count=3, smallest=1),
     "none": lambda d, e=None: SPECIATIONS["none"](d, e),
 }
 
@@ -231,3 +233,43 @@ def test_earlier_species_that_do_not_fit_are_refused(name, earlier):
 def test_settings_are_checked(call, message):
     with pytest.raises(GeneticsError, match=message):
         call()
+
+
+# -------------------------------------------------------------------------- room to breed
+
+
+@given(places=st.lists(st.floats(0, 10), min_size=2, max_size=20), smallest=st.integers(1, 4))
+def test_no_species_is_too_small_to_breed_unless_the_population_is(places, smallest):
+    found = dynamic(line(*places), count=4, smallest=smallest)
+    sizes = [len(found.members(each)) for each in found.representatives]
+    assert min(sizes) >= min(smallest, len(places))
+    assert found.ids == dynamic(line(*places), count=4, smallest=smallest).ids
+
+
+@pytest.mark.parametrize(("members", "count"), [(4, 1), (12, 2), (24, 4), (60, 10)])
+def test_the_number_of_species_follows_from_the_population(members, count):
+    places = [10.0 * (member % count) + 0.01 * member for member in range(members)]
+    found = dynamic(line(*places))
+    assert len(found.representatives) == count
+    assert all(len(found.members(each)) == members // count for each in found.representatives)
+
+
+def test_loners_join_the_nearest_and_do_not_use_up_the_target():
+    # By their number alone three outliers would be three of four species.
+    places = [0, 0.1, 0.2, 1, 1.1, 1.2, 5, 9, 20]
+    assert by_count(line(*places), count=4).ids == (0, 0, 0, 0, 0, 0, 1, 2, 3)
+    assert dynamic(line(*places), count=4).ids == (0, 0, 0, 1, 1, 1, 1, 2, 2)
+
+
+def test_ids_last_and_are_used_one_after_the_other():
+    places = [0.0, 0.1, 5.0, 5.1, 9.0, 9.1]
+    earlier = Earlier((3,), to(places, [5.0]), next_id=7)
+    found = dynamic(line(*places), earlier, count=3)
+    assert found.ids == (7, 7, 3, 3, 8, 8)
+    assert found.next_id == 9
+
+
+@pytest.mark.parametrize("settings", [{"count": 0}, {"members": 0}, {"smallest": 0}])
+def test_numbers_of_species_and_members_are_at_least_one(settings):
+    with pytest.raises(GeneticsError, match="At least 1"):
+        dynamic(line(0, 1), **settings)

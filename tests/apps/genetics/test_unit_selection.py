@@ -12,7 +12,14 @@ import pytest
 from apps.genetics.crossover import Parents
 from apps.genetics.errors import GeneticsError
 from apps.genetics.permutation import PermutationSpec, Segment
-from apps.genetics.unit_selection import LinearLayer, choose, fresh, least_squares, select
+from apps.genetics.unit_selection import (
+    LinearLayer,
+    choose,
+    fresh,
+    least_squares,
+    select,
+    select_for,
+)
 from apps.genetics.weights import Array, Weights, copy
 from tests.support.genetics import same
 
@@ -64,17 +71,17 @@ def test_least_squares_is_the_ridge_regression_of_what_is_centred() -> None:
 
 
 # ------------------------------------------------------------------------- networks of two layers
-def network(seed: int) -> dict[str, Array]:
+def network(seed: int, sizes: tuple[int, ...] = SIZES) -> dict[str, Array]:
     draw = rng(seed)
     made = {}
-    for number, (width, after) in enumerate(pairwise(SIZES)):
+    for number, (width, after) in enumerate(pairwise(sizes)):
         made[f"l{number}/kernel"] = draw.normal(size=(width, after)).astype(np.float32)
         made[f"l{number}/bias"] = draw.normal(size=after).astype(np.float32)
     return made
 
 
-def spec() -> PermutationSpec:
-    one, two = (Segment(SIZES[1], "one"),), (Segment(SIZES[2], "two"),)
+def spec(sizes: tuple[int, ...] = SIZES) -> PermutationSpec:
+    one, two = (Segment(sizes[1], "one"),), (Segment(sizes[2], "two"),)
     axes = {"l0/kernel": ((), one), "l0/bias": (one,), "l1/kernel": (one, two), "l1/bias": (two,)}
     return PermutationSpec({**axes, "l2/kernel": (two, ()), "l2/bias": ((),)})
 
@@ -156,3 +163,38 @@ def test_fresh_weights_are_no_parents() -> None:
     child = fresh(rng(), Parents((network(1),), (0.1,)), new)
     assert same(child, new)
     assert child["l0/bias"] is not new["l0/bias"]
+
+
+# ---------------------------------------------------------------------------------- other widths
+NARROW, WIDE = (6, 4, 5, 3), (6, 14, 11, 3)
+
+
+@pytest.mark.parametrize("sizes", [SIZES, NARROW, (6, 9, 5, 3)])
+def test_a_child_of_other_widths_is_near_its_parents_mean(sizes: tuple[int, ...]) -> None:
+    parents = (network(1, NARROW), network(2, WIDE))
+    first, seen = network(3, sizes), Seen(spec=spec(sizes))
+    child = select_for(first, parents, seen)
+    assert {name: array.shape for name, array in child.items()} == {
+        name: array.shape for name, array in first.items()
+    }
+    units = {tuple(column) for parent in parents for column in parent["l0/kernel"].T}
+    assert {tuple(column) for column in child["l0/kernel"].T} <= units
+    aim = np.mean([seen.output(parent) for parent in parents], axis=0)
+    error = float(np.mean((seen.output(child) - aim) ** 2))
+    assert error < float(np.mean((seen.output(parents[0]) - aim) ** 2))
+
+
+def test_a_child_wider_than_its_parents_together_keeps_units_of_its_own() -> None:
+    parents = (network(1, NARROW), network(2, NARROW))
+    first, seen = network(3, WIDE), Seen(spec=spec(WIDE))
+    child = select_for(first, parents, seen)
+    known = {tuple(column) for parent in parents for column in parent["l0/kernel"].T}
+    columns = [tuple(column) for column in child["l0/kernel"].T]
+    assert len(known & set(columns)) == 8
+    assert columns[8:] == [tuple(column) for column in first["l0/kernel"].T[8:]]
+
+
+def test_equal_widths_are_a_special_case() -> None:
+    parents, seen = (network(1), network(2)), Seen()
+    child = select(rng(), Parents(parents, (0.1, 0.2)), seen)
+    assert same(child, select_for(parents[0], parents, seen))

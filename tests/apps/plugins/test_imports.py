@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from apps.errors import UserError
 from apps.plugins.load import forget_plugins, load_plugin
 from apps.plugins.modules import own_modules
 from apps.plugins.sources import plugin_sources
@@ -81,6 +82,24 @@ def test_a_folder_of_files_hides_no_library(tmp_path: Path) -> None:
     (tmp_path / "numpy" / "notes.txt").write_text("")
     folder = write(tmp_path, mine="import numpy\ndef load(): return numpy.float32(2)")
     assert load_plugin("mine:load", folder)() == 2
+
+
+def test_a_clone_beside_a_plugin_hides_no_public_name(tmp_path: Path) -> None:
+    write(tmp_path, heterosis__apps__files="")
+    folder = write(tmp_path, mine="from heterosis import UserError\ndef load(): return UserError")
+    assert load_plugin("mine:load", folder)() is UserError
+
+
+@pytest.mark.parametrize("name", ["analysis", "apps"])
+def test_a_plugin_of_the_path_may_have_the_name_of_a_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    on_path = write(tmp_path / "path", **{name: "def load(): return __file__"})
+    monkeypatch.syspath_prepend(on_path)
+    (tmp_path / "project").mkdir()
+    found = load_plugin(f"{name}:load", str(tmp_path / "project"))()
+    assert found == str(tmp_path / "path" / f"{name}.py")
+    assert plugin_sources(f"{name}:load", str(tmp_path / "project")).keys() == {f"{name}.py"}
 
 
 def test_two_projects_in_one_process_keep_their_own(tmp_path: Path) -> None:

@@ -15,10 +15,12 @@ import pytest
 from apps.breeding.fitness import fitness_of
 from apps.breeding.population import TooFewSurvivors
 from apps.errors import UserError
+from apps.genetics.domains import Integer
+from apps.genetics.genes import Gene, Space
 from apps.messages.fingerprints import fingerprint
 from apps.messages.objective import Objective
 from apps.messages.results import CheckpointRef, Failure, MatingPlan, TrainResult
-from apps.messages.specs import CrossoverSpec, Genome, OperatorSpec
+from apps.messages.specs import CrossoverSpec, Genome, OperatorSpec, SearchSpec
 from apps.messages.tasks import MateTask, Workplace
 from apps.records.result_files import load_result
 from apps.tasks.perform import perform
@@ -235,3 +237,32 @@ def test_the_fitness_of_the_failed_is_no_number() -> None:
     assert fitness_of(member(0, 0.5), Objective("val_loss")) == 0.5
     for failed in (Failure("x"), member(0, 0.5, status="diverged"), member(0, 0.5, key="other")):
         assert math.isnan(fitness_of(failed, Objective("val_loss")))
+
+
+# ------------------------------------------------------------------------------ nearest parents
+SPACE = Space((Gene("units", Integer(1, 100)),))
+
+
+@pytest.mark.parametrize("nearest", [False, True])
+def test_the_first_parent_is_the_nearest_where_it_is_asked_for(
+    nearest: bool, tmp_path: Path
+) -> None:
+    sizes = [10, 30, 50, 90]
+    halted = [
+        replace(member(number, 0.1 * (1 + number)), genome=Genome({"units": size}))
+        for number, size in enumerate(sizes)
+    ]
+    search = SearchSpec(space=SPACE, inherit=True, nearest=nearest, mutation_rate=1.0)
+    found = plan(halt(search=search, parents=3, optimizer="inherit"), halted, tmp_path)
+    for child in found.children:
+        assert set(child.members) == {0, 1, 2}
+        apart = [abs(sizes[number] - child.genome.network["units"]) for number in child.members]
+        assert child.fitness == tuple(halted[number].final["val_loss"] for number in child.members)
+        assert child.optimizer == child.parents[:1]
+        assert child.parents[0].path == f"member-{child.members[0]}"
+        if nearest:
+            assert apart == sorted(apart)
+        else:
+            assert child.members == (0, 1, 2)
+    firsts = {child.members[0] for child in found.children}
+    assert (len(firsts) > 1) is nearest

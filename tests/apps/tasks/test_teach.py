@@ -55,7 +55,7 @@ def population(place: Workplace) -> list[Any]:
         member(place, 0),
         member(place, 1, WIDER),
         Failure("it was lost", "", 2),
-        member(place, 3),
+        member(place, 3, loss=0.4),
         member(place, 4, loss=float("nan")),
     ]
 
@@ -83,6 +83,9 @@ def task(**changes: Any) -> TeachTask:
         ("parents", [(0, 1), (0,)], (0, 1, 0), 2),
         ("survivors", [(0, 1)], (0, 0, 0), 2),
         ("all", [(0, 1, 3)], (0, 0, 0), 3),
+        (1, [(3,)], (0, 0, 0), 1),
+        (2, [(0, 3)], (0, 0, 0), 2),
+        (9, [(0, 1, 3)], (0, 0, 0), 3),
     ],
 )
 def test_teachers_are_who_was_asked_for(

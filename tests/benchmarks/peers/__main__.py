@@ -106,7 +106,7 @@ def _our_search(
         table |= {"trials": 1, "seed": experiment.seed + trial, "arms": arms}
         file = folder / f"{experiment.name}.toml"
         file.write_text(tomli_w.dumps(table), encoding="utf-8")
-        command = [sys.executable, "-m", "workflow", "run", file, "--quiet", "--fresh"]
+        command = [sys.executable, "-m", "heterosis", "run", file, "--quiet", "--fresh"]
         command += ["--runs", folder, "--workers", str(asked.workers)]
         began = time.time()
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=ROOT)

@@ -15,6 +15,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from analysis.report.metrics_page import fitness_sentence
+from analysis.statistics.crossings import children
 from analysis.statistics.metrics import measured
 from analysis.statistics.overview import overview
 from apps.messages.objective import Objective
@@ -40,6 +41,7 @@ ARMS: list[dict[str, Any]] = [
     },
     {"name": "proportional", "halts": [0.5], "selection": PROPORTIONAL, "parents": 1},
     {"name": "fitness-mean", "halts": [0.5], "crossover": "weighted_mean"},
+    {"name": "taught", "halts": [{"at": 2, "population": 3}], "teach": {"teachers": 1}},
     {"name": "pairs", "halts": [0.5], "mating": "pairs", "parents": 3, "crossover": "random"},
     {"name": "species", "halts": [1, 2, 3], "mating": "species", "species": SPECIES},
     {"name": "halving", "halts": [{"at": 2, "mating": "survivors", "population": 1}]},
@@ -156,6 +158,12 @@ def test_a_look_at_both_sees_the_same_best(runs: dict[str, tuple[Ran, Tally, Pat
     assert [each.fitness for each in low] == [-each.fitness for each in high]
     best = runs["merit"][0].tables["members"]["fitness"].max()
     assert high[0].fitness == best
+
+
+def test_children_gain_the_same(runs: dict[str, tuple[Ran, Tally, Path]]) -> None:
+    low, high = (runs[name][0].tables["matings"] for name in ("blame", "merit"))
+    assert_frame_equal(children(low), children(high, higher=True))
+    assert children(low)["gain"].ne(0).any()
 
 
 def test_the_statistics_are_the_same(runs: dict[str, tuple[Ran, Tally, Path]]) -> None:

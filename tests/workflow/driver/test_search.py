@@ -127,6 +127,12 @@ def test_parents_of_one_architecture_are_crossed_and_others_give_genes_alone(
     matings = ran.tables["matings"]
     assert matings["parents"].str.split().str.len().eq(2).all()
     assert matings["crossover"].eq(crossover).all()
+    assert matings["took_part"].eq("crossed" if crossover == "mean" else "inherited").all()
+    assert matings["parent_count"].eq(2).all()
+    best = rows(ran.tables, "members", arm="cross", segment=0)["fitness"]
+    assert matings["best_parent_fitness"].isin(best).all()
+    after = rows(ran.tables, "members", arm="cross", segment=1)["fitness"]
+    assert matings["child_fitness"].tolist() == after.tolist()
     before = rows(ran.tables, "members", arm="cross", segment=0).set_index("member")["val_loss"]
     first = matings["parents"].str.split().str[0].astype(int).map(before)
     alone = np.isclose(matings["child_val_loss"], first, rtol=1e-4)
@@ -149,8 +155,44 @@ def test_the_plan_of_a_trial_counts_what_it_trains() -> None:
     tasks = [node.task for node in graph.nodes.values() if isinstance(node.task, TrainTask)]
     spent = sum(task.last_epoch - task.first_epoch for task in tasks)
     # The first epoch of four members is shared by all; halving adds two members.
-    assert spent == 4 + 4 * 3 * 4 + 2 + 3 + 2
-    assert experiment.network_epochs == 4 * 4 * 4 + 6 + 3 + 2
+    # The arm with teachers has 16: 4 + 3 + 2 x 3 of training, and 6 forward passes.
+    assert spent == 4 + 4 * 3 * 4 + 2 + 3 + 2 + 3 + 6
+    assert experiment.network_epochs == 4 * 4 * 4 + 6 + 3 + 2 + 4 + 3 + 6
+
+
+def test_strangers_teach_and_select_whatever_their_shapes(tables: Tables) -> None:
+    members = rows(tables, "members", arm="taught")
+    assert members.groupby("segment").size().tolist() == [4, 3, 2]
+    matings = rows(tables, "matings", arm="taught")
+    assert matings["took_part"].isin(["continued", "inherited", "selected", "crossed"]).all()
+    bred = matings[matings["took_part"] != "continued"]
+    assert bred["parent_count"].ge(2).all()
+    assert matings["teachers"].gt(0).all()
+    assert matings[matings["halt"] == 1]["teachers"].eq(2).all()
+    trial = rows(tables, "trials", arm="taught").iloc[0]
+    assert trial["network_epochs"] + trial["teaching_epochs"] <= 4 * 4
+    assert trial["teaching_epochs"] > 0
+
+
+def test_few_train_for_long_taught_by_the_many_that_ended(tmp_path: Path) -> None:
+    halved = {"name": "halved", "mating": "survivors", "teach": {"teachers": "all"}}
+    halved |= {
+        "epochs": "budget",
+        "halts": [{"at": 1, "population": 2}, {"at": 2, "population": 1}],
+    }
+    table = SEARCH | {"arms": [{"name": "control"}, halved]}
+    ran = drive(load(tmp_path, **table), tmp_path / "run")
+    members = rows(ran.tables, "members", arm="halved")
+    # 4 + 2 network-epochs, then 4 and 2 forward passes: 8 of the 16 are left to the last one.
+    assert members.groupby("segment").size().tolist() == [4, 2, 1]
+    assert members["last_epoch"].max() == 10
+    matings = ran.tables["matings"]
+    assert matings["teachers"].tolist() == [4, 4, 2]
+    assert matings["took_part"].eq("continued").all()
+    trial = rows(ran.tables, "trials", arm="halved").iloc[0]
+    assert (trial["network_epochs"], trial["teaching_epochs"]) == (14, pytest.approx(2.0))
+    # What ended left its prediction; networks and lessons that nobody needs are gone.
+    assert not list((tmp_path / "run").rglob("lesson-*"))
 
 
 # ------------------------------------------------------------------- the same numbers everywhere
@@ -177,6 +219,24 @@ def test_a_finished_search_computes_nothing(searched: Path, tables: Tables, tmp_
     assert again.computed == []
     assert again.outcomes.failed_arms == []
     assert_same(again.tables, tables)
+
+
+def test_of_an_older_run_it_is_told_what_its_plans_say(
+    searched: Path, tables: Tables, tmp_path: Path
+) -> None:
+    """Results did not say whose weights a child has; then those of its architecture gave them."""
+    copy = copied(searched, tmp_path)
+    for path in copy.rglob(RESULT):
+        record = json.loads(path.read_text())
+        record.pop("givers", None)
+        path.write_text(json.dumps(record))
+    again = drive(load(FOLDER, **SEARCH), copy)
+    assert again.computed == []
+    for arm in ("evolution", "inherit", "heterosis", "halving"):
+        one, other = rows(again.tables, "matings", arm=arm), rows(tables, "matings", arm=arm)
+        assert one["took_part"].tolist() == other["took_part"].tolist()
+    assert set(rows(tables, "matings", arm="evolution")["took_part"]) == {"continued", "fresh"}
+    assert set(rows(tables, "matings", arm="inherit")["took_part"]) == {"continued", "inherited"}
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def test_a_new_project_runs_without_an_argument(tmp_path: Path, heterosis: Heter
     assert (ended.code, ended.err) == (0, "")
     assert f"cd '{folder}'; heterosis run" in ended.out
     done = subprocess.run(
-        [sys.executable, "-m", "workflow", "run", "--set", "trials=1"],
+        [sys.executable, "-m", "heterosis", "run", "--set", "trials=1"],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,

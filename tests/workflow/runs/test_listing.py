@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from apps.records.run_dir import RunDir
+from heterosis import Run
 from tests.support.experiments import TINY, broken_off, copied, events, read_tables, write
 from tests.workflow.conftest import Heterosis
-from workflow import Run
 from workflow.runs.listing import list_runs
 from workflow.runs.lock import only_driver
 

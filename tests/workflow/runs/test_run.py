@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import workflow
+import heterosis
 from apps.errors import HeterosisError, UserError
 from apps.messages.results import Failure
 from apps.messages.tasks import ExportTask
 from apps.records.run_dir import RunDir
 from apps.records.tables_schema import TABLES
+from heterosis import Run
 from tests.support.experiments import (
     TINY,
     answering,
@@ -23,9 +24,8 @@ from tests.support.experiments import (
 )
 from tests.support.reports import without_pictures
 from tests.workflow.conftest import Mishap
-from workflow import Run
 
-run = partial(workflow.run, engine=serial)
+run = partial(heterosis.run, engine=serial)
 
 
 @pytest.fixture(autouse=True)

@@ -19,6 +19,7 @@ from apps.messages.results import TrainResult
 from apps.records.result_files import Partial, stored_result
 from apps.records.run_dir import PARTIAL_RECORD, ReportDir, RunDir
 from apps.records.tables_schema import TABLES, UNFINISHED
+from heterosis import Run
 from tests.support.experiments import (
     TINY,
     assert_same,
@@ -32,7 +33,6 @@ from tests.support.experiments import (
 from tests.support.pages import Page
 from tests.support.searches import SEARCH, search_made_once
 from tests.workflow.conftest import Heterosis, Mishap
-from workflow import Run
 from workflow.driver.progress import read_tally
 from workflow.runs.lock import only_driver
 from workflow.runs.so_far import SoFar
