@@ -175,4 +175,6 @@ def test_a_ready_experiment_gets_through_its_rehearsal(name: str, tmp_path: Path
 
 def test_the_convolutional_example_has_every_arm_of_arms() -> None:
     cnn, every = (read_experiment(READY / f"{name}.toml") for name in ("cnn", "arms"))
-    assert cnn.arms == every.arms
+    shared = len(every.arms)
+    assert cnn.arms[:shared] == every.arms
+    assert [arm.name for arm in cnn.arms[shared:]] == ["outer", "long", "heterosis"]
