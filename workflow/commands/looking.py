@@ -276,11 +276,13 @@ def _print_runs(found: list[Listed]) -> None:
     from rich.filesize import decimal
     from rich.table import Table
 
+    from workflow.driver.progress import four_digits
+
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for name in ("run", "state", "trials", "best", "size", "age", "tags", "note"):
         table.add_column(name, overflow="fold", no_wrap=name not in ("tags", "note"))
     for each in found:
-        best = f"{each.fitness} {each.best:.4f}" if each.best == each.best else ""
+        best = f"{each.fitness} {four_digits(each.best)}" if each.best == each.best else ""
         table.add_row(
             each.name,
             each.state,

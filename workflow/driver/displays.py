@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from workflow.driver.progress import Tally, duration, summary
+from workflow.driver.progress import Tally, duration, four_digits, summary
 
 
 class _Remarks:
@@ -112,5 +112,5 @@ def draw(tally: Tally) -> Group:
     if tally.running is not None:
         line += f"   {tally.running} running"
     if math.isfinite(tally.best):
-        line += f"   best {tally.fitness} {tally.best:.4f} ({tally.best_folder})"
+        line += f"   best {tally.fitness} {four_digits(tally.best)} ({tally.best_folder})"
     return Group(bar, table, Text(line))

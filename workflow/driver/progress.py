@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from apps.breeding.fitness import fitness_of
 from apps.messages.objective import Mode, Objective
@@ -27,6 +27,9 @@ from apps.tasks.perform import Outcome
 from workflow.driver.trial import Node, TrialGraph
 
 logger = logging.getLogger(__name__)
+
+_SMALL: Final = 0.01
+"""Below it four decimals say little of a loss."""
 
 Event = dict[str, Any]
 
@@ -316,13 +319,22 @@ def summary(tally: Tally) -> str:
     if not tally.ended and math.isfinite(tally.left_s):
         parts.append(f"{duration(tally.left_s)} left")
     if math.isfinite(tally.best):
-        parts.append(f"best {tally.fitness} {tally.best:.4f}")
+        parts.append(f"best {tally.fitness} {four_digits(tally.best)}")
     return ", ".join(parts)
 
 
 def told_remark(members: int, remark: str) -> str:
     """Return a remark of training with the number of members that it concerns."""
     return f"{members} trained member{'s' * (members != 1)}: {remark}"
+
+
+def four_digits(value: float) -> str:
+    """Return a loss or a metric with four decimals, a small one with its first four digits.
+
+    >>> four_digits(0.33361), four_digits(0.0000142718)
+    ('0.3336', '1.427e-05')
+    """
+    return f"{value:.4f}" if abs(value) >= _SMALL or value == 0 else f"{value:.4g}"
 
 
 def duration(seconds: float) -> str:

@@ -18,7 +18,7 @@ from analysis.numerals import NOTHING
 from analysis.report.rendering import element, render
 from analysis.report.so_far import losses_picture
 from apps.errors import UserError
-from workflow.driver.progress import duration
+from workflow.driver.progress import duration, four_digits
 from workflow.watching.look import Look
 from workflow.watching.tables import best_rows, worker_rows
 
@@ -186,7 +186,7 @@ def _facts(look: Look) -> Iterator[tuple[str, str]]:
         left = duration(tally.left_s) if math.isfinite(tally.left_s) else NOTHING
         yield left, "left"
     if math.isfinite(tally.best):
-        yield f"{tally.best:.4f}", f"best {tally.fitness}"
+        yield four_digits(tally.best), f"best {tally.fitness}"
     yield str(len(tally.failures)), "failed or diverged"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from workflow.driver.progress import duration
+from workflow.driver.progress import duration, four_digits
 from workflow.watching.look import Look, Worker
 
 WORKERS_TOLD: Final = 12
@@ -16,7 +16,7 @@ _ARMS_TOLD: Final = 3
 def best_rows(look: Look) -> list[tuple[str, ...]]:
     """Return the best members: folder, arms, epoch, fitness."""
     return [
-        (each.folder, _arms(each.arms), str(each.epoch), f"{each.fitness:.4f}")
+        (each.folder, _arms(each.arms), str(each.epoch), four_digits(each.fitness))
         for each in look.best
     ]
 

@@ -20,6 +20,7 @@ from tests.support.experiments import copied, drive, load, trained
 from workflow.driver.progress import (
     Journal,
     Tally,
+    four_digits,
     read_tally,
     summary,
 )
@@ -271,3 +272,11 @@ def test_a_tick_shows_the_tally_with_what_is_running(path: Path, tmp_path: Path)
     journal.close("finished")
     assert kept.closed == 1
     assert journal.tally.running is None
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.33361, "0.3336"), (1.427e-5, "1.427e-05"), (0.0, "0.0000"), (-0.00123456, "-0.001235")],
+)
+def test_a_small_loss_is_told_in_digits_that_say_something(value: float, shown: str) -> None:
+    assert four_digits(value) == shown
