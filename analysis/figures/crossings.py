@@ -97,7 +97,7 @@ def crossings_and_gain(
             gains = born.loc[born["arm"].eq(arm), "gain"].to_numpy(np.float64)
             _range(right, row, gains[np.isfinite(gains)], look[arm])
         right.xaxis.set_major_locator(MaxNLocator(5))
-        right.set_xlabel("gain on the better parent (loss)  →  better")
+        right.set_xlabel("gain on the better parent (fitness)  →  better")
         for ax in (left, right):
             named = ax is left or columns == 1
             ax.set_yticks(range(len(arms)), [shorten(arm, 18) if named else "" for arm in arms])

@@ -40,16 +40,25 @@ def import_own(name: str, folder: str) -> ModuleType:
     return _import(name, _package(folder)) if module is None else module
 
 
-def forget_own() -> None:
-    """Forget the modules of all folders, so that they are read anew."""
+def forget_own(folder: str | None = None) -> None:
+    """Forget the modules of a folder, or of all, so that they are read anew.
+
+    Args:
+        folder: absolute path; None for all.
+    """
+    prefix = _PREFIX if folder is None else _name_of(folder)
     for key, module in list(sys.modules.items()):
-        if key.startswith(_PREFIX) or _is_own(module):
+        if key.startswith(prefix) or _is_own(module, prefix):
             sys.modules.pop(key, None)
+
+
+def _name_of(folder: str) -> str:
+    return _PREFIX + sha256(folder.encode())[:16]
 
 
 def _package(folder: str) -> str:
     """Return the name of the hidden package whose submodules are the modules of a folder."""
-    name = _PREFIX + sha256(folder.encode())[:16]
+    name = _name_of(folder)
     if name not in sys.modules:
         if not any(isinstance(each, _Finder) for each in sys.meta_path):
             sys.meta_path.insert(0, _Finder())
@@ -156,8 +165,8 @@ def _is_free(name: str, file: Path) -> bool:
     return spec is None or (spec.has_location and Path(spec.origin or "").resolve() == file)
 
 
-def _is_own(module: Any) -> bool:
-    return str(getattr(getattr(module, "__spec__", None), "name", "")).startswith(_PREFIX)
+def _is_own(module: Any, prefix: str = _PREFIX) -> bool:
+    return str(getattr(getattr(module, "__spec__", None), "name", "")).startswith(prefix)
 
 
 def _imported_otherwise(name: str, folder: str) -> ModuleType | None:

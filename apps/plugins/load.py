@@ -59,7 +59,7 @@ def load_plugin(reference: str, search_path: str | None = None) -> Callable[...,
         with same_policy(reference):
             module = _import(reference, module_name, search_path)
     except UserError:
-        forget_plugins()  # who asks again is told again
+        _forget(module_name, search_path)  # who asks again is told again
         raise
     value: Any = module
     for name in attribute.split("."):
@@ -78,16 +78,16 @@ def load_plugin(reference: str, search_path: str | None = None) -> Callable[...,
 
 def sources_now(reference: str, search_path: str | None = None) -> dict[str, str]:
     """Return the SHA-256 of the files that a plug-in's code is in, by the files' names."""
-    load_plugin(reference, search_path)
     name, folder = _parts(reference)[0], _absolute(search_path)
     with _importing:
+        load_plugin(reference, search_path)
         return sources(name, Path(_file(_found(name, folder))), folder)
 
 
 def sources_loaded(reference: str, search_path: str | None = None) -> dict[str, str]:
     """Return the same as it was when this process loaded the plug-in."""
-    load_plugin(reference, search_path)
     with _importing:
+        load_plugin(reference, search_path)
         return _sources_loaded[_parts(reference)[0], _absolute(search_path)]
 
 
@@ -99,13 +99,28 @@ def forget_plugins() -> None:
     """
     with _importing:
         forget_own()
-        for name in _imported:
-            module = sys.modules.get(name)
-            for helper in own_modules(name, Path(_file(module))) if module else ():
-                sys.modules.pop(helper, None)
-            sys.modules.pop(name, None)
-        _imported.clear()
+        for name in [*_imported]:
+            _forget_on_path(name)
         _sources_loaded.clear()
+
+
+def _forget(name: str, search_path: str | None) -> None:
+    """Forget one module and what it imports of its folder: other projects keep theirs."""
+    with _importing:
+        if search_path is not None:
+            forget_own(_absolute(search_path))
+        if name in _imported:
+            _forget_on_path(name)
+        folder = _absolute(search_path)
+        for key in [key for key in _sources_loaded if key[1] == folder]:
+            del _sources_loaded[key]
+
+
+def _forget_on_path(name: str) -> None:
+    _imported.discard(name)
+    module = sys.modules.pop(name, None)
+    for helper in own_modules(name, Path(_file(module))) if module else ():
+        sys.modules.pop(helper, None)
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:

@@ -23,8 +23,8 @@ class Listed:
     Attributes:
         name: of its directory.
         trials: in all; 0 where that cannot be read.
-        fitness: name of the loss that ranks members; "" where it is unknown.
-        best: the lowest that a member had; NaN where there is none.
+        fitness: name of the metric that ranks members; "" where it is unknown.
+        best: the best that a member had; NaN where there is none.
         size_bytes: of all its files.
         changed_unix_s: when something happened last.
     """

@@ -75,13 +75,8 @@ def how_to_continue(run: RunDir) -> str:
     return f"continue with: {command}" if command.startswith("heterosis ") else AGAIN
 
 
-def has_tables(run: RunDir) -> bool:
-    """Whether a run has the tables that are written at its end."""
-    return all(run.table(name).exists() for name in TABLES)
-
-
 def _without_events(run: RunDir) -> tuple[State, str]:
-    if has_tables(run):
+    if all(run.table(name).exists() for name in TABLES):
         return "finished", f"finished: {run.tables} has its results; its event log is lost"
     if any(True for _ in run.results()):
         return "failed", "its progress is unknown: its event log is lost"

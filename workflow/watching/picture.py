@@ -22,6 +22,7 @@ _COLOURS: Final = ("bold", "red", "green", "magenta", "yellow", "cyan", "blue")
 _PLOT_WIDTH: Final = 76
 _PLOT_HEIGHT: Final = 10
 _LEAST_HEIGHT: Final = 4
+_NO_BREAK: Final = "\N{NO-BREAK SPACE}"
 _PLAIN_EVERY_S: Final = 10.0
 
 CURVE: Final = {"val_loss": "held-out loss", "loss": "running training loss"}
@@ -152,9 +153,10 @@ def _curves(look: Look, height: int) -> Iterator[RenderableType]:
     yield f"{CURVE[kind]} of the best member by epoch, mean over the trials that are there:"
     for line in drawn:
         yield _coloured(line, colour)
-    legend = Text("   ".join(f"{mark[arm]} {arm}" for arm in points))
-    for place, arm in enumerate(points):
-        legend.highlight_words([f"{mark[arm]} {arm}"], _colour(place))
+    names = {arm: f"{mark[arm]}{_NO_BREAK}{arm}" for arm in points}
+    legend = Text("   ".join(names.values()))
+    for place, name in enumerate(names.values()):
+        legend.highlight_words([name], _colour(place))
     yield legend
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from apps.errors import UserError
-from apps.plugins.load import forget_plugins, load_plugin
+from apps.plugins.load import forget_plugins, load_plugin, sources_loaded
 from apps.plugins.modules import own_modules
 from apps.plugins.sources import plugin_sources
 
@@ -185,3 +185,15 @@ def test_a_module_that_the_process_imported_itself_is_that_one(
     own = importlib.import_module("own_once")
     assert load_plugin("own_once:Net", folder) is own.Net
     assert load_plugin("mine:Net", folder) is own.Net
+
+
+def test_a_project_that_fails_leaves_the_others_as_they_are(tmp_path: Path) -> None:
+    first = write(tmp_path / "first", mine="import utils\nNet = utils.Net", utils="class Net: ...")
+    second = write(tmp_path / "second", mine="import utils\n1 / 0", utils="class Net: ...")
+    net, digest = load_plugin("mine:Net", first), plugin_sources("mine:Net", first)
+    with pytest.raises(UserError, match="ZeroDivisionError"):
+        load_plugin("mine:Net", second)
+    assert load_plugin("mine:Net", first) is net
+    assert sources_loaded("mine:Net", first) == digest
+    (tmp_path / "second" / "mine.py").write_text("import utils\nNet = utils.Net")
+    assert load_plugin("mine:Net", second) is not net
