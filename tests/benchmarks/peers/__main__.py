@@ -31,6 +31,7 @@ from search import Job, lines
 
 from analysis.statistics.intervals import mean_interval
 from apps.datasets.load import load_dataset
+from apps.networks.builders import BUILDERS
 from apps.records.run_dir import RunDir
 from workflow.experiment.config import Experiment
 from workflow.experiment.file import find_experiment, read_experiment
@@ -82,6 +83,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("runs/peers"), help="finished ones stay")
     asked = parser.parse_args()
     experiment = read_experiment(find_experiment(asked.experiment), asked.set)
+    _check(experiment, asked.arm)
     found = []
     for trial in range(asked.trials):
         folder = asked.out.resolve() / f"{asked.experiment}-{trial}"
@@ -93,6 +95,20 @@ def main() -> int:
     return 0
 
 
+def _check(experiment: Experiment, arm: str) -> None:
+    """Refuse what the peers' scripts would leave out without a word."""
+    genes = (experiment.space or {}).items()
+    unknown = [
+        name
+        for name, gene in genes
+        if gene.when or gene.step or gene.of == "training" or (gene.per and gene.values is None)
+    ]
+    if unknown or not genes or experiment.network.builder not in BUILDERS:
+        sys.exit(f"{experiment.name}: the peers search spaces of ready networks, without {unknown}")
+    if arm not in [each.name for each in experiment.arms]:
+        sys.exit(f"{experiment.name} has no arm {arm!r}")
+
+
 def _our_search(
     asked: argparse.Namespace, experiment: Experiment, trial: int, folder: Path
 ) -> Found:
@@ -100,7 +116,7 @@ def _our_search(
     run = RunDir(folder / experiment.name)
     if not stored.exists():
         table = experiment.completed()
-        # A run wants a control: one network for as long as this arm's first halt is away.
+        # A run wants a control; one network's first epoch is the least that it can be.
         control = {"name": "control", "population": 1, "epochs": 1}
         arms = [control, *(arm for arm in table["arms"] if arm["name"] == asked.arm)]
         table |= {"trials": 1, "seed": experiment.seed + trial, "arms": arms}

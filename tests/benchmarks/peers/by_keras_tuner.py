@@ -10,7 +10,7 @@ from typing import Any
 
 import keras_tuner
 from keras_tuner.errors import FatalError
-from search import Gene, Job, is_over, load, network, note, one_core, read_job, settings
+from search import Gene, Job, is_over, load, network, one_core, read_job, recorder, settings
 
 
 def ask(hp: keras_tuner.HyperParameters, name: str, gene: Gene) -> Any:
@@ -25,16 +25,13 @@ def ask(hp: keras_tuner.HyperParameters, name: str, gene: Gene) -> Any:
 
 def search(job: Job) -> None:
     """Try networks until the job is over; the chief only answers the workers."""
-    import keras
-
     one_core()
     data = load(job)
 
-    class Record(keras.callbacks.Callback):  # type: ignore[misc]
-        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            note(job, data, self.model, logs["val_loss"])
-            if is_over(job):
-                raise FatalError("the budget is spent")
+    def after(epoch: int, val_loss: float) -> bool:
+        if is_over(job):
+            raise FatalError("the budget is spent")  # what ends all of a tuner's search
+        return False
 
     def build(hp: keras_tuner.HyperParameters) -> Any:
         return network(job, settings(job.space, lambda name, gene: ask(hp, name, gene)))
@@ -54,7 +51,7 @@ def search(job: Job) -> None:
         data["y"],
         batch_size=job.batch_size,
         validation_data=(data["val_x"], data["val_y"]),
-        callbacks=[Record()],
+        callbacks=[recorder(job, data, after)],
         verbose=0,
     )
 

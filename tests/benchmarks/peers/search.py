@@ -21,6 +21,8 @@ Gene = Mapping[str, Any]
 Ask = Callable[[str, Gene], Any]
 """Asks the peer for a value of a parameter, by its name there."""
 
+After = Callable[[int, float], bool]
+
 
 @dataclass(frozen=True)
 class Job:
@@ -139,11 +141,30 @@ def lines(stream: str) -> list[dict[str, float]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
+def recorder(job: Job, data: Mapping[str, Any], after: After) -> Any:
+    """Return the callback that adds each epoch to the stream, and ends training in its time.
+
+    Args:
+        job: says when the search is over.
+        data: of `load`.
+        after: takes the epochs done and the held-out loss; whether to stop.
+    """
+    import keras
+
+    class Recorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras is not known to mypy
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            note(job, data, self.model, logs["val_loss"])
+            if after(epoch + 1, logs["val_loss"]) or is_over(job):
+                self.model.stop_training = True
+
+    return Recorder()
+
+
 def fit(
     job: Job,
     data: Mapping[str, Any],
     values: Mapping[str, Any],
-    after: Callable[[int, float], bool] = lambda epoch, val_loss: False,
+    after: After,
 ) -> float:
     """Train one network by `Model.fit`, as a user of the peer would.
 
@@ -151,19 +172,11 @@ def fit(
         job: says for how long at most.
         data: of `load`.
         values: of `settings`.
-        after: takes the epochs done and the held-out loss; whether to stop.
+        after: as `recorder` takes it.
 
     Returns:
         The lowest held-out loss.
     """
-    import keras
-
-    class Record(keras.callbacks.Callback):  # type: ignore[misc]
-        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            note(job, data, self.model, logs["val_loss"])
-            if after(epoch + 1, logs["val_loss"]) or is_over(job):
-                self.model.stop_training = True
-
     model = network(job, values)
     done = model.fit(
         data["x"],
@@ -172,7 +185,7 @@ def fit(
         epochs=job.epochs,
         validation_data=(data["val_x"], data["val_y"]),
         validation_batch_size=1_000,
-        callbacks=[Record()],
+        callbacks=[recorder(job, data, after)],
         verbose=0,
     )
     return float(min(done.history["val_loss"]))
