@@ -300,7 +300,6 @@ TESTED_ELSEWHERE = {
     "apps/training/epoch_loop.py": "test_trainer: every engine is held against Keras's fit",
     "apps/training/fit.py": "test_trainer: likewise",
     "apps/training/graph.py": "test_trainer: likewise",
-    "apps/training/measures.py": "breeding/test_offspring and loss barriers, which measure by it",
     "apps/training/network_checks.py": "preflight/test_rehearsal, which is what they are for",
 }
 """Modules with much logic and without tests of their name, and where their tests are."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -46,6 +47,17 @@ def test_a_module_runs_in_a_process_of_its_own(tmp_path: Path) -> None:
     done = subprocess.run(argv, cwd=folder, env=environment(folder), capture_output=True, text=True)
     assert "invalid literal for int() with base 10: 'no number'" in done.stderr
     assert f"{ROOT}/site_configs/interchange.py" in done.stderr
+
+
+def test_it_looks_for_nothing_in_the_current_folder(tmp_path: Path) -> None:
+    for name in ("heterosis", "runpy", "numpy"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('the wrong one')")
+    argv = command("site_configs.interchange", "no number")
+    path = {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        argv, cwd=tmp_path, env=os.environ | path, capture_output=True, text=True, check=False
+    )
+    assert "invalid literal for int() with base 10: 'no number'" in done.stderr
 
 
 def test_a_function_on_its_way_brings_the_rooms_with_it(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from apps.errors import UserError
 from site_configs import monitoring
 from site_configs.monitoring import monitor
 from site_configs.options import find_site
-from tests.support.experiments import HETEROSIS, TINY, events, unactivated_path, write
+from tests.support.experiments import TINY, events, write
+from tests.support.processes import HETEROSIS, unactivated_path
 
 
 def test_without_its_packages_one_line_says_how_to_get_them(

@@ -7,8 +7,8 @@ import sys
 import tempfile
 import time
 
-from tests.support.experiments import HETEROSIS
 from tests.support.gated import SITE
+from tests.support.processes import HETEROSIS
 from tests.support.slurm_cluster import NoSlurm, running_cluster
 
 EVERY_S = 3.0

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.experiments import HETEROSIS, assert_same, read_tables
+from tests.support.experiments import assert_same, read_tables
 from tests.support.gated import Bench
+from tests.support.processes import HETEROSIS
 
 DOCS = Path(__file__).parents[2] / "docs" / "clusters.md"
 

@@ -17,7 +17,8 @@ from typing import Any, Final
 
 from analysis.report.storing import PRIVATE
 from apps.records.run_dir import RunDir
-from tests.support.experiments import events, last_start, start, wait_until, write
+from tests.support.experiments import events, last_start, write
+from tests.support.processes import start, wait_until
 
 SMALL: Final[dict[str, Any]] = {
     "name": "small",

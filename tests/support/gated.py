@@ -10,15 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tests.support.experiments import (
-    HETEROSIS,
-    Tables,
-    arms,
-    begun,
-    changed,
-    read_tables,
-    unactivated_path,
-)
+from tests.support.experiments import Tables, arms, begun, changed, read_tables
+from tests.support.processes import HETEROSIS, unactivated_path
 from tests.support.slurm_cluster import Cluster
 
 PATIENCE_S: Final = 180.0

@@ -16,14 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.experiments import (
-    FOLDER,
-    TINY,
-    mishap_table,
-    mishaps_beside,
-    serial,
-    write,
-)
+from tests.support.experiments import FOLDER, TINY, mishap_table, mishaps_beside, serial, write
 from tests.support.once import made_once
 from tests.support.reports import without_pictures
 from workflow.cli import main

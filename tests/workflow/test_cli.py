@@ -20,7 +20,6 @@ from apps.messages.results import Failure
 from apps.messages.tasks import ExportTask, TrainTask, Workplace
 from apps.records.run_dir import RunDir
 from tests.support.experiments import (
-    HETEROSIS,
     TINY,
     ImmediateEngine,
     answering,
@@ -32,9 +31,9 @@ from tests.support.experiments import (
     last_start,
     press,
     read_tables,
-    unactivated_path,
     write,
 )
+from tests.support.processes import HETEROSIS, unactivated_path
 from tests.workflow.conftest import Heterosis
 from workflow.experiment.file import load_experiment, read_experiment
 from workflow.runs.lock import only_driver

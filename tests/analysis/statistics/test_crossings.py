@@ -34,3 +34,12 @@ def test_a_run_that_did_not_record_it_has_none() -> None:
     old = MATINGS.loc[MATINGS["arm"].eq("old")]
     assert children(old).empty
     assert crossings(children(old)).empty
+
+
+def test_a_gain_is_better_whichever_way_the_fitness_goes() -> None:
+    fitness = ["best_parent_fitness", "child_fitness"]
+    turned = MATINGS.assign(**{name: -MATINGS[name] for name in fitness})
+    lower, higher = children(MATINGS)["gain"], children(turned, higher=True)["gain"]
+    assert lower.gt(0).any()
+    assert lower.lt(0).any()
+    pd.testing.assert_series_equal(lower, higher)

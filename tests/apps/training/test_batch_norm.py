@@ -10,18 +10,18 @@ import pytest
 from numpy.typing import NDArray
 
 from apps.datasets.load import load_dataset
-from apps.messages.specs import EngineName, TrainingSpec
+from apps.messages.specs import EngineName, NetworkSpec, TrainingSpec
 from apps.messages.tasks import Workplace
 from apps.training.trainer import Trainer, new_trainer
-from tests.support.small import DATA, SEED, net
+from tests.support.small import DATA, SEED
 
 ENGINES: tuple[EngineName, ...] = ("graph", "fit")
 
 
 def trainer_of(name: str, engine: EngineName, path: Path) -> Trainer:
-    return new_trainer(
-        DATA, net(name), TrainingSpec(32, "sgd", engine=engine), SEED, Workplace(str(path))
-    )
+    network = NetworkSpec(f"tests.support.normalizing_nets:{name}")
+    training = TrainingSpec(32, "sgd", engine=engine)
+    return new_trainer(DATA, network, training, SEED, Workplace(str(path)))
 
 
 def pixels() -> NDArray[Any]:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from apps.datasets.load import load_dataset
 from apps.errors import UserError
@@ -28,6 +27,7 @@ from apps.training import trainer as trainers
 from apps.training.graph import Graph
 from apps.training.threefry import threefry
 from apps.training.trainer import Trainer, new_trainer, trainer_for
+from tests.support.few_trainers import close, equal, fresh, orders, samples
 from tests.support.small import ADAM, DATA, MOMENTUM, PLAIN, RICH, SEED, WHOLE_BATCHES, net
 
 GRAPH = replace(ADAM, engine="graph")
@@ -45,41 +45,6 @@ CASES = {
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     return Workplace(str(tmp_path_factory.mktemp("run")))
-
-
-def orders(count: int = 3) -> list[NDArray[np.int64]]:
-    rng = np.random.default_rng(0)
-    return [rng.permutation(100) for _ in range(count)]
-
-
-def fresh(trainer: Trainer, seed: int = 3) -> Trainer:
-    trainer.member.load(
-        Checkpoint(trainer.blueprint.initial_weights(seed)), np.random.default_rng(1)
-    )
-    return trainer
-
-
-def samples(part: str) -> tuple[Any, Any]:
-    data = load_dataset(DATA, SEED)
-    x = getattr(data, part).x.astype(np.float32) / np.float32(255)
-    return x, getattr(data, part).y
-
-
-def close(one: Any, other: Any, rtol: float = 1e-4) -> bool:
-    return set(one) == set(other) and all(
-        np.allclose(one[name], other[name], rtol=rtol, atol=1e-5) for name in one
-    )
-
-
-def equal(one: Checkpoint, other: Checkpoint) -> bool:
-    return all(
-        list(left) == list(right) and all(np.array_equal(left[n], right[n]) for n in left)
-        for left, right in (
-            (one.weights, other.weights),
-            (one.optimizer, other.optimizer),
-            (one.random, other.random),
-        )
-    )
 
 
 # ----------------------------------------------------------------------- the same as Keras's fit
@@ -219,93 +184,6 @@ def test_a_thread_keeps_few_trainers_and_finds_them_again(
     assert trainer_for(DATA, RICH, TrainingSpec(30), SEED, place) is made[-1]
     assert trainer_for(DATA, RICH, TrainingSpec(1), SEED, place) is not made[0]
     assert trainer_for(DATA, RICH, TrainingSpec(30), SEED + 1, place) is not made[-1]
-
-
-# -------------------------------------------------------------------------------- the statistics
-def test_running_statistics_are_measured_alike_whoever_was_there_before(place: Workplace) -> None:
-    """What the normalisation sees depends on what the dropout before it draws."""
-    network = net("dropout_before_normalization")
-    trainer = fresh(new_trainer(DATA, network, MOMENTUM, SEED, place))
-    weights = trainer.blueprint.initial_weights(9)
-    states = []
-    for seed in (1, 2):
-        trainer.member.load(
-            Checkpoint(trainer.blueprint.initial_weights(seed)), np.random.default_rng(seed)
-        )
-        before = trainer.member.state()
-        states.append(trainer.measures.refreshed(weights))
-        assert equal(trainer.member.state(), before)
-    first, again = states
-    assert all(np.array_equal(first[name], again[name]) for name in first)
-    changed = {name for name in first if not np.array_equal(first[name], weights[name])}
-    assert changed == trainer.member.statistics
-    assert trainer.remarks == []
-
-
-def moments(inputs: NDArray[Any], size: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Mean and variance of every batch, averaged over the batches by their sizes."""
-    batches = [inputs[start : start + size] for start in range(0, len(inputs), size)]
-    sizes = [len(batch) for batch in batches]
-    means = np.average([batch.mean(axis=0) for batch in batches], axis=0, weights=sizes)
-    np.testing.assert_allclose(means, inputs.mean(axis=0), rtol=1e-4, atol=1e-5)
-    return means, np.average([batch.var(axis=0) for batch in batches], axis=0, weights=sizes)
-
-
-@pytest.mark.parametrize(("size", "fused"), [(25, True), (32, True), (101, True), (32, False)])
-def test_running_statistics_are_the_means_over_all_batches(
-    place: Workplace, size: int, fused: bool
-) -> None:
-    """The first layer's are known; the nested one's follow from what it is shown."""
-    training = TrainingSpec(size, "sgd", engine="auto" if fused else "fit")
-    trainer = new_trainer(DATA, net("normalized"), training, SEED, place)
-    weights = trainer.blueprint.initial_weights(9)
-    found = trainer.measures.refreshed(weights)
-    x = samples("train")[0].reshape(100, -1)
-    mean, variance = moments(x @ weights["dense/kernel"] + weights["dense/bias"], size)
-    np.testing.assert_allclose(found["first/moving_mean"], mean, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(found["first/moving_variance"], variance, rtol=1e-4, atol=1e-5)
-    nested = {name for name in found if "nested" in name and name in trainer.member.statistics}
-    assert len(nested) == 2
-    assert all(not np.array_equal(found[name], weights[name]) for name in nested)
-    assert trainer.remarks == []
-
-
-@pytest.mark.parametrize("name", ["normalized", "renormalized"])
-@pytest.mark.parametrize("value", [0.0, 7.0, np.nan])
-def test_running_statistics_do_not_depend_on_what_they_were(
-    place: Workplace, name: str, value: float
-) -> None:
-    trainer = trainer_for(DATA, net(name), ADAM, SEED, place)
-    weights = trainer.blueprint.initial_weights(9)
-    other = {
-        key: np.full_like(array, value) if key in trainer.member.statistics else array
-        for key, array in weights.items()
-    }
-    one, two = trainer.measures.refreshed(weights), trainer.measures.refreshed(other)
-    assert all(np.array_equal(one[key], two[key]) for key in one)
-    assert all(np.isfinite(array).all() for array in one.values())
-    assert {layer.momentum for layer in trainer.model.layers if hasattr(layer, "momentum")} == {
-        0.99
-    }
-
-
-def test_a_frozen_normalisation_keeps_its_statistics(place: Workplace) -> None:
-    trainer = trainer_for(DATA, net("normalized", frozen=True), ADAM, SEED, place)
-    weights = trainer.blueprint.initial_weights(9)
-    weights["first/moving_mean"][:] = 3.0
-    found = trainer.measures.refreshed(weights)
-    assert np.array_equal(found["first/moving_mean"], weights["first/moving_mean"])
-    assert np.array_equal(found["first/moving_variance"], weights["first/moving_variance"])
-
-
-def test_statistics_of_another_kind_of_layer_go_on_from_where_they_are(place: Workplace) -> None:
-    trainer = trainer_for(DATA, net("spectral"), ADAM, SEED, place)
-    weights = trainer.blueprint.initial_weights(9)
-    (name,) = trainer.member.statistics
-    found = trainer.measures.refreshed(weights)
-    assert {key for key in weights if not np.array_equal(found[key], weights[key])} == {name}
-    elsewhere = trainer.measures.refreshed(weights | {name: np.ones_like(weights[name])})
-    assert not np.array_equal(elsewhere[name], found[name])
 
 
 # --------------------------------------------------------------------------------- the fallback

@@ -29,9 +29,9 @@ from tests.support.experiments import (
     events,
     load,
     read_tables,
-    start,
     write,
 )
+from tests.support.processes import start
 from tests.workflow.conftest import Heterosis
 from workflow.driver.progress import Journal
 

@@ -18,13 +18,11 @@ from tests.support.experiments import (
     begun,
     changed,
     events,
-    group,
     last_start,
     read_tables,
-    start,
-    wait_until,
     write,
 )
+from tests.support.processes import group, start, wait_until
 
 pytestmark = pytest.mark.slow
 

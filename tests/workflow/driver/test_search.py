@@ -27,9 +27,9 @@ from tests.support.experiments import (
     drive,
     load,
     read_tables,
-    start,
     write,
 )
+from tests.support.processes import start
 from tests.support.searches import SEARCH, search_made_once
 from workflow.driver.engine import ParslEngine
 from workflow.driver.run import run_experiment

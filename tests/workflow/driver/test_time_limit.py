@@ -22,9 +22,9 @@ from tests.support.experiments import (
     events,
     last_start,
     read_tables,
-    start,
     write,
 )
+from tests.support.processes import start
 from tests.workflow.conftest import Heterosis
 from workflow.driver.engine import ParslEngine
 from workflow.driver.time_limit import TimeLimit, seconds

@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 
 from apps.errors import UserError
-from tests.support.experiments import (
-    load,
-)
+from tests.support.experiments import load
 from tests.support.searches import SEARCH
 
 pytestmark = pytest.mark.slow

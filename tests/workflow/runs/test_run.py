@@ -15,13 +15,7 @@ from apps.messages.tasks import ExportTask
 from apps.records.run_dir import RunDir
 from apps.records.tables_schema import TABLES
 from heterosis import Run
-from tests.support.experiments import (
-    TINY,
-    answering,
-    copied,
-    serial,
-    write,
-)
+from tests.support.experiments import TINY, answering, copied, serial, write
 from tests.support.reports import without_pictures
 from tests.workflow.conftest import Mishap
 
