@@ -131,7 +131,7 @@ def _metric_numbers(metrics: Measured) -> dict[str, pd.DataFrame]:
     """Return the numbers of the metrics beside the loss, a table a file."""
     names = {"control_loss": "control_value", "arm_loss": "arm_value"}
     table = metrics.summary.rename(columns=names)
-    mode = table["kind"].str.partition("_")[2].map(metrics.modes)
+    mode = table["kind"].map(lambda kind: metrics.modes.get(kind.partition("_")[2]))
     return {"metrics": table.assign(mode=mode), "metric_curves": metrics.bands}
 
 

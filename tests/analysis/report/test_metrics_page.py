@@ -94,6 +94,20 @@ def test_the_report_has_every_metric_and_its_numbers(tables, run_of, odd: str):
 
 
 @pytest.mark.usefixtures("no_pictures")
+def test_metrics_of_a_control_alone_are_reported(tables, run_of):
+    alone = {
+        name: table.loc[table["arm"].eq("control")] if "arm" in table else table
+        for name, table in of_both(tables).items()
+    }
+    run = run_of(alone)
+    page = Page(write_report(run).read_text(encoding="utf-8"))
+    assert "auc higher is better" in page.text
+    numbers = ReportDir(run.report).csv("metrics").read_text(encoding="utf-8").splitlines()
+    assert len(numbers) == 1
+    assert numbers[0].endswith(",mode")
+
+
+@pytest.mark.usefixtures("no_pictures")
 def test_a_run_without_other_metrics_has_the_page_of_before(tables, run_of):
     run = run_of(tables)
     text = write_report(run).read_text(encoding="utf-8")
