@@ -27,6 +27,7 @@ CATEGORIES: Final = 256
 
 _TOLD: Final = 3
 _DATE: Final = r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})([ T]\d.{0,20})?"
+_GROUPS: Final = (" ", "\u00a0", "\u202f", "'")
 _TRUTH: Final = {"true": "True", "1": "True", "false": "False", "0": "False"}
 
 
@@ -100,7 +101,15 @@ class Features:
             block = np.ascontiguousarray(numbers_of(path, table[numbers])[train].T)
             means, spreads = np.zeros(len(numbers)), np.ones(len(numbers))
             if standardize:
-                means, spreads = block.mean(axis=1), block.std(axis=1)
+                with np.errstate(over="ignore"):
+                    means, spreads = block.mean(axis=1), block.std(axis=1)
+                if (vast := ~np.isfinite(spreads)).any():
+                    raise UserError(
+                        f"{path}: column {numbers[int(np.argmax(vast))]!r} has numbers too large "
+                        "to be standardised, which may stand for missing values: fill them in, or "
+                        "take these rows or the column out",
+                        code="data-values",
+                    )
                 # What is the same in all training rows says nothing, and becomes 0.
                 spreads[spreads == 0] = 1.0
             for name, mean, spread in zip(numbers, means.tolist(), spreads.tolist(), strict=True):
@@ -146,6 +155,7 @@ class Features:
         if numbers:
             chosen = [self.columns[n] for n in numbers]
             block = numbers_of(path, table[[column.name for column in chosen]])
+            _check_truth(path, chosen, block)
             means, deviations = (
                 np.array([getattr(column, key) for column in chosen])
                 for key in ("mean", "deviation")
@@ -303,6 +313,10 @@ def written_otherwise(values: Sequence[str]) -> str:
 
     if all_match(_DATE):
         return "; these are dates: name the column in data.params.dates, and it becomes a number"
+    for mark in _GROUPS:
+        grouped = rf"[-+]?([1-9]\d{{0,2}}({mark}\d{{3}})+|\d+)([.,]\d+)?"
+        if any(mark in value.strip() for value in values) and all_match(grouped):
+            return f'; these are numbers in groups of digits: say data.params.thousands = "{mark}"'
     if not any("," in value for value in values):
         return ""
     if all_match(r"[-+]?([1-9]\d{0,2}(,\d{3})+|\d+)(\.\d+)?"):
@@ -310,6 +324,21 @@ def written_otherwise(values: Sequence[str]) -> str:
     if all_match(r"[-+]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?([eE][-+]?\d+)?"):
         return '; these are numbers with a comma: say data.params.decimal = ","'
     return ""
+
+
+def _check_truth(path: Path | str, columns: Sequence[Column], block: Array) -> None:
+    """Check that what is true or false among the training rows is so among others [rows, columns].
+
+    Raises:
+        UserError: it is another number than 0 and 1.
+    """
+    for column, values in zip(columns, block.T, strict=True):
+        if column.kind == "truth" and (odd := ~np.isin(values, (0.0, 1.0))).any():
+            raise UserError(
+                f"{path}: column {column.name!r} is true or false in the training rows, and "
+                f"{values[odd][0]:g} in one of these",
+                code="data-values",
+            )
 
 
 def _places(column: Column, values: pd.Series[Any]) -> Array:

@@ -12,7 +12,7 @@ import numpy as np
 from apps.datasets.sources.columns import Column, words_of, written_otherwise
 from apps.datasets.sources.fitted import Fitted
 from apps.datasets.sources.reader import Told
-from apps.datasets.sources.table_files import Dialect, names_given
+from apps.datasets.sources.table_files import Dialect, looks_coded, names_given
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +42,7 @@ MISSING_WORDS: Final = frozenset(
 _PLACEHOLDERS: Final = (-9999, -999, -99, 999, 9999, 99999, 999999)
 """Numbers that often stand for a missing value."""
 
-_UNITS: Final = re.compile(r"^\s*[$€£¥]?\s*|\s*[%$€£¥]?\s*$|(?<=\d),(?=\d{3})")
+_UNITS: Final = re.compile(r"^\s*[$€£¥\u2212]?\s*|\s*[%$€£¥]?\s*$|(?<=\d),(?=\d{3})")
 """What is written around a number: signs of currencies, per cent, groups of digits."""
 
 _NAMELESS: Final = re.compile(r"Unnamed: \d+")
@@ -59,6 +59,7 @@ def told_of_table(dialect: Dialect, found: Fitted) -> Told:
     remarks = [
         *_of_file(dialect, found),
         *_of_columns(found, rows, train),
+        *_of_codes(dialect, found),
         *_of_target(found, rows, train),
         *_of_other_rows(found),
     ]
@@ -177,6 +178,17 @@ def _of_columns(found: Fitted, rows: pd.DataFrame, train: Any) -> Iterator[str]:
         yield (
             f"column{'s' * (len(constant) > 1)} {_some([repr(each) for each in constant])} "
             f"{'is' if len(constant) == 1 else 'are'} the same in all training rows"
+        )
+
+
+def _of_codes(dialect: Dialect, found: Fitted) -> Iterator[str]:
+    """Tell of whole numbers that are written like codes."""
+    numbers = [each.name for each in found.features.columns if each.categories is None]
+    whole = [name for name in numbers if found.table[name].dtype.kind in "iu"]
+    for name, number in looks_coded(found.path, dialect, whole).items():
+        yield (
+            f"column {name!r} has numbers with a 0 before them, such as {number}, which is read as "
+            f"{int(number)}: name it in data.params.categorical, if they are codes"
         )
 
 

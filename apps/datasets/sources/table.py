@@ -67,7 +67,8 @@ class Table(Reader):
         target: the column to be learnt, or several columns of numbers.
         features: the columns to learn from; all others if left out.
         drop: columns that are not learnt from, where `features` is left out.
-        categorical: columns of numbers that are to be treated like text.
+        categorical: columns of numbers that are to be treated like text; where one is written with
+            a 0 before it, as 02139, they are text, and so are the classes of a target.
         dates: columns of dates, which become numbers of days; a table of column and form, such as
             `{ day = "%d.%m.%Y" }`, where they are not written as 2024-01-31.
         weights: column that says how much each row counts in the loss.
@@ -149,7 +150,8 @@ class Table(Reader):
         """Return the rows, their parts, and what the training rows say of the columns."""
         paths = self.files(folder)
         path = paths["path"]
-        table = read_table(path, self.dialect)
+        targets = self.target if self.task == "classes" else []
+        table = read_table(path, self.dialect, codes=[*self.categorical, *targets])
         features = self._features(path, table)
         used = [*features, *self.target, *([self.weights] if self.weights else [])]
         check_complete(path, table[used])

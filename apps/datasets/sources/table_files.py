@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -29,6 +30,9 @@ _MARKS: Final = (";", "\t", "|")
 _OPENERS: Final = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 _UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 _TOLD: Final = 3
+_CODE: Final = r"0\d+"  # a number that is written so may be a code: 02139 is not 2139
+_LOOKED_AT: Final = 100
+_WHITE: Final = r"\s+"
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,10 @@ def check_table(path: Path, dialect: Dialect) -> None:
 
 
 def read_table(
-    path: Path, dialect: Dialect, kinds: Mapping[str, Kind] | None = None
+    path: Path,
+    dialect: Dialect,
+    kinds: Mapping[str, Kind] | None = None,
+    codes: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Return the columns of a file by their names, which are text whatever the file has.
 
@@ -95,13 +102,15 @@ def read_table(
         path: of the file.
         dialect: how it is written.
         kinds: what the columns hold; None to find out.
+        codes: columns whose values are kinds of things: where one of a text file begins with a 0,
+            as 02139 does, all of its column are words.
 
     Raises:
         UserError: it cannot be read, has no rows, or two columns have one name.
     """
     try:
         parquet = path.suffix.lower() == ".parquet"
-        table = _parquet(path) if parquet else _text(path, dialect, kinds)
+        table = _parquet(path) if parquet else _text(path, dialect, kinds, codes)
     except UserError:
         raise
     except UnicodeDecodeError as error:
@@ -173,16 +182,28 @@ def names_given(path: Path, dialect: Dialect) -> list[str]:
 
     if path.suffix.lower() == ".parquet" or not dialect.header:
         return []
-    first = pd.read_csv(
-        path,
-        header=None,
-        nrows=1,
-        dtype=str,
-        keep_default_na=False,
-        sep=_separator(path, dialect),
-        encoding=dialect.encoding,
-    )
+    how = _how(path, dialect) | {"header": None}
+    first = pd.read_csv(path, nrows=1, dtype=str, keep_default_na=False, **how)
     return [str(each) for each in first.iloc[0]]
+
+
+def looks_coded(path: Path, dialect: Dialect, names: Sequence[str]) -> dict[str, str]:
+    """Return the columns of a text file, of some, whose first numbers have a 0 before them.
+
+    Returns:
+        Name -> the first such number, as it is written.
+    """
+    import pandas as pd
+
+    if path.suffix.lower() == ".parquet" or not names:
+        return {}
+    how = _how(path, dialect)
+    rows = pd.read_csv(path, nrows=_LOOKED_AT, dtype=str, keep_default_na=False, **how)
+    found = {}
+    for name in rows.columns[[str(each) in {*names} for each in rows.columns]]:
+        coded = rows[name][rows[name].str.fullmatch(_CODE)]
+        found |= {str(name): str(coded.iloc[0])} if len(coded) else {}
+    return found
 
 
 def one_column_hint(names: Sequence[str]) -> str:
@@ -212,22 +233,33 @@ def _kind(dtype: Any) -> Kind | None:
 
 
 # ------------------------------------------------------------------------------------ text files
-def _text(path: Path, dialect: Dialect, kinds: Mapping[str, Kind] | None) -> pd.DataFrame:
-    import pandas as pd
-
-    how: dict[str, Any] = {
-        "sep": _separator(path, dialect),
+def _how(path: Path, dialect: Dialect) -> dict[str, Any]:
+    """Return how pandas reads a file."""
+    separator = _separator(path, dialect)
+    plain = len(separator) == 1 or separator == _WHITE
+    return {
+        "sep": separator if plain else re.escape(separator),
         "decimal": dialect.decimal,
         "thousands": dialect.thousands,
         "encoding": dialect.encoding,
         "header": "infer" if dialect.header else None,
-        "low_memory": False,  # else each piece of a long file is guessed apart
+        # In one piece, else each of a long file is guessed apart.
+        **({"low_memory": False} if plain else {"engine": "python"}),
     }
-    words = [*dialect.dates, *(name for name, kind in (kinds or {}).items() if kind == "text")]
+
+
+def _text(
+    path: Path, dialect: Dialect, kinds: Mapping[str, Kind] | None, codes: Sequence[str]
+) -> pd.DataFrame:
+    import pandas as pd
+
+    how = _how(path, dialect)
+    texts = [*dialect.dates, *(name for name, kind in (kinds or {}).items() if kind == "text")]
     table: pd.DataFrame = pd.read_csv(
-        path, dtype=_by_key(words, str, dialect), na_values=_missing(dialect, ()), **how
+        path, dtype=_by_key(texts, str, dialect), na_values=_missing(dialect, ()), **how
     )
     table = table.copy()  # one block a type: with a block a column all that follows is slow
+    _check_ends(path, table)
     # A word that stands for a missing value elsewhere was lost; all others are there as written.
     lost = table.isna().any().to_numpy()
     numbers = np.array([_kind(dtype) in ("number", "truth") for dtype in table.dtypes])
@@ -235,8 +267,9 @@ def _text(path: Path, dialect: Dialect, kinds: Mapping[str, Kind] | None) -> pd.
         numbers &= ~(lost & table.isna().all().to_numpy())
     else:
         numbers = np.array([kinds.get(str(name), "text") != "text" for name in table.columns])
-    again = np.flatnonzero(lost & ~numbers).tolist()
-    if again:
+    words = np.flatnonzero(lost & ~numbers).tolist()
+    coded = [n for n, name in enumerate(table) if str(name) in codes and _is_whole(table[name])]
+    if again := sorted([*words, *coded]):
         # A line that is longer than the first begins with a name: there all columns are read.
         if isinstance(table.index, pd.RangeIndex):
             how["usecols"] = again
@@ -248,9 +281,30 @@ def _text(path: Path, dialect: Dialect, kinds: Mapping[str, Kind] | None) -> pd.
             na_values=_missing(dialect, [""], names),
             **how,
         )
-        for name in table.columns[again]:
-            table[name] = pd.array(as_words[name].to_numpy(), dtype="str")
+        for n in again:
+            name = table.columns[n]
+            if n in words or as_words[name].str.fullmatch(_CODE).any():
+                table[name] = pd.array(as_words[name].to_numpy(), dtype="str")
     return table
+
+
+def _is_whole(column: pd.Series[Any]) -> bool:
+    from pandas.api import types
+
+    return types.is_integer_dtype(column.dtype)
+
+
+def _check_ends(path: Path, table: pd.DataFrame) -> None:
+    """Check that lines do not end with a separator: all values would be of the name before."""
+    import pandas as pd
+
+    if not isinstance(table.index, pd.RangeIndex) and table.iloc[:, -1].isna().all():
+        raise UserError(
+            f"{path}: its lines have more values than the first one has names, and the last is "
+            "empty in all of them: take away the separators at the lines' ends, or write a name "
+            "before the others",
+            code="data-form",
+        )
 
 
 def _missing(dialect: Dialect, always: Sequence[str], names: Sequence[str] = ()) -> Any:

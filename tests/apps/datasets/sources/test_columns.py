@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from apps.datasets.load import load_dataset
+from apps.datasets.load import forget_datasets, load_dataset
 from apps.datasets.preparation import Preparation
 from apps.datasets.sources.reader import Form
 from apps.datasets.sources.table import asked_frame, asked_rows
@@ -158,3 +158,39 @@ def test_the_dialect_travels(table: pd.DataFrame, tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         asked_rows(form, tmp_path / "t.csv"), asked_frame(data.form, table)
     )
+
+
+def coded(folder: Path, codes: list[str], **params: Any) -> tuple[Form, np.ndarray[Any, Any]]:
+    table = pd.DataFrame({"zip": np.resize(codes, ROWS), "y": np.resize([0.5, 1.5, 2.5], ROWS)})
+    table.to_csv(folder / "c.csv", index=False)
+    given = {"path": "c.csv", "target": "y", **params}
+    forget_datasets()
+    data = load_dataset(DataSpec("table", given, validation=0), 1, str(folder))
+    return Preparation.of(data).form, data.train.x
+
+
+def test_codes_of_digits_are_different_kinds_of_things(tmp_path: Path) -> None:
+    form, inputs = coded(tmp_path, ["02139", "2139", "10001", "2139"], categorical=["zip"])
+    assert inputs.shape[1] == 3
+    path = tmp_path / "asked.csv"
+    path.write_text("zip\n2139\n02139\n10001\n", encoding="utf-8")
+    assert asked_rows(form, path).argmax(axis=1).tolist() == [2, 0, 1]
+    path.write_text("zip\n002139\n", encoding="utf-8")
+    with pytest.raises(UserError, match="'002139' in 1 row"):
+        asked_rows(form, path)
+
+
+def test_classes_of_digits_keep_their_names(tmp_path: Path) -> None:
+    params = {"target": "zip", "task": "classes"}
+    assert coded(tmp_path, ["01", "1", "2"], **params)[0]["classes"] == ["01", "1", "2"]
+    assert coded(tmp_path, ["7", "1", "2"], **params)[0]["classes"] == [1, 2, 7]
+
+
+def test_what_was_true_or_false_is_no_other_number(table: pd.DataFrame, tmp_path: Path) -> None:
+    params = {**PARAMS, "categorical": ["rooms"]}
+    table.to_csv(tmp_path / "t.csv", index=False)
+    data = load_dataset(DataSpec("table", params, validation=0), 1, str(tmp_path))
+    form = Preparation.of(data).form
+    assert asked_frame(form, table.assign(old=table.old.astype(float))).shape[0] == ROWS
+    with pytest.raises(UserError, match="is true or false in the training rows, and 7"):
+        asked_frame(form, table.assign(old=7))

@@ -37,6 +37,18 @@ ODD: dict[str, tuple[pd.DataFrame, str]] = {
         "dates",
     ),
     "comma": (pd.DataFrame({"x": np.resize(["1,5", "2,25", "3"], ROWS), "y": Y}), "with a comma"),
+    "groups": (
+        pd.DataFrame({"x": np.resize(["1 500", "12 250", "3"], ROWS), "y": Y}),
+        'thousands = " "',
+    ),
+    "minus": (
+        pd.DataFrame({"x": np.resize(["\u22121.5", "2.5", "3"], ROWS), "y": Y}),
+        "is of numbers with signs",
+    ),
+    "codes": (
+        pd.DataFrame({"x": np.resize(["02139", "10001", "00501"], ROWS), "y": Y}),
+        r"'x' has numbers with a 0 before them, such as 02139, .*\n?.*categorical",
+    ),
     "question": (
         pd.DataFrame({"x": np.resize(["1", "2", "3", "?", "5.5"], ROWS), "y": Y}),
         r'would be numbers but for \'\?\', and becomes 5 inputs.*missing = \["\?"\]',

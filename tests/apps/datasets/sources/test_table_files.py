@@ -236,3 +236,33 @@ def test_columns_may_be_left_out(table: pd.DataFrame, tmp_path: Path) -> None:
     ):
         with pytest.raises(UserError, match=expected):
             loaded(tmp_path, "t.csv", **params)
+
+
+@pytest.mark.parametrize("separator", ["||", "  ", r"\s+", "::"])
+def test_a_separator_may_be_several_characters(
+    separator: str, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    table["word"] = table["word"].str.replace(" ", "")
+    table.to_csv(tmp_path / "plain.csv", index=False)
+    text = (tmp_path / "plain.csv").read_text(encoding="utf-8")
+    written = text.replace(",", "  " if separator == r"\s+" else separator)
+    (tmp_path / "t.csv").write_text(written, encoding="utf-8")
+    same(loaded(tmp_path, "t.csv", separator=separator), loaded(tmp_path, "plain.csv"))
+    assert "word: 2 values" in describe(spec("t.csv", separator=separator), str(tmp_path), 1)
+
+
+def test_lines_that_end_with_a_separator_are_refused(tmp_path: Path) -> None:
+    """Else every value would be of the column before its own, and the first one lost."""
+    rows = "".join(f"{n % 7},{n % 5},{n}.5,\n" for n in range(ROWS))
+    (tmp_path / "t.csv").write_text("a,b,y\n" + rows, encoding="utf-8")
+    with pytest.raises(UserError, match="the last is empty in all of them"):
+        read_table(tmp_path / "t.csv", Dialect())
+    with pytest.raises(UserError, match="the last is empty in all of them"):
+        read_table(tmp_path / "t.csv", Dialect(), {"a": "number", "b": "number"})
+
+
+def test_numbers_too_large_to_be_standardised_are_refused(tmp_path: Path) -> None:
+    x = np.arange(ROWS) * 1.0
+    pd.DataFrame({"x": np.where(PLACES, x, 1e308), "y": x}).to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(UserError, match="column 'x' has numbers too large to be standardised"):
+        loaded(tmp_path, "t.csv")
