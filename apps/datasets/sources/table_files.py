@@ -199,7 +199,7 @@ def looks_coded(path: Path, dialect: Dialect, names: Sequence[str]) -> dict[str,
         return {}
     how = _how(path, dialect)
     rows = pd.read_csv(path, nrows=_LOOKED_AT, dtype=str, keep_default_na=False, **how)
-    found = {}
+    found: dict[str, str] = {}
     for name in rows.columns[[str(each) in {*names} for each in rows.columns]]:
         coded = rows[name][rows[name].str.fullmatch(_CODE)]
         found |= {str(name): str(coded.iloc[0])} if len(coded) else {}
