@@ -26,7 +26,7 @@ from apps.plugins.load import is_plugin, load_plugin
 from apps.runtime import load_keras
 from apps.training.data_parts import EVALUATION_BATCH
 from apps.training.target_shapes import with_fitting_targets
-from apps.training.targets import with_scaled_targets
+from apps.training.targets import loss_name, loss_of, losses_of, with_scaled_targets
 
 if TYPE_CHECKING:
     import keras
@@ -59,7 +59,7 @@ class Champion:
         Raises:
             UserError: they are not where they were, or have changed.
         """
-        scaled = with_scaled_targets(self.load(), self.model.loss)
+        scaled = with_scaled_targets(self.load(), losses_of(self.model))
         return with_fitting_targets(scaled, self.model)[0]
 
     def predict(self, inputs: Asked) -> Named:
@@ -197,14 +197,9 @@ class Champion:
         return None
 
     def _loss(self, name: str | None) -> tuple[str, bool]:
-        keras = load_keras()
-        given = self.model.loss
-        if name is not None and isinstance(given, Mapping):
-            given = given.get(name)
-        loss = keras.losses.get(given)
-        called = getattr(loss, "name", None) or getattr(loss, "__name__", "")
+        loss = load_keras().losses.get(loss_of(losses_of(self.model), name or ""))
         settings = loss.get_config() if hasattr(loss, "get_config") else {}
-        return str(called), bool(settings.get("from_logits", False))
+        return loss_name(loss), bool(settings.get("from_logits", False))
 
 
 def load_champion(

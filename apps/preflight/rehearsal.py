@@ -32,6 +32,7 @@ from apps.seeds import Address, Purpose
 from apps.tasks.export import saved_and_opened
 from apps.tasks.mate import plan_mating
 from apps.training.callbacks import Callbacks, check_monitors
+from apps.training.graph import metrics_of
 from apps.training.measures import standard_names
 from apps.training.trainer import Trainer, trainer_for
 
@@ -109,10 +110,10 @@ def rehearse(
         model = _trainer(task, place).model
         Callbacks(task.training.callbacks, model, 1, Path(), place.search_path)
         one_rate = _trainer(task, place).rate.is_one
-        check_monitors(task.training.callbacks, model.get_metrics_result(), one_rate)
+        check_monitors(task.training.callbacks, metrics_of(model), one_rate)
         _set_rates(_trainer(task, place), task)
         for asked in {each.harvest.objective for each in harvests}:
-            _check_measured(asked, standard_names(model.get_metrics_result()))
+            _check_measured(asked, standard_names(metrics_of(model)))
     for task in settings:
         _takes_settings(_trainer(task, place), task)
     with TemporaryDirectory(prefix="heterosis-") as root:
@@ -214,6 +215,13 @@ def _can_be_exported(trainer: Trainer, task: TrainTask, place: Workplace, root: 
             f"network {task.network.builder!r} cannot be a champion: Keras writes it to a file and "
             "opens that again, and then its outputs are others: let get_config of its own classes "
             "return all that their __init__ takes",
+            code="champion",
+        )
+    if told_of := trainer.checks.judged_otherwise(opened):
+        raise UserError(
+            f"network {task.network.builder!r} cannot be a champion: Keras writes it to a file and "
+            f"opens that again, and {told_of}: give losses and metrics of your own names that none "
+            "of Keras's has, and let their get_config return all that their __init__ takes",
             code="champion",
         )
 

@@ -8,6 +8,7 @@ convolutions, and takes seconds to make it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
@@ -148,12 +149,22 @@ class Xla(Graph):
 
 
 def metrics_of(model: Any) -> dict[str, float]:
-    """Return a model's metrics as they stand.
+    """Return a model's metrics as they stand; of one that is several by name, each of these.
 
     Raises:
-        UserError: one of them is of several numbers.
+        UserError: one of them is of several numbers, or two have one name.
     """
-    found = {name: np.asarray(value) for name, value in model.get_metrics_result().items()}
+    found: dict[str, Any] = {}
+    for name, value in model.get_metrics_result().items():
+        # As Keras does it when it hands them to callbacks.
+        each = value if isinstance(value, Mapping) else {name: value}
+        if twice := found.keys() & each.keys():
+            raise UserError(
+                f"training.metrics: {name!r} has a value {min(twice)!r}, which another metric is "
+                "called: give it another name",
+                code="training-setting",
+            )
+        found |= {key: np.asarray(number) for key, number in each.items()}
     for name, value in found.items():
         if value.size != 1:
             raise UserError(

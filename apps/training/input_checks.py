@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from apps.training.targets import (
     ignored_label,
     loss_name,
     loss_of,
+    losses_of,
     takes_labels,
 )
 
@@ -49,7 +50,7 @@ def build_for(
         raise UserError(
             f"{error}; inputs of the data are texts: {_FOR_TEXTS}", code=error.code
         ) from error
-    known = facts(data, training, model.loss)
+    known = facts(data, training, losses_of(model))
     if known == told:
         return model
     return build(network, training, seed, known, place.search_path, place.threads)
@@ -96,7 +97,7 @@ def check_shapes(
     model: Any,
     network: NetworkSpec,
     samples: tuple[Any, ...],
-    span: Callable[[str, Any], tuple[int, int]],
+    span: Callable[[str, Any], Span],
 ) -> None:
     """Check that a step of evaluation works; it makes the metrics' variables too.
 
@@ -104,14 +105,14 @@ def check_shapes(
         model: built and compiled.
         network: what it was built of.
         samples: a few, as a step takes them.
-        span: returns the smallest and the largest label of the data for an output's name, '' if
-            it has none, and its loss.
+        span: returns what the labels of the data are for an output's name, '' if it has none, and
+            its loss.
 
     Raises:
         UserError: it fails, or labels do not count from 0 or have no output.
     """
     x, y = samples[:2]
-    _check_labels(model.loss, y, span)
+    _check_labels(losses_of(model), y, span)
     _check_inputs(model, network, x)
     _check_outputs(model, network, y, span)
     try:
@@ -119,21 +120,21 @@ def check_shapes(
         model.test_step(samples)
     except (Exception, SystemExit) as error:
         raise UserError(
-            f"network {network.builder!r} and loss {_called(model.loss)} do not fit the data: "
+            f"network {network.builder!r} and loss {_called(losses_of(model))} do not fit the data: "
             f"inputs {_shown(x)}, outputs {_outputs(model)}, targets {_shown(y)}: "
             f"{_by_output(model, y) or first_line(error)}",
             code="network-fit",
         ) from error
 
 
-def _check_labels(loss: Any, y: Any, span: Callable[[str, Any], tuple[int, int]]) -> None:
-    for name, targets in (y if isinstance(y, Mapping) else {"": y}).items():
+def _check_labels(loss: Any, y: Any, span: Callable[[str, Any], Span]) -> None:
+    for name in y if isinstance(y, Mapping) else ("",):
         its = loss_of(loss, name)
         own = loss_name(its)
         of = f" of {name!r}" if name else ""
-        if _OF_TWO in own and _CLASSES in own and targets.dtype.kind in "iu":
-            low, high = span(name, its)
-            if low < 0 or high > 1:
+        if _OF_TWO in own and _CLASSES in own:
+            low, high, whole = span(name, its)
+            if whole and (low < 0 or high > 1):
                 raise UserError(
                     f"the loss {own}{of} is for targets from 0 to 1, and those of the data are "
                     f"whole numbers from {low} to {high}: number two classes 0 and 1; for more say "
@@ -143,13 +144,13 @@ def _check_labels(loss: Any, y: Any, span: Callable[[str, Any], tuple[int, int]]
                 )
         if not takes_labels(its):
             continue
-        if (np.mod(targets, 1) != 0).any():
+        label, _, whole = span(name, its)
+        if not whole:
             raise UserError(
                 f"the loss {own}{of} is for classes, whole numbers from 0, and the targets are not "
                 f"whole: for a regression say training.loss = {_setting('mse', name)}",
                 code="data-labels",
             )
-        label = span(name, its)[0]
         if label != 0:
             rule, cure = (
                 ("count from 0", f"subtract {label} from the targets")
@@ -169,19 +170,19 @@ def _check_labels(loss: Any, y: Any, span: Callable[[str, Any], tuple[int, int]]
 
 
 def _check_outputs(
-    model: Any, network: NetworkSpec, y: Any, span: Callable[[str, Any], tuple[int, int]]
+    model: Any, network: NetworkSpec, y: Any, span: Callable[[str, Any], Span]
 ) -> None:
     """Check that every label has an output: without one its loss is NaN, or the step fails."""
     for name in y if isinstance(y, Mapping) else ("",):
-        its = loss_of(model.loss, name)
+        its = loss_of(losses_of(model), name)
         outputs = _width(model, name)
         if outputs is None or not takes_labels(its):
             continue
-        label = span(name, its)[1]
+        label = span(name, its).high
         if label >= outputs:
             of = f" of {name!r}" if name else ""
             raise UserError(
-                f"network {network.builder!r} and loss {_called(model.loss)} do not fit the data: "
+                f"network {network.builder!r} and loss {_called(losses_of(model))} do not fit the data: "
                 f"outputs {_outputs(model)}, targets {_shown(y)}: "
                 f"labels{of} reach {label}, and it has {outputs} output{'s' * (outputs != 1)} a "
                 f"sample or position, for the classes from 0 to {outputs - 1}: give it {label + 1} "
@@ -234,8 +235,16 @@ def _check_inputs(model: Any, network: NetworkSpec, x: Any) -> None:
         )
 
 
-def label_span(data: Dataset, name: str, loss: Any) -> tuple[int, int]:
-    """Return the smallest and the largest target of the parts held in memory, and of the probe.
+class Span(NamedTuple):
+    """Targets: the smallest and the largest one, cut to whole numbers, and whether all are."""
+
+    low: int
+    high: int
+    whole: bool
+
+
+def label_span(data: Dataset, name: str, loss: Any) -> Span:
+    """Return what the targets are of the parts held in memory, and of the probe.
 
     Args:
         data: all parts.
@@ -243,7 +252,8 @@ def label_span(data: Dataset, name: str, loss: Any) -> tuple[int, int]:
         loss: of the output; a label that it leaves out does not count.
     """
     found = [counted(y[name] if name else y, loss) for y in _targets(data)]
-    return min(int(np.min(y)) for y in found), max(int(np.max(y)) for y in found)
+    low, high = min(int(np.min(y)) for y in found), max(int(np.max(y)) for y in found)
+    return Span(low, high, all(np.all(np.mod(y, 1) == 0) for y in found))
 
 
 def _classes(data: Dataset, training: TrainingSpec, own: Any = None) -> Any:
@@ -266,7 +276,9 @@ def _count(targets: list[Array], asked: Any, own: Any, name: str) -> int:
     loss = loss_of(asked if own is None else own, name)
     named = asked if isinstance(asked, str) else _CLASSES
     of_samples = targets[0].ndim == 1 and (_CLASSES in named.lower() or is_plugin(named))
-    if are_labels(targets[0], loss) and (of_samples or targets[0].ndim > 1):
+    # Whole numbers may be of a regression, as long as only the experiment's loss is known.
+    known = own is not None or targets[0].dtype.kind in "iu"
+    if known and are_labels(targets[0], loss) and (of_samples or targets[0].ndim > 1):
         return 1 + max(int(np.max(counted(each, loss))) for each in targets)
     return int(np.prod(targets[0].shape[1:]))
 

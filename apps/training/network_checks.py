@@ -99,6 +99,20 @@ class NetworkChecks:
             return True
         return _alike(own, others)
 
+    def judged_otherwise(self, other: Any) -> str:
+        """Return which metric another model has another value of, on a few samples; "" if none."""
+        fields = self._parts.samples("probe", slice(_COMPARED)).fields
+        try:
+            own, again, others = (_judged(model, fields) for model in (self._model,) * 2 + (other,))
+        except (Exception, SystemExit):
+            return ""  # a step may want a graph around it
+        for name in own.keys() & others.keys():
+            if np.isclose(own[name], again[name], rtol=1e-3, atol=1e-5) and not np.isclose(
+                own[name], others[name], rtol=1e-3, atol=1e-5
+            ):
+                return f"{name} is {own[name]:.4g} before and {others[name]:.4g} then"
+        return ""
+
     def _is_built(self, built: Collection[str]) -> None:
         if late := [name for name in named_weights(self._model) if name not in built]:
             raise UserError(
@@ -159,6 +173,16 @@ class NetworkChecks:
                 "attribute, and draw with keras.random functions and seed=that attribute",
                 code="network-seed",
             )
+
+
+def _judged(model: Any, fields: Any) -> dict[str, float]:
+    """Return a model's loss and metrics on samples."""
+    model.reset_metrics()
+    try:
+        model.test_step(fields)
+        return metrics_of(model)
+    finally:
+        model.reset_metrics()
 
 
 def _given_fractions(model: Any, layer: Any, x: Any) -> bool:

@@ -18,7 +18,7 @@ from apps.datasets.batches import Batches
 from apps.datasets.checks import Part
 from apps.datasets.dataset import Dataset
 from apps.errors import UserError
-from apps.training.targets import loss_of
+from apps.training.targets import loss_of, losses_of
 
 Shape = tuple[int | None, ...]
 
@@ -73,7 +73,7 @@ def with_fitting_targets(data: Dataset, model: Any) -> tuple[Dataset, list[str]]
             continue
         of = f" of {name!r}" if name else ""
         if _trimmed(own) != _trimmed(outputs):
-            _check_elementwise(loss_of(model.loss, name), of, own, outputs)
+            _check_elementwise(loss_of(losses_of(model), name), of, own, outputs)
             continue
         if not _wants(model, data, shape, name, outputs):
             continue

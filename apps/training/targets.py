@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
+
+import numpy as np
 
 from apps.datasets.arrays import Array
 from apps.datasets.dataset import Dataset
 
 _SPARSE: Final = "sparse"  # in the name of a loss whose targets are the numbers of classes
+_ANY_LOSS: Final = frozenset(("Loss", "LossFunctionWrapper", "KerasSaveable"))
 _ONE_HOT: Final = "categorical"  # of one whose targets are an output a class
+
+
+def losses_of(model: Any) -> Any:
+    """Return a model's loss, or several by the outputs' names, also where it has them in a list."""
+    loss, names = model.loss, list(getattr(model, "output_names", None) or ())
+    if isinstance(loss, list | tuple) and len(loss) == len(names):
+        loss = dict(zip(names, loss, strict=True))
+    return loss[names[0]] if isinstance(loss, Mapping) and [*loss] == names[:1] == names else loss
 
 
 def loss_of(loss: Any, name: str) -> Any:
@@ -18,10 +30,16 @@ def loss_of(loss: Any, name: str) -> Any:
 
 
 def loss_name(loss: Any) -> str:
-    """Return what a loss is called, in small letters; "" of none."""
-    return (
-        "" if loss is None else str(getattr(loss, "name", getattr(loss, "__name__", loss))).lower()
-    )
+    """Return what a loss is called, in small letters; "" of none.
+
+    One of Keras's classes, or made of one, is called by that, whatever its user calls it.
+    """
+    if loss is None:
+        return ""
+    for kind in type(loss).__mro__:
+        if kind.__module__.startswith("keras.") and kind.__name__ not in _ANY_LOSS:
+            return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
+    return str(getattr(loss, "name", getattr(loss, "__name__", loss))).lower()
 
 
 def takes_labels(loss: Any) -> bool:
@@ -31,7 +49,9 @@ def takes_labels(loss: Any) -> bool:
 
 def are_labels(y: Array, loss: Any) -> bool:
     """Whether targets count as numbers of classes: one a sample, or one a position if asked for."""
-    return y.dtype.kind in "iu" and (y.ndim == 1 or takes_labels(loss))
+    if takes_labels(loss):
+        return y.dtype.kind in "iu" or bool(np.all(np.mod(y, 1) == 0))
+    return y.dtype.kind in "iu" and y.ndim == 1
 
 
 def ignored_label(loss: Any) -> int | None:

@@ -37,7 +37,7 @@ from apps.training.measures import Measures
 from apps.training.member import Member
 from apps.training.network_checks import NetworkChecks
 from apps.training.target_shapes import with_fitting_targets
-from apps.training.targets import with_scaled_targets
+from apps.training.targets import losses_of, with_scaled_targets
 from apps.training.teaching import Teaching
 
 _TRAINERS_A_THREAD: Final = 6
@@ -168,10 +168,10 @@ def new_trainer(
     blueprint = Blueprint(loaded, network, training, place)
     model = blueprint.build(0)
     built = named_weights(model).keys()
-    learnt = with_scaled_targets(loaded, model.loss)
+    learnt = with_scaled_targets(loaded, losses_of(model))
     learnt, remarks = with_fitting_targets(learnt, model)
     made_otherwise = [*sorted(learnt.byte_targets), *remarks]
-    learnt, told = with_class_weights(learnt, model.loss, training.class_weight)
+    learnt, told = with_class_weights(learnt, losses_of(model), training.class_weight)
     weights = training.class_weight or ""
     key = to_json(data) + f"{seed} {place.search_path} {made_otherwise}{weights}".encode()
     made = Trainer(blueprint, model, Parts(learnt, key), few_steps, (*remarks, *told), lesson)

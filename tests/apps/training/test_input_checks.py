@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,17 @@ def test_a_metric_of_several_numbers_is_refused(place: Workplace) -> None:
     spec = TrainingSpec(32, loss="mse", metrics=("f1_score",))
     with pytest.raises(UserError, match="'f1_score' is of 3 numbers"):
         trainer_of(task(data("one_hot"), training=spec), place)
+
+
+def test_a_metric_of_several_by_name_is_each_of_these(place: Workplace) -> None:
+    spec = TrainingSpec(32, loss="mse", metrics=("tests.support.extremes:Extremes",))
+    trainer = trainer_of(task(data("one_hot"), training=spec), place)
+    found = trainer.evaluate("validation")
+    assert found.keys() == {"loss", "lowest", "highest"}
+    assert found["lowest"] < found["highest"]
+    both = replace(spec, metrics=(*spec.metrics, "tests.support.metrics:lowest"))
+    with pytest.raises(UserError, match="has a value 'lowest', which another metric is called"):
+        trainer_of(task(data("one_hot"), training=both), place)
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from apps.errors import UserError
 from apps.messages.specs import NetworkSpec, TrainingSpec
 from apps.messages.tasks import Workplace
 from apps.runtime import load_keras
-from apps.training.input_checks import build_for, check_shapes, facts, label_span
-from apps.training.targets import with_scaled_targets
+from apps.training.input_checks import Span, build_for, check_shapes, facts, label_span
+from apps.training.targets import losses_of, with_scaled_targets
 
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(0, 3, (30, 4, 4))
@@ -44,6 +44,28 @@ def dense(input_shape, classes, loss=None):
     model.told = classes
     if loss:
         model.compile(loss=loss)
+    return model
+
+
+class Derived(keras.losses.SparseCategoricalCrossentropy):
+    pass
+
+
+def by_another_name(input_shape, way):
+    x = keras.Input(input_shape)
+    model = keras.Model(x, layers.Conv2D(3, 1, activation="softmax")(x))
+    kind = Derived if way == "derived" else keras.losses.SparseCategoricalCrossentropy
+    loss = kind(name="ce")
+    model.compile(loss=[loss] if way == "listed" else loss)
+    return model
+
+
+def two(input_shape, classes):
+    x = keras.Input(input_shape)
+    outputs = [layers.Dense(3, "softmax", name="b")(x), layers.Dense(1, name="a")(x)]
+    model = keras.Model(x, outputs)
+    model.told = classes
+    model.compile(loss=["sparse_categorical_crossentropy", "mse"])
     return model
 """
 
@@ -72,7 +94,7 @@ def built(data: Dataset, place: Workplace, builder: str = "conv", **params: Any)
     model = build_for(data, network, SPARSE, 1, place)
     x, y = data.train[slice(2)].fields
 
-    def span(name: str, loss: Any) -> tuple[int, int]:
+    def span(name: str, loss: Any) -> Span:
         return label_span(data, name, loss)
 
     check_shapes(model, network, (x, y), span)
@@ -143,6 +165,40 @@ def test_two_classes_are_0_and_1(labels: Any, place: Workplace) -> None:
     builder = "conv" if labels.ndim > 1 else "dense"
     with pytest.raises(UserError, match="targets from 0 to 1, and those of the data are whole"):
         built(dataset(x, labels), place, builder, loss="binary_crossentropy", **params)
+
+
+def test_labels_that_are_floats_are_counted_as_classes(place: Workplace) -> None:
+    labels = LABELS[:, 0, 0]
+    data = dataset(np.zeros((30, 4), np.float32), labels.astype(float))
+    assert built(data, place, "dense").told == 3
+    data = dataset(np.zeros((30, 4), np.float32), labels + 0.5 * (np.arange(30) == 20))
+    with pytest.raises(UserError, match="is for classes, .*, and the targets are not whole"):
+        built(data, place, "dense")
+
+
+@pytest.mark.parametrize("labels", [(1.0, 2.0), (-1.0, 1.0)])
+def test_two_classes_that_are_floats_are_0_and_1_too(
+    labels: tuple[float, float], place: Workplace
+) -> None:
+    data = dataset(np.zeros((30, 2), np.float32), np.resize(labels, 30))
+    with pytest.raises(UserError, match="targets from 0 to 1, and those of the data are whole"):
+        built(data, place, "dense", loss="binary_crossentropy")
+
+
+@pytest.mark.parametrize("way", ["called", "derived", "listed"])
+def test_a_loss_is_what_it_is_whatever_it_is_called(way: str, place: Workplace) -> None:
+    labels = LABELS.copy()
+    labels[29, 3, 3] = 3
+    with pytest.raises(UserError, match="labels reach 3, and it has 3 outputs"):
+        built(of_positions(labels), place, "by_another_name", way=way)
+
+
+def test_losses_in_a_list_are_those_of_the_outputs_in_their_order(place: Workplace) -> None:
+    x = np.zeros((30, 4), np.float32)
+    y = {"b": LABELS[:, 0, 0], "a": RNG.normal(size=30)}
+    model = built(dataset(x, y), place, "two")
+    assert losses_of(model) == {"b": "sparse_categorical_crossentropy", "a": "mse"}
+    assert model.told == {"b": 3, "a": 1}
 
 
 # --------------------------------------------------------------------------------------- bytes
