@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
@@ -11,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from apps.datasets import idx
-from apps.datasets.arrays import Array, Named, Samples, listed, mapped, type_in_words
+from apps.datasets.arrays import Array, Samples, listed, mapped, type_in_words
 from apps.datasets.batches import Batches
 from apps.datasets.checks import PIXEL, Part, Source, checked
 from apps.datasets.dataset import Dataset
@@ -26,6 +25,7 @@ from apps.datasets.fashion_mnist import (
     survey,
     what_to_do,
 )
+from apps.datasets.remarks import remarks
 from apps.datasets.sources.reader import Split, Told, held_out, one_class_each
 from apps.datasets.sources.readers import READERS, content_digest, make_reader
 from apps.errors import UserError
@@ -39,8 +39,6 @@ COLLECTIONS: Final = {"fashion_mnist": FASHION_MNIST, "fashion_mnist_sample": SA
 """The built-in data sets."""
 
 _TOLD: Final = 3
-_GAP: Final = 10
-_SAMPLES_A_CLASS: Final = 3  # at least, where whole numbers are taken for classes
 
 
 _kept: Final[Recent[Dataset]] = Recent(most=2)
@@ -110,7 +108,7 @@ def told(spec: DataSpec, seed: int, search_path: str | None = None) -> Told:
     if spec.name in READERS:
         reader = make_reader(spec.name, spec.params)
         found = reader.told(Path(search_path or ".").absolute(), _asked_split(spec, seed))
-    more = [*_told_scale(data), *_told_classes(data, spec.stratified), *_told_gap(data)]
+    more = [*remarks(data, spec.stratified)]
     for part in (data.train, data.validation, data.test):
         if isinstance(part, Batches):
             more += part.told(training=part is data.train)
@@ -287,58 +285,6 @@ def _shown(source: Source) -> str:
         f"{len(source.train):,} training{validation} and {len(source.test):,} test samples, "
         f"inputs {x}, targets {y}"
     )
-
-
-def _told_scale(data: Dataset) -> Iterator[str]:
-    if data.byte_targets:
-        what = ", ".join(repr(name) for name in sorted(data.byte_targets) if name)
-        yield (
-            f"targets {what + ' ' if what else ''}are bytes like the inputs: with one of Keras's "
-            f"own losses of numbers they are multiplied by {data.input_scale:.6g} as the inputs are"
-        )
-
-
-def _told_classes(data: Dataset, stratified: bool) -> Iterator[str]:
-    """Tell of classes that a part lacks."""
-    parts = {"training": data.train, "validation": data.validation, "test": data.test}
-    held = {name: each for name, each in parts.items() if isinstance(each, Samples) and len(each)}
-    if "training" not in held:
-        return
-    train = held["training"].y
-    for name in train if isinstance(train, Mapping) else ("",):
-        targets = {
-            part: each.y[name] if isinstance(each.y, Mapping) else each.y
-            for part, each in held.items()
-        }
-        if any(y.ndim != 1 or y.dtype.kind not in "iu" for y in targets.values()):
-            continue
-        labels = {part: set(np.unique(y).tolist()) for part, y in targets.items()}
-        every = set().union(*labels.values())
-        if _SAMPLES_A_CLASS * len(every) > sum(map(len, targets.values())):
-            continue  # numbers, not classes
-        names = data.form.get("classes") or {}
-        for part, there in labels.items():
-            if missing := sorted(every - there):
-                shown = ", ".join(str(names[each] if names else each) for each in missing[:_TOLD])
-                more = ", ..." if len(missing) > _TOLD else ""
-                cure = "" if stratified else ": say data.stratified = true, or bring more samples"
-                yield (
-                    f"no {part} sample has the class{'es' * (len(missing) > 1)} {shown}{more}"
-                    f"{' of ' + repr(name) if name else ''}, which other parts have{cure}"
-                )
-
-
-def _told_gap(data: Dataset) -> Iterator[str]:
-    """Tell of a label far beyond all others, as 255 for what is not labelled."""
-    y: Named = data.train.y if isinstance(data.train, Samples) else {}
-    for each in listed(y):
-        labels = np.unique(each) if each.dtype.kind in "iu" else ()
-        last, most = map(int, labels[-2:]) if len(labels) > 2 else (0, 0)
-        if most - last > 2 * len(labels) + _GAP and each.size > _SAMPLES_A_CLASS * len(labels):
-            yield (
-                f"the greatest target is {most}, and the next one {last}: of labels, classes are "
-                f"{most + 1}; if it stands for none, say ignore_class={most} in the loss"
-            )
 
 
 # ------------------------------------------------------------------------------------ the split

@@ -120,8 +120,8 @@ def check_shapes(
         model.test_step(samples)
     except (Exception, SystemExit) as error:
         raise UserError(
-            f"network {network.builder!r} and loss {_called(losses_of(model))} do not fit the data: "
-            f"inputs {_shown(x)}, outputs {_outputs(model)}, targets {_shown(y)}: "
+            f"network {network.builder!r} and loss {_called(losses_of(model))} do not fit the "
+            f"data: inputs {_shown(x)}, outputs {_outputs(model)}, targets {_shown(y)}: "
             f"{_by_output(model, y) or first_line(error)}",
             code="network-fit",
         ) from error
@@ -182,8 +182,8 @@ def _check_outputs(
         if label >= outputs:
             of = f" of {name!r}" if name else ""
             raise UserError(
-                f"network {network.builder!r} and loss {_called(losses_of(model))} do not fit the data: "
-                f"outputs {_outputs(model)}, targets {_shown(y)}: "
+                f"network {network.builder!r} and loss {_called(losses_of(model))} do not fit the "
+                f"data: outputs {_outputs(model)}, targets {_shown(y)}: "
                 f"labels{of} reach {label}, and it has {outputs} output{'s' * (outputs != 1)} a "
                 f"sample or position, for the classes from 0 to {outputs - 1}: give it {label + 1} "
                 "(its builder's argument classes is that number), or mend the data; a label that "

@@ -27,7 +27,8 @@ from apps.messages.tasks import Fresh, HarvestTask, MateTask, Offspring, TrainTa
 from apps.preflight import rehearsal
 from apps.preflight.rehearsal import HaltRehearsal, HarvestRehearsal, rehearse
 from apps.training.trainer import trainer_for
-from tests.support.kind_tasks import data, task as of_kind
+from tests.support.kind_tasks import data
+from tests.support.kind_tasks import task as of_kind
 from tests.support.small import ADAM, DATA, PLAIN, RICH, SEED, net, training
 
 HERE = "tests.apps.preflight.test_rehearsal"
@@ -368,6 +369,6 @@ def test_a_champion_that_could_not_be_exported_is_told_with_the_reason(
 def test_a_metric_that_keras_would_open_as_another_is_told_before_the_run(place: Workplace) -> None:
     own = TrainingSpec(32, loss="mse", metrics=("tests.support.metrics:mse",))
     given = replace(of_kind(data("one_hot")), training=own)
-    with pytest.raises(UserError, match="opens that again, and .* is .* before and .* then"):
+    with pytest.raises(UserError, match=r"opens that again, and .* is .* before and .* then"):
         rehearse([given], [], [], place)
     rehearse([replace(given, training=replace(own, loss="mae"))], [], [], place)

@@ -172,7 +172,7 @@ def test_labels_that_are_floats_are_counted_as_classes(place: Workplace) -> None
     data = dataset(np.zeros((30, 4), np.float32), labels.astype(float))
     assert built(data, place, "dense").told == 3
     data = dataset(np.zeros((30, 4), np.float32), labels + 0.5 * (np.arange(30) == 20))
-    with pytest.raises(UserError, match="is for classes, .*, and the targets are not whole"):
+    with pytest.raises(UserError, match=r"is for classes, .*, and the targets are not whole"):
         built(data, place, "dense")
 
 
