@@ -248,11 +248,11 @@ class Batches:
         return Indexed(self._name, source).whole(seed) if is_indexed(source) else source
 
     def _first(self) -> Samples | None:
-        """Return the first batch, of a PyDataset as it was given; None if there is none."""
+        """Return the first batch, some of a PyDataset as it was given; None if there is none."""
         if self._indexed is None:
             return next(iter(self), None)
-        first = self._indexed.as_given()
-        return None if first is None else self._batch(first)
+        some = [self._batch(each) for each in self._indexed.as_given()]
+        return _joined(some) if some else None
 
     def _batch(self, batch: Any) -> Samples:
         if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):

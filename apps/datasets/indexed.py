@@ -61,22 +61,26 @@ class Indexed:
         with global_draws(_FIRST):
             try:
                 source.on_epoch_begin()
+                numbers = _some(_length(self._name, source))
                 before = _global_state()
-                source[0]
+                for number in numbers:
+                    source[number]
             except Exception:
                 return False  # reading it in earnest tells
             return _global_state() != before
 
     @property
     def repeats(self) -> bool:
-        """Whether two passes over the same epochs begin with the same batch."""
+        """Whether two passes over the same epochs give the same batches."""
         if not self.has_hooks:
             return True
         found = []
         for _ in range(2):
             state = self._state([_FIRST, _FIRST])
             state.begin()
-            found.append((_length(self._name, state.source), _flat(state.read(0))))
+            count = _length(self._name, state.source)
+            batches = [_flat(state.read(number)) for number in _some(count)]
+            found.append((count, [array for each in batches for array in each]))
         (ours, one), (theirs, other) = found
         return ours == theirs and len(one) == len(other) and all(map(np.array_equal, one, other))
 
@@ -116,10 +120,10 @@ class Indexed:
         state = self._state([seed])
         return Epoch(state, range(_length(self._name, state.source)))
 
-    def as_given(self) -> Any:
-        """Return the first batch before any epoch has begun; None if there is none."""
+    def as_given(self) -> list[Any]:
+        """Return some batches, the first one too, before any epoch has begun."""
         state = _State(self._name, self._copied(), _FIRST)
-        return state.read(0) if _length(self._name, state.source) else None
+        return [state.read(number) for number in _some(_length(self._name, state.source))]
 
     def _state(self, seeds: Sequence[int]) -> _State:
         """Return the PyDataset as it is when the last of some epochs is about to begin.
@@ -212,9 +216,8 @@ class Epoch:
         """
         from keras.src.trainers.data_adapters.data_adapter_utils import get_tensor_spec
 
-        count = self.num_batches
         with self.running():
-            batches = [self[index] for index in sorted({0, 1 % count, count // 2, count - 1})]
+            batches = [self[index] for index in _some(self.num_batches)]
         return get_tensor_spec([tuple(b) if isinstance(b, list) else b for b in batches])
 
     @contextmanager
@@ -306,6 +309,15 @@ def _length(name: str, source: Any) -> int:
             code="data-batches",
         )
     return int(count)
+
+
+def _some(count: int) -> list[int]:
+    """Return the numbers of the batches that are looked at: the first two, a middle one, the last.
+
+    >>> _some(9), _some(1), _some(0)
+    ([0, 1, 4, 8], [0], [])
+    """
+    return sorted({0, 1 % count, count // 2, count - 1}) if count else []
 
 
 def _seed(seed: int, purpose: int) -> int:

@@ -21,6 +21,7 @@ def hooked(what: str = "shuffled", workers: int = 1, processes: bool = False) ->
             super().__init__(workers=workers, use_multiprocessing=processes)
             self.rows = np.arange(len(left))
             self.begun = self.ended = 0
+            self.rng = np.random.default_rng(1)
             self.lock = threading.Lock() if what == "lock" else None
 
         def __len__(self) -> int:
@@ -32,11 +33,15 @@ def hooked(what: str = "shuffled", workers: int = 1, processes: bool = False) ->
             x = left[rows]
             if what == "augmented":
                 x = x + np.random.normal(0, 0.1, x.shape).astype(np.float32)  # noqa: NPY002
+            if what == "augmented later" and index:
+                x = x + np.random.normal(0, 0.1, x.shape).astype(np.float32)  # noqa: NPY002
+            if what == "moving later" and index:
+                x = x + self.rng.normal(0, 0.1, x.shape).astype(np.float32)
             if what == "counting":
                 x = x + np.float32(self.begun)
             return x, label[rows]
 
-        if what not in ("augmented", "plain"):
+        if not what.startswith(("augmented", "plain", "moving")):
 
             def on_epoch_begin(self) -> None:
                 self.begun += 1

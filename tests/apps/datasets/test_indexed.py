@@ -55,7 +55,7 @@ def test_hooks_are_called_as_fit_calls_them() -> None:
     assert ours == seen
 
 
-@pytest.mark.parametrize("what", ["shuffled", "augmented"])
+@pytest.mark.parametrize("what", ["shuffled", "augmented", "augmented later"])
 def test_members_and_epochs_draw_numbers_of_their_own(what: str) -> None:
     given = task(data("hooked", what=what))
     part = train_part(given.data)
@@ -67,6 +67,20 @@ def test_members_and_epochs_draw_numbers_of_their_own(what: str) -> None:
             with source.running():
                 first[member, epoch] = np.concatenate([x for x, _ in source])
     assert len({each.tobytes() for each in first.values()}) == 4
+
+
+def test_a_generator_of_its_own_that_moves_on_after_the_first_batch_is_refused() -> None:
+    with pytest.raises(UserError, match="can be read once only: its second pass"):
+        prepare(data("hooked", what="moving later"))
+
+
+@pytest.mark.parametrize("what", ["augmented", "augmented later"])
+def test_an_epoch_draws_the_same_whatever_was_drawn_before(what: str) -> None:
+    part = train_part(data("hooked", what=what))
+    order = part.order(np.random.default_rng(1))
+    one = [np.asarray(x) for x, _ in part.epoch(order)]
+    np.random.random(3)  # noqa: NPY002
+    np.testing.assert_array_equal(one, [np.asarray(x) for x, _ in part.epoch(order)])
 
 
 def test_what_is_drawn_from_global_generators_leaves_no_trace() -> None:
