@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from apps.datasets.arrays import Array, Named, concatenated, is_text
+from apps.datasets.arrays import Array, Named, concatenated, is_text, mapped
 from apps.datasets.batches import Batches
 from apps.datasets.dataset import Dataset
 from apps.datasets.load import load_dataset
@@ -27,6 +27,7 @@ from apps.runtime import load_keras
 from apps.training.data_parts import EVALUATION_BATCH
 from apps.training.target_shapes import with_fitting_targets
 from apps.training.targets import loss_name, loss_of, losses_of, with_scaled_targets
+from apps.training.teaching import named_outputs
 
 if TYPE_CHECKING:
     import keras
@@ -175,9 +176,9 @@ class Champion:
 
     def _outputs(self, x: Named) -> Named:
         found = self.model.predict(x, batch_size=EVALUATION_BATCH, verbose=0)
-        if isinstance(found, Mapping):
-            return {name: np.asarray(each) for name, each in found.items()}
-        return np.asarray(found)
+        if isinstance(found, list | tuple):
+            found = named_outputs(self.model, found)
+        return mapped(np.asarray, found)
 
     def probabilities(self, outputs: Array, name: str | None = None) -> Array | None:
         """Return the probability of every class [n, classes]; None for an output without classes.

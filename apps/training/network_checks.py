@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from apps.datasets.arrays import Array, listed, mapped
+from apps.datasets.arrays import Array, mapped
 from apps.errors import UserError, first_line
 from apps.networks.build import named_weights
 from apps.training.blueprint import Blueprint
@@ -90,9 +90,11 @@ class NetworkChecks:
 
         A network that gives others of its own each time agrees with every one.
         """
+        from keras import tree
+
         x = mapped(lambda array: array[:_COMPARED], self._parts.samples("probe").x)
         own, again, others = (
-            [np.asarray(each) for each in listed(model.predict(x, verbose=0))]
+            [np.asarray(each) for each in tree.flatten(model.predict(x, verbose=0))]
             for model in (self._model, self._model, other)
         )
         if not _alike(own, again):

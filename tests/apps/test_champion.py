@@ -63,6 +63,33 @@ def test_other_networks_have_outputs(outputs: int, names: list[str]) -> None:
     np.testing.assert_array_equal(found.to_numpy(), asked.predict(X))
 
 
+@pytest.mark.parametrize(
+    "loss",
+    [
+        ["sparse_categorical_crossentropy", "mse"],
+        {"kind": "sparse_categorical_crossentropy", "size": "mse"},
+    ],
+)
+def test_outputs_in_a_list_are_told_by_name(loss: Any) -> None:
+    keras = load_keras()
+    x = keras.Input((2,))
+    layers = keras.layers
+    outputs = [layers.Dense(3, "softmax", name="kind")(x), layers.Dense(1, name="size")(x)]
+    model = keras.Model(x, outputs)
+    model.compile(loss=loss)
+    given = np.ones((4, 2), np.float32)
+    part = Samples(given, {"kind": np.zeros(4, np.int32), "size": np.zeros(4, np.float32)})
+    data = Dataset(part, part, part)
+    asked = Champion(model, Preparation.of(data), lambda: data)
+    numbers = [f"kind_probability_{n}" for n in range(3)]
+    assert list(tabled(asked, asked.predict(X))) == ["kind_class", *numbers, "size_output"]
+
+
+def test_a_loss_by_another_name_has_probabilities_too() -> None:
+    asked = champion(losses().SparseCategoricalCrossentropy(name="ce"), 3, "softmax")
+    assert "class" in tabled(asked, asked.predict(X))
+
+
 def test_samples_without_a_file_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="No such file"):
         read_samples(tmp_path / "nowhere.csv")

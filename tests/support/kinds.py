@@ -127,6 +127,14 @@ def functional(input_shape: dict[str, tuple[int, ...]], classes: Any) -> Any:
     return keras.Model(inputs, {"label": label, "sum": total})
 
 
+def outputs_in_a_list(input_shape: dict[str, tuple[int, ...]], classes: Any) -> Any:
+    """Two inputs by name, two outputs in a list."""
+    import keras
+
+    by_name = functional(input_shape, classes)
+    return keras.Model(by_name.input, list(by_name.output.values()))
+
+
 def subclassed(input_shape: tuple[int, ...], classes: int) -> Any:
     """A model whose call is Python."""
     import keras

@@ -57,9 +57,11 @@ def read_asked(path: Path, preparation: Preparation, unknown: bool = False) -> A
         UserError: there is no such file, it is of another kind, or holds something else.
     """
     kind = preparation.form.get("kind")
+    if kind in ("table", "images") and not path.exists():
+        raise UserError(f"{path}: No such file", code="predict-input")
     if kind == "table" and path.suffix not in (".npy", ".npz"):
         if not path.is_file():
-            raise UserError(f"{path}: No such file", code="predict-input")
+            raise UserError(f"{path}: is not a file", code="predict-input")
         return Asked(asked_rows(preparation.form, path, unknown))
     if kind == "images" and (path.is_dir() or path.suffix.lower() in PICTURES):
         files, x = asked_pictures(preparation.form, path)

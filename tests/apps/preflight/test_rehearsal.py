@@ -27,7 +27,7 @@ from apps.messages.tasks import Fresh, HarvestTask, MateTask, Offspring, TrainTa
 from apps.preflight import rehearsal
 from apps.preflight.rehearsal import HaltRehearsal, HarvestRehearsal, rehearse
 from apps.training.trainer import trainer_for
-from tests.support.kind_tasks import data
+from tests.support.kind_tasks import BY_NAME, data
 from tests.support.kind_tasks import task as of_kind
 from tests.support.small import ADAM, DATA, PLAIN, RICH, SEED, net, training
 
@@ -372,3 +372,8 @@ def test_a_metric_that_keras_would_open_as_another_is_told_before_the_run(place:
     with pytest.raises(UserError, match=r"opens that again, and .* is .* before and .* then"):
         rehearse([given], [], [], place)
     rehearse([replace(given, training=replace(own, loss="mae"))], [], [], place)
+
+
+def test_a_champion_may_have_its_outputs_in_a_list(place: Workplace) -> None:
+    two = data("two_inputs", two_outputs=True)
+    rehearse([of_kind(two, "outputs_in_a_list", training=BY_NAME)], [], [], place)

@@ -236,6 +236,9 @@ def test_a_file_that_is_no_picture_is_refused(
     ended = heterosis("predict", of_pictures, tmp_path / "a.txt")
     assert ended.code == 2
     assert "give a picture (.bmp, " in ended.err
+    ended = heterosis("predict", of_pictures, tmp_path / "nowhere.png")
+    assert ended.code == 2
+    assert "nowhere.png: No such file" in ended.err
 
 
 def test_the_folder_of_a_champion_is_enough(
