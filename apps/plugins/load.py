@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 from apps.errors import UserError, did_you_mean
 from apps.plugins import imports
 from apps.plugins.imports import forget_own, import_own
-from apps.plugins.modules import lies_in, own_modules, sources
+from apps.plugins.modules import libraries, lies_in, own_modules, sources
 from apps.runtime import prepare, same_policy
 from heterosis.rooms import ROOMS
 
@@ -82,6 +82,14 @@ def sources_now(reference: str, search_path: str | None = None) -> dict[str, str
     with _importing:
         load_plugin(reference, search_path)
         return sources(name, Path(_file(_found(name, folder))), folder)
+
+
+def libraries_of(reference: str, search_path: str | None = None) -> frozenset[str]:
+    """Return the installed packages that a plug-in's code imports, by the names of imports."""
+    name, folder = _parts(reference)[0], _absolute(search_path)
+    with _importing:
+        load_plugin(reference, search_path)
+        return libraries(name, Path(_file(_found(name, folder))), folder)
 
 
 def sources_loaded(reference: str, search_path: str | None = None) -> dict[str, str]:

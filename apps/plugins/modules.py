@@ -20,6 +20,7 @@ _INSTALLED: Final = frozenset(("site-packages", "dist-packages"))
 _HOME: Final = Path(__file__).resolve().parents[2]
 _ROOMS: Final = tuple(_HOME / name for name in ROOMS)
 _HOUSE: Final = (*_ROOMS, _HOME / "heterosis")
+_NO_LIBRARIES: Final = frozenset((*sys.stdlib_module_names, *ROOMS, "heterosis"))
 _IMPORTERS: Final = ("import_module", "__import__")
 
 
@@ -45,6 +46,27 @@ def own_modules(name: str, path: Path, folder: str | None = None) -> dict[str, P
                 found[each] = file
                 left.append((each, file))
     return found
+
+
+def libraries(name: str, path: Path, folder: str | None = None) -> frozenset[str]:
+    """Return the installed packages that a module and its `own_modules` import, by their names.
+
+    Python's own and heterosis are none; of a module that is installed itself, it is its package.
+
+    Args:
+        name: of the module, as it is imported.
+        path: its file.
+        folder: looked in first.
+    """
+    if is_library(path):
+        return frozenset((_top(name),)) - _NO_LIBRARIES
+    files = {name: path} | own_modules(name, path, folder)
+    imported = {_top(each) for own, file in files.items() for each in _imported(own, file)}
+    return frozenset(imported - {_top(own) for own in files} - _NO_LIBRARIES)
+
+
+def _top(name: str) -> str:
+    return name.partition(".")[0]
 
 
 def sources(name: str, path: Path, folder: str | None = None) -> dict[str, str]:

@@ -6,6 +6,7 @@ import os
 import tomllib
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from apps.datasets.sources.readers import READERS, content_digest, make_reader
 from apps.errors import UserError, did_you_mean
 from apps.lookup import check_settings, lookup
 from apps.networks.builders import BUILDERS
-from apps.plugins.load import forget_plugins, is_plugin, load_plugin
+from apps.plugins.load import forget_plugins, is_plugin, libraries_of, load_plugin
 from apps.plugins.sources import files_named, joint_digest, plugin_digest, plugin_sources
 from apps.strict import key_value
 from workflow.experiment.config import Experiment
@@ -27,6 +28,9 @@ READY: Final = Path(__file__).parents[1] / "experiments"
 
 EXPERIMENT_TOML: Final = "experiment.toml"
 """The file that a folder's experiment is in."""
+
+_READ_BY: Final = {"table": "pandas", "images": "PIL"}
+"""Kind of data -> the package, by the name of its import, that makes numbers of their files."""
 
 
 def find_experiment(reference: str) -> Path:
@@ -178,22 +182,44 @@ def plugin_files(experiment: Experiment, folder: str) -> dict[str, str]:
     Returns:
         The digests by the files' names.
     """
-    data, network = experiment.data, experiment.network
+    data = experiment.data
+    found: dict[str, str] = {}
+    for name in _plugins(experiment):
+        found |= plugin_sources(name, folder)
+    if is_plugin(data.name):
+        found |= files_named(data.name, data.params, folder)
+    return found
+
+
+def plugin_packages(experiment: Experiment, folder: str) -> dict[str, str]:
+    """Return the versions of the installed packages that an experiment's own code and data use.
+
+    Args:
+        experiment: as of `plugin_files`.
+        folder: where its plug-ins are looked for.
+
+    Returns:
+        The versions by the packages' names, as they are installed by.
+    """
+    imported = {_READ_BY[experiment.data.name]} if experiment.data.name in _READ_BY else set()
+    for name in _plugins(experiment):
+        imported |= libraries_of(name, folder)
+    if not imported:
+        return {}
+    known = packages_distributions()
+    names = {name for each in imported for name in known.get(each, ())}
+    return {name: version(name) for name in sorted(names)}
+
+
+def _plugins(experiment: Experiment) -> list[str]:
     operators = [
         operator.name
         for arm in experiment.arms
         for halt in arm.halts
         for _, operator in halt.operators().values()
     ]
-    found: dict[str, str] = {}
-    for name in dict.fromkeys(
-        [data.name, network.builder, *experiment.training.plugins, *operators]
-    ):
-        if is_plugin(name):
-            found |= plugin_sources(name, folder)
-    if is_plugin(data.name):
-        found |= files_named(data.name, data.params, folder)
-    return found
+    names = [experiment.data.name, experiment.network.builder, *experiment.training.plugins]
+    return [name for name in dict.fromkeys([*names, *operators]) if is_plugin(name)]
 
 
 def _apply(table: dict[str, Any], setting: str) -> None:

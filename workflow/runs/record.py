@@ -19,7 +19,7 @@ from apps.runtime import variables
 from apps.tasks.checkup import versions
 from workflow.driver.trial import build_trial
 from workflow.experiment.config import Experiment
-from workflow.experiment.file import plugin_files, read_experiment
+from workflow.experiment.file import plugin_files, plugin_packages, read_experiment
 from workflow.runs.opening import differing_keys
 
 COMPUTING: Final = ("tensorflow", "keras", "numpy", "scipy")
@@ -40,7 +40,8 @@ def described(
         folder: where its plug-ins are.
         begins: whether it begins: one that goes on keeps what it was begun with.
     """
-    here = {"packages": _computing(versions()), "variables": variables()}
+    packages = _computing(versions()) | plugin_packages(experiment, str(folder))
+    here = {"packages": packages, "variables": variables()}
     begun = None if begins else _begun(_recorded(run_dir))
     return {_SOURCES: plugin_files(experiment, str(folder)), _BEGUN: begun or here}
 
@@ -72,7 +73,7 @@ def as_begun(
     if isinstance(known, dict):
         _check_files(run_dir, known, plugin_files(experiment, str(folder)))
     if not other_versions:
-        _check_versions(run_dir, experiment, _begun(recorded) or {})
+        _check_versions(run_dir, experiment, folder, _begun(recorded) or {})
     return _with_older_digests(experiment, stored, str(folder))
 
 
@@ -88,9 +89,14 @@ def _check_files(run_dir: RunDir, known: Mapping[str, str], now: Mapping[str, st
         )
 
 
-def _check_versions(run_dir: RunDir, experiment: Experiment, begun: Mapping[str, Any]) -> None:
+def _check_versions(
+    run_dir: RunDir, experiment: Experiment, folder: Path, begun: Mapping[str, Any]
+) -> None:
     packages, settings = begun.get("packages"), begun.get("variables")
-    differing = list(_differing(packages, _computing(versions())))
+    now = _computing(versions()) | plugin_packages(experiment, str(folder))
+    # Older runs say nothing of what the experiment's own code imports.
+    known = {name: each for name, each in now.items() if name in (packages or ())}
+    differing = list(_differing(packages, known))
     differing += _differing(settings, variables())
     if not differing or not _misses_something(run_dir, experiment):
         return

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from apps.plugins.modules import label, own_modules
+from apps.plugins.modules import label, libraries, own_modules
 
 
 def found(folder: Path, patch: pytest.MonkeyPatch, **sources: str) -> set[str]:
@@ -78,3 +78,11 @@ def test_what_cannot_be_read_imports_nothing(
     assert found(tmp_path, monkeypatch, own_net="import own_half", own_half="import (") == {
         "own_half.py"
     }
+
+
+def test_installed_packages_are_known_that_a_module_and_its_helpers_import(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text("import os, heterosis\nimport numpy.linalg\nimport aid\n")
+    (tmp_path / "aid.py").write_text("def f():\n    from pandas.api import types\n")
+    found = libraries("net", tmp_path / "net.py", str(tmp_path))
+    assert found == {"numpy", "pandas"}
+    assert libraries("pandas.api", Path(pytest.__file__)) == {"pandas"}

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,12 @@ from apps.records.run_dir import RunDir
 from tests.support.experiments import arms, changed, write
 from workflow.driver.trial import build_trial
 from workflow.experiment.config import Experiment
-from workflow.experiment.file import load_experiment
+from workflow.experiment.file import load_experiment, plugin_packages
 from workflow.runs import record
 from workflow.runs.record import as_begun, described
 
 NETWORK = "from held_blocks import act\n\ndef build(units=4):\n    return act()\n"
-DATA = "def load(path):\n    return path\n"
+DATA = "import pandas\n\ndef load(path):\n    return path\n"
 TURN = "def turn(rng, weights):\n    import held_angles\n"
 
 
@@ -152,6 +153,30 @@ def test_other_versions_are_told_while_something_is_missing(
     assert begun.go_on() == begun.experiment()
     kept = described(begun.run_dir, begun.experiment(), begun.folder, False)["begun_with"]
     assert kept["packages"]["keras"] == "3.0.1"
+
+
+def test_another_version_of_what_the_experiments_own_code_imports_is_told(begun: Begun) -> None:
+    recorded = json.loads(begun.run_dir.environment_json.read_text())
+    assert recorded["begun_with"]["packages"]["pandas"] == version("pandas")
+    recorded["begun_with"]["packages"]["pandas"] = "1.0.1"
+    begun.run_dir.environment_json.write_text(json.dumps(recorded))
+    with pytest.raises(UserError, match=r"begun with pandas 1\.0\.1 \(here "):
+        begun.go_on()
+    assert begun.go_on(other_versions=True) == begun.experiment()
+    del recorded["begun_with"]["packages"]["pandas"]  # an older run, which did not look
+    begun.run_dir.environment_json.write_text(json.dumps(recorded))
+    assert begun.go_on() == begun.experiment()
+
+
+def test_what_reads_tables_and_pictures_is_written_down(begun: Begun) -> None:
+    found = {
+        kind: plugin_packages(
+            begun.experiment(data={"name": kind, "params": params, "validation": 9}),
+            str(begun.folder),
+        )
+        for kind, params in (("friedman", {}), ("table", {"path": "numbers.csv", "target": "1"}))
+    }
+    assert [("pandas" in packages) for packages in found.values()] == [False, True]
 
 
 def test_other_variables_are_told(begun: Begun, monkeypatch: pytest.MonkeyPatch) -> None:
