@@ -176,9 +176,11 @@ class Champion:
 
     def _outputs(self, x: Named) -> Named:
         found = self.model.predict(x, batch_size=EVALUATION_BATCH, verbose=0)
-        if isinstance(found, list | tuple):
-            found = named_outputs(self.model, found)
-        return mapped(np.asarray, found)
+        outputs: Named = mapped(
+            np.asarray,
+            named_outputs(self.model, found) if isinstance(found, list | tuple) else found,
+        )
+        return outputs
 
     def probabilities(self, outputs: Array, name: str | None = None) -> Array | None:
         """Return the probability of every class [n, classes]; None for an output without classes.

@@ -6,7 +6,7 @@ import os
 import tomllib
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.metadata import packages_distributions, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,8 +29,8 @@ READY: Final = Path(__file__).parents[1] / "experiments"
 EXPERIMENT_TOML: Final = "experiment.toml"
 """The file that a folder's experiment is in."""
 
-_READ_BY: Final = {"table": "pandas", "images": "PIL"}
-"""Kind of data -> the package, by the name of its import, that makes numbers of their files."""
+_READ_BY: Final = {"table": "pandas", "images": "pillow"}
+"""Kind of data -> the package that makes numbers of their files."""
 
 
 def find_experiment(reference: str) -> Path:
@@ -204,11 +204,14 @@ def plugin_packages(experiment: Experiment, folder: str) -> dict[str, str]:
     imported = {_READ_BY[experiment.data.name]} if experiment.data.name in _READ_BY else set()
     for name in _plugins(experiment):
         imported |= libraries_of(name, folder)
-    if not imported:
-        return {}
-    known = packages_distributions()
-    names = {name for each in imported for name in known.get(each, ())}
-    return {name: version(name) for name in sorted(names)}
+    found, others = {}, []
+    for name in sorted(imported):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # installed by another name than it is imported by
+            others.append(name)
+    known = packages_distributions() if others else {}  # takes a second
+    return found | {name: version(name) for each in others for name in known.get(each, ())}
 
 
 def _plugins(experiment: Experiment) -> list[str]:
