@@ -29,7 +29,7 @@ from apps.datasets.remarks import remarks
 from apps.datasets.sources.reader import Split, Told, held_out, one_class_each
 from apps.datasets.sources.readers import READERS, content_digest, make_reader
 from apps.errors import UserError
-from apps.messages.specs import DataSpec
+from apps.messages.specs import DataSpec, Loss
 from apps.plugins.load import call_plugin, is_plugin, unknown
 from apps.plugins.sources import digest_of, files_named, plugin_sources
 from apps.recent import Recent
@@ -97,8 +97,16 @@ def prepare(spec: DataSpec, search_path: str | None = None, fetch: Fetch = downl
     return source.folder
 
 
-def told(spec: DataSpec, seed: int, search_path: str | None = None) -> Told:
+def told(
+    spec: DataSpec, seed: int, search_path: str | None = None, loss: Loss | None = None
+) -> Told:
     """Return what became of the data's files, and what looks as if it was not meant so.
+
+    Args:
+        spec: which data.
+        seed: as for `load_dataset`.
+        search_path: as for `load_dataset`.
+        loss: of the experiment, where one is known.
 
     Raises:
         UserError: as `load_dataset`.
@@ -108,7 +116,7 @@ def told(spec: DataSpec, seed: int, search_path: str | None = None) -> Told:
     if spec.name in READERS:
         reader = make_reader(spec.name, spec.params)
         found = reader.told(Path(search_path or ".").absolute(), _asked_split(spec, seed))
-    more = [*remarks(data, spec.stratified)]
+    more = [*remarks(data, spec.stratified, loss)]
     for part in (data.train, data.validation, data.test):
         if isinstance(part, Batches):
             more += part.told(training=part is data.train)

@@ -9,21 +9,25 @@ import numpy as np
 
 from apps.datasets.arrays import Named, Samples, listed
 from apps.datasets.dataset import Dataset
+from apps.messages.specs import Loss
+from apps.plugins.load import is_plugin
 
 _TOLD: Final = 3
 _GAP: Final = 10
+_OF_CLASSES: Final = "crossentropy"  # in the name of a loss of classes
 _SAMPLES_A_CLASS: Final = 3  # at least, where whole numbers are taken for classes
 
 
-def remarks(data: Dataset, stratified: bool) -> Iterator[str]:
+def remarks(data: Dataset, stratified: bool, loss: Loss | None = None) -> Iterator[str]:
     """Tell of what looks as if it was not meant so.
 
     Args:
         data: all parts.
         stratified: whether each part that is drawn has its share of every class.
+        loss: of the experiment, where one is known: whole numbers are no classes to all of them.
     """
     yield from _told_scale(data)
-    yield from _told_classes(data, stratified)
+    yield from _told_classes(data, stratified, loss)
     yield from _told_gap(data)
 
 
@@ -42,7 +46,7 @@ def _told_scale(data: Dataset) -> Iterator[str]:
         )
 
 
-def _told_classes(data: Dataset, stratified: bool) -> Iterator[str]:
+def _told_classes(data: Dataset, stratified: bool, loss: Loss | None) -> Iterator[str]:
     """Tell of classes that a part lacks."""
     parts = {"training": data.train, "validation": data.validation, "test": data.test}
     held = {name: each for name, each in parts.items() if isinstance(each, Samples) and len(each)}
@@ -55,6 +59,9 @@ def _told_classes(data: Dataset, stratified: bool) -> Iterator[str]:
             for part, each in held.items()
         }
         if any(y.ndim != 1 or y.dtype.kind not in "iu" for y in targets.values()):
+            continue
+        its = loss.get(name, "") if isinstance(loss, Mapping) else loss
+        if its and not is_plugin(its) and _OF_CLASSES not in its.replace("_", "").lower():
             continue
         labels = {part: set(np.unique(y).tolist()) for part, y in targets.items()}
         every = set().union(*labels.values())

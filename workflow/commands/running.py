@@ -183,7 +183,7 @@ def plan(
     if measure:
         prepare(loaded.data, place.search_path)
         remarks = (
-            *told(loaded.data, loaded.seed, place.search_path).remarks,
+            *told(loaded.data, loaded.seed, place.search_path, loaded.training.loss).remarks,
             *rehearse_experiment(path, loaded, place),
         )
     count = workers or SiteOptions(run_dir="").workers_here

@@ -44,7 +44,7 @@ def noted_data(
     if not begins and (stored := _stored(run)) is not None:
         return stored
     spec = experiment.data
-    found = told(spec, experiment.seed, place.search_path)
+    found = told(spec, experiment.seed, place.search_path, experiment.training.loss)
     data = load_dataset(spec, experiment.seed, place.search_path)
     remarks = [*found.remarks, *rehearsed]
     noted = {

@@ -47,6 +47,7 @@ _UNITS: Final = re.compile(r"^\s*[$€£¥\u2212]?\s*|\s*[%$€£¥]?\s*$|(?<=\d
 
 _NAMELESS: Final = re.compile(r"Unnamed: \d+")
 _LINES: Final = 40
+_COLUMNS: Final = 2_000
 _TOLD: Final = 5
 _ALIKE: Final = 1e-9  # of numbers that are one, but for rounding
 _MANY: Final = 0.5  # values a row, with which a column of words names the rows
@@ -110,7 +111,8 @@ def _lines(found: Fitted, train: Any) -> Iterator[str]:
             counts = Counter(numbers_of_rows[train].tolist())
             shown = [f"{each} ({counts[n]:,})" for n, each in enumerate(classes)]
             yield f"{name}: {len(classes)} classes, with training rows: {_some(shown)} -> target"
-    left = [name for name in found.table.columns if name not in {*found.used}]
+    used = {*found.used}
+    left = [name for name in found.table.columns if name not in used]
     if left:
         yield f"not used: {_some(left)}"
 
@@ -184,6 +186,8 @@ def _of_columns(found: Fitted, rows: pd.DataFrame, train: Any) -> Iterator[str]:
 def _of_codes(dialect: Dialect, found: Fitted) -> Iterator[str]:
     """Tell of whole numbers that are written like codes."""
     numbers = [each.name for each in found.features.columns if each.categories is None]
+    if len(numbers) > _COLUMNS:  # another look at so many takes longer than it may tell
+        return
     whole = [name for name in numbers if found.table[name].dtype.kind in "iu"]
     for name, number in looks_coded(found.path, dialect, whole).items():
         yield (

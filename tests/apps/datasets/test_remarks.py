@@ -30,3 +30,16 @@ def test_bytes_that_are_no_pictures_are_told_to_be_taken_for_pixels(
     data = Dataset(source.train, source.validation, source.test, source.input_scale)
     found = [each for each in remarks(data, stratified=False) if "inputs are bytes" in each]
     assert len(found) == told
+
+
+@pytest.mark.parametrize(
+    ("loss", "told"),
+    [(None, True), ("sparse_categorical_crossentropy", True), ("own:loss", True), ("mse", False)],
+)
+def test_whole_numbers_of_a_regression_are_no_classes(loss: str | None, told: bool) -> None:
+    x = np.zeros((40, 2), np.float32)
+    y = np.resize([1, 2, 3, 4], 40)
+    source = checked({"train": (x, y), "validation": (x, y), "test": (x[:5], y[:5] // 2)})
+    assert isinstance(source.validation, Samples)
+    data = Dataset(source.train, source.validation, source.test)
+    assert any("has the class" in each for each in remarks(data, False, loss)) == told
