@@ -153,6 +153,7 @@ def run(
     if tensorboard:
         check_installed()
     begins = check_directory(directory, asked.experiment, fresh)
+    record = described(directory, asked.experiment, asked.folder, begins)
     prepare(asked.experiment.data, place.search_path)
     config = where.config(directory.parsl, workers, longest_segment_s(asked.experiment, place))
     if monitor:
@@ -167,7 +168,7 @@ def run(
     ):
         labels = relabelled(read_labels(directory), note, tags)
         environment = labels.written() | describe_environment(command, site, workers, place)
-        environment |= described(directory, asked.experiment, asked.folder, begins)
+        environment |= record
         write_atomic(directory.environment_json, json.dumps(environment, indent=2).encode())
         noted = noted_data(directory, asked.experiment, place, begins, display.say, remarks)
         with _workers_noted(directory.workers), engine(config, place) as loaded:

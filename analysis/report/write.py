@@ -31,6 +31,8 @@ from apps.files import write_atomic
 from apps.records.labels import read_labels
 from apps.records.run_dir import ReportDir, RunDir
 from apps.records.tables_schema import STILL
+from apps.records.trial_counts import read_trial_counts
+from apps.records.trial_counts import told as told_of_counts
 
 CHAPTERS: Final = ("result", "search", "metrics", "population", "workflow", "cost")
 """Where figures stand in the page."""
@@ -198,7 +200,8 @@ def _html(
     experiment, no_experiment = page.settings(run)
     environment, no_environment = page.environment(run)
     data_lines, data_remarks = page.data_notes(run)
-    still = [f"{note[0].upper()}{note[1:]}." for note in told["remarks"] if note.startswith(STILL)]
+    first = [f"{note[0].upper()}{note[1:]}." for note in told["remarks"] if note.startswith(STILL)]
+    first += filter(None, [told_of_counts(read_trial_counts(run))])
     return render(
         "report.html.j2",
         name=run.root.resolve().name,
@@ -206,7 +209,7 @@ def _html(
         verdict=unbroken(wording.verdict(numbers)),
         tested=bool(numbers.summary["t_p"].notna().any()),
         whole=whole,
-        cautions=[unbroken(note) for note in (*still, *wording.cautions(numbers)) if whole],
+        cautions=[unbroken(note) for note in (*first, *wording.cautions(numbers)) if whole],
         facts=page.facts(numbers),
         pictures={
             chapter: [element(picture) for picture in pictures if picture.chapter == chapter]

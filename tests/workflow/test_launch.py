@@ -99,6 +99,32 @@ def test_settings_and_fresh_are_those_of_the_command(
     assert_same(Run.open(tmp_path / "tiny.1").tables, read_tables(finished))
 
 
+@pytest.mark.slow
+def test_a_run_goes_on_with_more_trials_and_says_so(
+    finished: Path, tmp_path: Path, tiny_file: Path
+) -> None:
+    done = run(tiny_file, runs=tmp_path, settings=["trials=1"])
+    assert "Trials were added" not in done.report.read_text()
+    first = {path: path.read_bytes() for path in done.directory.results()}
+    with pytest.raises(KeyboardInterrupt):
+        run(tiny_file, runs=tmp_path, engine=answering(TrainTask, press))
+    assert Run.open(done.folder).no_champion == "the run is not finished"
+    again = run(tiny_file, runs=tmp_path)
+    assert_same(again.tables, read_tables(finished))
+    assert {path: path.read_bytes() for path in first} == first
+    assert "Trials were added to this run, which had 1, then 2:" in again.report.read_text()
+    with pytest.raises(UserError, match=r"differs in trials \(there 2, here 1\)"):
+        run(tiny_file, runs=tmp_path, settings=["trials=1"])
+
+
+def test_more_trials_do_not_hide_another_difference(
+    finished: Path, tmp_path: Path, tiny_file: Path
+) -> None:
+    copied(finished, tmp_path)
+    with pytest.raises(UserError, match=r"differs in seed \(there 5, here 4\); choose"):
+        run(tiny_file, runs=tmp_path, settings=["trials=3", "seed=4"])
+
+
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [

@@ -89,7 +89,8 @@ def check_directory(run_dir: RunDir, experiment: Experiment, fresh: bool) -> boo
         Whether the run is new: none of its tasks has a result.
 
     Raises:
-        UserError: it cannot be written, is no run directory, or is that of another experiment.
+        UserError: it cannot be written, is no run directory, or is that of another experiment. One
+            with more trials is not another: trials depend on their number alone.
     """
     try:
         _check_writable(run_dir.root)
@@ -106,7 +107,7 @@ def check_directory(run_dir: RunDir, experiment: Experiment, fresh: bool) -> boo
         return True
     # Read as an experiment, so that a setting that is younger than the run has its default.
     stored = read_experiment(run_dir.experiment_toml)
-    differing = differing_keys(stored.completed(), experiment.completed())
+    differing = differing_keys(stored.completed(), with_trials_of(experiment, stored).completed())
     if differing:
         left = len(differing) - _KEYS_TOLD
         more = f"; and {left} more" if left > 0 else ""
@@ -145,7 +146,14 @@ def opened(
         # Once more: another driver may have been at work since.
         if check_directory(run_dir, experiment, fresh=False):
             _store(run_dir, experiment, say)
+        else:
+            _add_trials(run_dir, experiment, say)
         yield
+
+
+def with_trials_of(experiment: Experiment, begun: Experiment) -> Experiment:
+    """Return an experiment with as many trials as its run was begun with, if those are fewer."""
+    return experiment.model_copy(update={"trials": min(experiment.trials, begun.trials)})
 
 
 def differing_keys(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
@@ -165,6 +173,18 @@ def _store(run_dir: RunDir, experiment: Experiment, say: Callable[[str], None]) 
         raise _not_writable(run_dir.experiment_toml, error) from error
     if there != content:
         say(f"nothing was finished yet in {run_dir.root}: it now has the changed experiment")
+
+
+def _add_trials(run_dir: RunDir, experiment: Experiment, say: Callable[[str], None]) -> None:
+    there = read_experiment(run_dir.experiment_toml).trials
+    if there == experiment.trials:
+        return
+    try:
+        run_dir.table("trials").unlink(missing_ok=True)  # it says that a run is finished
+        write_atomic(run_dir.experiment_toml, experiment.to_toml().encode())
+    except OSError as error:
+        raise _not_writable(run_dir.experiment_toml, error) from error
+    say(f"{run_dir.root} had {there} trials and goes on to {experiment.trials}")
 
 
 def _move_aside(run_dir: RunDir, say: Callable[[str], None]) -> None:

@@ -14,13 +14,14 @@ from typing import Any, Final
 from apps.errors import UserError
 from apps.plugins.load import is_plugin
 from apps.plugins.sources import joint_digest, plugin_sources
+from apps.records import trial_counts
 from apps.records.run_dir import RunDir
 from apps.runtime import variables
 from apps.tasks.checkup import versions
 from workflow.driver.trial import build_trial
 from workflow.experiment.config import Experiment
 from workflow.experiment.file import plugin_files, plugin_packages, read_experiment
-from workflow.runs.opening import differing_keys
+from workflow.runs.opening import differing_keys, with_trials_of
 
 COMPUTING: Final = ("tensorflow", "keras", "numpy", "scipy")
 """Packages whose versions make numbers: a table of two of them compares the versions, too."""
@@ -32,18 +33,23 @@ _SOURCES: Final = "sources"
 def described(
     run_dir: RunDir, experiment: Experiment, folder: Path, begins: bool
 ) -> dict[str, Any]:
-    """Return what a run's `environment.json` says of files, versions and variables.
+    """Return what a run's `environment.json` says of files, versions, variables and trials.
 
     Args:
-        run_dir: of the run.
+        run_dir: of the run, not yet opened.
         experiment: what is run.
         folder: where its plug-ins are.
         begins: whether it begins: one that goes on keeps what it was begun with.
     """
     packages = _computing(versions()) | plugin_packages(experiment, str(folder))
     here = {"packages": packages, "variables": variables()}
-    begun = None if begins else _begun(_recorded(run_dir))
-    return {_SOURCES: plugin_files(experiment, str(folder)), _BEGUN: begun or here}
+    record: dict[str, Any] = {_SOURCES: plugin_files(experiment, str(folder)), _BEGUN: here}
+    if begins:
+        return record
+    record[_BEGUN] = _begun(_recorded(run_dir)) or here
+    there = read_experiment(run_dir.experiment_toml).trials
+    counts = trial_counts.added(trial_counts.read_trial_counts(run_dir), there, experiment.trials)
+    return record | trial_counts.written(counts)
 
 
 def as_begun(
@@ -67,7 +73,8 @@ def as_begun(
     if not run_dir.experiment_toml.is_file() or next(run_dir.results(), None) is None:
         return experiment
     stored, recorded = read_experiment(run_dir.experiment_toml), _recorded(run_dir)
-    if differing_keys(_without_digests(stored), _without_digests(experiment)):
+    same = with_trials_of(experiment, stored)
+    if differing_keys(_without_digests(stored), _without_digests(same)):
         return experiment  # the keys that differ tell more
     known = recorded.get(_SOURCES)
     if isinstance(known, dict):

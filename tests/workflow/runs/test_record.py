@@ -106,7 +106,22 @@ def test_a_file_beside_them_is_free(begun: Begun) -> None:
 
 def test_another_experiment_is_left_to_its_keys(begun: Begun) -> None:
     (begun.folder / "held_blocks.py").write_text("act = int")
+    assert begun.go_on(seed=99).seed == 99
+
+
+def test_added_trials_are_computed_by_what_computed_the_rest(begun: Begun) -> None:
     assert begun.go_on(trials=2).trials == 2
+    (begun.folder / "held_blocks.py").write_text("act = int")
+    with pytest.raises(UserError, match=r"begun with another held_blocks\.py"):
+        begun.go_on(trials=2)
+
+
+def test_trials_that_were_added_are_written_down(begun: Begun) -> None:
+    more = begun.experiment(trials=2)
+    assert described(begun.run_dir, more, begun.folder, False)["trial_counts"] == [1, 2]
+    begun.store(more, described(begun.run_dir, more, begun.folder, False))
+    assert described(begun.run_dir, more, begun.folder, False)["trial_counts"] == [1, 2]
+    assert "trial_counts" not in described(begun.run_dir, more, begun.folder, True)
 
 
 def test_a_run_without_results_is_held_to_nothing(begun: Begun) -> None:
