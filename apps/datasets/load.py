@@ -29,7 +29,8 @@ from apps.datasets.remarks import remarks
 from apps.datasets.sources.reader import Split, Told, held_out, one_class_each
 from apps.datasets.sources.readers import READERS, content_digest, make_reader
 from apps.errors import UserError
-from apps.messages.specs import DataSpec, Loss
+from apps.messages.specs import DataSpec
+from apps.messages.values import Loss
 from apps.plugins.load import call_plugin, is_plugin, unknown
 from apps.plugins.sources import digest_of, files_named, plugin_sources
 from apps.recent import Recent

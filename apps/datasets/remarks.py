@@ -9,7 +9,7 @@ import numpy as np
 
 from apps.datasets.arrays import Named, Samples, listed
 from apps.datasets.dataset import Dataset
-from apps.messages.specs import Loss
+from apps.messages.values import Loss
 from apps.plugins.load import is_plugin
 
 _TOLD: Final = 3
