@@ -24,7 +24,8 @@ FIGURES: Final = {
         "loss_curves": "The population's best member at each epoch.",
     },
     "search_mlp": {
-        "anytime": "The best held-out loss at any time of six strategies of search.",
+        "anytime": "The best held-out loss at any time of nine strategies of search.",
+        "crossings": "What took part in an arm's children, and what they gained on their better parent.",
         "size": "Loss against the number of weights: the networks that no other one beats in both.",
     },
     "relatives": {
