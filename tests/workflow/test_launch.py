@@ -121,7 +121,7 @@ def test_more_trials_do_not_hide_another_difference(
     finished: Path, tmp_path: Path, tiny_file: Path
 ) -> None:
     copied(finished, tmp_path)
-    with pytest.raises(UserError, match=r"differs in seed \(there 5, here 4\); choose"):
+    with pytest.raises(UserError, match=r"seed \(there 5, here 4\); trials \(there 2, here 3\)"):
         run(tiny_file, runs=tmp_path, settings=["trials=3", "seed=4"])
 
 

@@ -107,7 +107,8 @@ def check_directory(run_dir: RunDir, experiment: Experiment, fresh: bool) -> boo
         return True
     # Read as an experiment, so that a setting that is younger than the run has its default.
     stored = read_experiment(run_dir.experiment_toml)
-    differing = differing_keys(stored.completed(), with_trials_of(experiment, stored).completed())
+    same = differing_keys(stored.completed(), with_trials_of(experiment, stored).completed()) == []
+    differing = [] if same else differing_keys(stored.completed(), experiment.completed())
     if differing:
         left = len(differing) - _KEYS_TOLD
         more = f"; and {left} more" if left > 0 else ""
