@@ -253,9 +253,9 @@ def _table(found: list[Found], arm: str) -> str:
 
 def _gain(rows: list[Found], ours: Mapping[int, Found], name: str) -> str:
     parts = np.array([1 - getattr(ours[row.trial], name) / getattr(row, name) for row in rows])
-    if len(parts) < 2:
-        return f"{100 * parts.mean():+.1f} %"
     interval = mean_interval(parts)
+    if not np.isfinite(interval.low):  # too few trials
+        return f"{100 * parts.mean():+.1f} %"
     return f"{100 * parts.mean():+.1f} % [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
 
 
