@@ -25,7 +25,7 @@ FIGURES: Final = {
     },
     "search_mlp": {
         "anytime": "The best held-out loss at any time of nine strategies of search.",
-        "crossings": "What took part in an arm's children, and what they gained on their better parent.",
+        "crossings": "What took part in children, and what they gained on their better parent.",
         "size": "Loss against the number of weights: the networks that no other one beats in both.",
     },
     "relatives": {
