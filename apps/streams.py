@@ -7,7 +7,10 @@ import io
 import os
 import sys
 from contextlib import suppress
-from typing import Any, Final, TextIO, cast
+from typing import TYPE_CHECKING, Any, Final, TextIO, cast
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 _lost: Final[dict[str, str]] = {}
 
@@ -21,7 +24,7 @@ def keep_going() -> None:
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 # open to the end
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 # stays open
         elif stream is getattr(sys, f"__{name}__"):  # not a notebook's, or a test's
             setattr(sys, name, _forgiving(stream, name))
 
@@ -69,8 +72,8 @@ class _Forgiving(io.RawIOBase):
     def isatty(self) -> bool:
         return os.isatty(self._number)
 
-    def write(self, content: io.BytesIO | bytes) -> int:  # type: ignore[override] # any buffer
-        view = memoryview(content)  # type: ignore[arg-type] # any buffer
+    def write(self, content: ReadableBuffer) -> int:
+        view = memoryview(content)
         try:
             return os.write(self._number, view)
         except OSError as error:

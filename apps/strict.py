@@ -56,7 +56,7 @@ class Table:
     @classmethod
     def known_keys(cls) -> Sequence[str]:
         """Keys that the table may have."""
-        return [item.name for item in fields(cls)]  # type: ignore[arg-type] # subclasses are
+        return [item.name for item in fields(cls)]  # type: ignore[arg-type] # of a dataclass
 
     @classmethod
     def former_keys(cls) -> Mapping[str, str]:

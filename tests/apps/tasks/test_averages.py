@@ -20,11 +20,6 @@ TASK = training(last_epoch=3)
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
-    return Workplace(str(tmp_path_factory.mktemp("run")))
-
-
-@pytest.fixture(scope="module")
 def plain(place: Workplace) -> TrainResult:
     """The same member without an average."""
     return train_member(TASK, place)
