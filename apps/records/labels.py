@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from apps.errors import UserError
+from apps.records.environment import read_environment
 from apps.records.run_dir import RunDir
 
 
@@ -37,11 +37,10 @@ class Labels:
 
 def read_labels(run: RunDir) -> Labels:
     """Return the labels of a run; none where its record has none, or cannot be read."""
+    recorded = read_environment(run)
     try:
-        recorded = json.loads(run.environment_json.read_text(encoding="utf-8"))
-        note, tags = recorded.get("note", ""), recorded.get("tags", [])
-        return Labels(str(note), tuple(str(tag) for tag in tags))
-    except (OSError, ValueError, AttributeError, TypeError):
+        return Labels(str(recorded.get("note", "")), tuple(map(str, recorded.get("tags", []))))
+    except TypeError:
         return Labels()
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final
 
+from apps.records.environment import read_environment
 from apps.records.run_dir import RunDir
 
 _KEY: Final = "trial_counts"
@@ -16,9 +16,8 @@ def read_trial_counts(run: RunDir) -> tuple[int, ...]:
     Empty where none were added, or its record cannot be read.
     """
     try:
-        recorded = json.loads(run.environment_json.read_text(encoding="utf-8"))
-        return tuple(int(count) for count in recorded.get(_KEY, ()))
-    except (OSError, ValueError, AttributeError, TypeError):
+        return tuple(int(count) for count in read_environment(run).get(_KEY, ()))
+    except (TypeError, ValueError):
         return ()
 
 

@@ -5,7 +5,6 @@ They are written down when a run begins, and a run that goes on is held to them.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from apps.errors import UserError
 from apps.plugins.load import is_plugin
 from apps.plugins.sources import joint_digest, plugin_sources
 from apps.records import trial_counts
+from apps.records.environment import read_environment
 from apps.records.run_dir import RunDir
 from apps.runtime import variables
 from apps.tasks.checkup import versions
@@ -46,7 +46,7 @@ def described(
     record: dict[str, Any] = {_SOURCES: plugin_files(experiment, str(folder)), _BEGUN: here}
     if begins:
         return record
-    record[_BEGUN] = _begun(_recorded(run_dir)) or here
+    record[_BEGUN] = _begun(read_environment(run_dir)) or here
     there = read_experiment(run_dir.experiment_toml).trials
     counts = trial_counts.added(trial_counts.read_trial_counts(run_dir), there, experiment.trials)
     return record | trial_counts.written(counts)
@@ -72,7 +72,7 @@ def as_begun(
     """
     if not run_dir.experiment_toml.is_file() or next(run_dir.results(), None) is None:
         return experiment
-    stored, recorded = read_experiment(run_dir.experiment_toml), _recorded(run_dir)
+    stored, recorded = read_experiment(run_dir.experiment_toml), read_environment(run_dir)
     same = with_trials_of(experiment, stored)
     if differing_keys(_without_digests(stored), _without_digests(same)):
         return experiment  # the keys that differ tell more
@@ -168,11 +168,3 @@ def _begun(recorded: Mapping[str, Any]) -> dict[str, Any] | None:
         return begun
     packages = recorded.get("packages")
     return {"packages": _computing(packages)} if isinstance(packages, dict) else None
-
-
-def _recorded(run_dir: RunDir) -> dict[str, Any]:
-    try:
-        found = json.loads(run_dir.environment_json.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

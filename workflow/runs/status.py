@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from apps.records.environment import read_environment
 from apps.records.run_dir import RunDir
 from apps.records.tables_schema import TABLES
 from workflow.driver.progress import Tally, read_tally
@@ -68,9 +68,9 @@ def standing_of(run: RunDir, tally: Tally) -> Standing:
 def how_to_continue(run: RunDir) -> str:
     """Return what starts a run again, as it was started last."""
     try:
-        words = json.loads(run.environment_json.read_text(encoding="utf-8"))["command"]
+        words = read_environment(run)["command"]
         command = shlex.join(word for word in words if word != "--fresh")
-    except (OSError, ValueError, KeyError, TypeError):
+    except (KeyError, TypeError):
         return AGAIN
     return f"continue with: {command}" if command.startswith("heterosis ") else AGAIN
 
