@@ -11,10 +11,12 @@ from typing import Any
 
 from apps.datasets.load import load_dataset, told
 from apps.datasets.preparation import Preparation
+from apps.errors import UserError
 from apps.files import write_atomic
 from apps.messages.tasks import Workplace
 from apps.records.run_dir import RunDir
 from workflow.experiment.config import Experiment
+from workflow.runs.record import misses_something
 
 
 def noted_data(
@@ -39,11 +41,15 @@ def noted_data(
         `lines` and `remarks` for users, and `preparation`.
 
     Raises:
-        UserError: the data cannot be read.
+        UserError: the data cannot be read, or become other inputs than when the run began.
     """
-    if not begins and (stored := _stored(run)) is not None:
-        return stored
     spec = experiment.data
+    if not begins and (stored := _stored(run)) is not None:
+        form = stored["preparation"]["form"]
+        if form and misses_something(run, experiment):
+            now = load_dataset(spec, experiment.seed, place.search_path).form
+            _check_read_alike(run, form, json.loads(json.dumps(now)))
+        return stored
     found = told(spec, experiment.seed, place.search_path, experiment.training.loss)
     data = load_dataset(spec, experiment.seed, place.search_path)
     remarks = [*found.remarks, *rehearsed]
@@ -56,6 +62,28 @@ def noted_data(
     for remark in remarks:
         say(f"note: {remark}")
     return noted
+
+
+def _check_read_alike(run: RunDir, begun: Any, now: Any) -> None:
+    if not _agrees(begun, now):
+        raise UserError(
+            f"{run.data_json}: the data's files are read otherwise now than when the run began, by "
+            "another version: what is missing would learn from other inputs; go on with that "
+            "version, choose another --name, or --fresh to move the old run aside",
+            code="run-differs",
+        )
+
+
+def _agrees(begun: Any, now: Any) -> bool:
+    """Whether all that a form said is so now; fractions depend on the processor's rounding."""
+    if isinstance(begun, dict):
+        return isinstance(now, dict) and all(
+            key in now and _agrees(each, now[key]) for key, each in begun.items()
+        )
+    if isinstance(begun, list):
+        same = isinstance(now, list) and len(begun) == len(now)
+        return same and all(map(_agrees, begun, now))
+    return isinstance(begun, float) or bool(begun == now)
 
 
 def _stored(run: RunDir) -> dict[str, Any] | None:

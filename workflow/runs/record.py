@@ -105,7 +105,7 @@ def _check_versions(
     known = {name: each for name, each in now.items() if name in (packages or ())}
     differing = list(_differing(packages, known))
     differing += _differing(settings, variables())
-    if not differing or not _misses_something(run_dir, experiment):
+    if not differing or not misses_something(run_dir, experiment):
         return
     raise UserError(
         f"{run_dir.root} was begun with {', '.join(differing)}: what is missing would be computed "
@@ -127,7 +127,8 @@ def _computing(packages: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(packages[name]) for name in COMPUTING if name in packages}
 
 
-def _misses_something(run_dir: RunDir, experiment: Experiment) -> bool:
+def misses_something(run_dir: RunDir, experiment: Experiment) -> bool:
+    """Whether a task of the experiment has no result yet."""
     there = {path.parent for path in run_dir.results()}
     return any(
         run_dir.root / node.task.folder not in there
