@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import importlib
 import inspect
+import symtable
 import sys
 import sysconfig
 import textwrap
@@ -192,14 +192,21 @@ def check_read(what: str, function: Callable[..., Any], settings: Iterable[str])
 
 def _names_read(function: Callable[..., Any]) -> set[str] | None:
     """Return the names that a function's body reads, inner functions' too; None if it is hidden."""
+    # By `symtable`: until Python 3.11.8, `ast.parse` in two threads at once can raise a SystemError
+    # (python/cpython#106905), and TensorFlow's AutoGraph parses in the other one.
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+        source = textwrap.dedent(inspect.getsource(function))
+        tables = symtable.symtable(source, "<source>", "exec").get_children()
     except (OSError, TypeError, SyntaxError):  # no file; the middle of an expression
         return None
-    if not isinstance(defined := tree.body[0], ast.FunctionDef):
-        return None
-    names = [node for line in defined.body for node in ast.walk(line) if isinstance(node, ast.Name)]
-    return {name.id for name in names if isinstance(name.ctx, ast.Load)}
+    name = function.__code__.co_name
+    own = [each for each in tables if (each.get_type(), each.get_name()) == ("function", name)]
+    return _names_read_in(own[0]) if own and name != "<lambda>" else None
+
+
+def _names_read_in(table: symtable.SymbolTable) -> set[str]:
+    names = {each.get_name() for each in table.get_symbols() if each.is_referenced()}
+    return names.union(*(_names_read_in(each) for each in table.get_children()))
 
 
 def _absolute(search_path: str | None) -> str | None:

@@ -6,6 +6,7 @@ import ast
 import sys
 import sysconfig
 from collections.abc import Iterator
+from functools import lru_cache
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Final
@@ -158,15 +159,22 @@ def _place(spec: ModuleSpec | None) -> tuple[Path | None, list[Path]]:
     return Path(spec.origin) if there and spec.origin else None, folders
 
 
-def _imported(name: str, path: Path) -> Iterator[str]:
-    """Yield the names of modules that a source imports; of `from a import b` also `a.b`."""
-    if path.suffix != ".py":
-        return
-    try:
-        tree = ast.parse(path.read_bytes())
-    except (OSError, SyntaxError, ValueError):
-        return  # who imports it is told
+def _imported(name: str, path: Path) -> tuple[str, ...]:
+    """Return the names of modules that a source imports; of `from a import b` also `a.b`."""
     package = name if path.stem == "__init__" else name.rpartition(".")[0]
+    try:
+        return () if path.suffix != ".py" else _names_imported(path.read_bytes(), package)
+    except (OSError, SyntaxError, ValueError):
+        return ()  # who imports it is told
+
+
+# Kept, so that tasks in threads do not parse what their driver did: see `load._names_read`.
+@lru_cache(maxsize=512)
+def _names_imported(source: bytes, package: str) -> tuple[str, ...]:
+    return tuple(_each_imported(ast.parse(source), package))
+
+
+def _each_imported(tree: ast.AST, package: str) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (each.name for each in node.names)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import gc
 import importlib
+import inspect
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +17,7 @@ from typing import Any
 import pytest
 
 from apps.errors import UserError
-from apps.plugins.load import call_plugin, forget_plugins, is_plugin, load_plugin
+from apps.plugins.load import call_plugin, check_read, forget_plugins, is_plugin, load_plugin
 from apps.runtime import load_keras
 
 Write = Callable[[str], str]
@@ -205,3 +209,33 @@ def test_a_policy_that_a_module_sets_is_refused(write: Write, search_path: str) 
         with pytest.raises(UserError, match="sets the dtype policy 'mixed_float16' while"):
             load_plugin(f"{name}:f", search_path)
         assert keras.config.dtype_policy().name == "float32"
+
+
+def test_settings_are_checked_beside_a_thread_that_parses(write: Write, search_path: str) -> None:
+    load = load_plugin(
+        f"{write('def load(size=3): return [size for _ in range(size)]')}:load", search_path
+    )
+    source = inspect.getsource(inspect)
+    failed: list[SystemError] = []
+
+    def give_way(*_: Any) -> None:  # As whoever collects garbage in the middle of parsing may.
+        time.sleep(1e-4)
+
+    def often(action: Callable[[], Any], times: int) -> None:
+        try:
+            for _ in range(times):
+                action()
+        except SystemError as error:
+            failed.append(error)
+
+    before = gc.get_threshold()
+    gc.callbacks.append(give_way)
+    gc.set_threshold(100)
+    try:
+        with ThreadPoolExecutor(2) as threads:
+            threads.submit(often, lambda: ast.parse(source), 3)
+            threads.submit(often, lambda: check_read("load", load, ["size"]), 100)
+    finally:
+        gc.callbacks.remove(give_way)
+        gc.set_threshold(*before)
+    assert failed == []
