@@ -52,8 +52,8 @@ CheckSite = Callable[[parsl.Config], Iterable[Check]]
 SITES: Final = {
     "local_threads": "threads of this process (the default): quick to start, one machine",
     "local_processes": "worker processes on this machine through Parsl's HighThroughputExecutor",
-    "slurm": "nodes of a cluster with Slurm; needs options, see its file",
-    "pbs": "nodes of a cluster with PBS Pro or OpenPBS; needs options, see its file",
+    "slurm": "nodes of a cluster with Slurm; start from a copy of slurm-cpu.toml or slurm-gpu.toml",
+    "pbs": "nodes of a cluster with PBS Pro or OpenPBS; start from a copy of pbs-polaris.toml",
 }
 """The sites that come with the project, each with a description."""
 

@@ -28,9 +28,12 @@ DOCUMENTS = (
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "docs/architecture.md",
+    "docs/clusters.md",
     "docs/coming-from.md",
+    "docs/errors.md",
     "docs/index.md",
     "docs/tutorial.md",
+    "docs/what-you-bring.md",
     "docs/when-not.md",
 )
 README = (ROOT / "README.md").read_text()
@@ -83,6 +86,16 @@ def test_the_example_of_an_own_network_and_data_runs(folder: Path) -> None:
 def test_the_example_loads_as_it_stands(folder: Path) -> None:
     experiment = load_experiment(folder / "mine.toml")
     assert [halt.at for halt in experiment.arms[2].halts] == [3, 6, 9]
+
+
+def test_the_search_for_users_of_other_projects_loads_at_equal_budgets(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "coming-from.md").read_text()
+    (file,) = re.findall(r"^```toml\n(.*?)^```$", text, flags=re.M | re.S)
+    (network,) = [each for each in python_blocks("docs/coming-from.md") if "def build" in each]
+    (tmp_path / "network.py").write_text(network)
+    (tmp_path / "experiment.toml").write_text(file)
+    experiment = load_experiment(tmp_path)
+    assert {arm.spent(experiment.training.epochs) for arm in experiment.arms} == {64}
 
 
 @pytest.mark.parametrize("line", [line for line in shell_lines() if line.startswith("heterosis")])
