@@ -239,14 +239,11 @@ class Arm(Strict):
         return sum(halt.teachers(self.size(int(halt.at) - 1)) for halt in self.halts)
 
     def check_budget(self, epochs: int, population: int) -> None:
-        """Check that an arm that spends as it likes spends no more than the others.
+        """Check that an arm spends no more than the others.
 
         Raises:
             ValueError: it does; the message has the sums.
         """
-        settled = self.family is None and all(halt.family is None for halt in self.halts)
-        if self.epochs is None and not self.passes and settled:
-            return
         spent, taught, budget = self.spent(epochs), self.passes * FORWARD_PASS, population * epochs
         # Thirds do not add up to whole numbers exactly.
         if spent + taught > budget + 1e-9:

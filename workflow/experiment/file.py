@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
@@ -182,12 +182,9 @@ def plugin_files(experiment: Experiment, folder: str) -> dict[str, str]:
     Returns:
         The digests by the files' names.
     """
-    data = experiment.data
     found: dict[str, str] = {}
-    for name in _plugins(experiment):
-        found |= plugin_sources(name, folder)
-    if is_plugin(data.name):
-        found |= files_named(data.name, data.params, folder)
+    for name, params in _plugins(experiment):
+        found |= plugin_sources(name, folder) | files_named(name, params, folder)
     return found
 
 
@@ -202,7 +199,7 @@ def plugin_packages(experiment: Experiment, folder: str) -> dict[str, str]:
         The versions by the packages' names, as they are installed by.
     """
     imported = {_READ_BY[experiment.data.name]} if experiment.data.name in _READ_BY else set()
-    for name in _plugins(experiment):
+    for name, _ in _plugins(experiment):
         imported |= libraries_of(name, folder)
     found, others = {}, []
     for name in sorted(imported):
@@ -214,15 +211,19 @@ def plugin_packages(experiment: Experiment, folder: str) -> dict[str, str]:
     return found | {name: version(name) for each in others for name in known.get(each, ())}
 
 
-def _plugins(experiment: Experiment) -> list[str]:
-    operators = [
-        operator.name
+def _plugins(experiment: Experiment) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield every plug-in of an experiment with the settings that may name files."""
+    data, network = experiment.data, experiment.network
+    chosen = {name: gene.values for name, gene in (experiment.space or {}).items()}
+    named = [(data.name, data.params), (network.builder, {**network.params, **chosen})]
+    named += [(name, {}) for name in experiment.training.plugins]
+    named += [
+        (operator.name, operator.params)
         for arm in experiment.arms
         for halt in arm.halts
         for _, operator in halt.operators().values()
     ]
-    names = [experiment.data.name, experiment.network.builder, *experiment.training.plugins]
-    return [name for name in dict.fromkeys([*names, *operators]) if is_plugin(name)]
+    return ((name, params) for name, params in named if is_plugin(name))
 
 
 def _apply(table: dict[str, Any], setting: str) -> None:

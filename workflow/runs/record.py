@@ -85,7 +85,8 @@ def as_begun(
 
 
 def _check_files(run_dir: RunDir, known: Mapping[str, str], now: Mapping[str, str]) -> None:
-    changed = [name for name in dict.fromkeys([*known, *now]) if known.get(name) != now.get(name)]
+    # What names a new file has changed itself; and older runs did not look at all of them.
+    changed = [name for name, digest in known.items() if digest != now.get(name)]
     if changed:
         told = ", ".join(changed)
         raise UserError(

@@ -59,6 +59,9 @@ def test_an_arm_spends_as_it_likes(
     ("arm", "said"),
     [
         ({"epochs": 5}, r"15 network-epochs \(3 x 5 = 15\), more than .* = 3 x 4 = 12"),
+        ({"population": 6}, r"24 network-epochs \(6 x 4 = 24\), more than .* = 3 x 4 = 12"),
+        ({"halts": [{"at": 2, "population": 5}]}, r"16 network-epochs \(3 x 2 \+ 5 x 2 = 16\)"),
+        ({"population": 4, "halts": [{"at": 2, "population": 2}]}, None),
         ({"epochs": 7, "halts": [CHILD], "parents": 3, "teach": {"teachers": "all"},
           "population": 3}, None),
         ({"epochs": 8, "halts": [CHILD], "parents": 3, "teach": {}},

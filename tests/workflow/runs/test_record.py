@@ -23,9 +23,12 @@ from workflow.experiment.file import load_experiment, plugin_packages
 from workflow.runs import record
 from workflow.runs.record import as_begun, described
 
-NETWORK = "from held_blocks import act\n\ndef build(units=4):\n    return act()\n"
+NETWORK = (
+    "from held_blocks import act\n\ndef build(units=4, words=''):\n    return act(words)\n"
+    "build.files = ['start.npz']\n"
+)
 DATA = "import pandas\n\ndef load(path):\n    return path\n"
-TURN = "def turn(rng, weights):\n    import held_angles\n"
+TURN = "def turn(rng, weights, by=''):\n    import held_angles\n    open(by)\n"
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +49,9 @@ class Begun:
             ("held_blocks.py", "def act():\n    return 1\n"),
             ("held_data.py", DATA),
             ("numbers.csv", "1"),
+            ("words.txt", "one"),
+            ("start.npz", "2"),
+            ("turns.txt", "4"),
             ("held_turn.py", TURN),
             ("held_angles.py", ""),
         ):
@@ -54,8 +60,11 @@ class Begun:
         self.table = changed(
             trials=1,
             data={"name": "held_data:load", "params": {"path": "numbers.csv"}, "validation": 9},
-            network={"builder": "held_net:build"},
-            arms=[*arms("control"), mean | {"mutation": "held_turn:turn"}],
+            network={"builder": "held_net:build", "params": {"words": "words.txt"}},
+            arms=[
+                *arms("control"),
+                mean | {"mutation": {"name": "held_turn:turn", "by": "turns.txt"}},
+            ],
         )
         self.run_dir = RunDir(folder / "run")
         self.store(self.experiment(), described(self.run_dir, self.experiment(), folder, True))
@@ -89,7 +98,17 @@ def test_a_run_goes_on_when_nothing_has_changed(begun: Begun) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["held_net.py", "held_blocks.py", "held_data.py", "numbers.csv", "held_angles.py"]
+    "name",
+    [
+        "held_net.py",
+        "held_blocks.py",
+        "held_data.py",
+        "numbers.csv",
+        "words.txt",
+        "start.npz",
+        "turns.txt",
+        "held_angles.py",
+    ],
 )
 def test_a_file_that_results_depend_on_is_told_by_name(begun: Begun, name: str) -> None:
     file = begun.folder / name
@@ -97,6 +116,24 @@ def test_a_file_that_results_depend_on_is_told_by_name(begun: Begun, name: str) 
     with pytest.raises(UserError, match=f"begun with another {name}: .* --fresh") as caught:
         begun.go_on()
     assert caught.value.code == "run-differs"
+
+
+def test_a_file_that_a_choice_of_a_search_names_is_told(begun: Begun) -> None:
+    network = {"builder": "held_net:build"}
+    begun.table |= {"network": network, "space": {"words": ["words.txt", "none"]}}
+    begun.store(
+        begun.experiment(), described(begun.run_dir, begun.experiment(), begun.folder, True)
+    )
+    (begun.folder / "words.txt").write_text("two")
+    with pytest.raises(UserError, match=r"begun with another words\.txt"):
+        begun.go_on()
+
+
+def test_a_file_that_an_older_run_did_not_look_at_is_free(begun: Begun) -> None:
+    environment = json.loads(begun.run_dir.environment_json.read_text())
+    assert environment["sources"].pop("words.txt")
+    begun.run_dir.environment_json.write_text(json.dumps(environment))
+    assert begun.go_on() == begun.experiment()
 
 
 def test_a_file_beside_them_is_free(begun: Begun) -> None:
