@@ -36,11 +36,11 @@ def export(
 
 def store(
     run: RunFolder,
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="made where it is not there")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="created if it does not exist")],
 ) -> None:
-    """Copy what a run's report is made of, small enough to publish, and write the report there.
+    """Copy a run's tables and records, small enough to publish, and write its report from them.
 
-    Names of machines and paths stay behind.
+    Names of machines and paths are left out.
     """
     from analysis.report.storing import store as store_run
     from apps.records.run_dir import RunDir

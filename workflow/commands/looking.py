@@ -25,11 +25,11 @@ def list_(
     tag: Annotated[
         str | None, typer.Option(metavar="TAG", help="only runs that have this tag")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="as JSON, numbers in full")] = False,
+    json: Annotated[bool, typer.Option("--json", help="as JSON, with all digits")] = False,
 ) -> None:
-    """List the runs of a folder: how each stands, trials done, best loss, size, age, tags.
+    """List the runs of a folder: state, finished trials, best loss, size, age, tags.
 
-    The one that changed last comes first.
+    The most recently changed run comes first.
     """
     from json import dumps
 
@@ -45,7 +45,7 @@ def list_(
 
 
 def status(run: RunFolder) -> None:
-    """Show how a run stands: running, stopped or finished, and how far it is."""
+    """Show a run's state (running, stopped, finished) and progress, once."""
     from rich.console import Console
 
     from workflow.runs.opening import existing_run
@@ -57,9 +57,11 @@ def status(run: RunFolder) -> None:
 def watch(
     run: RunFolder,
     every: Annotated[
-        float, typer.Option(min=0.5, metavar="SECONDS", help="time between two looks")
+        float, typer.Option(min=0.5, metavar="SECONDS", help="time between two updates")
     ] = 3.0,
-    once: Annotated[bool, typer.Option("--once", help="one look, as `heterosis status`")] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="show it once, like `heterosis status`")
+    ] = False,
     html: Annotated[
         int | None,
         typer.Option(
@@ -67,15 +69,15 @@ def watch(
             max=65535,
             metavar="PORT",
             help="show it as a page too, to browsers on this machine: http://127.0.0.1:PORT; 0 "
-            "takes a port that is free",
+            "takes a free port",
         ),
     ] = None,
 ) -> None:
-    """Show how a run stands, renewed until it ends; from another terminal, or over ssh.
+    """Show a run's state and progress until it ends; from any terminal, or over ssh.
 
     Progress, losses so far, the best members, workers, failures and warnings: all of it is read
-    from files, and the run notices nothing. Exit code 0 when the run has finished, 1 when it was
-    stopped or broke off.
+    from files, so that the run is not disturbed. Exit code 0 when the run has finished, 1 when it
+    was stopped or broke off.
 
     The page of --html renews itself, and needs no other program. From elsewhere:
     `ssh -L PORT:127.0.0.1:PORT HOST`.
@@ -103,11 +105,11 @@ def report(
     run: RunFolder,
     png: Annotated[bool, typer.Option("--png", help="write every figure as PNG, too")] = False,
 ) -> None:
-    """Write the report of a run again; of one that is not finished, on what is.
+    """Write a run's report again; of an unfinished run, that of what is finished.
 
-    Arms of trials that are whole are compared, the losses of all are shown, and what is missing is
-    said on top. A driver at work is not disturbed; the page lies in RUN/report-so-far, until the
-    report at the run's end.
+    Arms are compared by the trials that are complete, the losses of all are shown, and what is
+    missing is said on top. A driver at work is not disturbed: the page is in RUN/report-so-far
+    until the run ends and has its report.
     """
     from apps.runtime import collecting_later
     from workflow.runs.opening import existing_run
@@ -152,9 +154,7 @@ def versus(
         list[str],
         typer.Argument(metavar="ARM...", help="arms that take the control's place, one by one"),
     ],
-    of: Annotated[
-        str | None, typer.Option(metavar="ARM", help="the one arm that is asked about")
-    ] = None,
+    of: Annotated[str | None, typer.Option(metavar="ARM", help="compare this arm alone")] = None,
 ) -> None:
     """Compare a run's arms with other arms than the control: paired statistics, as CSV."""
     from analysis.statistics.scale import Zero, lowest_loss, without_sole_unit
@@ -175,7 +175,7 @@ def merging(
         typer.Argument(metavar="RUN...", help="run directories", autocompletion=arguments.runs),
     ],
 ) -> None:
-    """Say what merging does to networks, and how much of it alignment mends, as CSV.
+    """Measure what merging does to networks, and how much of it alignment repairs, as CSV.
 
     A row a run, crossover, alignment and halt: losses of the parents and of the child before it
     trains, loss barriers, distances.
@@ -205,12 +205,14 @@ def doctor(
     site: Site = "local_threads",
     options: Options = None,
     runs: Runs = Path("runs"),
-    data: Annotated[str, typer.Option(help="data set workers must find")] = "fashion_mnist",
+    data: Annotated[
+        str, typer.Option(help="data set that the workers must find")
+    ] = "fashion_mnist",
     patience: Annotated[
         float, typer.Option(min=1.0, metavar="SECONDS", help="how long to wait for a worker")
     ] = 120.0,
 ) -> None:
-    """Check a site with one tiny task: what would a run there fail on?"""
+    """Check a site with one tiny task, and say what a run there would fail on."""
     import shutil
 
     from apps.messages.specs import DataSpec
@@ -243,7 +245,7 @@ def data(
     ] = "fashion_mnist",
     folder: Annotated[str | None, typer.Option(help="the only folder to look in")] = None,
 ) -> None:
-    """Say where the data are, or fetch them; of your own, what becomes of them and looks odd."""
+    """Say where the data are, or fetch them; of your own, how they are read, what looks odd."""
     from apps.datasets.load import describe, prepare
     from apps.messages.specs import DataSpec
     from workflow.experiment.file import load_experiment

@@ -70,8 +70,8 @@ def run(
         str | None,
         typer.Option(
             metavar="TIME",
-            help="stop in order when it is over: 90s, 45m, 2h, 1d, 1h30m or Slurm's 1:30:00, "
-            "2-12:00:00; the same command goes on",
+            help="stop in an orderly way after this time: 90s, 45m, 2h, 1d, 1h30m or Slurm's "
+            "1:30:00, 2-12:00:00; the same command continues the run",
         ),
     ] = None,
     monitor: Annotated[
@@ -90,24 +90,29 @@ def run(
     other_versions: Annotated[
         bool,
         typer.Option(
-            "--other-versions", help="go on with other packages than the run was begun with"
+            "--other-versions",
+            help="continue with other versions of packages than the run was begun with",
         ),
     ] = False,
     note: Annotated[
         str | None,
         typer.Option(
             metavar="TEXT",
-            help="a line on the run, which `list`, `status` and the report show; when a run goes "
-            'on, the new one counts, and "" for none',
+            help="a line of text on the run, which `list`, `status` and the report show; a later "
+            'one replaces it, and "" removes it',
         ),
     ] = None,
     tags: Annotated[
         list[str] | None,
         typer.Option(
-            "--tag", metavar="TAG", help="a word to find the run by; may be given again, as --note"
+            "--tag",
+            metavar="TAG",
+            help="a word to find the run by; can be repeated, and replaced like the note",
         ),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="only one line of progress")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="print one line of progress only")
+    ] = False,
 ) -> None:
     """Run an experiment, or continue it.
 
