@@ -23,6 +23,9 @@ FIGURES: Final = {
         "improvements": "The poster's crossovers and the free yardsticks.",
         "loss_curves": "The population's best member at each epoch.",
     },
+    "cnn": {
+        "improvements": "A convolutional network: the recipe, merges, and the free yardsticks."
+    },
     "search_mlp": {
         "anytime": "The best held-out loss at any time of nine strategies of search.",
         "crossings": "What took part in children, and what they gained on their better parent.",
