@@ -14,7 +14,7 @@ from workflow.preflight.plan import SAMPLED
 
 RESULTS = Path(__file__).parents[3] / "analysis" / "results"
 SHARED = {"cnn"}
-"""Runs whose machine did much other work for a part of the time: their times are not the tasks' own."""
+"""Runs beside which much other work went on for a time: their times are not the tasks' own."""
 STORED = sorted(
     {path.parent.parent.name for path in RESULTS.glob("*/tables/members.parquet")} - SHARED
 )
