@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum, unique
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -91,6 +91,12 @@ def seed_integer(rng: np.random.Generator) -> int:
     return int(rng.integers(2**31))
 
 
+def global_state() -> tuple[Any, ...]:
+    """Return what Python's and numpy's global generators are at, to be compared later."""
+    name, keys, *rest = np.random.get_state()
+    return random.getstate(), name, np.asarray(keys).tobytes(), *rest
+
+
 @contextmanager
 def global_draws(seed: int) -> Iterator[None]:
     """Let Python's and numpy's global generators begin from a seed, and put them back.
@@ -99,11 +105,11 @@ def global_draws(seed: int) -> Iterator[None]:
         seed: below 2**32.
     """
     with GLOBAL_GENERATORS:
-        kept = random.getstate(), np.random.get_state()  # noqa: NPY002 # users' code draws from it
+        kept = random.getstate(), np.random.get_state()
         random.seed(seed)
-        np.random.seed(seed)  # noqa: NPY002 # users' code draws from it
+        np.random.seed(seed)
         try:
             yield
         finally:
             random.setstate(kept[0])
-            np.random.set_state(kept[1])  # noqa: NPY002 # users' code draws from it
+            np.random.set_state(kept[1])

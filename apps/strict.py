@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, time
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from pydantic import (
     BaseModel,
@@ -22,6 +22,9 @@ from pydantic import (
 from pydantic_core import CoreSchema, core_schema
 
 from apps.errors import Code, UserError, did_you_mean
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 _LONGEST_ARRAY: Final = 8
 """Values of an array that a message shows."""
@@ -56,7 +59,7 @@ class Table:
     @classmethod
     def known_keys(cls) -> Sequence[str]:
         """Keys that the table may have."""
-        return [item.name for item in fields(cls)]  # type: ignore[arg-type] # of a dataclass
+        return [item.name for item in fields(cast("type[DataclassInstance]", cls))]
 
     @classmethod
     def former_keys(cls) -> Mapping[str, str]:

@@ -7,7 +7,6 @@ beginning: an epoch's batches depend on the member and the epoch, and not on wha
 from __future__ import annotations
 
 import copy
-import random
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 from apps.datasets.arrays import is_text
 from apps.errors import UserError
 from apps.plugins.load import told
-from apps.seeds import global_draws, seed_integer
+from apps.seeds import global_draws, global_state, seed_integer
 
 _FIRST: Final = 0  # seed of the passes that measure and do not train
 _HOOKS: Final = ("on_epoch_begin", "on_epoch_end")
@@ -62,12 +61,12 @@ class Indexed:
             try:
                 source.on_epoch_begin()
                 numbers = _some(_length(self._name, source))
-                before = _global_state()
+                before = global_state()
                 for number in numbers:
                     source[number]
             except Exception:
                 return False  # reading it in earnest tells
-            return _global_state() != before
+            return global_state() != before
 
     @property
     def repeats(self) -> bool:
@@ -301,7 +300,7 @@ def _with_tensors(batch: Any) -> Any:
 def _length(name: str, source: Any) -> int:
     try:
         count = source.num_batches
-    except NotImplementedError:  # Keras's, of a class without __len__: told as one that knows none
+    except NotImplementedError:  # Keras raises it where the class has no __len__
         count = None
     if count is None:
         raise UserError(
@@ -322,11 +321,6 @@ def _some(count: int) -> list[int]:
 
 def _seed(seed: int, purpose: int) -> int:
     return seed_integer(np.random.default_rng([seed, purpose]))
-
-
-def _global_state() -> tuple[Any, ...]:
-    name, keys, *rest = np.random.get_state()  # noqa: NPY002 # users' code draws from it
-    return random.getstate(), name, np.asarray(keys).tobytes(), *rest
 
 
 def _flat(batch: Any) -> list[NDArray[Any]]:

@@ -54,7 +54,7 @@ def undistributed(optimizer: Any) -> Iterator[None]:
 def _undistributed() -> type:
     from keras import optimizers
 
-    class Undistributed(optimizers.Optimizer):  # type: ignore[misc] # Keras is not known to mypy
+    class Undistributed(optimizers.Optimizer):
         def _backend_update_step(self, grads: Any, trainable_variables: Any, rate: Any) -> None:
             for gradient, variable in zip(grads, trainable_variables, strict=True):
                 self.update_step(gradient, getattr(variable, "value", variable), rate)

@@ -272,7 +272,7 @@ def _loss(output: Output, temperature: float) -> Callable[[Any, Any, Any], Any]:
 
     function = classes if output.loss in _CLASSES else two if output.loss in _TWO else numbers
 
-    class OfTeachers(keras.losses.Loss):  # type: ignore[misc] # Keras is not known to mypy
+    class OfTeachers(keras.losses.Loss):
         def call(self, y_true: Any, y_pred: Any) -> Any:
             return function(y_true, y_pred)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 _local = threading.local()
@@ -18,7 +19,8 @@ _patching = threading.Lock()
 @contextmanager
 def threefry() -> Iterator[None]:
     """Let programs traced in this thread use ThreeFry where TensorFlow chooses the algorithm."""
-    _patch()
+    with _patching:
+        _patch()
     _local.depth = getattr(_local, "depth", 0) + 1
     try:
         yield
@@ -26,23 +28,20 @@ def threefry() -> Iterator[None]:
         _local.depth -= 1
 
 
+@cache
 def _patch() -> None:
     # All random functions of TensorFlow ask here for key, counter and algorithm.
     from tensorflow.python.ops import random_ops_util as util
 
-    with _patching:
-        original = util.get_key_counter_alg
-        if getattr(original, "by_name", False):
-            return
+    original = util.get_key_counter_alg
 
-        def by_name(seed: Any, alg: Any) -> Any:
-            chosen = util.Algorithm.AUTO_SELECT.value if alg is None else alg
-            if getattr(_local, "depth", 0) and (
-                not hasattr(chosen, "dtype")
-                and util.convert_alg_to_int(chosen) == util.Algorithm.AUTO_SELECT.value
-            ):
-                alg = util.Algorithm.THREEFRY.value
-            return original(seed, alg)
+    def by_name(seed: Any, alg: Any) -> Any:
+        chosen = util.Algorithm.AUTO_SELECT.value if alg is None else alg
+        if getattr(_local, "depth", 0) and (
+            not hasattr(chosen, "dtype")
+            and util.convert_alg_to_int(chosen) == util.Algorithm.AUTO_SELECT.value
+        ):
+            alg = util.Algorithm.THREEFRY.value
+        return original(seed, alg)
 
-        by_name.by_name = True  # type: ignore[attr-defined] # a mark on a function
-        util.get_key_counter_alg = by_name
+    util.get_key_counter_alg = by_name

@@ -199,7 +199,7 @@ def plugin_packages(experiment: Experiment, folder: str) -> dict[str, str]:
         The versions by the packages' names, as they are installed by.
     """
     imported = {_READ_BY[experiment.data.name]} if experiment.data.name in _READ_BY else set()
-    for name, _ in _plugins(experiment):
+    for name in {name for name, _ in _plugins(experiment)}:
         imported |= libraries_of(name, folder)
     found, others = {}, []
     for name in sorted(imported):

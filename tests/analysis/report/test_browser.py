@@ -13,13 +13,14 @@ import pytest
 from analysis.report.comparison_page import write_comparison
 from analysis.report.write import write_report
 
-pytestmark = pytest.mark.slow
-
 BROWSER = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 )
 
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="needs Chromium (Debian: chromium)")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(BROWSER is None, reason="needs Chromium (Debian: chromium)"),
+]
 
 WIDTHS = (400, 800, 1400)
 
