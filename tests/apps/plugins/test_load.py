@@ -212,18 +212,17 @@ def test_a_policy_that_a_module_sets_is_refused(write: Write, search_path: str) 
 
 
 def test_settings_are_checked_beside_a_thread_that_parses(write: Write, search_path: str) -> None:
-    load = load_plugin(
-        f"{write('def load(size=3): return [size for _ in range(size)]')}:load", search_path
-    )
-    source = inspect.getsource(inspect)
+    lines = "".join("    size += size\n" for _ in range(300))
+    load = load_plugin(f"{write(f'def load(size=3):{chr(10)}{lines}')}:load", search_path)
+    source = inspect.getsource(load)
     failed: list[SystemError] = []
 
     def give_way(*_: Any) -> None:  # As whoever collects garbage in the middle of parsing may.
         time.sleep(1e-4)
 
-    def often(action: Callable[[], Any], times: int) -> None:
+    def often(action: Callable[[], Any]) -> None:
         try:
-            for _ in range(times):
+            for _ in range(20):
                 action()
         except SystemError as error:
             failed.append(error)
@@ -233,8 +232,8 @@ def test_settings_are_checked_beside_a_thread_that_parses(write: Write, search_p
     gc.set_threshold(100)
     try:
         with ThreadPoolExecutor(2) as threads:
-            threads.submit(often, lambda: ast.parse(source), 3)
-            threads.submit(often, lambda: check_read("load", load, ["size"]), 100)
+            threads.submit(often, lambda: ast.parse(source))
+            threads.submit(often, lambda: check_read("load", load, ["size"]))
     finally:
         gc.callbacks.remove(give_way)
         gc.set_threshold(*before)
