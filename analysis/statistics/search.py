@@ -16,7 +16,7 @@ from analysis.statistics.metrics import COMPARED, metric_names
 from analysis.tables import arms_of
 
 YARDSTICK = "evolution"
-"""The arm whose final loss is the target of the others: architecture search as commonly done."""
+"""The arm whose final loss is the target of the others: evolution whose mutants begin anew."""
 
 
 @dataclass(frozen=True)
