@@ -32,7 +32,7 @@ FIGURES: Final = {
         "size": "Loss against the number of weights: the networks that no other one beats in both.",
     },
     "relatives": {
-        "improvements": "Merging relatives beside every free alternative, at equal network-epochs."
+        "improvements": "Merging relatives beside free alternatives, at equal network-epochs."
     },
     "strangers": {
         "damage_by_distance": "What a merge does before it trains, against how far apart the "
