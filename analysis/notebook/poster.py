@@ -95,7 +95,7 @@ def _claims(run: Run) -> dict[str, dict[str, Finding]] | Text:
         "mean is about 9 % better": {kind: _nine(rows[kind, "mean"]) for kind in kinds},
         "mean is significantly better": {kind: _clear(rows[kind, "mean"]) for kind in kinds},
         "random is significantly better": {kind: _clear(rows[kind, "random"]) for kind in kinds},
-        "mean is better than random, if not significantly": {k: _ahead(ahead[k]) for k in kinds},
+        "mean is better than random, not significantly": {k: _ahead(ahead[k]) for k in kinds},
         "single trials are from 5 % worse to 20 % better": {k: _range(both[k]) for k in kinds},
         "the control is reached in less than half the time": {
             kind: _parity(both[kind], _own_parity(numbers, kind)) for kind in kinds
@@ -120,13 +120,13 @@ def _clear(row: Any) -> Finding:
 
 
 def _ahead(row: Any) -> Finding:
-    """Judge the sign of the improvement on the other crossover; one comparison: p is plain."""
+    """Judge "better, not significantly" than the other crossover; one comparison: p is plain."""
     text = f"{mean_text(row)}, p {p_value(row.t_p)}"
     if row.n < SMALLEST_SAMPLE or not np.isfinite(row.t_p):
         return text, OPEN
-    if row.mean > 0:
-        return text, AGREES
-    return text, DISAGREES if row.t_p < wording.ALPHA else OPEN
+    if row.t_p < wording.ALPHA:
+        return text, DISAGREES
+    return text, AGREES if row.mean > 0 else OPEN
 
 
 def _range(rows: Sequence[Any]) -> Finding:

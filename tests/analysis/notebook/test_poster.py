@@ -18,12 +18,18 @@ def _judged(tables, run_of, kind="held-out loss"):
 
 
 def test_a_run_like_the_poster_agrees_with_it(tables_of, run_of):
-    made = {"mean": (0.02, 0.09), "random": (0.02, 0.06)}
+    made = {"mean": (0.02, 0.09), "random": (0.02, 0.085)}
     judged = _judged(tables_of(trials=10, gains=made, arms=POSTER), run_of)
     assert [verdict for claim, verdict in judged.items() if "half" not in claim] == [
         *["agrees"] * 5,
         "cannot be told",
     ]
+
+
+def test_a_significant_gain_on_the_other_crossover_is_not_what_the_poster_says(tables_of, run_of):
+    made = {"mean": (0.02, 0.09), "random": (0.02, 0.06)}
+    judged = _judged(tables_of(trials=10, gains=made, arms=POSTER), run_of)
+    assert judged["mean is better than random, not significantly"] == "disagrees"
 
 
 def test_a_run_that_ruins_its_networks_disagrees(tables_of, run_of):
