@@ -96,8 +96,8 @@ def test_the_corrected_level_is_a_lower_bound_on_what_holm_sees():
 
 
 def test_the_spread_is_that_of_the_published_runs():
-    files = sorted(RESULTS.glob("*/statistics.csv"))
-    assert files
+    files = sorted(RESULTS.rglob("statistics.csv"))
+    assert len(files) > 4
     seen = pd.concat([pd.read_csv(file) for file in files])
     median = seen.loc[seen["kind"].eq("val_loss"), "sd"].median()
     assert pytest.approx(median, abs=0.0005) == OWN_SPREAD, (
@@ -112,7 +112,7 @@ def test_the_words_say_what_a_simulation_sees(trials, compared):
     told = re.fullmatch(
         rf"{trials} trials can see a difference of about (\d+\.\d) % in held-out loss "
         r"\(80 % power, (Holm's correction over 4 arms, )?"
-        r"spread 1\.5 % as in the project's own runs\)",
+        r"spread 1\.7 % as in the project's own runs\)",
         text,
     )
     assert told, text
