@@ -24,7 +24,8 @@ OWN_SPREAD: Final = 0.017
 """Standard deviation over trials of the improvement in held-out loss, a fraction.
 
 The median over the arms of the project's own published runs, each `statistics.csv` below
-`analysis/results`; a test compares it with them. Other data, networks and epochs have another spread.
+`analysis/results`; a test compares it with them. Other data, networks and epochs have another
+spread.
 """
 
 
