@@ -51,6 +51,7 @@ Code = Literal[
     "network-builder",
     "network-fit",
     "network-seed",
+    "network-state",
     "no-workers",
     "operator",
     "package-missing",

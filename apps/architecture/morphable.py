@@ -84,7 +84,7 @@ def _unknown(what: str) -> UnknownAnatomy:
     return UnknownAnatomy(
         f"{what}, so weights cannot pass between models that differ in width or depth; build such "
         "models from Keras's own layers (Sequential or functional) and from layers that "
-        "apps.architecture.register_layer knows, or keep one architecture"
+        "heterosis.register_layer knows, or keep one architecture"
     )
 
 

@@ -205,6 +205,6 @@ class Trial:
     def _wrong(self, what: str, code: Code = "alignment") -> UserError:
         return UserError(
             f"layer {self._layer.name!r} ({type(self._layer).__name__}): {what}; tried with random "
-            "numbers. Change what apps.architecture.register_layer is told of it",
+            "numbers. Change what heterosis.register_layer is told of it",
             code=code,
         )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apps.datasets.batches import Batches
-from apps.errors import first_line
+from apps.errors import UserError, first_line
 from apps.messages.specs import TrainingSpec
 from apps.training.batch_graph import BatchGraph
 from apps.training.batch_norm import RunningMeans
@@ -140,6 +140,8 @@ class Loop:
         except (MemoryError, tf.errors.ResourceExhaustedError):
             raise  # It says nothing about the model, whose numbers must not depend on the machine.
         except Exception as error:
+            if isinstance(engine, BatchGraph) and isinstance(error, tf.errors.OpError | UserError):
+                raise  # Nor does a batch that could not be read.
             # Python in the model's step, or an operation that XLA lacks: the next one may know it.
             self._engines[work] = others
             restore()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,13 @@ import numpy as np
 from tests.support.kinds import SIZE, numbers
 
 
-def hooked(what: str = "shuffled", workers: int = 1, processes: bool = False) -> Any:
-    """The data of `kinds` in a PyDataset that does something between epochs, or while it reads."""
+def hooked(
+    what: str = "shuffled", workers: int = 1, processes: bool = False, failing: str = ""
+) -> Any:
+    """The data of `kinds` in a PyDataset that does something between epochs, or while it reads.
+
+    While there is a file `failing`, reading fails.
+    """
     import keras
 
     left, _, label = numbers()
@@ -29,6 +35,8 @@ def hooked(what: str = "shuffled", workers: int = 1, processes: bool = False) ->
             return max(1, full - self.ended) if what == "shrinking" else full
 
         def __getitem__(self, index: int) -> Any:
+            if failing and Path(failing).exists():
+                raise OSError(5, "the disk is away")
             rows = self.rows[index * SIZE : (index + 1) * SIZE]
             x = left[rows]
             if what == "augmented":

@@ -105,7 +105,7 @@ def report(
     run: RunFolder,
     png: Annotated[bool, typer.Option("--png", help="write every figure as PNG, too")] = False,
 ) -> None:
-    """Write a run's report again; of an unfinished run, that of what is finished.
+    """Write a run's report again; of an unfinished run, report what is finished.
 
     Arms are compared by the trials that are complete, the losses of all are shown, and what is
     missing is said on top. A driver at work is not disturbed: the page is in RUN/report-so-far
@@ -196,8 +196,8 @@ def sites() -> None:
     print(f"PATH.toml        a table [site] with a name and options; copy one from {READY}")
     print(
         "PATH.py          a file of your own with make_config(options) -> parsl.Config; "
-        "options has run_dir, workers, threads, longest_task_s, settings; as it likes with "
-        "check(config) for doctor and block_states(jobs)"
+        "options has run_dir, workers, threads, longest_task_s, settings; it may also have "
+        "check(config), for `heterosis doctor`, and block_states(jobs)"
     )
 
 
@@ -245,7 +245,7 @@ def data(
     ] = "fashion_mnist",
     folder: Annotated[str | None, typer.Option(help="the only folder to look in")] = None,
 ) -> None:
-    """Say where the data are, or fetch them; of your own, how they are read, what looks odd."""
+    """Find or fetch a data set; of data of your own, show how they are read and what looks odd."""
     from apps.datasets.load import describe, prepare
     from apps.messages.specs import DataSpec
     from workflow.experiment.file import load_experiment

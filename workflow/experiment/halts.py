@@ -161,8 +161,8 @@ class Halt(MatingSpec):
             )
         if not 0 < at < epochs:
             raise ValueError(
-                f"{where}.halts: a halt comes after at least 1 and before all of the {epochs} "
-                f"epochs, {self.at} is after epoch {at}"
+                f"{where}.halts: a halt lies after epoch 1 to {epochs - 1} of {epochs}, "
+                f"{self.at} is after epoch {at}"
             )
         least = 2 if self.mating == "pairs" else 1
         if self.mating not in ("self", "survivors") and not least <= self.parents <= population:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +67,7 @@ class Images(Reader):
         seed: of that choice; the experiment's if left out.
     """
 
+    package: ClassVar[str] = "pillow"
     path: str
     size: list[Length] | None = Field(default=None, min_length=2, max_length=2)
     color: Literal["rgb", "gray"] = "rgb"

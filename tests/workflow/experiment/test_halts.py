@@ -66,7 +66,7 @@ def test_an_arm_spends_as_it_likes(
           "population": 3}, None),
         ({"epochs": 8, "halts": [CHILD], "parents": 3, "teach": {}},
          r"13 network-epochs \(3 x 2 \+ 1 x 6 = 12, 3 forward passes of teachers count 1\)"),
-        ({"epochs": "budget", "population": 6, "halts": [CHILD]}, "leaves none"),
+        ({"epochs": "budget", "population": 6, "halts": [CHILD]}, "less than one epoch is left"),
         ({"epochs": 0}, "neither a multiple"),
         ({"epochs": 0.1}, "neither a multiple"),
         ({"halts": [2], "mating": "self", "teach": {}}, "every member goes on by itself"),
