@@ -54,7 +54,7 @@ def test_a_run_without_workers_is_told_after_a_minute_with_what_the_scheduler_sa
     first, block = bench.at(75)
     assert first == (
         "for 60 s no worker is connected; 5 tasks wait: trial-000/segment-0/member-00, "
-        "trial-000/segment-0/member-01, trial-000/segment-0/member-02, ..."
+        "trial-000/segment-0/member-01, trial-000/segment-0/member-02 and 2 more"
     )
     assert block == "block 0 (job 7) of slurm: pending (Resources)"
 
