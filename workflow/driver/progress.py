@@ -317,7 +317,7 @@ def summary(tally: Tally) -> str:
     if tally.epochs_new:
         parts.append(f"{tally.epochs_a_second:.2f} network-epochs/s")
     if not tally.ended and math.isfinite(tally.left_s):
-        parts.append(f"{duration(tally.left_s)} left")
+        parts.append(f"{clock_time(tally.left_s)} left")
     if math.isfinite(tally.best):
         parts.append(f"best {tally.fitness} {four_digits(tally.best)}")
     return ", ".join(parts)
@@ -337,10 +337,10 @@ def four_digits(value: float) -> str:
     return f"{value:.4f}" if abs(value) >= _SMALL or value == 0 else f"{value:.4g}"
 
 
-def duration(seconds: float) -> str:
-    """Return a time for people.
+def clock_time(seconds: float) -> str:
+    """Return a length of time as a clock shows it, whose digits change in place.
 
-    >>> duration(75), duration(3 * 3600 + 120)
+    >>> clock_time(75), clock_time(3 * 3600 + 120)
     ('1:15', '3:02:00')
     """
     hours, rest = divmod(round(seconds), 3600)

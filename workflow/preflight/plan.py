@@ -16,7 +16,7 @@ from apps.messages.teachers import TeachSpec
 from apps.messages.values import ClassWeight
 from apps.records.result_files import stored_result
 from apps.tasks.train import Sample, sample_training
-from workflow.driver.progress import duration
+from workflow.driver.progress import clock_time
 from workflow.driver.trial import TrialGraph, build_trial
 from workflow.experiment.arms import Arm
 from workflow.experiment.config import Experiment
@@ -102,7 +102,7 @@ def _estimates(
     seconds = estimated_s(samples, epochs, tasks, workers, networks_differ(experiment))
     epoch_s, made_s = (fmean(getattr(s, of) for s in samples) for of in ("epoch_s", "made_s"))
     yield (
-        f"time: about {duration(seconds)} on {workers} workers like this machine's cores "
+        f"time: about {clock_time(seconds)} on {workers} workers like this machine's cores "
         f"({epoch_s:.2f} s an epoch, {made_s:.1f} s to build and compile a network, measured here "
         f"with {len(samples)}; start-up not counted)"
     )

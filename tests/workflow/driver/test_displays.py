@@ -10,11 +10,7 @@ import pytest
 from rich.console import Console
 
 from workflow.driver.displays import LiveDisplay, PlainDisplay, draw
-from workflow.driver.progress import (
-    Tally,
-    duration,
-    summary,
-)
+from workflow.driver.progress import Tally, clock_time, summary
 
 
 def plain(monkeypatch: pytest.MonkeyPatch, every_s: float, ticks: int, *remarks: str) -> list[str]:
@@ -100,5 +96,5 @@ def test_nothing_is_left_of_what_has_ended() -> None:
 @pytest.mark.parametrize(
     ("seconds", "told"), [(0, "0:00"), (59.6, "1:00"), (3599, "59:59"), (3600, "1:00:00")]
 )
-def test_durations_are_for_people(seconds: float, told: str) -> None:
-    assert duration(seconds) == told
+def test_times_are_shown_as_a_clock_does(seconds: float, told: str) -> None:
+    assert clock_time(seconds) == told
