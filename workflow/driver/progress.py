@@ -80,7 +80,7 @@ class Tally:
         """Count one event."""
         self.now_unix_s = event["unix_s"]
         if event["event"] == "start":
-            self.__init__(  # type: ignore[misc]
+            begun = Tally(
                 started_unix_s=event["unix_s"],
                 now_unix_s=event["unix_s"],
                 trials=len(event["tasks"]),
@@ -91,6 +91,7 @@ class Tally:
                 segments=Counter(event["segments"]),
                 tasks_left=Counter(dict(enumerate(event["tasks"]))),
             )
+            vars(self).update(vars(begun))  # a run that goes on is counted anew
         elif event["event"] == "task":
             self._take_task(event)
         elif event["event"] == "end":
