@@ -108,5 +108,8 @@ def test_arrays_without_names_are_the_same_in_every_network(place: Workplace) ->
     names = [list(named_weights(nameless((28, 28), 3))) for _ in range(2)]
     assert names[0] == names[1]
     assert names[0][2:6] == [
-        "nameless/variable", "nameless/variable:2", "nameless_1/variable", "nameless_1/variable:2"
-    ]  # fmt: skip
+        "nameless/variable",
+        "nameless/variable:2",
+        "nameless_1/variable",
+        "nameless_1/variable:2",
+    ]

@@ -67,9 +67,18 @@ def test_a_display_that_was_never_shown_can_be_closed() -> None:
 
 def test_the_drawing_tells_every_arm() -> None:
     tally = Tally(
-        started_unix_s=0, now_unix_s=10, trials=2, trials_done=1, epochs=40, epochs_done=20,
-        epochs_new=10, running=2, fitness="val_loss", best=0.25, best_folder="trial-000/x",
-    )  # fmt: skip
+        started_unix_s=0,
+        now_unix_s=10,
+        trials=2,
+        trials_done=1,
+        epochs=40,
+        epochs_done=20,
+        epochs_new=10,
+        running=2,
+        fitness="val_loss",
+        best=0.25,
+        best_folder="trial-000/x",
+    )
     tally.segments.update(control=6, mean=6)
     tally.segments_done.update(control=3, mean=2)
     tally.segments_failed.update(mean=1)
