@@ -32,9 +32,9 @@ def hooked(what: str = "shuffled", workers: int = 1, processes: bool = False) ->
             rows = self.rows[index * SIZE : (index + 1) * SIZE]
             x = left[rows]
             if what == "augmented":
-                x = x + np.random.normal(0, 0.1, x.shape).astype(np.float32)  # noqa: NPY002
+                x = x + np.random.normal(0, 0.1, x.shape).astype(np.float32)
             if what == "augmented later" and index:
-                x = x + np.random.normal(0, 0.1, x.shape).astype(np.float32)  # noqa: NPY002
+                x = x + np.random.normal(0, 0.1, x.shape).astype(np.float32)
             if what == "moving later" and index:
                 x = x + self.rng.normal(0, 0.1, x.shape).astype(np.float32)
             if what == "counting":
@@ -49,7 +49,7 @@ def hooked(what: str = "shuffled", workers: int = 1, processes: bool = False) ->
             def on_epoch_end(self) -> None:
                 self.ended += 1
                 if what == "shuffled":
-                    np.random.shuffle(self.rows)  # noqa: NPY002
+                    np.random.shuffle(self.rows)
                 if what == "unrepeatable":
                     np.random.default_rng().shuffle(self.rows)
 
