@@ -16,7 +16,7 @@ def hooked(what: str = "shuffled", workers: int = 1, processes: bool = False) ->
 
     left, _, label = numbers()
 
-    class Batches(keras.utils.PyDataset):  # type: ignore[misc] # Keras is not known to mypy
+    class Batches(keras.utils.PyDataset):
         def __init__(self) -> None:
             super().__init__(workers=workers, use_multiprocessing=processes)
             self.rows = np.arange(len(left))
@@ -87,7 +87,7 @@ def texts(form: str = "arrays", targets: str = "numbers") -> Any:
     y = (words == WORDS[0]).sum(1).astype(np.int32)
     odd = np.array([["red", 3]] * 96, dtype=object)
 
-    class Sentences(keras.utils.PyDataset):  # type: ignore[misc] # Keras is not known to mypy
+    class Sentences(keras.utils.PyDataset):
         def __len__(self) -> int:
             return len(x) // SIZE
 

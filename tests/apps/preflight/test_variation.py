@@ -44,7 +44,7 @@ def nameless(input_shape: Any, classes: int) -> Any:
     import keras
 
     @keras.saving.register_keras_serializable("variation")
-    class Nameless(keras.layers.Layer):  # type: ignore[misc] # Keras is not known to mypy
+    class Nameless(keras.layers.Layer):
         def build(self, shape: Any) -> None:
             self.gain = self.add_weight(shape=(shape[-1],), initializer="ones")
             self.shift = self.add_weight(shape=(shape[-1],), initializer="zeros")

@@ -219,7 +219,7 @@ def test_what_cannot_be_taught_is_refused(loss: Any, temperature: float, said: s
 def test_a_step_of_ones_own_is_refused() -> None:
     import keras
 
-    class Own(keras.Sequential):  # type: ignore[misc]
+    class Own(keras.Sequential):
         def train_step(self, data: Any) -> Any:
             return super().train_step(data)
 

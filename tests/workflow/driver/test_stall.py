@@ -93,7 +93,7 @@ def test_an_inquiry_that_fails_harms_nobody() -> None:
     def broken() -> int:
         raise OSError("no answer")
 
-    bench.workers.connected = broken  # type: ignore[method-assign]
+    bench.workers.connected = broken
     assert bench.at(200) == []
 
 
@@ -104,7 +104,7 @@ def test_a_slow_scheduler_does_not_hold_the_driver_up() -> None:
         time.sleep(0.5)
         return 0
 
-    bench.workers.connected = slow  # type: ignore[method-assign]
+    bench.workers.connected = slow
     bench.now = 61
     began = time.monotonic()
     bench.watch.tick()
