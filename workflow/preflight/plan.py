@@ -14,8 +14,8 @@ from apps.messages.specs import OperatorSpec
 from apps.messages.tasks import TrainTask, Workplace
 from apps.messages.teachers import TeachSpec
 from apps.messages.values import ClassWeight
+from apps.preflight.sample import Sample, sample_training
 from apps.records.result_files import stored_result
-from apps.tasks.train import Sample, sample_training
 from workflow.driver.progress import clock_time
 from workflow.driver.trial import TrialGraph, build_trial
 from workflow.experiment.arms import Arm
