@@ -11,7 +11,7 @@ from apps.datasets.batches import Batches
 from apps.training.batch_norm import RunningMeans
 from apps.training.data_parts import PartName, Parts
 from apps.training.fit import Fit
-from apps.training.graph import metrics_of
+from apps.training.graph import Graph, metrics_of
 from apps.training.kernel_updates import one_kernel_updates, undistributed
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ class BatchGraph(Fit):
 
     Running statistics are measured batch by batch, as `Fit` does it.
     """
+
+    name = Graph.name
+    told = Graph.told
 
     def __init__(self, model: Any, parts: Parts, batch_size: int, running: RunningMeans) -> None:
         """Take what is trained, and on what."""
