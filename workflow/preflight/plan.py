@@ -156,7 +156,7 @@ def _arm_in_words(experiment: Experiment, graph: TrialGraph, arm: Arm) -> Iterat
 
 def _halt_in_words(experiment: Experiment, halt: Halt) -> str:
     if halt.mating == "self":
-        return f"halt after epoch {halt.at}: each goes on from its own weights, fresh optimizer"
+        return f"halt after epoch {halt.at}: each goes on from its own weights, fresh optimiser"
     if halt.mating == "survivors":
         return f"halt after epoch {halt.at}: the best {halt.population} go on, the others end"
     aligned = f" aligned by {halt.align}," if halt.align != "none" else ""
@@ -165,7 +165,7 @@ def _halt_in_words(experiment: Experiment, halt: Halt) -> str:
         f"halt after epoch {halt.at}: {_operator(halt.selection)} of {halt.parents} by "
         f"{experiment.training.fitness},{mating}{aligned} crossover {_operator(halt.crossover)}, "
         f"{halt.population} children with mutation {_operator(halt.mutation)}, "
-        f"optimizer {halt.optimizer}{_search_in_words(halt)}"
+        f"optimiser {halt.optimizer}{_search_in_words(halt)}"
     )
 
 
@@ -183,7 +183,7 @@ def _teaching_in_words(teach: TeachSpec) -> str:
 def _setting_in_words(setting: Setting) -> Iterator[str]:
     if setting.optimizer:
         told = ", ".join(f"{key} = {value:g}" for key, value in setting.optimizer.items())
-        yield f"optimizer with {told}"
+        yield f"optimiser with {told}"
     if setting.outer is not None:
         over = "merge" if setting.family is not None else "epoch"
         yield f"Nesterov momentum {setting.outer.momentum:g} over each {over}'s step"

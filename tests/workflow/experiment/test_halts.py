@@ -152,7 +152,7 @@ def test_the_plan_says_what_is_spent_and_taught(tmp_path: Path) -> None:
     experiment = with_arm(tmp_path, **arm, outer={"momentum": 0.7})
     text = describe_plan(experiment, Workplace(root=str(tmp_path)), 1, measure=False)
     for words in (
-        "optimizer with weight_decay = 0.1",
+        "optimiser with weight_decay = 0.1",
         "Nesterov momentum 0.7 over each epoch's step",
         "learns the mean prediction of its parents with weight 0.5",
         "12 network-epochs in all, 100 % of population x epochs; 7 epochs one after the other",
