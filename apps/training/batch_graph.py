@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from apps.datasets.batches import Batches
+from apps.messages.specs import EngineName
 from apps.training.batch_norm import RunningMeans
 from apps.training.data_parts import PartName, Parts
 from apps.training.fit import Fit
@@ -24,8 +25,8 @@ class BatchGraph(Fit):
     Running statistics are measured batch by batch, as `Fit` does it.
     """
 
-    name = Graph.name
-    told = Graph.told
+    name: ClassVar[EngineName] = Graph.name
+    told: ClassVar[str] = Graph.told
 
     def __init__(self, model: Any, parts: Parts, batch_size: int, running: RunningMeans) -> None:
         """Take what is trained, and on what."""

@@ -148,8 +148,8 @@ class Graph:
 class Xla(Graph):
     """An engine: an epoch of training as one XLA program, all else as `Graph` does it."""
 
-    name = "xla"
-    told = "XLA"
+    name: ClassVar[EngineName] = "xla"
+    told: ClassVar[str] = "XLA"
     _by_xla = True
 
 
