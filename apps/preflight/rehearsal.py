@@ -194,7 +194,7 @@ def _takes_settings(trainer: Trainer, task: TrainTask) -> None:
     found = getattr(trainer.model.optimizer, "weight_decay", None)
     if asked is not None and (found or 0.0) != asked:
         raise UserError(
-            f"arms: weight_decay = {asked} is set, and the optimizer has {found}: network "
+            f"arms: weight_decay = {asked} is set, and the optimiser has {found}: network "
             f"{task.network.builder!r} compiles itself; name training.optimizer, which replaces "
             "the network's own",
             code="training-setting",
