@@ -19,7 +19,7 @@ from apps.architecture.layer_functions import (
 )
 from apps.architecture.layer_symmetries import rule_of
 from apps.architecture.own_layers import array_name, kind_of, own_layer
-from apps.architecture.own_trial import Trial
+from apps.architecture.layer_check import LayerCheck
 from apps.architecture.symmetries import (
     UnknownSymmetry,
     arguments_of,
@@ -77,7 +77,7 @@ def _try_growth(node: Any) -> None:
     layer = node.operation
     arguments = arguments_of(node, {id(tensor): blank(tensor) for tensor in node.input_tensors})
     parts = parts_of([layer_of(layer, {id(v): array_name(layer, v) for v in layer.weights})])
-    Trial(rule_of(layer), layer, *arguments, lambda _: False).check_growth(parts)
+    LayerCheck(rule_of(layer), layer, *arguments, lambda _: False).check_growth(parts)
 
 
 def _unknown(what: str) -> UnknownAnatomy:

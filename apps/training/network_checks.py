@@ -82,7 +82,7 @@ class NetworkChecks:
             except (Exception, SystemExit) as error:
                 raise UserError(
                     f"network {network.builder!r} fails in its first step of training, with "
-                    f"optimizer {training.optimizer or self._model.optimizer.name!r} and "
+                    f"optimiser {training.optimizer or self._model.optimizer.name!r} and "
                     f"{training.optimizer_params}: {first_line(error)}",
                     code="network-fit",
                 ) from error

@@ -22,7 +22,7 @@ def hooked(
 
     left, _, label = numbers()
 
-    class Batches(keras.utils.PyDataset):  # type: ignore[misc] # Keras is not known to mypy
+    class Batches(keras.utils.PyDataset):
         def __init__(self) -> None:
             super().__init__(workers=workers, use_multiprocessing=processes)
             self.rows = np.arange(len(left))
@@ -40,9 +40,9 @@ def hooked(
             rows = self.rows[index * SIZE : (index + 1) * SIZE]
             x = left[rows]
             if what == "augmented":
-                x = x + np.random.normal(0, 0.1, x.shape).astype(np.float32)  # noqa: NPY002
+                x = x + np.random.normal(0, 0.1, x.shape).astype(np.float32)
             if what == "augmented later" and index:
-                x = x + np.random.normal(0, 0.1, x.shape).astype(np.float32)  # noqa: NPY002
+                x = x + np.random.normal(0, 0.1, x.shape).astype(np.float32)
             if what == "moving later" and index:
                 x = x + self.rng.normal(0, 0.1, x.shape).astype(np.float32)
             if what == "counting":
@@ -57,7 +57,7 @@ def hooked(
             def on_epoch_end(self) -> None:
                 self.ended += 1
                 if what == "shuffled":
-                    np.random.shuffle(self.rows)  # noqa: NPY002
+                    np.random.shuffle(self.rows)
                 if what == "unrepeatable":
                     np.random.default_rng().shuffle(self.rows)
 
@@ -95,7 +95,7 @@ def texts(form: str = "arrays", targets: str = "numbers") -> Any:
     y = (words == WORDS[0]).sum(1).astype(np.int32)
     odd = np.array([["red", 3]] * 96, dtype=object)
 
-    class Sentences(keras.utils.PyDataset):  # type: ignore[misc] # Keras is not known to mypy
+    class Sentences(keras.utils.PyDataset):
         def __len__(self) -> int:
             return len(x) // SIZE
 

@@ -12,6 +12,7 @@ import typer
 
 from workflow.commands import arguments
 from workflow.commands.arguments import Options, RunFolder, Runs, RunsFolder, Site
+from workflow.commands.printing import bare_table, wide
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -276,11 +277,11 @@ def _print_runs(found: list[Listed]) -> None:
 
     from rich.console import Console
     from rich.filesize import decimal
-    from rich.table import Table
 
+    from analysis.numerals import duration
     from workflow.driver.progress import four_digits
 
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table = bare_table()
     for name in ("run", "state", "trials", "best", "size", "age", "tags", "note"):
         table.add_column(name, overflow="fold", no_wrap=name not in ("tags", "note"))
     for each in found:
@@ -291,23 +292,8 @@ def _print_runs(found: list[Listed]) -> None:
             f"{each.trials_done}/{each.trials}",
             best,
             decimal(each.size_bytes),
-            _age(time.time() - each.changed_unix_s),
+            duration(max(0.0, time.time() - each.changed_unix_s)),
             ", ".join(each.tags),
             each.note,
         )
-    console = Console()
-    # Where the output goes to a file there is no width to fit into.
-    wide = console if console.is_terminal else Console(width=200)
-    wide.print(table, markup=False, highlight=False)
-
-
-def _age(seconds: float) -> str:
-    """Return how long ago something was.
-
-    >>> _age(5), _age(7200), _age(86400 * 30)
-    ('0 min', '2 h', '30 d')
-    """
-    minutes = max(0, int(seconds // 60))
-    if minutes < 120:
-        return f"{minutes} min"
-    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} d"
+    wide(Console()).print(table, markup=False, highlight=False)

@@ -39,7 +39,7 @@ from apps.datasets.sources.table_files import (
     prepared,
     read_table,
 )
-from apps.errors import UserError, did_you_mean
+from apps.errors import UserError, did_you_mean, first_few
 from apps.seeds import Address, Purpose
 
 if TYPE_CHECKING:
@@ -343,9 +343,8 @@ def _check_columns(path: Path | str, table: pd.DataFrame, names: Sequence[str], 
     for name in names:
         if name not in there:
             hint = did_you_mean(name, known)
-            more = f" and {len(known) - _COLUMNS_TOLD:,} more" if len(known) > _COLUMNS_TOLD else ""
             raise UserError(
                 f"{path}: {what}: there is no column {name!r}; {hint}it has "
-                f"{', '.join(known[:_COLUMNS_TOLD])}{more}{one_column_hint(known)}",
+                f"{first_few(known, _COLUMNS_TOLD)}{one_column_hint(known)}",
                 code="data-setting",
             )

@@ -48,7 +48,7 @@ def optimizer(name: str, settings: dict[str, Any]) -> Any:
         settings = settings | {"learning_rate": schedule}
     if name == "own":
 
-        class Own(keras.optimizers.Adam):  # type: ignore[misc] # keras ships no types
+        class Own(keras.optimizers.Adam):
             def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
                 super().update_step(2.0 * gradient, variable, learning_rate)
 
