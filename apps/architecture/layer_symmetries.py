@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from apps.architecture.layer_check import LayerCheck
 from apps.architecture.layer_functions import equation_of
 from apps.architecture.moving_symmetries import (
     concatenated,
@@ -22,7 +23,6 @@ from apps.architecture.moving_symmetries import (
     transposed,
 )
 from apps.architecture.own_layers import IN, OUT, array_name, kind_of, own_layer, units_of
-from apps.architecture.layer_check import LayerCheck
 from apps.architecture.sequence_symmetries import (
     attention,
     attention_heads,

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from apps.architecture.layer_check import LayerCheck
 from apps.architecture.layer_functions import (
     activation_of,
     function_step,
@@ -19,7 +20,6 @@ from apps.architecture.layer_functions import (
 )
 from apps.architecture.layer_symmetries import rule_of
 from apps.architecture.own_layers import array_name, kind_of, own_layer
-from apps.architecture.layer_check import LayerCheck
 from apps.architecture.symmetries import (
     UnknownSymmetry,
     arguments_of,

@@ -208,6 +208,11 @@ class Experiment(Strict):
             "training": self.training.spec,
         }
 
+    @property
+    def ranked(self) -> dict[str, Any]:
+        """What its tasks rank a population by."""
+        return {"fitness": self.training.fitness, "fitness_mode": self.training.objective.mode}
+
     def segments(self, arm: Arm) -> tuple[tuple[int, int], ...]:
         """Return an arm's segments, each as completed epochs before and after it.
 

@@ -176,7 +176,8 @@ def _teaching_in_words(teach: TeachSpec) -> str:
     softer = f" at temperature {teach.temperature:g}" if teach.temperature != 1 else ""
     return (
         f"each child learns the mean prediction of {told}{softer} with weight "
-        f"{teach.weight:g}, the labels with {1 - teach.weight:g}; reported losses are those of the labels"
+        f"{teach.weight:g}, the labels with {1 - teach.weight:g}; reported losses are those of the "
+        "labels"
     )
 
 
