@@ -12,6 +12,6 @@ The rooms, each of which may import those below it:
 * `datasets`, `records`, `worker`: data; what stays of a run on disk; the worker process itself
 * `messages`: what travels between driver and workers, and its fingerprints
 * `genetics`: the mathematics, NumPy and SciPy only
-* ground floor: `errors`, `files`, `seeds`, `streams`, `plugins`, `lookup`, `recent`,
+* ground floor: `errors`, `files`, `output`, `seeds`, `plugins`, `lookup`, `recent`,
   `strict`, `runtime`
 """

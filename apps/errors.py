@@ -19,7 +19,7 @@ Each carries a `code`, by which docs/errors.md explains it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from typing import Final, Literal
 
@@ -51,6 +51,7 @@ Code = Literal[
     "network-builder",
     "network-fit",
     "network-seed",
+    "network-state",
     "no-workers",
     "operator",
     "package-missing",
@@ -152,6 +153,16 @@ def did_you_mean(name: str, known: Iterable[str], most: int = 1) -> str:
     """
     nearest = get_close_matches(name, list(known), n=most)
     return f"did you mean {' or '.join(map(repr, nearest))}? " if nearest else ""
+
+
+def first_few(each: Sequence[object], most: int = 3) -> str:
+    """Return the first ones with commas between them, and the number of the others.
+
+    >>> first_few(["a", "b", "c"]), first_few(["a", "b", "c"], 2)
+    ('a, b, c', 'a, b and 1 more')
+    """
+    more = len(each) - most
+    return ", ".join(map(str, each[:most])) + (f" and {more:,} more" if more > 0 else "")
 
 
 def first_line(error: BaseException) -> str:

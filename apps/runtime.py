@@ -83,7 +83,7 @@ def variables() -> dict[str, str]:
 
 @contextmanager
 def collecting_later() -> Iterator[None]:
-    """Look for no garbage meanwhile, where much is made that stays: modules, figures."""
+    """Pause the garbage collector while much is made that stays: modules, figures."""
     collects = gc.isenabled()
     gc.disable()
     try:

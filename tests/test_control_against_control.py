@@ -47,7 +47,7 @@ class Noise:
 
     def __call__(self, task: object, place: Workplace, upstream: Sequence[Outcome]) -> Outcome:
         if not isinstance(task, TrainTask):
-            return perform(task, place, upstream)  # type: ignore[arg-type]
+            return perform(task, place, upstream)
         settled, below = kind_of(task).settle(task, upstream)
         rng = np.random.default_rng([task.seed, *task.folder.encode()])  # of its own in every arm
         epochs = range(task.first_epoch + 1, task.last_epoch + 1)

@@ -75,8 +75,10 @@ def test_a_dead_link_is_found(tmp_path: Path) -> None:
     (tmp_path / "a.html").write_text('<a href="b.html#here">b</a><a href="c.html">c</a>')
     (tmp_path / "b.html").write_text('<p id="there"></p><a href="http://example.org">x</a>')
     assert sorted(dead(tmp_path)) == [
-        "a.html: b.html#here", "a.html: c.html", "b.html: http://example.org",
-    ]  # fmt: skip
+        "a.html: b.html#here",
+        "a.html: c.html",
+        "b.html: http://example.org",
+    ]
 
 
 @pytest.mark.slow

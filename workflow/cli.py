@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from apps.errors import HeterosisError, UserError
-from apps.streams import keep_going, lost_output
+from apps.output import keep_going, lost_output
 from workflow.commands import handing_on, looking, running
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ for _command in (
 def _common(
     debug: Annotated[bool, typer.Option("--debug", help="show the traceback of errors")] = False,
 ) -> None:
-    """Take what `main` looks for itself, which sees the errors."""
+    """Declare `--debug`, which `main` reads itself: it handles the errors."""
 
 
 def main(launch: Callable[..., Run] | None = None) -> None:

@@ -6,12 +6,11 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from analysis.report.findings import MARGIN, full_statistics, spent_to_control
-from analysis.report.page import settings
+from analysis.report.page import flattened, settings
 from analysis.statistics.overview import Overview, overview
 from analysis.tables import loss_names, read_tables
 from apps.errors import ReportError
@@ -120,23 +119,7 @@ def _settings(run: RunDir) -> tuple[dict[str, str], str]:
     if problem:
         return {}, problem
     try:
-        flat = _flat(tomllib.loads(text))
+        flat = flattened(tomllib.loads(text), between=", ")
         return {present_key(key): value for key, value in flat.items()}, ""
     except tomllib.TOMLDecodeError as error:
         return {}, f"{run.experiment_toml.name} is not TOML: {error}."
-
-
-def _flat(value: Any, key: str = "") -> dict[str, str]:
-    """Flatten nested TOML: tables of a list by their name, if they have one, or their number."""
-    rows: dict[str, str] = {}
-    if isinstance(value, dict):
-        for name, part in value.items():
-            rows |= _flat(part, f"{key}.{name}" if key else name)
-    elif isinstance(value, list) and any(isinstance(part, dict) for part in value):
-        for place, part in enumerate(value, start=1):
-            name = part.get("name") if isinstance(part, dict) else None
-            rows |= {f"{key}.{name}": "yes"} if name else {}
-            rows |= _flat(part, f"{key}.{name or place}")
-    else:
-        rows[key] = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-    return rows

@@ -231,9 +231,37 @@ def environment(run: RunDir) -> tuple[list[tuple[str, str]], str]:
     if problem:
         return [], problem
     try:
-        return _flat(json.loads(text)), ""
+        return [*flattened(json.loads(text), between=" ").items()], ""
     except ValueError as error:
         return [], f"{run.environment_json.name} is not JSON: {error}."
+
+
+def flattened(value: Any, between: str, key: str = "") -> dict[str, str]:
+    """Return nested TOML or JSON as text by dotted key.
+
+    Args:
+        value: a table, or a part of one; tables of a list are told apart by their name, if they
+            have one, or their number.
+        between: what stands between the values of a list.
+        key: of the part.
+
+    >>> flattened({"data": {"size": [8, 8]}, "arms": [{"name": "mean", "n": 1}]}, between=", ")
+    {'data.size': '8, 8', 'arms.mean': 'yes', 'arms.mean.name': 'mean', 'arms.mean.n': '1'}
+    """
+    rows: dict[str, str] = {}
+    if isinstance(value, dict):
+        for name, part in value.items():
+            rows |= flattened(part, between, f"{key}.{name}" if key else name)
+    elif isinstance(value, list) and any(isinstance(part, dict) for part in value):
+        for place, part in enumerate(value, start=1):
+            name = part.get("name") if isinstance(part, dict) else None
+            rows |= {f"{key}.{name}": "yes"} if name else {}
+            rows |= flattened(part, between, f"{key}.{name or place}")
+    elif isinstance(value, list):
+        rows[key] = between.join(map(str, value))
+    else:
+        rows[key] = NOTHING if value is None else str(value)
+    return rows
 
 
 def arms_table(overview: Overview) -> pd.DataFrame:
@@ -319,16 +347,3 @@ def _text(path: Any) -> tuple[str, str]:
         return "", f"{path.name} is missing from the run directory."
     except (OSError, UnicodeDecodeError) as error:
         return "", f"{path.name} can't be read: {error}."
-
-
-def _flat(value: Any, key: str = "") -> list[tuple[str, str]]:
-    """Flatten nested JSON into rows of dotted key and text."""
-    if isinstance(value, dict):
-        return [
-            row
-            for name, part in value.items()
-            for row in _flat(part, f"{key}.{name}" if key else str(name))
-        ]
-    if isinstance(value, list):
-        return [(key, " ".join(str(part) for part in value))]
-    return [(key, NOTHING if value is None else str(value))]

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from apps.architecture.layer_check import LayerCheck
 from apps.architecture.layer_functions import equation_of
 from apps.architecture.moving_symmetries import (
     concatenated,
@@ -22,7 +23,6 @@ from apps.architecture.moving_symmetries import (
     transposed,
 )
 from apps.architecture.own_layers import IN, OUT, array_name, kind_of, own_layer, units_of
-from apps.architecture.own_trial import Trial
 from apps.architecture.sequence_symmetries import (
     attention,
     attention_heads,
@@ -291,7 +291,7 @@ def apply(trace: Trace, layer: Any, *arguments: Any, **keywords: Any) -> Any:
     rule = rule_of(layer)
     try:
         if own_layer(layer) is not None:
-            Trial(rule, layer, [*arguments], keywords, trace.moves).check_symmetry()
+            LayerCheck(rule, layer, [*arguments], keywords, trace.moves).check_symmetry()
         made = rule(trace, layer, *arguments, **keywords)
     except OpenLength:
         kind = f"{type(layer).__name__}, whose weights meet an axis of no fixed length"

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from apps.architecture.layer_check import LayerCheck
 from apps.architecture.layer_functions import (
     activation_of,
     function_step,
@@ -19,7 +20,6 @@ from apps.architecture.layer_functions import (
 )
 from apps.architecture.layer_symmetries import rule_of
 from apps.architecture.own_layers import array_name, kind_of, own_layer
-from apps.architecture.own_trial import Trial
 from apps.architecture.symmetries import (
     UnknownSymmetry,
     arguments_of,
@@ -77,14 +77,14 @@ def _try_growth(node: Any) -> None:
     layer = node.operation
     arguments = arguments_of(node, {id(tensor): blank(tensor) for tensor in node.input_tensors})
     parts = parts_of([layer_of(layer, {id(v): array_name(layer, v) for v in layer.weights})])
-    Trial(rule_of(layer), layer, *arguments, lambda _: False).check_growth(parts)
+    LayerCheck(rule_of(layer), layer, *arguments, lambda _: False).check_growth(parts)
 
 
 def _unknown(what: str) -> UnknownAnatomy:
     return UnknownAnatomy(
         f"{what}, so weights cannot pass between models that differ in width or depth; build such "
         "models from Keras's own layers (Sequential or functional) and from layers that "
-        "apps.architecture.register_layer knows, or keep one architecture"
+        "heterosis.register_layer knows, or keep one architecture"
     )
 
 

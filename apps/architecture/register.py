@@ -21,8 +21,9 @@ def register_layer(
     """Make a layer of one's own known: its networks can be aligned, crossed by units and grown.
 
     It decorates the layer's class, in the module of the network's builder, which every worker
-    loads. With nothing said the layer has no arrays and treats every unit alike and for itself.
-    What is said is tried with random numbers wherever a network with the layer is looked at.
+    loads. Without arguments the layer is taken to have no arrays, and to act on every unit alike
+    and separately. The registration is tried with random numbers wherever a network with the layer
+    is looked at.
 
     Args:
         like: a layer of Keras that has the same arrays, by the same names, and treats units as

@@ -15,6 +15,7 @@ from typing import Final
 
 import numpy as np
 
+from apps.architecture.trying import OF_OPERATIONS, OPEN
 from apps.architecture.unit_trace import Layout, Trace
 from apps.genetics.atoms import AtomAxis
 from apps.genetics.weights import Array
@@ -22,13 +23,6 @@ from apps.genetics.weights import Array
 _BATCH: Final = (3, 64)
 _NUMBERS: Final = 8_192
 """Least and most samples, and about how many numbers they have: of truths few say nothing."""
-
-_OPEN: Final = 4
-"""Length of an axis that may have any."""
-
-_SLACK: Final = 1e-4
-_SLACK_OF_HALF: Final = 2e-2
-"""Differences that count as none, relative to the largest output; in 16-bit floats the second."""
 
 Operation = Callable[[list[Array]], list[Array]]
 """Takes the inputs and gives the outputs, the axis of the batch first."""
@@ -61,7 +55,7 @@ def tried(
         Exception: whatever the operation raises for random numbers.
     """
     rng = np.random.default_rng(0)
-    lengths = [[_OPEN if axis is None else axis.size for axis in layout] for layout in layouts]
+    lengths = [[OPEN if axis is None else axis.size for axis in layout] for layout in layouts]
     largest = max(math.prod(each) for each in lengths)
     samples = int(np.clip(_NUMBERS // max(1, largest), *_BATCH))
     shapes = [[samples, *each] for each in lengths]
@@ -321,5 +315,5 @@ def _close(one: Array, other: Array) -> bool:
         each.astype(np.complex64 if each.dtype.kind == "c" else np.float32) for each in (one, other)
     )
     largest = np.abs(left[np.isfinite(left)]).max(initial=0.0)
-    slack = (_SLACK_OF_HALF if half else _SLACK) * largest
+    slack = (OF_OPERATIONS.half if half else OF_OPERATIONS.single) * largest
     return bool(np.allclose(left, right, 0, max(float(slack), 1e-30), equal_nan=True))

@@ -10,7 +10,7 @@ import numpy as np
 
 from apps.errors import UserError, first_line
 from apps.genetics.atoms import AtomAxis, Atoms
-from apps.genetics.crossover import CROSSOVERS
+from apps.genetics.unit_selection import ALL_CROSSOVERS
 
 Layout = tuple[AtomAxis | None, ...]
 """The atoms along each axis of a tensor but that of the batch; None where its length is open."""
@@ -156,12 +156,14 @@ def layouts_in(arguments: Any) -> list[Layout]:
 def unknown(name: str, kind: str) -> UnknownSymmetry:
     """Return the error for a layer without a rule."""
     *others, last = [
-        key for key, function in CROSSOVERS.items() if "spec" not in signature(function).parameters
+        key
+        for key, function in ALL_CROSSOVERS.items()
+        if signature(function).parameters.keys().isdisjoint(("spec", "network"))
     ]
     return UnknownSymmetry(
         f"the symmetries of layer {name!r} ({kind}) are not known, so networks with it cannot be "
         "aligned nor crossed by whole units; say what a layer of your own does with "
-        "apps.architecture.register_layer in your network's module, or use align = 'none' with the "
+        "heterosis.register_layer in your network's module, or use align = 'none' with the "
         f"crossover {', '.join(others)} or {last}, and the distance raw or disagreement"
     )
 

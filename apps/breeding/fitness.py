@@ -1,4 +1,4 @@
-"""The fitness of a network, as what it counts: lower is better, whatever the metric."""
+"""The fitness of a network as a cost: lower is better, whatever the metric."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from apps.messages.results import Failure, TrainResult
 
 
 def fitness_of(member: TrainResult | Failure, objective: Objective) -> float:
-    """Return what a member's fitness counts among those of its population: lower is better.
+    """Return a member's fitness among its population, as a cost: lower is better.
 
     NaN for one that failed or diverged, or whose metric is not finite.
     An average of weights took no step itself and has no running means: of the whole training set

@@ -14,6 +14,7 @@ from apps.errors import HeterosisError
 from apps.files import write_atomic
 from apps.genetics.morphism import Morph, morph
 from apps.genetics.mutation import MUTATIONS
+from apps.genetics.unit_selection import ACROSS_WIDTHS, PARENTS_TAKEN
 from apps.genetics.weights import Weights
 from apps.lookup import lookup
 from apps.messages.results import CheckpointRef, ChildPlan
@@ -80,10 +81,10 @@ def givers(task: TrainTask, start: Offspring, trainer: Trainer) -> tuple[int, ..
         UserError: a layer's symmetries are not known.
     """
     plan = start.plan
-    if plan is None or (not start.inherit and plan.mutate) or start.crossover.name == "fresh":
+    taken = PARENTS_TAKEN.get(start.crossover.name)
+    if plan is None or (not start.inherit and plan.mutate) or taken == 0:
         return ()
-    given = tuple(plan.members[number] for number in _read(task, start, plan, trainer))
-    return given[:1] if start.crossover.name == "best" else given
+    return tuple(plan.members[number] for number in _read(task, start, plan, trainer))[:taken]
 
 
 def _read(task: TrainTask, start: Offspring, plan: ChildPlan, trainer: Trainer) -> dict[int, Any]:
@@ -92,7 +93,7 @@ def _read(task: TrainTask, start: Offspring, plan: ChildPlan, trainer: Trainer) 
     There is a model where units are selected among parents that differ from the child in the widths
     of layers alone; otherwise None stands for one.
     """
-    chosen = start.nearest and start.crossover.name == "select" and len(plan.members) > 1
+    chosen = start.nearest and start.crossover.name in ACROSS_WIDTHS and len(plan.members) > 1
     found: dict[int, Any] = {}
     for place, member in enumerate(plan.members):
         model = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from copy import copy
 from typing import Any, Final
 
@@ -91,15 +91,29 @@ class Batches:
 
         Args:
             order: from `order`; None for the fixed one.
+
+        Raises:
+            UserError: its first batches cannot be read.
         """
+        with ExitStack() as meanwhile:
+            try:
+                dataset = self._opened(order, meanwhile)
+            except UserError:
+                raise
+            except (Exception, SystemExit) as error:
+                raise self._unreadable(error) from error
+            yield self._weighed(dataset)
+
+    def _opened(self, order: NDArray[np.int64] | None, meanwhile: ExitStack) -> Any:
         source = self.whole() if order is None else self.epoch(order)
         if not isinstance(source, Epoch):
-            yield self._weighed(source)
-            return
+            return source
         # Of the fixed order: what was read before must leave no trace.
         self._signature = self._signature or self.whole().signature()
-        with source.dataset(self._signature) as dataset:
-            yield self._weighed(dataset)
+        return meanwhile.enter_context(source.dataset(self._signature))
+
+    def _unreadable(self, error: BaseException) -> UserError:
+        return UserError(f"{self._name}: reading a batch raised {told(error)}", code="data-batches")
 
     def _weighed(self, dataset: Any) -> Any:
         return dataset.map(weighing(self._class_weights)) if self._class_weights else dataset
@@ -123,9 +137,7 @@ class Batches:
         except (UserError, GeneratorExit):
             raise
         except (Exception, SystemExit) as error:
-            raise UserError(
-                f"{self._name}: reading a batch raised {told(error)}", code="data-batches"
-            ) from error
+            raise self._unreadable(error) from error
 
     def probe(self) -> Samples:
         """Return the first samples, `PROBE` of them at most.

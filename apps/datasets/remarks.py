@@ -9,10 +9,10 @@ import numpy as np
 
 from apps.datasets.arrays import Named, Samples, listed
 from apps.datasets.dataset import Dataset
+from apps.errors import first_few
 from apps.messages.values import Loss
 from apps.plugins.load import is_plugin
 
-_TOLD: Final = 3
 _GAP: Final = 10
 _OF_CLASSES: Final = "crossentropy"  # in the name of a loss of classes
 _SAMPLES_A_CLASS: Final = 3  # at least, where whole numbers are taken for classes
@@ -70,11 +70,10 @@ def _told_classes(data: Dataset, stratified: bool, loss: Loss | None) -> Iterato
         names = data.form.get("classes") or {}
         for part, there in labels.items():
             if missing := sorted(every - there):
-                shown = ", ".join(str(names[each] if names else each) for each in missing[:_TOLD])
-                more = ", ..." if len(missing) > _TOLD else ""
+                shown = first_few([names[each] if names else each for each in missing])
                 cure = "" if stratified else ": say data.stratified = true, or bring more samples"
                 yield (
-                    f"no {part} sample has the class{'es' * (len(missing) > 1)} {shown}{more}"
+                    f"no {part} sample has the class{'es' * (len(missing) > 1)} {shown}"
                     f"{' of ' + repr(name) if name else ''}, which other parts have{cure}"
                 )
 

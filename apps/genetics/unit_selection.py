@@ -170,6 +170,12 @@ IN_FUNCTION_SPACE: Mapping[str, Crossover] = MappingProxyType({"select": select,
 ALL_CROSSOVERS: Mapping[str, Crossover] = MappingProxyType({**CROSSOVERS, **IN_FUNCTION_SPACE})
 """Every crossover by name."""
 
+PARENTS_TAKEN: Mapping[str, int] = MappingProxyType({"fresh": 0, "best": 1})
+"""By crossover: how many parents, the first ones, give it weights; of one that is not here, all."""
+
+ACROSS_WIDTHS = frozenset({"select"})
+"""Crossovers that select units, also of parents with other widths, by `select_for`."""
+
 
 def choose(units: Array, target: Array, count: int, ridge: float = 0.01) -> list[int]:
     r"""Choose units whose span fits a target: forward selection with orthogonalisation.

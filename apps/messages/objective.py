@@ -31,7 +31,7 @@ class Objective:
     mode: Mode = "min"
 
     def cost(self, value: float) -> float:
-        """Return what a value of the metric counts: lower is better.
+        """Return a value of the metric as a cost: lower is better.
 
         >>> Objective("val_auc", "max").cost(0.75)
         -0.75

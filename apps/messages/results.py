@@ -144,7 +144,7 @@ class ChildPlan:
         merge: number of the merge it comes from; children of one merge share its random choices.
         parents: the parents' networks, in the order in which they were selected, or nearest first.
         members: the parents' member numbers.
-        fitness: what the parents' fitness counts, `Objective.cost` of it: lower is better.
+        fitness: the parents', as costs (`Objective.cost`): lower is better.
         optimizer: networks whose optimiser states it inherits, averaged if there are several;
             empty for a fresh one.
         mutate: False for a child that stays the merge itself.

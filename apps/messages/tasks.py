@@ -174,15 +174,34 @@ class TrainTask(Task):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MateTask(MatingSpec, Task):
+class RankingTask(Task):
+    """What every task is asked that ranks a population.
+
+    Attributes:
+        members: population size N. Upstream come the members, in their order, before all others.
+        fitness: the key of `TrainResult.final` that ranks the members; those without a finite one
+            come last.
+        fitness_mode: its direction.
+    """
+
+    trial: int
+    members: int
+    fitness: str
+    fitness_mode: Mode = field(default="min", metadata=ADDED)
+
+    @property
+    def objective(self) -> Objective:
+        """What ranks the members."""
+        return Objective(self.fitness, self.fitness_mode)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MateTask(MatingSpec, RankingTask):
     """Rank a population, choose parents, plan the children.
 
     Attributes:
-        epoch: completed epochs at the halt.
-        fitness: the key of `TrainResult.final` that ranks the members.
-        fitness_mode: its direction.
-        members: population size N. Upstream come the members in their order and, where species
-            last over halts, the mating plan before.
+        epoch: completed epochs at the halt. Upstream comes, where species last over halts, the
+            mating plan before.
         mating: `all` survivors are merged into one network, or `pairs` of them into as many as
             there are pairs, or parents are chosen within `species`; or the best go on by
             themselves (`survivors`).
@@ -193,20 +212,11 @@ class MateTask(MatingSpec, Task):
 
     home: ClassVar[str] = "apps.tasks.mate"
 
-    trial: int
     epoch: int
-    members: int
-    fitness: str
     mating: Literal["all", "pairs", "species", "survivors"]
     crossover: CrossoverSpec
     search: SearchSpec | None = field(default=None, metadata=ADDED)
     offspring: int = field(default=0, metadata=ADDED)
-    fitness_mode: Mode = field(default="min", metadata=ADDED)
-
-    @property
-    def objective(self) -> Objective:
-        """What ranks the members."""
-        return Objective(self.fitness, self.fitness_mode)
 
     @property
     def children(self) -> int:
@@ -215,58 +225,41 @@ class MateTask(MatingSpec, Task):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TeachTask(Task):
+class TeachTask(RankingTask):
     """Predict the training targets with the networks of a halt, for the members after it.
 
+    Members without a finite fitness teach nobody.
+
     Attributes:
-        epoch: completed epochs at the halt.
-        members: population size before it. Upstream come the members in their order and the
-            mating plan.
-        fitness: as `MateTask.fitness`: members without a finite one teach nobody. `fitness_mode`
-            likewise.
+        epoch: completed epochs at the halt. Upstream comes its mating plan.
         teachers: as `TeachSpec.teachers`.
         temperature: as `TeachSpec.temperature`.
     """
 
     home: ClassVar[str] = "apps.tasks.teach"
 
-    trial: int
     epoch: int
-    members: int
-    fitness: str
     teachers: Teachers
     temperature: float
-    fitness_mode: Mode = field(default="min", metadata=ADDED)
-
-    @property
-    def objective(self) -> Objective:
-        """What ranks the teachers."""
-        return Objective(self.fitness, self.fitness_mode)
 
 
 @dataclass(frozen=True, kw_only=True)
-class HarvestTask(HarvestSpec, Task):
+class HarvestTask(HarvestSpec, RankingTask):
     """Make one network of a finished population: the arm's champion.
 
     Attributes:
-        members: population size N. Upstream come the members in their order and, if there was
-            one, the last mating plan, which says who is of one species.
-        fitness: as `MateTask.fitness`; `fitness_mode` likewise.
-        epochs: completed epochs, all of them.
+        epochs: completed epochs, all of them. Upstream comes, if there was one, the last mating
+            plan, which says who is of one species.
     """
 
     home: ClassVar[str] = "apps.tasks.harvest"
 
-    trial: int
-    members: int
-    fitness: str
     epochs: int
-    fitness_mode: Mode = field(default="min", metadata=ADDED)
 
     @property
     def objective(self) -> Objective:
         """What chooses the champion: a metric that merges have too."""
-        return Objective(self.fitness, self.fitness_mode).of_champions
+        return super().objective.of_champions
 
 
 @dataclass(frozen=True, kw_only=True)

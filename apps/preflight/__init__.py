@@ -1,1 +1,1 @@
-"""A trial in small, before a run begins: what would fail on the workers fails here."""
+"""Before a run begins: what would fail on the workers fails here, and what networks cost."""

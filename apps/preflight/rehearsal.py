@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from apps.breeding.family import check_can_be_parted
+from apps.breeding.family import NEEDED
 from apps.breeding.offspring import breed
 from apps.errors import HeterosisError, UserError, did_you_mean
 from apps.genetics.genes import Space
@@ -31,10 +31,11 @@ from apps.records.run_dir import CHAMPION
 from apps.seeds import Address, Purpose
 from apps.tasks.export import saved_and_opened
 from apps.tasks.mate import plan_mating
+from apps.tasks.train import trainer_of
 from apps.training.callbacks import Callbacks, check_monitors
 from apps.training.graph import metrics_of
 from apps.training.measures import standard_names
-from apps.training.trainer import Trainer, trainer_for
+from apps.training.trainer import Trainer
 
 NETWORKS: Final = 3
 """Number of different networks in a rehearsed population; further members are copies."""
@@ -103,22 +104,22 @@ def rehearse(
             check_choices(first[0], space, place)
         first, failed = _built(first, max([1, *(halt.mate.parents for halt in halts)]), place)
         remarks += failed
-    trainer = _trainer(first[0], place)
+    trainer = trainer_of(first[0], place)
     remarks += first_weights(trainer)
     for task in first:
-        _trainer(task, place).checks.takes_a_step()
-        model = _trainer(task, place).model
+        trainer_of(task, place).checks.takes_a_step()
+        model = trainer_of(task, place).model
         Callbacks(task.training.callbacks, model, 1, Path(), place.search_path)
-        one_rate = _trainer(task, place).rate.is_one
+        one_rate = trainer_of(task, place).rate.is_one
         check_monitors(task.training.callbacks, metrics_of(model), one_rate)
-        _set_rates(_trainer(task, place), task)
+        _set_rates(trainer_of(task, place), task)
         for asked in {each.harvest.objective for each in harvests}:
             _check_measured(asked, standard_names(metrics_of(model)))
     for task in settings:
-        _takes_settings(_trainer(task, place), task)
+        _takes_settings(trainer_of(task, place), task)
     with TemporaryDirectory(prefix="heterosis-") as root:
         for task in first:
-            _can_be_exported(_trainer(task, place), task, place, Path(root))
+            _can_be_exported(trainer_of(task, place), task, place, Path(root))
         here = replace(place, root=root)
         networks = _networks(first, place, Path(root)) if halts else []
         for halt in halts:
@@ -165,7 +166,7 @@ def _built(
     remarks = []
     for task in first:
         try:
-            _trainer(task, place).checks.takes_a_step()
+            trainer_of(task, place).checks.takes_a_step()
         except UserError as error:
             failed.append(error)
             remarks.append(f"member {task.member} will fail: {error}")
@@ -185,21 +186,15 @@ def _built(
     return built[:NETWORKS], tuple(remarks)
 
 
-def _trainer(task: TrainTask, place: Workplace) -> Trainer:
-    return trainer_for(
-        task.data, task.network, task.training, task.seed, place, task.genome, task.lesson
-    )
-
-
 def _takes_settings(trainer: Trainer, task: TrainTask) -> None:
     trainer.checks.takes_a_step()
     if task.family is not None:
-        check_can_be_parted(trainer)
+        trainer.checks.in_memory(*NEEDED)
     asked = task.training.optimizer_params.get("weight_decay")
     found = getattr(trainer.model.optimizer, "weight_decay", None)
     if asked is not None and (found or 0.0) != asked:
         raise UserError(
-            f"arms: weight_decay = {asked} is set, and the optimizer has {found}: network "
+            f"arms: weight_decay = {asked} is set, and the optimiser has {found}: network "
             f"{task.network.builder!r} compiles itself; name training.optimizer, which replaces "
             "the network's own",
             code="training-setting",
@@ -242,7 +237,7 @@ def _networks(
     stored = []
     for member in range(NETWORKS):
         task = first[member % len(first)]
-        trainer = _trainer(task, place)
+        trainer = trainer_of(task, place)
         address = Address(task.seed, member=member)
         weights = trainer.blueprint.initial_weights(address.seed_integer(Purpose.INITIAL_WEIGHTS))
         trainer.member.load(Checkpoint(weights), np.random.default_rng(0))
@@ -269,7 +264,7 @@ def _go_through(
     for child in ordered if searched else ordered[:1]:
         task = replace(halt.child, genome=child.genome)
         try:
-            trainer = _trainer(task, place)
+            trainer = trainer_of(task, place)
             break
         except UserError:
             # Parents that can be built may have a child that cannot: it will fail alone.

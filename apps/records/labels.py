@@ -30,7 +30,7 @@ class Labels:
         return f"{self.note} {tags}".strip()
 
     def written(self) -> dict[str, Any]:
-        """Return what `environment.json` says of them: nothing where there is nothing."""
+        """Return the labels as entries of `environment.json`; empty without any."""
         note = {"note": self.note} if self.note else {}
         return note | ({"tags": [*self.tags]} if self.tags else {})
 

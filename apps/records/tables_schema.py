@@ -219,8 +219,3 @@ def frame(table: str, rows: list[dict[str, object]], metrics: Sequence[str] = ()
     return pd.DataFrame(
         {name: pd.Series(data[name], dtype=dtype) for name, dtype in columns.items()}
     )
-
-
-def reproducible(data: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns of a table that every rerun repeats bit for bit."""
-    return data[[name for name in data.columns if name not in MEASURED]]

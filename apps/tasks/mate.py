@@ -188,7 +188,7 @@ def _genome(task: MateTask, child: int, parents: Sequence[Genome], mutate: bool)
 def _nearest_first(
     task: MateTask, halted: Halted, parents: tuple[int, ...], child: Genome
 ) -> tuple[int, ...]:
-    """Return the parents of a child, where it is asked for by how near their architectures are."""
+    """Return a child's parents, with `nearest` in order of their architectures' distance to it."""
     if task.search is None or not task.search.nearest:
         return parents
     own = [halted.genome(member) for member in parents]

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import numpy as np
 
 from apps.breeding.family import Relative, train_family
 from apps.breeding.offspring import breed, givers
 from apps.datasets.arrays import Array, Named
-from apps.datasets.load import load_dataset
 from apps.errors import HeterosisError
 from apps.messages.fingerprints import fingerprint
 from apps.messages.results import (
@@ -52,7 +51,7 @@ from apps.training.measures import standard_names
 from apps.training.outer_momentum import Outer
 from apps.training.path_average import PathAverage
 from apps.training.tensorboard import EventLog
-from apps.training.trainer import Trainer, forget_trainers, trainer_for
+from apps.training.trainer import Trainer, trainer_for
 from apps.worker.stopping import Stopped, TimedOut, told_to_stop
 from apps.worker.watchdog import is_late
 
@@ -63,8 +62,6 @@ _STILL: Final = (
     "learning rate, at the loss, and for gradients that are not finite"
 )
 """Remark on a member that learnt nothing at all."""
-
-_Made = TypeVar("_Made")
 
 
 def train_member(task: TrainTask, place: Workplace) -> TrainResult:
@@ -87,7 +84,7 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
     mark = fingerprint(task)
     folder = Path(place.root) / task.folder
     folder.mkdir(parents=True, exist_ok=True)  # a callback may write there
-    trainer = _trainer(task, place)
+    trainer = trainer_of(task, place)
     if task.lesson is not None:
         trainer.learn_from(_predictions(task.lesson, place))
     records, start, average, outer = _put_in(trainer, task, place, folder, mark)
@@ -150,7 +147,7 @@ def _train(trainer: Trainer, task: TrainTask, place: Workplace, segment: _Segmen
     saved = time.monotonic()
     for epoch in range(task.first_epoch + len(records), task.last_epoch):
         callbacks.epoch_begins(epoch)
-        record = _one_epoch(trainer, task, epoch, segment.outer, place)
+        record = one_epoch(trainer, task, epoch, segment.outer, place)
         records.append(record)
         average.add(trainer, record.epoch)
         segment.events.add(record.epoch, record.metrics)
@@ -184,61 +181,8 @@ def _stands_still(
     return kept or (len(records) > 1 and len(losses) == 1)
 
 
-@dataclass(frozen=True)
-class Sample:
-    """The cost of a network on this machine.
-
-    Attributes:
-        made_s: seconds to build and compile one of a new architecture.
-        epoch_s: seconds an epoch.
-        task_s: seconds that a task takes beside.
-        checkpoint_bytes: size of its checkpoint.
-        engine: what trains it, and why.
-    """
-
-    made_s: float
-    epoch_s: float
-    task_s: float
-    checkpoint_bytes: int
-    engine: str
-
-
-def sample_training(task: TrainTask, place: Workplace) -> Sample:
-    """Train a fresh network for two epochs and measure it; nothing is stored.
-
-    What the first epoch and the first evaluation take longer than the second ones is compilation.
-
-    Raises:
-        UserError: network and data do not fit together.
-    """
-    forget_trainers()  # what a rehearsal has built would not be built again
-    load_dataset(task.data, task.seed, place.search_path)
-    built_s, trainer = _timed(lambda: _trainer(task, place))
-    begun_s, begun = _timed(lambda: trainer.blueprint.initial_weights(0))
-    trainer.member.load(Checkpoint(begun), np.random.default_rng(0))
-    trainer.rate.multiply(1.0)
-    outer = Outer(task.outer, {})
-    first, second = (_one_epoch(trainer, task, epoch, outer, place) for epoch in (0, 1))
-    ends_s = [_timed(lambda: final_metrics(trainer, second.metrics))[0] for _ in range(2)]
-    state = trainer.member.state()
-    arrays = [*state.weights.values(), *state.optimizer.values(), *state.random.values()]
-    compiled_s = first.wall_s - second.wall_s + ends_s[0] - ends_s[1]
-    return Sample(
-        made_s=built_s + max(0.0, compiled_s),
-        epoch_s=second.wall_s,
-        task_s=begun_s + ends_s[1],
-        checkpoint_bytes=sum(array.nbytes for array in arrays),
-        engine=f"{trainer.engine.engine} ({trainer.engine.reason})",
-    )
-
-
-def _timed(work: Callable[[], _Made]) -> tuple[float, _Made]:
-    began = time.perf_counter()
-    made = work()
-    return time.perf_counter() - began, made
-
-
-def _trainer(task: TrainTask, place: Workplace) -> Trainer:
+def trainer_of(task: TrainTask, place: Workplace) -> Trainer:
+    """Return this thread's trainer for a member: network, data and training are the task's."""
     return trainer_for(
         task.data, task.network, task.training, task.seed, place, task.genome, task.lesson
     )
@@ -288,9 +232,21 @@ def _initial_state(trainer: Trainer, task: TrainTask, place: Workplace) -> Check
             raise HeterosisError(_UNRESOLVED)
 
 
-def _one_epoch(
+def one_epoch(
     trainer: Trainer, task: TrainTask, epoch: int, outer: Outer, place: Workplace
 ) -> EpochRecord:
+    """Train the network that a trainer holds for one epoch, and evaluate it on held-out data.
+
+    Args:
+        trainer: holds it.
+        task: what it is trained with.
+        epoch: from 0; it addresses the order of the data.
+        outer: the optimiser over the epochs, which takes its step at the end.
+        place: limits, and where plug-ins are looked for.
+
+    Returns:
+        The epoch's record, which counts from 1.
+    """
     began = time.perf_counter()
     rate = task.rates[epoch - task.first_epoch] if task.rates else 1.0
     if task.rates or task.family is not None:
@@ -319,7 +275,7 @@ def _family_epoch(
         relatives.append(Relative(order, address.stream(Purpose.RANDOM_LAYERS)))
 
     def make() -> Trainer:
-        mine = _trainer(task, place)
+        mine = trainer_of(task, place)
         if lesson is not None:
             mine.learn_from(lesson)
         return mine

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from apps.datasets.batches import Batches
+from apps.messages.specs import EngineName
 from apps.training.batch_norm import RunningMeans
 from apps.training.data_parts import PartName, Parts
 from apps.training.fit import Fit
-from apps.training.graph import metrics_of
+from apps.training.graph import Graph, metrics_of
 from apps.training.kernel_updates import one_kernel_updates, undistributed
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ class BatchGraph(Fit):
 
     Running statistics are measured batch by batch, as `Fit` does it.
     """
+
+    name: ClassVar[EngineName] = Graph.name
+    told: ClassVar[str] = Graph.told
 
     def __init__(self, model: Any, parts: Parts, batch_size: int, running: RunningMeans) -> None:
         """Take what is trained, and on what."""

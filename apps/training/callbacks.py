@@ -98,7 +98,7 @@ def check_monitors(
     """
     if not one_rate and any(spec.name == LOWERS_RATE for spec in specs):
         raise UserError(
-            f"training.callbacks {LOWERS_RATE!r} lowers the learning rate, and the optimizer has "
+            f"training.callbacks {LOWERS_RATE!r} lowers the learning rate, and the optimiser has "
             "several or a schedule of its own: leave one of them out",
             code="callback",
         )

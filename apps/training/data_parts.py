@@ -98,7 +98,7 @@ class Parts:
         return fields if self.teaching is None else self.teaching.fields(fields)
 
     def steps(self) -> AbstractContextManager[None]:
-        """Return within what training steps on `lessons` are made or traced."""
+        """Return the context in which steps that take `lessons` must be traced."""
         return nullcontext() if self.teaching is None else self.teaching.steps()
 
     def inputs(self, x: Any) -> Any:

@@ -24,6 +24,7 @@ SMALL_STEP: Final = 200e6
 
 _CONVOLUTIONS: Final = ("Conv", "DepthwiseConv", "MaxPool", "AvgPool")
 _LOOPS: Final = ("While", "StatelessWhile")
+_CUDNN_LOOPS: Final = "CudnnRNN"
 _LOOPS_OF_KERAS: Final = ("fit", "evaluate", "make_train_function", "make_test_function")
 _BACKWARD: Final = 3
 """A training step takes about three times the products of the forward pass."""
@@ -36,12 +37,14 @@ class Profile:
     Attributes:
         convolves: whether it has convolutions, or poolings.
         loops: whether it has loops over time, as recurrent layers have.
+        cudnn_loops: whether cuDNN's kernels do them, as Keras chooses on a GPU: XLA lacks those.
         flops: floating-point operations in its products of matrices, loops counted once.
     """
 
     convolves: bool
     loops: bool
     flops: float
+    cudnn_loops: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,8 @@ def choose(profile: Profile, gpu: bool) -> EngineChoice:
     """
     if profile.convolves:
         return EngineChoice("graph", "convolutions")
+    if profile.cudnn_loops:
+        return EngineChoice("graph", "recurrent, by cuDNN")
     if profile.loops:
         return EngineChoice("xla", "recurrent")
     if gpu:
@@ -110,6 +115,7 @@ def profile_of(model: Any, x: Any, batch_size: int) -> Profile:
         convolves=any(kind.startswith(_CONVOLUTIONS) for kind in kinds),
         loops=bool(kinds & set(_LOOPS)),
         flops=_BACKWARD * sum(map(_products, operations)),
+        cudnn_loops=any(kind.startswith(_CUDNN_LOOPS) for kind in kinds),
     )
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Final, Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from apps.datasets.batches import Batches
-from apps.errors import first_line
-from apps.messages.specs import TrainingSpec
+from apps.errors import UserError, first_line
+from apps.messages.specs import EngineName, TrainingSpec
 from apps.training.batch_graph import BatchGraph
 from apps.training.batch_norm import RunningMeans
 from apps.training.data_parts import PartName, Parts
@@ -20,7 +20,7 @@ from apps.training.graph import Graph, Xla
 
 _Work = Literal["training", "evaluation", "reading", "statistics"]
 _BY_KERAS: Final[dict[_Work, str]] = {
-    "training": "trained by keras.Model.fit",
+    "training": f"trained by {Fit.told}",
     "evaluation": "evaluated by keras.Model.evaluate",
     "reading": "evaluated in batches by keras.Model.evaluate",
     "statistics": "running statistics measured batch by batch",
@@ -30,7 +30,15 @@ _Result = TypeVar("_Result")
 
 
 class Engine(Protocol):
-    """A way to go through the data with the model that it was made for."""
+    """A way to go through the data with the model that it was made for: a training strategy.
+
+    Attributes:
+        name: by which an experiment asks for it.
+        told: what it is, in a remark on what it did in place of another.
+    """
+
+    name: ClassVar[EngineName]
+    told: ClassVar[str]
 
     def train(self, order: NDArray[np.int64]) -> dict[str, float]:
         """Train one epoch; return its metrics, running means over the batches."""
@@ -140,22 +148,23 @@ class Loop:
         except (MemoryError, tf.errors.ResourceExhaustedError):
             raise  # It says nothing about the model, whose numbers must not depend on the machine.
         except Exception as error:
+            if isinstance(engine, BatchGraph) and isinstance(error, tf.errors.OpError | UserError):
+                raise  # Nor does a batch that could not be read.
             # Python in the model's step, or an operation that XLA lacks: the next one may know it.
             self._engines[work] = others
             restore()
-            self._remember(work, engine, others[0], first_line(error))
+            self._remember(work, others[0], first_line(error))
             return self._by_engine(work, done_by)
         self._proven.add(work)
         return results
 
-    def _remember(self, work: _Work, failed: Engine, then: Engine, why: str) -> None:
+    def _remember(self, work: _Work, then: Engine, why: str) -> None:
         if then is self._fit:
             self.remarks.append(f"{_BY_KERAS[work]}, not fused: {why}")
         else:
-            self.remarks.append(f"trained by a graph without XLA: {why}")
+            self.remarks.append(f"trained by {then.told}: {why}")
         if work == "training":
-            engine: Literal["graph", "fit"] = "fit" if then is self._fit else "graph"
-            self.choice = EngineChoice(engine, f"the first choice failed: {why}")
+            self.choice = EngineChoice(then.name, f"the first choice failed: {why}")
 
 
 def _choice(model: Any, parts: Parts, training: TrainingSpec, few_steps: bool) -> EngineChoice:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from apps.datasets.arrays import Samples, mapped
 from apps.datasets.batches import Batches
+from apps.messages.specs import EngineName
 from apps.networks.optimizers import unfinished
 from apps.training.batch_norm import RunningMeans
 from apps.training.data_parts import EVALUATION_BATCH, PartName, Parts
@@ -17,6 +18,9 @@ from apps.training.teaching import Teaching
 
 class Fit:
     """An engine: `keras.Model.fit` and `evaluate`, step after step."""
+
+    name: ClassVar[EngineName] = "fit"
+    told: ClassVar[str] = "keras.Model.fit"
 
     def __init__(self, model: Any, parts: Parts, batch_size: int, running: RunningMeans) -> None:
         """Take what is trained, and on what."""

@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import nullcontext
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from apps.datasets.arrays import listed, mapped
 from apps.errors import UserError
+from apps.messages.specs import EngineName
 from apps.training.batch_norm import RunningMeans
 from apps.training.data_parts import EVALUATION_BATCH, PartName, Parts, each
 from apps.training.kernel_updates import one_kernel_updates, undistributed
@@ -32,6 +33,8 @@ _BLOCK: Final = 10 * EVALUATION_BATCH
 class Graph:
     """An engine: TensorFlow graphs, each traced at its first use. Training data must be arrays."""
 
+    name: ClassVar[EngineName] = "graph"
+    told: ClassVar[str] = "a graph without XLA"
     _by_xla = False
 
     def __init__(self, model: Any, parts: Parts, batch_size: int, running: RunningMeans) -> None:
@@ -145,6 +148,8 @@ class Graph:
 class Xla(Graph):
     """An engine: an epoch of training as one XLA program, all else as `Graph` does it."""
 
+    name: ClassVar[EngineName] = "xla"
+    told: ClassVar[str] = "XLA"
     _by_xla = True
 
 

@@ -52,17 +52,21 @@ def undistributed(optimizer: Any) -> Iterator[None]:
 
 @cache
 def _undistributed() -> type:
+    import tensorflow as tf
     from keras import optimizers
 
     class Undistributed(optimizers.Optimizer):
         def _backend_update_step(self, grads: Any, trainable_variables: Any, rate: Any) -> None:
+            rate = tf.convert_to_tensor(rate)  # read once, and another one at each application
             for gradient, variable in zip(grads, trainable_variables, strict=True):
                 self.update_step(gradient, getattr(variable, "value", variable), rate)
 
         def _apply_weight_decay(self, variables: Any) -> None:
             if self.weight_decay is None:
                 return
-            for variable in filter(self._use_weight_decay, variables):
+            # TensorFlow's variables, as Keras hands them on: their names have the layer's in them.
+            held = (getattr(variable, "value", variable) for variable in variables)
+            for variable in filter(self._use_weight_decay, held):
                 self.assign_sub(variable, variable * self.weight_decay * self.learning_rate)
 
         def _backend_increment_gradient_accumulators(self, grads: Any, acc_grads: Any) -> None:
@@ -128,7 +132,8 @@ def _adam(optimizer: Any) -> Update:
 
     def update(gradient: Any, variable: Any, learning_rate: Any) -> None:
         slot = optimizer._get_variable_index(variable)
-        # An optimiser's step hands one tensor to all variables: the powers are computed once.
+        # One application of gradients hands one tensor to all variables: the powers are computed
+        # once for them, and anew where a step applies gradients twice.
         graph = tf.compat.v1.get_default_graph()
         key = id(learning_rate), id(graph)
         if key not in powers:

@@ -35,7 +35,7 @@ class LearningRate:
         if not self.is_one:
             raise UserError(
                 "training.optimizer_params sets a learning_rate, and the network was compiled with "
-                f"{'several optimizers' if others else 'a schedule'}: leave it out, or say "
+                f"{'several optimisers' if others else 'a schedule'}: leave it out, or say "
                 "training.optimizer, which may be a function of yours that takes it",
                 code="training-setting",
             )
@@ -51,7 +51,7 @@ class LearningRate:
         """
         if factor != 1.0 and any(rate is None for rate in self._updating):
             raise UserError(
-                "a schedule is set for an optimizer that was compiled with a schedule of its own; "
+                "a schedule is set for an optimiser that was compiled with a schedule of its own; "
                 "leave one of them out",
                 code="training-setting",
             )

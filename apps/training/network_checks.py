@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ import numpy as np
 from apps.datasets.arrays import Array, mapped
 from apps.errors import UserError, first_line
 from apps.networks.build import named_weights
+from apps.networks.hidden_state import hidden_state, moved
 from apps.training.blueprint import Blueprint
 from apps.training.data_parts import Parts
 from apps.training.graph import metrics_of
@@ -54,7 +56,8 @@ class NetworkChecks:
         self._is_built(built)
         self._is_judged()
         self._takes_whole_numbers()
-        self._repeats(two)
+        with self._without_hidden_state():
+            self._repeats(two)
 
     def takes_a_step(self) -> None:
         """Check that one training step with a whole batch works.
@@ -68,8 +71,10 @@ class NetworkChecks:
         if self._parts.teaching is not None:
             batch = self._parts.teaching.with_own_lessons(batch)
         try:
-            with self._parts.steps():
+            with self._without_hidden_state(), self._parts.steps():
                 self._model.train_step(batch)
+        except UserError:
+            raise
         except (Exception, SystemExit):
             try:
                 with self._parts.steps():  # with the graph around it that a step may want
@@ -77,13 +82,30 @@ class NetworkChecks:
             except (Exception, SystemExit) as error:
                 raise UserError(
                     f"network {network.builder!r} fails in its first step of training, with "
-                    f"optimizer {training.optimizer or self._model.optimizer.name!r} and "
+                    f"optimiser {training.optimizer or self._model.optimizer.name!r} and "
                     f"{training.optimizer_params}: {first_line(error)}",
                     code="network-fit",
                 ) from error
         finally:
             self._model.reset_metrics()
             restore()
+
+    def in_memory(self, key: str, why: str) -> None:
+        """Check that the training data are arrays, not batches.
+
+        Args:
+            key: of the arm, that needs it.
+            why: what needs it, for the message.
+
+        Raises:
+            UserError: they come in batches.
+        """
+        if self._parts.in_batches:
+            raise UserError(
+                f"{key}: the training data come in batches, and {why} held in memory; return "
+                f"arrays, or leave {key} out",
+                code="training-setting",
+            )
 
     def agrees_with(self, other: Any) -> bool:
         """Whether another model gives the same outputs on a few samples.
@@ -114,6 +136,22 @@ class NetworkChecks:
             ):
                 return f"{name} is {own[name]:.4g} before and {others[name]:.4g} then"
         return ""
+
+    @contextmanager
+    def _without_hidden_state(self) -> Iterator[None]:
+        """Check that steps of training meanwhile move no state that checkpoints leave out."""
+        states = hidden_state(self._model)
+        before = {name: reading() for name, reading in states.items()}
+        yield
+        if found := moved(states, before):
+            raise UserError(
+                f"network {self._blueprint.network.builder!r} keeps state in {found[0]}, which "
+                "training changes and no checkpoint holds, so that a member would begin with "
+                "another one's: compile the model with its optimizer "
+                "(keras.optimizers.MultiOptimizer holds several), and make a state of your own "
+                "with add_weight(..., trainable=False)",
+                code="network-state",
+            )
 
     def _is_built(self, built: Collection[str]) -> None:
         if late := [name for name in named_weights(self._model) if name not in built]:

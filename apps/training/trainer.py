@@ -10,9 +10,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from apps.datasets.arrays import Named
+from apps.datasets.arrays import Named, listed
 from apps.datasets.load import load_dataset
-from apps.errors import UserError
 from apps.messages.fingerprints import to_json
 from apps.messages.specs import (
     NO_GENOME,
@@ -37,7 +36,7 @@ from apps.training.measures import Measures
 from apps.training.member import Member
 from apps.training.network_checks import NetworkChecks
 from apps.training.target_shapes import with_fitting_targets
-from apps.training.targets import losses_of, with_scaled_targets
+from apps.training.targets import ignored_label, losses_of, with_scaled_targets
 from apps.training.teaching import Teaching
 
 _TRAINERS_A_THREAD: Final = 6
@@ -69,7 +68,6 @@ class Trainer:
         parts: Parts,
         few_steps: bool = False,
         remarks: Sequence[str] = (),
-        lesson: Lesson | None = None,
     ) -> None:
         """Train nothing yet.
 
@@ -79,10 +77,6 @@ class Trainer:
             parts: the data.
             few_steps: whether the architecture is one of many, each trained for few steps.
             remarks: on the data, for the user.
-            lesson: how members learn from teachers; None where they have none.
-
-        Raises:
-            UserError: members cannot be taught.
         """
         self.model = model
         self.blueprint = blueprint
@@ -93,14 +87,6 @@ class Trainer:
         model.optimizer.build(model.trainable_variables)
         self.member = Member(model)
         self.rate = LearningRate(model.optimizer)
-        if lesson is not None and parts.in_batches:
-            raise UserError(
-                "teach: the training data come in batches, and teachers predict for samples that "
-                "are held in memory; return arrays, or leave teach out",
-                code="training-setting",
-            )
-        if lesson is not None:
-            parts.teaching = Teaching(model, lesson)
         self._loop = Loop(model, parts, blueprint.training, few_steps, self.member.snapshot)
         self.measures = Measures(model, self.member, parts, self._loop)
         self.checks = NetworkChecks(blueprint, model, self.member, parts)
@@ -160,8 +146,17 @@ def new_trainer(
 ) -> Trainer:
     """Build a network and return what trains it.
 
+    Args:
+        data: what it learns.
+        network: its builder.
+        training: its optimiser, loss and batch size.
+        seed: of the experiment.
+        place: where plug-ins are found, and how many threads compute.
+        few_steps: whether the architecture is one of many, each trained for few steps.
+        lesson: how members learn from teachers; None where they have none.
+
     Raises:
-        UserError: network and data do not fit together.
+        UserError: network and data do not fit together, or members cannot be taught.
     """
     loaded = load_dataset(data, seed, place.search_path)
     load_keras(place.threads)
@@ -172,9 +167,16 @@ def new_trainer(
     learnt, remarks = with_fitting_targets(learnt, model)
     made_otherwise = [*sorted(learnt.byte_targets), *remarks]
     learnt, told = with_class_weights(learnt, losses_of(model), training.class_weight)
-    weights = training.class_weight or ""
+    weights = ""
+    if training.class_weight is not None:  # balanced ones leave out what the loss ignores
+        ignored = [ignored_label(loss) for loss in listed(losses_of(model))]
+        weights = f"{training.class_weight} {ignored}"
     key = to_json(data) + f"{seed} {place.search_path} {made_otherwise}{weights}".encode()
-    made = Trainer(blueprint, model, Parts(learnt, key), few_steps, (*remarks, *told), lesson)
+    parts = Parts(learnt, key)
+    made = Trainer(blueprint, model, parts, few_steps, (*remarks, *told))
+    if lesson is not None:
+        made.checks.in_memory("teach", "teachers predict for samples")
+        parts.teaching = Teaching(model, lesson)
     made.checks.fits_the_data(built)
     return made
 
@@ -207,14 +209,16 @@ def trainer_for(
     few_steps = bool(genome.network or genome.training)
     others = dict(training.optimizer_params)
     rate = None if is_plugin(training.optimizer or "") else others.pop("learning_rate", None)
-    if not isinstance(rate, float):
+    if not (sets_rate := isinstance(rate, float)):
         others = training.optimizer_params
     kind = replace(training, optimizer_params=others)
     way = None if lesson is None else (lesson.weight, lesson.temperature)
-    key = (to_json(data), to_json(network), to_json(kind), seed, place.search_path, few_steps, way)
+    specs = (to_json(data), to_json(network), to_json(kind))
+    # One who names no rate must not get the trainer in which another's rate is left.
+    key = (*specs, sets_rate, seed, place.search_path, few_steps, way)
     found = trainers.get(
         key, lambda: new_trainer(data, network, training, seed, place, few_steps, lesson)
     )
-    if isinstance(rate, float):
+    if sets_rate:
         found.rate.set_base(rate)
     return found

@@ -1,4 +1,4 @@
-"""Stopping tasks between two epochs: by a word of the driver, or at a time that all know."""
+"""Stops tasks between two epochs: when the driver asks for it, or at a deadline."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ stopping: Final = threading.Event()
 
 
 now = time.time
-"""The clock of time limits: of every machine its own."""
+"""The clock of time limits; every machine reads its own."""
 
 
 def told_to_stop(stop_at_unix_s: float) -> bool:

@@ -43,10 +43,15 @@ WORLDS: dict[str, dict[str, Any]] = {
     "regression": {"regression": True},
     "members that end early": {"early": True, "halts": (4, 8), "regression": True},
     "an arm that always failed": {"failed_trials": [(t, "mean") for t in range(8)]},
-    "all failed": {"failed_trials": [(t, a) for t in range(2) for a in ("control", "mean")],
-                   "arms": ("control", "mean"), "trials": 2},
-    "some failed": {"failed_trials": [(0, "control"), (2, "mean")],
-                    "failed_members": [(1, "mean", 1, 2), (3, "clone", 0, 0)]},
+    "all failed": {
+        "failed_trials": [(t, a) for t in range(2) for a in ("control", "mean")],
+        "arms": ("control", "mean"),
+        "trials": 2,
+    },
+    "some failed": {
+        "failed_trials": [(0, "control"), (2, "mean")],
+        "failed_members": [(1, "mean", 1, 2), (3, "clone", 0, 0)],
+    },
     "odd names": {"arms": ("control", "<b>a & b</b>", "two words", "$x_1$", "\u5909", "x" * 90)},
     "many arms": {"arms": ("control", *(f"arm {i}" for i in range(29))), "trials": 2},
     "ruin": {"gains": {"mean": (-15.0, -3.0)}},
@@ -55,15 +60,27 @@ WORLDS: dict[str, dict[str, Any]] = {
     "losses below zero": {"shift": 2.0, "regression": True},
     "losses that cross zero": {"shift": 0.43, "regression": True, "trials": 6},
     "losses of exactly zero": {"shift": 0.43, "least": 0.0, "trials": 6},
-    "a search below zero": {"searches": True, "arms": ("control", "evolution"), "shift": 2.0,
-                            "halts": (4, 8), "regression": True},
-    "a search that ends early": {"searches": True, "arms": ("control", "evolution"), "early": True,
-                                 "regression": True},
+    "a search below zero": {
+        "searches": True,
+        "arms": ("control", "evolution"),
+        "shift": 2.0,
+        "halts": (4, 8),
+        "regression": True,
+    },
+    "a search that ends early": {
+        "searches": True,
+        "arms": ("control", "evolution"),
+        "early": True,
+        "regression": True,
+    },
     "a search": {"searches": True, "arms": ("control", "evolution", "heterosis"), "halts": (4, 8)},
-    "a search that failed": {"searches": True, "arms": ("control", "evolution"), "trials": 2,
-                             "failed_trials": [(t, a) for t in range(2)
-                                               for a in ("control", "evolution")]},
-}  # fmt: skip
+    "a search that failed": {
+        "searches": True,
+        "arms": ("control", "evolution"),
+        "trials": 2,
+        "failed_trials": [(t, a) for t in range(2) for a in ("control", "evolution")],
+    },
+}
 """Runs that statistics, figures and report must survive."""
 
 

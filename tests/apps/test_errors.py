@@ -6,7 +6,7 @@ import importlib
 import re
 
 from apps import errors
-from apps.errors import HeterosisError, ReportError, UserError, did_you_mean, with_code
+from apps.errors import HeterosisError, ReportError, UserError, did_you_mean, first_few, with_code
 
 
 def drawn() -> list[tuple[int, str, str]]:
@@ -47,3 +47,10 @@ def test_the_nearest_names_are_asked_for() -> None:
     assert did_you_mean("trails", ["trials", "trains", "seed"]) == "did you mean 'trials'? "
     assert did_you_mean("trails", ["trials", "trails_", "s"], 2).count(" or ") == 1
     assert did_you_mean("x", ["trials"]) == did_you_mean("x", []) == ""
+
+
+def test_the_first_few_are_named_and_the_others_counted() -> None:
+    assert first_few([]) == ""
+    assert first_few([1]) == "1"
+    assert first_few("abc") == "a, b, c"
+    assert first_few([*range(2_000)]) == "0, 1, 2 and 1,997 more"

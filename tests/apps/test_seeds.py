@@ -52,7 +52,7 @@ def test_parts_of_an_address_do_not_stand_in_for_each_other() -> None:
 
 def test_a_stream_does_not_depend_on_global_generators() -> None:
     before = draw(1, 1, 0, 0, 0)
-    np.random.seed(99)  # noqa: NPY002
+    np.random.seed(99)
     assert draw(1, 1, 0, 0, 0) == before
 
 

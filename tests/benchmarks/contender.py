@@ -54,8 +54,12 @@ class Workload:
         return NetworkSpec(self.network) if known else NetworkSpec(f"networks:{self.network}")
 
 
-def keras_fit(work: Workload) -> Epoch:
-    """Train as a user of Keras would: arrays in memory, `compile` and `fit` with their defaults."""
+def answer_by_fit(work: Workload) -> None:
+    """Train as a user of Keras would: arrays in memory, `compile` and `fit` with their defaults.
+
+    It is one `fit` of many epochs, which sets up its data once; each epoch waits to be asked for.
+    """
+    import keras
     import networks
     import tensorflow as tf
 
@@ -68,11 +72,16 @@ def keras_fit(work: Workload) -> Epoch:
     model = builder(input_shape=(28, 28), classes=10)
     model.compile("adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
 
-    def epoch() -> float:
-        history = model.fit(x, y, batch_size=work.batch_size, epochs=1, verbose=0)
-        return float(history.history["loss"][0])
+    class Asked(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            if not sys.stdin.readline():
+                sys.exit()
+            self.began = time.perf_counter()
 
-    return epoch
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            print(json.dumps([time.perf_counter() - self.began, logs["loss"]]), flush=True)
+
+    model.fit(x, y, batch_size=work.batch_size, epochs=1_000_000, verbose=0, callbacks=[Asked()])
 
 
 def by_engine(work: Workload, engine: EngineName) -> Epoch:
@@ -101,7 +110,10 @@ def main(way: str, network: str, batch_size: int, images: int, core: int) -> Non
     """Answer every line of standard input with an epoch's seconds and loss."""
     os.sched_setaffinity(0, {core})
     work = Workload(network, batch_size, images)
-    epoch = keras_fit(work) if way == BY_KERAS else by_engine(work, cast(EngineName, way))
+    if way == BY_KERAS:
+        answer_by_fit(work)
+        return
+    epoch = by_engine(work, cast(EngineName, way))
     for _ in sys.stdin:
         began = time.perf_counter()
         loss = epoch()

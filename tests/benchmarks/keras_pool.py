@@ -73,8 +73,8 @@ def _run_s(batch_size: int) -> float:
         file = Path(folder) / "pool.toml"
         values = {"networks": NETWORKS, "epochs": EPOCHS, "scale": SCALE}
         file.write_text(_EXPERIMENT.format(batch_size=batch_size, **values))
-        command = [sys.executable, "-m", "heterosis", "run", str(file), "--quiet", "--runs", folder]
-        return _seconds(command)
+        options = ["--quiet", "--workers", str(PROCESSES), "--runs", folder]
+        return _seconds([sys.executable, "-m", "heterosis", "run", str(file), *options])
 
 
 def _seconds(command: list[str]) -> float:

@@ -50,7 +50,7 @@ def named() -> Any:
     }
 
 
-class Indexed(keras.utils.PyDataset):  # type: ignore[misc] # Keras is not known to mypy
+class Indexed(keras.utils.PyDataset):
     """The training data in batches by number."""
 
     def __len__(self) -> int:
@@ -144,7 +144,7 @@ def functional() -> Any:
 
 
 @keras.saving.register_keras_serializable("against_keras")
-class Subclassed(keras.Model):  # type: ignore[misc] # Keras is not known to mypy
+class Subclassed(keras.Model):
     """Fine-tuning as it is written as a class: its normalisation stays in inference mode."""
 
     def __init__(self, **settings: Any) -> None:
@@ -167,7 +167,7 @@ def subclassed() -> Any:
 
 
 # -------------------------------------------------------------------------------- optimisers
-class Lookahead(keras.optimizers.Optimizer):  # type: ignore[misc] # Keras is not known to mypy
+class Lookahead(keras.optimizers.Optimizer):
     """A wrapper of one's own: every second step goes half the way back to the slow weights.
 
     Its variables leave out those of the optimiser that it wraps, as wrappers do.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,18 @@ import numpy as np
 from tests.support.kinds import SIZE, numbers
 
 
-def hooked(what: str = "shuffled", workers: int = 1, processes: bool = False) -> Any:
-    """The data of `kinds` in a PyDataset that does something between epochs, or while it reads."""
+def hooked(
+    what: str = "shuffled", workers: int = 1, processes: bool = False, failing: str = ""
+) -> Any:
+    """The data of `kinds` in a PyDataset that does something between epochs, or while it reads.
+
+    While there is a file `failing`, reading fails.
+    """
     import keras
 
     left, _, label = numbers()
 
-    class Batches(keras.utils.PyDataset):  # type: ignore[misc] # Keras is not known to mypy
+    class Batches(keras.utils.PyDataset):
         def __init__(self) -> None:
             super().__init__(workers=workers, use_multiprocessing=processes)
             self.rows = np.arange(len(left))
@@ -29,12 +35,14 @@ def hooked(what: str = "shuffled", workers: int = 1, processes: bool = False) ->
             return max(1, full - self.ended) if what == "shrinking" else full
 
         def __getitem__(self, index: int) -> Any:
+            if failing and Path(failing).exists():
+                raise OSError(5, "the disk is away")
             rows = self.rows[index * SIZE : (index + 1) * SIZE]
             x = left[rows]
             if what == "augmented":
-                x = x + np.random.normal(0, 0.1, x.shape).astype(np.float32)  # noqa: NPY002
+                x = x + np.random.normal(0, 0.1, x.shape).astype(np.float32)
             if what == "augmented later" and index:
-                x = x + np.random.normal(0, 0.1, x.shape).astype(np.float32)  # noqa: NPY002
+                x = x + np.random.normal(0, 0.1, x.shape).astype(np.float32)
             if what == "moving later" and index:
                 x = x + self.rng.normal(0, 0.1, x.shape).astype(np.float32)
             if what == "counting":
@@ -49,7 +57,7 @@ def hooked(what: str = "shuffled", workers: int = 1, processes: bool = False) ->
             def on_epoch_end(self) -> None:
                 self.ended += 1
                 if what == "shuffled":
-                    np.random.shuffle(self.rows)  # noqa: NPY002
+                    np.random.shuffle(self.rows)
                 if what == "unrepeatable":
                     np.random.default_rng().shuffle(self.rows)
 
@@ -87,7 +95,7 @@ def texts(form: str = "arrays", targets: str = "numbers") -> Any:
     y = (words == WORDS[0]).sum(1).astype(np.int32)
     odd = np.array([["red", 3]] * 96, dtype=object)
 
-    class Sentences(keras.utils.PyDataset):  # type: ignore[misc] # Keras is not known to mypy
+    class Sentences(keras.utils.PyDataset):
         def __len__(self) -> int:
             return len(x) // SIZE
 

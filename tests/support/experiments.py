@@ -21,8 +21,9 @@ from apps.messages.results import CheckpointRef, Cost, EpochRecord, Failure, Tra
 from apps.messages.specs import OperatorSpec
 from apps.messages.tasks import MateTask, Task, Workplace
 from apps.records.run_dir import RunDir
-from apps.records.tables_schema import TABLES, reproducible
+from apps.records.tables_schema import TABLES
 from apps.tasks.perform import Outcome, find, perform
+from tests.support.columns import reproducible
 from workflow.driver.engine import MakeEngine, failure
 from workflow.driver.run import Outcomes, Watcher, run_experiment
 from workflow.driver.trial import build_trial

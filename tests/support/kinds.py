@@ -56,7 +56,7 @@ def streamed(kind: str) -> Any:
 
     left, _, label = numbers()
 
-    class Indexed(keras.utils.PyDataset):  # type: ignore[misc] # Keras is not known to mypy
+    class Indexed(keras.utils.PyDataset):
         def __len__(self) -> int:
             return len(left) // SIZE
 
@@ -139,7 +139,7 @@ def subclassed(input_shape: tuple[int, ...], classes: int) -> Any:
     """A model whose call is Python."""
     import keras
 
-    class Own(keras.Model):  # type: ignore[misc] # Keras is not known to mypy
+    class Own(keras.Model):
         def __init__(self) -> None:
             super().__init__()
             self.hidden = keras.layers.Dense(8, activation="relu")
@@ -180,7 +180,7 @@ def halving(folder: str, after: int = 1) -> Any:
 
     import keras
 
-    class Halving(keras.callbacks.Callback):  # type: ignore[misc] # Keras is not known to mypy
+    class Halving(keras.callbacks.Callback):
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             if epoch == after:
                 self.model.optimizer.learning_rate.assign(self.model.optimizer.learning_rate / 2)
@@ -193,7 +193,7 @@ def by_batch() -> Any:
     """A callback that asks for what there is not."""
     import keras
 
-    class ByBatch(keras.callbacks.Callback):  # type: ignore[misc] # Keras is not known to mypy
+    class ByBatch(keras.callbacks.Callback):
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             pass
 
@@ -247,7 +247,7 @@ def unbuilt() -> Any:
     """A model of an own class that has its weights after its first call only."""
     import keras
 
-    class Late(keras.Model):  # type: ignore[misc] # Keras is not known to mypy
+    class Late(keras.Model):
         def __init__(self) -> None:
             super().__init__()
             self.early = keras.layers.Dense(4)
@@ -276,7 +276,7 @@ def own_step(tracked: str = "loss", evaluated: bool = False, looped: bool = Fals
     """A model with a step and a metric of its own, as an autoencoder is written."""
     import keras
 
-    class Own(keras.Model):  # type: ignore[misc] # Keras is not known to mypy
+    class Own(keras.Model):
         def __init__(self) -> None:
             super().__init__()
             self.layer = keras.layers.Dense(4)

@@ -25,7 +25,7 @@ def mutate(
     marker: str = "",
 ) -> dict[str, Any]:
     """Mutate as usual, but for some children: as long as the file `marker` is there."""
-    address = rng.bit_generator.seed_seq.spawn_key  # type: ignore[attr-defined]
+    address = rng.bit_generator.seed_seq.spawn_key
     _, of_trial, member, halt = address
     if member in members and (of_trial, halt) == (trial, epoch) and Path(marker).exists():
         accident(how, Path(marker))

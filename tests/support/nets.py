@@ -210,6 +210,28 @@ def graph_in_training(input_shape: tuple[int, ...], classes: int) -> Any:
     return Graph(_layers(input_shape, classes))
 
 
+def with_hidden_state(input_shape: tuple[int, ...], classes: int, what: str) -> Any:
+    """A model whose steps use state of their own: an `optimizer`, a `variable`; or `unused`."""
+    import keras
+    import tensorflow as tf
+
+    class Counting(keras.Sequential):  # type: ignore[misc] # keras ships no types
+        def train_step(self, data: Any) -> Any:
+            metrics = super().train_step(data)
+            if what == "optimizer":
+                bias = self.trainable_variables[-1]
+                self.second.apply([tf.ones_like(bias)], [bias])
+            elif what == "variable":
+                self.steps.assign_add(1.0)
+            return metrics
+
+    layers = [keras.layers.Flatten(), keras.layers.Dense(classes, activation="softmax")]
+    model = Counting([keras.layers.Input(input_shape), *layers])
+    model.second = keras.optimizers.Adam(0.1)
+    model.steps = tf.Variable(0.0)
+    return model
+
+
 def unopened(input_shape: tuple[int, ...], classes: int, what: str) -> Any:
     """A network that Keras writes to a file and does not open again as it was, in one way each."""
     import keras

@@ -17,7 +17,7 @@ def frozen_by_its_call(input_shape: tuple[int, ...], classes: int) -> Any:
     layers = keras.layers
 
     @keras.saving.register_keras_serializable("tests")
-    class FrozenByItsCall(keras.Model):  # type: ignore[misc] # Keras is not known to mypy
+    class FrozenByItsCall(keras.Model):
         def __init__(self) -> None:
             super().__init__()
             self.dense = layers.Dense(6, name="dense")
@@ -53,7 +53,7 @@ def normalized_its_own_way(input_shape: tuple[int, ...], classes: int) -> Any:
     layers = keras.layers
 
     @keras.saving.register_keras_serializable("tests")
-    class Centred(layers.BatchNormalization):  # type: ignore[misc] # Keras is not known to mypy
+    class Centred(layers.BatchNormalization):
         def call(self, x: Any, training: bool = False, mask: Any = None) -> Any:
             if training:
                 self.moving_mean.assign((self.moving_mean + keras.ops.mean(x, axis=0)) / 2)
@@ -74,7 +74,7 @@ def counting(input_shape: tuple[int, ...], classes: int) -> Any:
     import keras
 
     @keras.saving.register_keras_serializable("tests")
-    class Counting(keras.layers.Layer):  # type: ignore[misc] # Keras is not known to mypy
+    class Counting(keras.layers.Layer):
         def build(self, shape: Any) -> None:
             self.passes = self.add_weight(
                 shape=(), dtype="int32", initializer="zeros", trainable=False, name="passes"

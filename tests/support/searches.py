@@ -28,36 +28,58 @@ SEARCH: Final[dict[str, Any]] = changed(
     arms=[
         {"name": "control"},
         {
-            "name": "evolution", "halts": [1, 2, 3], **ONE_SPECIES, "parents": 1,
-            "mutation": "none", "optimizer": "inherit", "search": {"inherit": "genes"},
+            "name": "evolution",
+            "halts": [1, 2, 3],
+            **ONE_SPECIES,
+            "parents": 1,
+            "mutation": "none",
+            "optimizer": "inherit",
+            "search": {"inherit": "genes"},
         },
         {"name": "inherit", "halts": [1, 2, 3], **ONE_SPECIES, "parents": 1, "mutation": "none"},
         {
-            "name": "heterosis", "mating": "species", "parents": 2, "align": "weights",
+            "name": "heterosis",
+            "mating": "species",
+            "parents": 2,
+            "align": "weights",
             "species": {
-                "method": {"name": "threshold", "threshold": 0.3}, "basins": 0.2, "stagnation": 2,
+                "method": {"name": "threshold", "threshold": 0.3},
+                "basins": 0.2,
+                "stagnation": 2,
             },
-            "search": {"merge_architectures": True}, "harvest": "mean",
+            "search": {"merge_architectures": True},
+            "harvest": "mean",
             "halts": [
-                1, 2,
+                1,
+                2,
                 {"at": 3, "mating": "all", "parents": 1, "search": {"mutation_rate": 0.0}},
             ],
         },
         {
-            "name": "taught", "mating": "species", "parents": 3, "crossover": "select",
+            "name": "taught",
+            "mating": "species",
+            "parents": 3,
+            "crossover": "select",
             "species": {"method": {"name": "dynamic", "count": 2}, "between": 0.5},
-            "selection": {"name": "tournament", "size": 2}, "mutation": "none", "measure": False,
-            "search": {"inherit": "nearest"}, "teach": {"weight": 0.4}, "epochs": "budget",
+            "selection": {"name": "tournament", "size": 2},
+            "mutation": "none",
+            "measure": False,
+            "search": {"inherit": "nearest"},
+            "teach": {"weight": 0.4},
+            "epochs": "budget",
             "halts": [
-                {"at": 1, "population": 3}, {"at": 2, "population": 2, "teach": {"teachers": 2}},
+                {"at": 1, "population": 3},
+                {"at": 2, "population": 2, "teach": {"teachers": 2}},
             ],
         },
         {
-            "name": "halving", "population": 6, "mating": "survivors",
+            "name": "halving",
+            "population": 6,
+            "mating": "survivors",
             "halts": [{"at": 1, "population": 3}, {"at": 2, "population": 1}],
         },
     ],
-)  # fmt: skip
+)
 """All that a search can do, in small."""
 
 

@@ -70,7 +70,7 @@ def knows_its_shapes(target: Any, output: Any) -> Any:
 
 
 @keras.saving.register_keras_serializable("tests")
-class Squared(keras.losses.Loss):  # type: ignore[misc] # Keras is not known to mypy
+class Squared(keras.losses.Loss):
     """A loss as a class, whose call gets what there is."""
 
     def call(self, y_true: Any, y_pred: Any) -> Any:

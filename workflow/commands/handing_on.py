@@ -72,8 +72,8 @@ def predict(
         bool,
         typer.Option(
             "--unknown",
-            help="take a category that no training row had as none of the known ones; without it, "
-            "it is refused",
+            help="accept categories that no training row had, as none of the known ones; without "
+            "it, they are an error",
         ),
     ] = False,
 ) -> None:

@@ -12,6 +12,7 @@ import typer
 
 from workflow.commands import arguments
 from workflow.commands.arguments import Options, RunFolder, Runs, RunsFolder, Site
+from workflow.commands.printing import bare_table, wide
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -105,7 +106,7 @@ def report(
     run: RunFolder,
     png: Annotated[bool, typer.Option("--png", help="write every figure as PNG, too")] = False,
 ) -> None:
-    """Write a run's report again; of an unfinished run, that of what is finished.
+    """Write a run's report again; of an unfinished run, report what is finished.
 
     Arms are compared by the trials that are complete, the losses of all are shown, and what is
     missing is said on top. A driver at work is not disturbed: the page is in RUN/report-so-far
@@ -196,8 +197,8 @@ def sites() -> None:
     print(f"PATH.toml        a table [site] with a name and options; copy one from {READY}")
     print(
         "PATH.py          a file of your own with make_config(options) -> parsl.Config; "
-        "options has run_dir, workers, threads, longest_task_s, settings; as it likes with "
-        "check(config) for doctor and block_states(jobs)"
+        "options has run_dir, workers, threads, longest_task_s, settings; it may also have "
+        "check(config), for `heterosis doctor`, and block_states(jobs)"
     )
 
 
@@ -245,7 +246,7 @@ def data(
     ] = "fashion_mnist",
     folder: Annotated[str | None, typer.Option(help="the only folder to look in")] = None,
 ) -> None:
-    """Say where the data are, or fetch them; of your own, how they are read, what looks odd."""
+    """Find or fetch a data set; of data of your own, show how they are read and what looks odd."""
     from apps.datasets.load import describe, prepare
     from apps.messages.specs import DataSpec
     from workflow.experiment.file import load_experiment
@@ -276,11 +277,11 @@ def _print_runs(found: list[Listed]) -> None:
 
     from rich.console import Console
     from rich.filesize import decimal
-    from rich.table import Table
 
+    from analysis.numerals import duration
     from workflow.driver.progress import four_digits
 
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table = bare_table()
     for name in ("run", "state", "trials", "best", "size", "age", "tags", "note"):
         table.add_column(name, overflow="fold", no_wrap=name not in ("tags", "note"))
     for each in found:
@@ -291,23 +292,8 @@ def _print_runs(found: list[Listed]) -> None:
             f"{each.trials_done}/{each.trials}",
             best,
             decimal(each.size_bytes),
-            _age(time.time() - each.changed_unix_s),
+            duration(max(0.0, time.time() - each.changed_unix_s)),
             ", ".join(each.tags),
             each.note,
         )
-    console = Console()
-    # Where the output goes to a file there is no width to fit into.
-    wide = console if console.is_terminal else Console(width=200)
-    wide.print(table, markup=False, highlight=False)
-
-
-def _age(seconds: float) -> str:
-    """Return how long ago something was.
-
-    >>> _age(5), _age(7200), _age(86400 * 30)
-    ('0 min', '2 h', '30 d')
-    """
-    minutes = max(0, int(seconds // 60))
-    if minutes < 120:
-        return f"{minutes} min"
-    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} d"
+    wide(Console()).print(table, markup=False, highlight=False)

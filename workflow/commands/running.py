@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from workflow.commands.arguments import Experiment, Options, Runs, Settings, Site, Workers
+from workflow.commands.printing import bare_table, wide
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -229,16 +230,11 @@ def _tell(done: Run, console: Console) -> None:
 
 
 def _print_table(data: pd.DataFrame, console: Console) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table = bare_table()
     for number, name in enumerate(data.columns):
         table.add_column(
             name, justify="right" if number else "left", no_wrap=not number, overflow="fold"
         )
     for row in data.itertuples(index=False):
         table.add_row(*row)
-    # Where the output goes to a file there is no width to fit into.
-    wide = console if console.is_terminal else Console(width=200)
-    wide.print(table)
+    wide(console).print(table)

@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from workflow.driver.progress import Tally, duration, four_digits, summary
+from workflow.driver.progress import Tally, clock_time, four_digits, summary
 
 
 class _Remarks:
@@ -97,7 +97,7 @@ def draw(tally: Tally) -> Group:
         f"{tally.epochs_a_second:.2f}/s",
     ]
     if not tally.ended:
-        left = duration(tally.left_s) if math.isfinite(tally.left_s) else "-:--"
+        left = clock_time(tally.left_s) if math.isfinite(tally.left_s) else "-:--"
         cells.append(f"{left} left")
     bar.add_row(*cells)
     table = Table(box=None, padding=(0, 2), header_style="bold")

@@ -80,7 +80,7 @@ class Tally:
         """Count one event."""
         self.now_unix_s = event["unix_s"]
         if event["event"] == "start":
-            self.__init__(  # type: ignore[misc]
+            begun = Tally(
                 started_unix_s=event["unix_s"],
                 now_unix_s=event["unix_s"],
                 trials=len(event["tasks"]),
@@ -91,6 +91,7 @@ class Tally:
                 segments=Counter(event["segments"]),
                 tasks_left=Counter(dict(enumerate(event["tasks"]))),
             )
+            vars(self).update(vars(begun))  # a run that goes on is counted anew
         elif event["event"] == "task":
             self._take_task(event)
         elif event["event"] == "end":
@@ -317,7 +318,7 @@ def summary(tally: Tally) -> str:
     if tally.epochs_new:
         parts.append(f"{tally.epochs_a_second:.2f} network-epochs/s")
     if not tally.ended and math.isfinite(tally.left_s):
-        parts.append(f"{duration(tally.left_s)} left")
+        parts.append(f"{clock_time(tally.left_s)} left")
     if math.isfinite(tally.best):
         parts.append(f"best {tally.fitness} {four_digits(tally.best)}")
     return ", ".join(parts)
@@ -337,10 +338,10 @@ def four_digits(value: float) -> str:
     return f"{value:.4f}" if abs(value) >= _SMALL or value == 0 else f"{value:.4g}"
 
 
-def duration(seconds: float) -> str:
-    """Return a time for people.
+def clock_time(seconds: float) -> str:
+    """Return a length of time as a clock shows it, whose digits change in place.
 
-    >>> duration(75), duration(3 * 3600 + 120)
+    >>> clock_time(75), clock_time(3 * 3600 + 120)
     ('1:15', '3:02:00')
     """
     hours, rest = divmod(round(seconds), 3600)

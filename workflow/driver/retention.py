@@ -153,7 +153,7 @@ class Retention:
 
 
 def _reader(node: Node[Task]) -> str:
-    """Return what a task reads checkpoints as: all children of a mating do together."""
+    """Return the key that a task's reads are counted under: one for all children of a mating."""
     if isinstance(node.task, TrainTask) and node.mating is not None:
         # Of two arms with one mating, one may have teachers.
         return f"+{node.mating.key}" + (f"+{node.teaching.key}" if node.teaching else "")

@@ -6,15 +6,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, Protocol
+from typing import Protocol
 
+from apps.errors import first_few
 from apps.messages.tasks import Task
 from apps.tasks.perform import Outcome
 from workflow.driver.trial import Node, TrialGraph
 
 logger = logging.getLogger(__name__)
-
-_NAMED: Final = 3
 
 
 class Workers(Protocol):
@@ -95,11 +94,10 @@ class StallWatch:
             connected, waiting = self._workers.connected(), self._workers.waiting()
             if not waiting or silent_s < self._patience[connected > 0]:
                 return
-            named = ", ".join(waiting[:_NAMED]) + (", ..." if len(waiting) > _NAMED else "")
             who = (
                 "no worker is connected" if not connected else f"{connected} workers finish nothing"
             )
-            lines = [f"for {silent_s:.0f} s {who}; {len(waiting)} tasks wait: {named}"]
+            lines = [f"for {silent_s:.0f} s {who}; {len(waiting)} tasks wait: {first_few(waiting)}"]
             lines += [str(block) for block in self._blocks()]
         except Exception as error:  # the driver must not fall over its own inquiry
             logger.warning("a stall could not be looked into: %s", error)

@@ -11,7 +11,7 @@ from apps.messages.tasks import Task
 from apps.tasks.perform import Outcome
 from apps.worker import stopping
 from apps.worker.stopping import Stopped
-from workflow.driver.progress import duration
+from workflow.driver.progress import clock_time
 from workflow.driver.trial import Node, TrialGraph
 
 FORMS: Final = "90s, 45m, 2h, 1d, 1h30m, or as Slurm has it: 1:30:00 (h:mm:ss), 2-12:00:00 (days)"
@@ -96,6 +96,6 @@ class TimeLimit:
         if not self._told:
             self._told = True
             ends = f"; {running} tasks end their epoch" if running else ""
-            self._say(f"the time limit of {duration(self._limit_s)} is reached{ends}")
+            self._say(f"the time limit of {clock_time(self._limit_s)} is reached{ends}")
         if not running:
             raise Stopped("the time limit is reached")

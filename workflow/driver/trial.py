@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Generic, TypeVar, cast
 
 from apps.breeding.genomes import first_genome
+from apps.errors import HeterosisError
 from apps.messages.fingerprints import content_key
 from apps.messages.specs import Genome, HarvestSpec, MatingSpec
 from apps.messages.tasks import (
@@ -111,6 +112,7 @@ class TrialGraph:
     nodes: dict[str, Node[Task]] = field(default_factory=dict)
     segments: dict[str, tuple[Segment, ...]] = field(default_factory=dict)
     harvests: dict[str, Node[HarvestTask]] = field(default_factory=dict)
+    _folders: set[str] = field(default_factory=set, repr=False)
 
     def add(
         self,
@@ -119,10 +121,21 @@ class TrialGraph:
         mating: Node[MateTask] | None = None,
         teaching: Node[TeachTask] | None = None,
     ) -> Node[_New]:
-        """Return the node of a task: the one that is there if an equal one is, else a new one."""
+        """Return the node of a task: the one that is there if an equal one is, else a new one.
+
+        Raises:
+            HeterosisError: another task has its folder, and would lose its results.
+        """
         key = content_key(task, _keys(population, mating, teaching))
-        node = self.nodes.setdefault(key, Node(key, task, tuple(population), mating, teaching))
-        return cast(Node[_New], node)
+        if key not in self.nodes:
+            if task.folder in self._folders:
+                raise HeterosisError(
+                    f"{task.folder}: two tasks of different content would be stored in it; what "
+                    "tells them apart is missing in the arm's timeline"
+                )
+            self._folders.add(task.folder)
+            self.nodes[key] = Node(key, task, tuple(population), mating, teaching)
+        return cast(Node[_New], self.nodes[key])
 
     @property
     def training(self) -> list[TrainTask]:
@@ -269,8 +282,7 @@ def _mate_task(experiment: Experiment, trial: int, arm: Arm, halt: Halt, members
         trial=trial,
         epoch=int(halt.at),
         members=members,
-        fitness=experiment.training.fitness,
-        fitness_mode=experiment.training.objective.mode,
+        **experiment.ranked,
         mating=halt.mating,
         crossover=halt.crossover_spec,
         folder=RunDir.halt_folder(trial, arm.name, arm.halts.index(halt)),
@@ -289,8 +301,7 @@ def _teach_task(
         trial=trial,
         epoch=int(halt.at),
         members=members,
-        fitness=experiment.training.fitness,
-        fitness_mode=experiment.training.objective.mode,
+        **experiment.ranked,
         teachers=halt.teach.teachers,
         temperature=halt.teach.temperature,
         folder=RunDir.teachers_folder(trial, arm.name, arm.halts.index(halt)),
@@ -303,8 +314,7 @@ def _harvest_task(experiment: Experiment, trial: int, arm: Arm, members: int) ->
         **arm.harvest.part(HarvestSpec),
         trial=trial,
         members=members,
-        fitness=experiment.training.fitness,
-        fitness_mode=experiment.training.objective.mode,
+        **experiment.ranked,
         epochs=arm.length(experiment.training.epochs),
         folder=RunDir.harvest_folder(trial, arm.name),
     )

@@ -201,8 +201,8 @@ class Arm(Strict):
         if left < 1:
             raise ValueError(
                 f"{where}.epochs: until epoch {last} it spends {spent:.4g} of its {budget} "
-                f"network-epochs, which leaves none to {networks} networks after it; halt "
-                "earlier"
+                f"network-epochs: less than one epoch is left for the {networks} networks after "
+                "it; halt earlier"
             )
         return tuple(halts), last + left
 

@@ -136,8 +136,9 @@ class Experiment(Strict):
             text = explained(f"experiment {tables.get('name', '')!r}", error, tables)
             raise UserError(text, code="experiment-object") from error
 
-    # What is read of a file is not made by it: the file tells what is wrong there.
-    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+    # pydantic's own mark of an `__init__` that it passes over when it reads a table, as of a file:
+    # the file tells what is wrong there.
+    vars(__init__)["__pydantic_base_init__"] = True
 
     @model_validator(mode="before")
     @classmethod
@@ -206,6 +207,11 @@ class Experiment(Strict):
             "network": self.network,
             "training": self.training.spec,
         }
+
+    @property
+    def ranked(self) -> dict[str, Any]:
+        """What its tasks rank a population by."""
+        return {"fitness": self.training.fitness, "fitness_mode": self.training.objective.mode}
 
     def segments(self, arm: Arm) -> tuple[tuple[int, int], ...]:
         """Return an arm's segments, each as completed epochs before and after it.

@@ -29,9 +29,6 @@ READY: Final = Path(__file__).parents[1] / "experiments"
 EXPERIMENT_TOML: Final = "experiment.toml"
 """The file that a folder's experiment is in."""
 
-_READ_BY: Final = {"table": "pandas", "images": "pillow"}
-"""Kind of data -> the package that makes numbers of their files."""
-
 
 def find_experiment(reference: str) -> Path:
     """Return the file of an experiment: a ready one by name, or the path of one or its folder.
@@ -198,7 +195,8 @@ def plugin_packages(experiment: Experiment, folder: str) -> dict[str, str]:
     Returns:
         The versions by the packages' names, as they are installed by.
     """
-    imported = {_READ_BY[experiment.data.name]} if experiment.data.name in _READ_BY else set()
+    reader = READERS.get(experiment.data.name)
+    imported = {reader.package} if reader is not None and reader.package else set()
     for name in {name for name, _ in _plugins(experiment)}:
         imported |= libraries_of(name, folder)
     found, others = {}, []

@@ -128,6 +128,11 @@ class Halt(MatingSpec):
         return FORMER_KEYS["halts"]
 
     @property
+    def breeds(self) -> bool:
+        """Whether the next members are children: otherwise those that there are go on."""
+        return self.mating not in ("self", "survivors")
+
+    @property
     def crossover_spec(self) -> CrossoverSpec:
         """The crossover as it travels in messages."""
         return CrossoverSpec(self.crossover.name, self.crossover.params, self.align, self.repair)
@@ -161,11 +166,11 @@ class Halt(MatingSpec):
             )
         if not 0 < at < epochs:
             raise ValueError(
-                f"{where}.halts: a halt comes after at least 1 and before all of the {epochs} "
-                f"epochs, {self.at} is after epoch {at}"
+                f"{where}.halts: a halt lies after epoch 1 to {epochs - 1} of {epochs}, "
+                f"{self.at} is after epoch {at}"
             )
         least = 2 if self.mating == "pairs" else 1
-        if self.mating not in ("self", "survivors") and not least <= self.parents <= population:
+        if self.breeds and not least <= self.parents <= population:
             raise ValueError(
                 f"{where}.parents: {self.parents} parents cannot be chosen from a population of "
                 f"{population}" + (" in pairs" if least == 2 else "")
@@ -185,16 +190,15 @@ class Halt(MatingSpec):
             raise ValueError(
                 f"{where}.population: {after} cannot survive of a population of {population}"
             )
-        breeds = self.mating not in ("self", "survivors")
-        if self.search is not None and not (searches and breeds):
-            why = "the experiment has no [space]" if breeds else f"mating is {self.mating!r}"
+        if self.search is not None and not (searches and self.breeds):
+            why = "the experiment has no [space]" if self.breeds else f"mating is {self.mating!r}"
             raise ValueError(f"{where}.search is set, but {why}")
         if self.teach is not None and self.mating == "self":
             raise ValueError(
                 f'{where}.teach is set, but with mating "self" every member goes on by itself; '
                 'members that are taught come from a mating, or are "survivors"'
             )
-        search = (self.search or SearchSettings()) if searches and breeds else None
+        search = (self.search or SearchSettings()) if searches and self.breeds else None
         halt = replace(self, at=at, species=species, population=after, search=search)
         for key, (registry, operator) in halt.operators().items():
             check_operator(registry, operator, f"{where}.{key}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean
 
-from apps.tasks.train import Sample
+from apps.preflight.sample import Sample
 from workflow.experiment.config import Experiment
 
 

@@ -14,9 +14,9 @@ from apps.messages.specs import OperatorSpec
 from apps.messages.tasks import TrainTask, Workplace
 from apps.messages.teachers import TeachSpec
 from apps.messages.values import ClassWeight
+from apps.preflight.sample import Sample, sample_training
 from apps.records.result_files import stored_result
-from apps.tasks.train import Sample, sample_training
-from workflow.driver.progress import duration
+from workflow.driver.progress import clock_time
 from workflow.driver.trial import TrialGraph, build_trial
 from workflow.experiment.arms import Arm
 from workflow.experiment.config import Experiment
@@ -102,7 +102,7 @@ def _estimates(
     seconds = estimated_s(samples, epochs, tasks, workers, networks_differ(experiment))
     epoch_s, made_s = (fmean(getattr(s, of) for s in samples) for of in ("epoch_s", "made_s"))
     yield (
-        f"time: about {duration(seconds)} on {workers} workers like this machine's cores "
+        f"time: about {clock_time(seconds)} on {workers} workers like this machine's cores "
         f"({epoch_s:.2f} s an epoch, {made_s:.1f} s to build and compile a network, measured here "
         f"with {len(samples)}; start-up not counted)"
     )
@@ -156,7 +156,7 @@ def _arm_in_words(experiment: Experiment, graph: TrialGraph, arm: Arm) -> Iterat
 
 def _halt_in_words(experiment: Experiment, halt: Halt) -> str:
     if halt.mating == "self":
-        return f"halt after epoch {halt.at}: each goes on from its own weights, fresh optimizer"
+        return f"halt after epoch {halt.at}: each goes on from its own weights, fresh optimiser"
     if halt.mating == "survivors":
         return f"halt after epoch {halt.at}: the best {halt.population} go on, the others end"
     aligned = f" aligned by {halt.align}," if halt.align != "none" else ""
@@ -165,7 +165,7 @@ def _halt_in_words(experiment: Experiment, halt: Halt) -> str:
         f"halt after epoch {halt.at}: {_operator(halt.selection)} of {halt.parents} by "
         f"{experiment.training.fitness},{mating}{aligned} crossover {_operator(halt.crossover)}, "
         f"{halt.population} children with mutation {_operator(halt.mutation)}, "
-        f"optimizer {halt.optimizer}{_search_in_words(halt)}"
+        f"optimiser {halt.optimizer}{_search_in_words(halt)}"
     )
 
 
@@ -176,14 +176,15 @@ def _teaching_in_words(teach: TeachSpec) -> str:
     softer = f" at temperature {teach.temperature:g}" if teach.temperature != 1 else ""
     return (
         f"each child learns the mean prediction of {told}{softer} with weight "
-        f"{teach.weight:g}, the labels with {1 - teach.weight:g}; losses are told of the labels"
+        f"{teach.weight:g}, the labels with {1 - teach.weight:g}; reported losses are those of the "
+        "labels"
     )
 
 
 def _setting_in_words(setting: Setting) -> Iterator[str]:
     if setting.optimizer:
         told = ", ".join(f"{key} = {value:g}" for key, value in setting.optimizer.items())
-        yield f"optimizer with {told}"
+        yield f"optimiser with {told}"
     if setting.outer is not None:
         over = "merge" if setting.family is not None else "epoch"
         yield f"Nesterov momentum {setting.outer.momentum:g} over each {over}'s step"

@@ -18,8 +18,8 @@ from apps.datasets.load import load_dataset
 from apps.errors import HeterosisError, UserError
 from apps.messages.objective import HELD_OUT, WHOLE
 from apps.messages.tasks import Workplace
+from apps.output import keep_going
 from apps.preflight.rehearsal import HaltRehearsal, HarvestRehearsal, rehearse
-from apps.streams import keep_going
 from apps.training.callbacks import LOWERS_RATE
 from heterosis.rooms import command
 from workflow.driver.trial import TrialGraph, build_trial

@@ -12,6 +12,7 @@ import pandas as pd
 from apps.breeding.fitness import fitness_of
 from apps.files import write_atomic
 from apps.genetics.selection import rank
+from apps.genetics.unit_selection import ACROSS_WIDTHS, PARENTS_TAKEN
 from apps.messages.results import (
     ChildPlan,
     Cost,
@@ -226,14 +227,15 @@ def _took_part(
     """Return what of its parents a child begins with, as `tables_schema` names it."""
     if not isinstance(start, Offspring) or (not child.mutate and len(child.members) == 1):
         return "continued"
-    if crossover == "fresh" or not start.inherit:
+    taken = PARENTS_TAKEN.get(start.crossover.name)
+    if (taken == 0 and crossover != "none") or not start.inherit:
         return "fresh"
     if givers is None:  # of an older version, which knew no others than these
         others = () if start.merge_architectures else child.strange
         givers = tuple(member for member in child.members if member not in others)
-    if len(givers) < 2 or start.crossover.name == "best":
+    if len(givers[:taken]) < 2:
         return "inherited" if givers else "fresh"
-    return "selected" if start.crossover.name == "select" else "crossed"
+    return "selected" if start.crossover.name in ACROSS_WIDTHS else "crossed"
 
 
 def _merged_by(start: Start, child: ChildPlan, align: str) -> tuple[str, str]:

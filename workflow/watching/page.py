@@ -18,7 +18,7 @@ from analysis.numerals import NOTHING
 from analysis.report.rendering import element, render
 from analysis.report.so_far import losses_picture
 from apps.errors import UserError
-from workflow.driver.progress import duration, four_digits
+from workflow.driver.progress import clock_time, four_digits
 from workflow.watching.look import Look
 from workflow.watching.tables import best_rows, worker_rows
 
@@ -183,7 +183,7 @@ def _facts(look: Look) -> Iterator[tuple[str, str]]:
     yield f"{tally.epochs_done}/{tally.epochs}", "network-epochs"
     yield f"{tally.epochs_a_second:.2f}", "network-epochs a second"
     if not look.standing.is_over:
-        left = duration(tally.left_s) if math.isfinite(tally.left_s) else NOTHING
+        left = clock_time(tally.left_s) if math.isfinite(tally.left_s) else NOTHING
         yield left, "left"
     if math.isfinite(tally.best):
         yield four_digits(tally.best), f"best {tally.fitness}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from workflow.driver.progress import duration, four_digits
+from workflow.driver.progress import clock_time, four_digits
 from workflow.watching.look import Look, Worker
 
 WORKERS_TOLD: Final = 12
@@ -35,8 +35,8 @@ def worker_rows(look: Look) -> tuple[list[tuple[str, ...]], str, str]:
             each.worker.replace("ThreadPoolExecutor-", ""),
             each.host,
             each.folder or "waits",
-            duration(each.since_s) if each.folder else "",
-            "now" if each.seen_s < 1 else f"{duration(each.seen_s)} ago",
+            clock_time(each.since_s) if each.folder else "",
+            "now" if each.seen_s < 1 else f"{clock_time(each.seen_s)} ago",
         )
         for each in longest[:WORKERS_TOLD]
     ]

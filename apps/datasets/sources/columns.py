@@ -17,7 +17,7 @@ import numpy as np
 
 from apps.datasets.arrays import Array
 from apps.datasets.sources.table_files import Kind, kinds_of
-from apps.errors import UserError
+from apps.errors import UserError, first_few
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 CATEGORIES: Final = 256
 """Largest number of different values that a column of text may have in the training rows."""
 
-_TOLD: Final = 3
 _DATE: Final = r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})([ T]\d.{0,20})?"
 _GROUPS: Final = (" ", "\u00a0", "\u202f", "'")
 _TRUTH: Final = {"true": "True", "1": "True", "false": "False", "0": "False"}
@@ -183,8 +182,9 @@ class Features:
         """Return what `unknown` found in a line."""
         known = {column.name: column.categories or () for column in self.columns}
         return "; ".join(
-            f"column {name!r}: {_some([f'{value!r} in {_rows(n)}' for value, n in odd.items()])} "
-            f"(known: {_some([repr(each) for each in known[name]])})"
+            f"column {name!r}: "
+            f"{first_few([f'{value!r} in {_rows(n)}' for value, n in odd.items()])} "
+            f"(known: {first_few([repr(each) for each in known[name]])})"
             for name, odd in unknown.items()
         )
 
@@ -367,12 +367,7 @@ def _odd_numbers(column: pd.Series[Any], kind: Kind) -> str:
         return hint.replace(";", ",", 1)
     if len(odd) == len(column):
         return ""
-    return f", such as {_some([repr(each) for each in odd.unique()])}"
-
-
-def _some(each: Sequence[str]) -> str:
-    more = len(each) - _TOLD
-    return ", ".join(each[:_TOLD]) + (f" and {more:,} more" if more > 0 else "")
+    return f", such as {first_few([repr(each) for each in odd.unique()])}"
 
 
 def _is_categorical(dtype: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from apps.datasets.sources.reader import (
     existing_folder,
     place,
 )
-from apps.errors import UserError
+from apps.errors import UserError, first_few
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -43,7 +43,6 @@ _PARTS: Final = {
 """Names of the folders of parts, in small letters."""
 
 _TURNED: Final = 274  # the tag in which a camera says how it was held
-_TOLD: Final = 3
 _SYSTEM: Final = frozenset({"thumbs.db", "desktop.ini"})
 
 Length = Annotated[int, Field(ge=1)]
@@ -67,6 +66,7 @@ class Images(Reader):
         seed: of that choice; the experiment's if left out.
     """
 
+    package: ClassVar[str] = "pillow"
     path: str
     size: list[Length] | None = Field(default=None, min_length=2, max_length=2)
     color: Literal["rgb", "gray"] = "rgb"
@@ -319,7 +319,8 @@ def _left_alone(root: Path, taken: set[Path]) -> Iterator[str]:
     ]
     if others:
         what = "file is" if len(others) == 1 else "files are"
-        yield f"{len(others):,} {what} not read, {_some(root, others)}: no picture of a class"
+        shown = first_few([path.relative_to(root) for path in others])
+        yield f"{len(others):,} {what} not read, {shown}: no picture of a class"
 
 
 def _changed(files: Mapping[str, Path]) -> Iterator[str]:
@@ -332,7 +333,7 @@ def _changed(files: Mapping[str, Path]) -> Iterator[str]:
             for what in _lost(image):
                 found.setdefault(what, []).append(key)
     for what, keys in found.items():
-        yield f"{len(keys):,} of {len(files):,} pictures: {what} ({_some(None, keys)})"
+        yield f"{len(keys):,} of {len(files):,} pictures: {what} ({first_few(keys)})"
 
 
 def _lost(image: Any) -> Iterator[str]:
@@ -344,10 +345,3 @@ def _lost(image: Any) -> Iterator[str]:
         yield "of several frames the first is read"
     if image.getexif().get(_TURNED, 1) != 1:
         yield "taken with a turned camera, they are read as they are stored"
-
-
-def _some(root: Path | None, each: Sequence[Any]) -> str:
-    shown = ", ".join(
-        str(path if root is None else path.relative_to(root)) for path in each[:_TOLD]
-    )
-    return f"{shown}, ..." if len(each) > _TOLD else shown

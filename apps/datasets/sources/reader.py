@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,7 +87,14 @@ class Told:
 
 
 class Reader(Strict):
-    """A kind of data: its settings, `data.params`, and how it is read."""
+    """A kind of data: its settings, `data.params`, and how it is read.
+
+    Attributes:
+        package: what makes numbers of the files, by the name it is installed by; a run that goes on
+            is held to its version.
+    """
+
+    package: ClassVar[str] = ""
 
     def files(self, folder: Path) -> Mapping[str, Path]:
         """Return the files that are read, by names that do not depend on where they lie.

@@ -13,6 +13,7 @@ from apps.datasets.sources.columns import Column, words_of, written_otherwise
 from apps.datasets.sources.fitted import Fitted
 from apps.datasets.sources.reader import Told
 from apps.datasets.sources.table_files import Dialect, looks_coded, names_given
+from apps.errors import first_few
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,17 +111,18 @@ def _lines(found: Fitted, train: Any) -> Iterator[str]:
             numbers_of_rows, classes = found.classes
             counts = Counter(numbers_of_rows[train].tolist())
             shown = [f"{each} ({counts[n]:,})" for n, each in enumerate(classes)]
-            yield f"{name}: {len(classes)} classes, with training rows: {_some(shown)} -> target"
+            told = first_few(shown, _TOLD)
+            yield f"{name}: {len(classes)} classes, with training rows: {told} -> target"
     used = {*found.used}
     left = [name for name in found.table.columns if name not in used]
     if left:
-        yield f"not used: {_some(left)}"
+        yield f"not used: {first_few(left, _TOLD)}"
 
 
 def _categories(column: Column) -> str:
     values = column.categories or ()
     kind = "value" if len(values) == 1 else "values"
-    return f"{len(values)} {kind}, {_some([repr(each) for each in values])}"
+    return f"{len(values)} {kind}, {first_few([repr(each) for each in values], _TOLD)}"
 
 
 # -------------------------------------------------------------------------------------- suspicions
@@ -147,7 +149,7 @@ def _of_file(dialect: Dialect, found: Fitted) -> Iterator[str]:
         if len(numeric) > len(names) / 2 and not counted:
             yield (
                 f"{path.name}: its first line, which is taken for the columns' names, looks like a "
-                f"row ({_some(names)}): say data.params.header = false if it is one"
+                f"row ({first_few(names, _TOLD)}): say data.params.header = false if it is one"
             )
         if spaced := [name for name in names if name != name.strip()]:
             yield f"{path.name}: the name {spaced[0]!r} begins or ends with a space"
@@ -177,8 +179,9 @@ def _of_columns(found: Fitted, rows: pd.DataFrame, train: Any) -> Iterator[str]:
             continue
         yield from _of_words(column, rows[column.name])
     if constant:
+        shown = first_few([repr(each) for each in constant], _TOLD)
         yield (
-            f"column{'s' * (len(constant) > 1)} {_some([repr(each) for each in constant])} "
+            f"column{'s' * (len(constant) > 1)} {shown} "
             f"{'is' if len(constant) == 1 else 'are'} the same in all training rows"
         )
 
@@ -209,15 +212,17 @@ def _of_words(column: Column, values: pd.Series[Any]) -> Iterator[str]:
                 "inputs: take the signs out of the file, and numbers are read"
             )
         if len(odd) <= max(1, len(words) // 20) and len(words) - len(odd) > 2 and odd:
+            shown = first_few([repr(each) for each in odd], _TOLD)
             yield (
-                f"{where} would be numbers but for {_some([repr(each) for each in odd])}, and "
+                f"{where} would be numbers but for {shown}, and "
                 f"becomes {len(words)} inputs: say data.params.missing = [{_quoted(odd)}], if that "
                 "stands for a missing value, and fill it in"
             )
         elif missing := [each for each in words if each.strip().lower() in MISSING_WORDS]:
             count = int(values.astype(str).isin(missing).sum())
+            shown = first_few([repr(each) for each in missing], _TOLD)
             yield (
-                f"{where} has the word {_some([repr(each) for each in missing])} in {count:,} "
+                f"{where} has the word {shown} in {count:,} "
                 f"training rows, which is taken as a word: say data.params.missing = "
                 f"[{_quoted(missing)}], if it stands for a missing value"
             )
@@ -324,9 +329,3 @@ def _is_number(text: str) -> bool:
 
 def _quoted(words: list[str]) -> str:
     return ", ".join(f'"{each}"' for each in words[:_TOLD])
-
-
-def _some(each: Any) -> str:
-    shown = ", ".join(map(str, list(each)[:_TOLD]))
-    more = len(each) - _TOLD
-    return f"{shown} and {more:,} more" if more > 0 else shown

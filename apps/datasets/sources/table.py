@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 import numpy as np
 from pydantic import BeforeValidator, Field
@@ -39,7 +39,7 @@ from apps.datasets.sources.table_files import (
     prepared,
     read_table,
 )
-from apps.errors import UserError, did_you_mean
+from apps.errors import UserError, did_you_mean, first_few
 from apps.seeds import Address, Purpose
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ class Table(Reader):
             an empty place always does, and among numbers NA, NaN, None, null and the like.
     """
 
+    package: ClassVar[str] = "pandas"
     path: str
     target: Annotated[list[str], BeforeValidator(_listed)]
     features: list[str] | None = None
@@ -300,7 +301,7 @@ def _asked(form: Form, where: Path | str, table: pd.DataFrame, unknown: bool) ->
     if not unknown and (odd := features.unknown(table)):
         raise UserError(
             f"{where}: values that no training row had, {features.told_unknown(odd)}: correct "
-            "them, or say --unknown, and they are taken as none of the known ones",
+            "them, or accept them as none of the known ones with --unknown",
             code="predict-input",
         )
     return features.of(where, table)
@@ -342,9 +343,8 @@ def _check_columns(path: Path | str, table: pd.DataFrame, names: Sequence[str], 
     for name in names:
         if name not in there:
             hint = did_you_mean(name, known)
-            more = f" and {len(known) - _COLUMNS_TOLD:,} more" if len(known) > _COLUMNS_TOLD else ""
             raise UserError(
                 f"{path}: {what}: there is no column {name!r}; {hint}it has "
-                f"{', '.join(known[:_COLUMNS_TOLD])}{more}{one_column_hint(known)}",
+                f"{first_few(known, _COLUMNS_TOLD)}{one_column_hint(known)}",
                 code="data-setting",
             )

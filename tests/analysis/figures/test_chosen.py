@@ -52,11 +52,24 @@ def test_alternative_texts_say_what_is_drawn(tables_of):
 def test_species_are_drawn_where_an_arm_had_two(tables_of):
     tables = tables_of(arms=("control", "mean"), trials=2, halts=(4, 8))
     sizes = [(trial, halt, species) for trial in (0, 1) for halt in (0, 1) for species in (0, 1)]
-    tables["species"] = frame("species", [
-        {"trial": trial, "arm": "mean", "halt": halt, "epoch": 4 + 4 * halt, "species": species,
-         "size": 3 - 2 * species, "members": "0", "champion": 0, "fitness": 0.3, "offspring": 2}
-        for trial, halt, species in sizes
-    ])  # fmt: skip
+    tables["species"] = frame(
+        "species",
+        [
+            {
+                "trial": trial,
+                "arm": "mean",
+                "halt": halt,
+                "epoch": 4 + 4 * halt,
+                "species": species,
+                "size": 3 - 2 * species,
+                "members": "0",
+                "champion": 0,
+                "fitness": 0.3,
+                "offspring": 2,
+            }
+            for trial, halt, species in sizes
+        ],
+    )
     picture = _pictures(tables)["species"]
     assert picture.alternative.endswith("mean 2.0 at its first halt, 2.0 at its last.")
     for figure in (picture.wide, picture.narrow):
@@ -73,15 +86,22 @@ def test_pictures_of_one_trial_show_the_verdicts_arm_or_the_one_most_halted(tabl
     tables = tables_of(arms=("control", "clone", "mean"), failed_trials=[(0, "mean")])
     assert chosen.shown_run(overview(tables), tables) == ("mean", 1)
     assert chosen.shown_run(overview(none := tables_of(halts=())), none) is None
-    lost = tables_of(arms=("control", "clone", "mean"), trials=2,
-                     failed_trials=[(0, "control"), (1, "control")])  # fmt: skip
+    lost = tables_of(
+        arms=("control", "clone", "mean"), trials=2, failed_trials=[(0, "control"), (1, "control")]
+    )
     assert chosen.shown_run(overview(lost), lost) == ("clone", 0)
 
 
 @pytest.mark.parametrize(
     ("labels", "width", "columns"),
-    [([], 9.8, 1), (["a"], 4.4, 1), (["a"] * 5, 9.8, 5), (["x" * 20] * 9, 9.8, 3),
-     (["x" * 90], 4.4, 1), (["x" * 10] * 4, 4.4, 2)],
-)  # fmt: skip
+    [
+        ([], 9.8, 1),
+        (["a"], 4.4, 1),
+        (["a"] * 5, 9.8, 5),
+        (["x" * 20] * 9, 9.8, 3),
+        (["x" * 90], 4.4, 1),
+        (["x" * 10] * 4, 4.4, 2),
+    ],
+)
 def test_a_legend_has_the_columns_that_fit(labels, width, columns):
     assert drawing.legend_columns(labels, width) == columns

@@ -17,9 +17,16 @@ NODES = pd.DataFrame(
         (1, 1, 1, 4, 0, False, False, True),
     ],
     columns=[
-        "segment", "member", "place", "epoch", "species", "champion", "ancestor", "failed",
+        "segment",
+        "member",
+        "place",
+        "epoch",
+        "species",
+        "champion",
+        "ancestor",
+        "failed",
     ],
-)  # fmt: skip
+)
 EDGES = pd.DataFrame(
     [(1, 0, 0, True), (1, 1, 1, False), (1, 7, 1, False)],
     columns=["segment", "parent", "child", "ancestor"],

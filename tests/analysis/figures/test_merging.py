@@ -18,9 +18,13 @@ def test_units_have_the_names_of_what_they_do():
     axes = merging(*EXAMPLE, ORDER).axes
     assert ORDER.tolist() == [1, 2, 0]
     assert [names(ax) for ax in axes] == [
-        ["a", "b", "c"], ["c", "a", "b"], ["ac", "ba", "cb"],
-        ["a", "b", "c"], ["a", "b", "c"], ["a", "b", "c"],
-    ]  # fmt: skip
+        ["a", "b", "c"],
+        ["c", "a", "b"],
+        ["ac", "ba", "cb"],
+        ["a", "b", "c"],
+        ["a", "b", "c"],
+        ["a", "b", "c"],
+    ]
 
 
 def test_a_weight_is_as_thick_as_it_is_large_and_dashed_if_negative():

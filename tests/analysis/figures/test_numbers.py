@@ -26,22 +26,32 @@ def _members(arm, segment, first, last, losses, **more):
     folder = "shared" if arm == "control" or segment == 0 else arm
     return [
         {
-            "arm": arm, "segment": segment, "member": member, "first_epoch": first,
-            "last_epoch": last, "val_loss": loss, "status": "done" if loss == loss else "diverged",
-            "folder": f"{folder}-{segment}-{member}", "start": "fresh", **more,
+            "arm": arm,
+            "segment": segment,
+            "member": member,
+            "first_epoch": first,
+            "last_epoch": last,
+            "val_loss": loss,
+            "status": "done" if loss == loss else "diverged",
+            "folder": f"{folder}-{segment}-{member}",
+            "start": "fresh",
+            **more,
         }
         for member, loss in enumerate(losses)
-    ]  # fmt: skip
+    ]
 
 
 @pytest.fixture
 def members():
-    return _frame("members", [
-        *_members("control", 0, 1, 2, [0.5, 0.6]),
-        *_members("control", 1, 3, 5, [0.4, 0.3], start="continue"),
-        *_members("mean", 0, 1, 2, [0.5, 0.6]),
-        *_members("mean", 1, 3, 5, [0.2, NAN], start="offspring", parents="0 1"),
-    ])  # fmt: skip
+    return _frame(
+        "members",
+        [
+            *_members("control", 0, 1, 2, [0.5, 0.6]),
+            *_members("control", 1, 3, 5, [0.4, 0.3], start="continue"),
+            *_members("mean", 0, 1, 2, [0.5, 0.6]),
+            *_members("mean", 1, 3, 5, [0.2, NAN], start="offspring", parents="0 1"),
+        ],
+    )
 
 
 def test_members_are_read_at_the_arms_halts_and_at_the_end(members):
@@ -61,29 +71,49 @@ def test_an_arm_is_not_read_at_the_halts_of_others(members):
 
 
 def _epochs(losses):
-    return _frame("epochs", [
-        {"arm": arm, "member": member, "epoch": epoch, "val_loss": loss}
-        for (arm, epoch), values in losses.items()
-        for member, loss in enumerate(values)
-    ])  # fmt: skip
+    return _frame(
+        "epochs",
+        [
+            {"arm": arm, "member": member, "epoch": epoch, "val_loss": loss}
+            for (arm, epoch), values in losses.items()
+            for member, loss in enumerate(values)
+        ],
+    )
 
 
 def _mating(epoch, child, parents, align="none", barriers=(0.8, 0.2)):
     return {
-        "arm": "mean", "epoch": epoch, "child": child, "parents": parents, "align": align,
-        "distance_aligned": 0.7, "barrier_raw": barriers[0], "barrier_aligned": barriers[1],
-    }  # fmt: skip
+        "arm": "mean",
+        "epoch": epoch,
+        "child": child,
+        "parents": parents,
+        "align": align,
+        "distance_aligned": 0.7,
+        "barrier_raw": barriers[0],
+        "barrier_aligned": barriers[1],
+    }
 
 
 def test_the_gain_is_against_the_controls_mean_at_the_next_halt():
-    epochs = _epochs({
-        ("control", 2): [0.5, 0.5], ("control", 4): [0.3, 0.5], ("control", 6): [0.2, 0.2],
-        ("mean", 2): [0.5, 0.5], ("mean", 4): [0.2, 0.4], ("mean", 6): [0.1, 0.3],
-    })  # fmt: skip
-    matings = _frame("matings", [
-        _mating(2, 0, "0 1"), _mating(2, 1, "0 1"),
-        _mating(4, 0, "1 0", "weights"), _mating(4, 1, "1"),
-    ])  # fmt: skip
+    epochs = _epochs(
+        {
+            ("control", 2): [0.5, 0.5],
+            ("control", 4): [0.3, 0.5],
+            ("control", 6): [0.2, 0.2],
+            ("mean", 2): [0.5, 0.5],
+            ("mean", 4): [0.2, 0.4],
+            ("mean", 6): [0.1, 0.3],
+        }
+    )
+    matings = _frame(
+        "matings",
+        [
+            _mating(2, 0, "0 1"),
+            _mating(2, 1, "0 1"),
+            _mating(4, 0, "1 0", "weights"),
+            _mating(4, 1, "1"),
+        ],
+    )
     table = kinship(matings, epochs, {"mean": [2, 4]})
     assert table["parents"].tolist() == ["0 1", "1 0"]
     # Children 0.2 and 0.4 against 0.4: gains 50 % and 0 %. Then 0.1 against 0.2.
@@ -123,11 +153,14 @@ def test_species_are_counted_for_arms_that_ever_had_two():
         ("two", 1, 2, 2),
         ("two", 1, 4, 1),
     ]
-    species = _frame("species", [
-        {"arm": arm, "trial": trial, "epoch": epoch, "species": number}
-        for arm, trial, epoch, several in rows
-        for number in range(several)
-    ])  # fmt: skip
+    species = _frame(
+        "species",
+        [
+            {"arm": arm, "trial": trial, "epoch": epoch, "species": number}
+            for arm, trial, epoch, several in rows
+            for number in range(several)
+        ],
+    )
     table = species_counts(species).set_index(["arm", "epoch"])
     assert table.index.tolist() == [("two", 2), ("two", 4)]
     assert table.loc[("two", 2)].tolist() == [1.5, 1, 2]
@@ -136,17 +169,30 @@ def test_species_are_counted_for_arms_that_ever_had_two():
 
 def test_a_scheme_is_what_the_tables_say(members):
     trials = _frame("trials", [{"arm": "mean", "champion": "best", "members": "0"}])
-    matings = _frame("matings", [
-        {"arm": "mean", "epoch": 2, "child": child, "parents": "0 1", "crossover": "mean",
-         "align": "weights"} for child in (0, 1)
-    ])  # fmt: skip
+    matings = _frame(
+        "matings",
+        [
+            {
+                "arm": "mean",
+                "epoch": 2,
+                "child": child,
+                "parents": "0 1",
+                "crossover": "mean",
+                "align": "weights",
+            }
+            for child in (0, 1)
+        ],
+    )
     epochs = _frame("epochs", [])
     tables = {"members": members, "matings": matings, "trials": trials, "epochs": epochs}
     drawn = scheme(tables, 0, "mean")
     assert drawn.epochs == 5
     assert drawn.training.to_numpy().tolist() == [
-        [0, 0, 2, False], [1, 0, 2, False], [0, 2, 5, False], [1, 2, 5, True],
-    ]  # fmt: skip
+        [0, 0, 2, False],
+        [1, 0, 2, False],
+        [0, 2, 5, False],
+        [1, 2, 5, True],
+    ]
     assert drawn.merges.to_dict("records") == [
         {"epoch": 2, "parents": (0, 1), "children": (0, 1), "how": "mean, aligned"}
     ]
@@ -166,14 +212,19 @@ def test_a_segment_that_goes_on_is_one_bar_and_a_restart_is_none(members):
 
 def test_a_bar_ends_where_its_member_ended_early(members):
     tables = {name: _frame(name, []) for name in ("matings", "trials")}
-    epochs = _frame("epochs", [
-        {"arm": "control", "segment": segment, "member": member, "epoch": epoch}
-        for segment, member, epoch in ((0, 0, 1), (0, 1, 2), (1, 0, 4), (1, 1, 5))
-    ])  # fmt: skip
+    epochs = _frame(
+        "epochs",
+        [
+            {"arm": "control", "segment": segment, "member": member, "epoch": epoch}
+            for segment, member, epoch in ((0, 0, 1), (0, 1, 2), (1, 0, 4), (1, 1, 5))
+        ],
+    )
     drawn = scheme({**tables, "members": members, "epochs": epochs}, 0, "control")
     assert sorted(drawn.training[["member", "start", "end"]].to_numpy().tolist()) == [
-        [0, 0, 1], [0, 2, 4], [1, 0, 5],
-    ]  # fmt: skip
+        [0, 0, 1],
+        [0, 2, 4],
+        [1, 0, 5],
+    ]
 
 
 def test_units_are_matched_as_the_best_of_all_orders_matches_them():

@@ -25,13 +25,18 @@ def test_of_many_halts_those_are_drawn_where_most_arms_differ():
 
 def test_a_panel_has_the_arms_of_its_epoch_and_says_who_failed():
     figure = members_at_halts(
-        _losses([
-            (0, "control", 2, 0, 1.0, True), (0, "mean", 2, 0, 1.0, False),
-            (0, "control", 4, 0, 0.9, True), (0, "mean", 4, 0, NAN, True),
-            (1, "control", 4, 0, NAN, True),
-        ]),
-        ["control", "mean"], "loss",
-    )  # fmt: skip
+        _losses(
+            [
+                (0, "control", 2, 0, 1.0, True),
+                (0, "mean", 2, 0, 1.0, False),
+                (0, "control", 4, 0, 0.9, True),
+                (0, "mean", 4, 0, NAN, True),
+                (1, "control", 4, 0, NAN, True),
+            ]
+        ),
+        ["control", "mean"],
+        "loss",
+    )
     halt, end = figure.axes
     assert halt.get_title(loc="left") == "Epoch 2, a halt; 1 as the control"
     assert [label.get_text() for label in halt.get_yticklabels()] == ["control"]
@@ -42,10 +47,15 @@ def test_a_panel_has_the_arms_of_its_epoch_and_says_who_failed():
 
 @pytest.mark.parametrize("columns", [1, 2])
 def test_merges_that_were_not_measured_are_left_out(columns):
-    merges = pd.DataFrame({
-        "arm": ["mean", "mean"], "distance": [NAN, NAN], "barrier": [0.2, NAN], "gain": [0.1, 0.1],
-        "unit": "fraction",
-    })  # fmt: skip
+    merges = pd.DataFrame(
+        {
+            "arm": ["mean", "mean"],
+            "distance": [NAN, NAN],
+            "barrier": [0.2, NAN],
+            "gain": [0.1, 0.1],
+            "unit": "fraction",
+        }
+    )
     distance, barrier = kinship_and_gain(merges, ["control", "mean"], columns=columns).axes
     assert [text.get_text() for text in distance.texts] == ["not measured"]
     assert [line.get_xdata().tolist() for line in barrier.get_lines()[1:]] == [[0.2]]

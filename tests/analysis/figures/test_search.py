@@ -9,21 +9,25 @@ import pandas as pd
 from analysis.figures.search import anytime_curves, loss_against_size, search_pictures
 
 ARMS = ["control", "evolution", "absent"]
-BANDS = pd.DataFrame({
-    "arm": ["control"] * 5 + ["evolution"] * 5,
-    "epoch": [1, 2, 3, 4, 5] * 2,
-    "network_epochs": [4, 8, 12, 16, 20] * 2,
-    "wall_s": [1.0, 2, 3, 4, 5, 2, 4, 6, 8, 10],
-    "mean": [9.0, 0.5, 0.4, 0.4, 0.4, 9.0, 0.5, 0.3, 0.2, 0.2],
-    "low": [float("nan")] * 5 + [8.0, 0.4, 0.2, 0.1, 0.1],
-    "high": [float("nan")] * 5 + [9.5, 0.6, 0.4, 0.3, 0.3],
-})  # fmt: skip
-NETWORKS = pd.DataFrame({
-    "arm": ["control", "control", "evolution"],
-    "parameters": [100, 1_000, 300],
-    "val_loss": [0.5, 0.4, 0.3],
-    "front": [True, False, True],
-})  # fmt: skip
+BANDS = pd.DataFrame(
+    {
+        "arm": ["control"] * 5 + ["evolution"] * 5,
+        "epoch": [1, 2, 3, 4, 5] * 2,
+        "network_epochs": [4, 8, 12, 16, 20] * 2,
+        "wall_s": [1.0, 2, 3, 4, 5, 2, 4, 6, 8, 10],
+        "mean": [9.0, 0.5, 0.4, 0.4, 0.4, 9.0, 0.5, 0.3, 0.2, 0.2],
+        "low": [float("nan")] * 5 + [8.0, 0.4, 0.2, 0.1, 0.1],
+        "high": [float("nan")] * 5 + [9.5, 0.6, 0.4, 0.3, 0.3],
+    }
+)
+NETWORKS = pd.DataFrame(
+    {
+        "arm": ["control", "control", "evolution"],
+        "parameters": [100, 1_000, 300],
+        "val_loss": [0.5, 0.4, 0.3],
+        "front": [True, False, True],
+    }
+)
 FOUND = SimpleNamespace(bands=BANDS, networks=NETWORKS)
 
 

@@ -20,11 +20,17 @@ def _tables(rows, epochs=2):
 
 
 def test_each_task_is_listed_once_at_its_time_and_place():
-    table = tasks(*_tables([
-        ("control", "a", 100.0, 5.0, "x", "7:1"), ("mean", "a", 100.0, 5.0, "x", "7:1"),
-        ("mean", "b", 101.0, 2.0, "x", "9:1"), ("mean", "c", 105.5, 1.0, "w", "1:1"),
-        ("mean", "d", NAN, NAN, "", ""),
-    ]))  # fmt: skip
+    table = tasks(
+        *_tables(
+            [
+                ("control", "a", 100.0, 5.0, "x", "7:1"),
+                ("mean", "a", 100.0, 5.0, "x", "7:1"),
+                ("mean", "b", 101.0, 2.0, "x", "9:1"),
+                ("mean", "c", 105.5, 1.0, "w", "1:1"),
+                ("mean", "d", NAN, NAN, "", ""),
+            ]
+        )
+    )
     assert table["arm"].tolist() == [SHARED, "mean", "mean"]
     assert table["start_s"].tolist() == [0.0, 1.0, 5.5]
     assert table["end_s"].tolist() == [5.0, 3.0, 6.5]
@@ -34,10 +40,16 @@ def test_each_task_is_listed_once_at_its_time_and_place():
 
 
 def test_a_pause_of_the_run_is_left_out_and_workers_keep_their_places():
-    table = tasks(*_tables([
-        ("mean", "a", 0.0, 100.0, "x", "1:1"), ("mean", "b", 10.0, 100.0, "x", "1:2"),
-        ("mean", "c", 1110.0, 50.0, "x", "2:1"), ("mean", "d", 1120.0, 50.0, "x", "2:2"),
-    ]))  # fmt: skip
+    table = tasks(
+        *_tables(
+            [
+                ("mean", "a", 0.0, 100.0, "x", "1:1"),
+                ("mean", "b", 10.0, 100.0, "x", "1:2"),
+                ("mean", "c", 1110.0, 50.0, "x", "2:1"),
+                ("mean", "d", 1120.0, 50.0, "x", "2:2"),
+            ]
+        )
+    )
     assert table["session"].tolist() == [0, 0, 1, 1]
     assert table["lane"].tolist() == [0, 1, 0, 1]
     assert table["start_s"].tolist() == [0.0, 10.0, 110.0, 120.0]

@@ -26,16 +26,28 @@ def opened(run_of):
 
 def test_species_are_means_over_the_trials(tables, opened):
     rows = [
-        {"trial": trial, "arm": "mean", "halt": 0, "epoch": 6, "species": number, "size": size,
-         "members": "0", "champion": 0, "fitness": 0.3, "offspring": 1}
+        {
+            "trial": trial,
+            "arm": "mean",
+            "halt": 0,
+            "epoch": 6,
+            "species": number,
+            "size": size,
+            "members": "0",
+            "champion": 0,
+            "fitness": 0.3,
+            "offspring": 1,
+        }
         for trial, sizes in enumerate([(4,), (3, 1)])
         for number, size in enumerate(sizes)
-    ]  # fmt: skip
+    ]
     table = species(opened({**tables, "species": frame("species", rows)}))
     assert isinstance(table, Table)
     assert table.frame.loc["mean"].to_dict() == {
-        "halt after epoch": 6.0, "species": 1.5, "largest": 3.5,
-    }  # fmt: skip
+        "halt after epoch": 6.0,
+        "species": 1.5,
+        "largest": 3.5,
+    }
 
 
 def test_the_family_is_the_verdicts_arm_or_the_one_asked_for(tables, opened):

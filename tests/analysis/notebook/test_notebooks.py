@@ -145,8 +145,12 @@ def test_a_notebook_survives_odd_runs(name, odd_tables, run_of):
 def test_make_notebooks_opens_jupyter_lab_on_loopback():
     told = subprocess.run(
         ["make", "--dry-run", "notebooks"],
-        cwd=ROOT, env=os.environ, capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
+        cwd=ROOT,
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     assert re.search(r"jupyter-lab --ip=127\.0\.0\.1 [^;]* analysis/notebooks\n", told)
     assert '".[dev,notebooks]"' in told
 
@@ -154,9 +158,15 @@ def test_make_notebooks_opens_jupyter_lab_on_loopback():
 def test_the_notebooks_need_no_more_than_the_project():
     imported = {
         name.split(".")[0]
-        for name in re.findall(r"^(?:import|from) (\S+)", "\n".join(
-            cell.source for book in map(read, PICTURES) for cell in book.cells
-            if cell.cell_type == "code"
-        ), flags=re.MULTILINE)
-    }  # fmt: skip
+        for name in re.findall(
+            r"^(?:import|from) (\S+)",
+            "\n".join(
+                cell.source
+                for book in map(read, PICTURES)
+                for cell in book.cells
+                if cell.cell_type == "code"
+            ),
+            flags=re.MULTILINE,
+        )
+    }
     assert imported - set(sys.stdlib_module_names) == {"heterosis"}

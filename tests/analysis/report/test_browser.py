@@ -62,14 +62,26 @@ def _browse(page, folder, widths, *flags):
     probe.write_text(PROBE % frames)
     result = subprocess.run(
         [
-            str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-            "--disable-background-networking", "--disable-dev-shm-usage",
-            "--allow-file-access-from-files", "--enable-logging=stderr",
-            f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=20000", *flags,
-            "--dump-dom", probe.as_uri(),
+            str(BROWSER),
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-dev-shm-usage",
+            "--allow-file-access-from-files",
+            "--enable-logging=stderr",
+            f"--user-data-dir={folder / 'profile'}",
+            "--virtual-time-budget=20000",
+            *flags,
+            "--dump-dom",
+            probe.as_uri(),
         ],
-        capture_output=True, text=True, timeout=240, check=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=True,
+    )
     found = re.search(r'<pre id="out">(.*?)</pre>', result.stdout, re.DOTALL)
     assert found, result.stderr
     seen = json.loads(html.unescape(found[1]))

@@ -45,10 +45,17 @@ def test_facts_have_the_right_plural(tables_of, n, s):
     lost = [(0, "mean", 1, member) for member in range(n)]
     tables = tables_of(trials=n, population=n, epochs=n, halts=(), arms=("control", "mean")[:n])
     told = [f"{value} {what}" for value, what in facts(overview(tables))]
-    assert told[:4] == [f"{n} trial{s}", f"{n} arm{s}", f"{n} network{s} in a population",
-                        f"{n} epoch{s} (K)"]  # fmt: skip
-    tables = tables_of(arms=("control", "mean"), failed_members=lost,
-                       failed_trials=[(trial, "mean") for trial in range(n)])  # fmt: skip
+    assert told[:4] == [
+        f"{n} trial{s}",
+        f"{n} arm{s}",
+        f"{n} network{s} in a population",
+        f"{n} epoch{s} (K)",
+    ]
+    tables = tables_of(
+        arms=("control", "mean"),
+        failed_members=lost,
+        failed_trials=[(trial, "mean") for trial in range(n)],
+    )
     told = [f"{value} {what}" for value, what in facts(overview(tables))]
     assert told[-2:] == [f"{n} failed member{s}", f"{n} failed trial{s} of an arm"]
 

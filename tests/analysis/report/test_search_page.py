@@ -17,15 +17,26 @@ from tests.analysis.statistics.test_metrics import chosen_by, with_metrics
 
 NAN = float("nan")
 FOUND = SimpleNamespace(
-    arms=pd.DataFrame({
-        "arm": ["control", "evolution"], "n": [2, 2], "val_loss": [0.5, 0.25],
-        "test_accuracy": [0.8, 0.9], "parameters": [1234.4, 99.6], "architectures": [1.0, 3.5],
-        "network_epochs": [1600.0, 800.0], "share": [NAN, 0.25], "reached": [0, 1],
-    }),
-    spent=pd.DataFrame({
-        "arm": ["control", "control", "evolution", "evolution"], "share": [1.0, 0.4, 0.25, NAN],
-    }),
-)  # fmt: skip
+    arms=pd.DataFrame(
+        {
+            "arm": ["control", "evolution"],
+            "n": [2, 2],
+            "val_loss": [0.5, 0.25],
+            "test_accuracy": [0.8, 0.9],
+            "parameters": [1234.4, 99.6],
+            "architectures": [1.0, 3.5],
+            "network_epochs": [1600.0, 800.0],
+            "share": [NAN, 0.25],
+            "reached": [0, 1],
+        }
+    ),
+    spent=pd.DataFrame(
+        {
+            "arm": ["control", "control", "evolution", "evolution"],
+            "share": [1.0, 0.4, 0.25, NAN],
+        }
+    ),
+)
 
 
 def test_rows_are_the_numbers_in_words():

@@ -61,9 +61,13 @@ def test_the_page_needs_nothing_else(report):
 
 def test_the_page_opens_with_the_verdict_and_tells_the_run(report):
     page = Page((report / "index.html").read_text())
-    for said in ("mean, the best of 4 arms, lowers the held-out loss by 9.2 %", 'name = "made up"',
-                 "host.cores", "1152 network-epochs were trained where 1920 would have been",
-                 "Nothing: every member of every trial finished."):  # fmt: skip
+    for said in (
+        "mean, the best of 4 arms, lowers the held-out loss by 9.2 %",
+        'name = "made up"',
+        "host.cores",
+        "1152 network-epochs were trained where 1920 would have been",
+        "Nothing: every member of every trial finished.",
+    ):
         assert said in page.text
 
 
@@ -104,8 +108,16 @@ def test_every_number_is_in_a_file_beside_the_page(report):
     for name in ("members", "kinship", "tasks", "utilisation"):
         assert len(pd.read_csv(report / f"{name}.csv"))
     assert pd.read_csv(report / "species.csv").empty  # no arm of this run had two
-    names = ("loss_curves", "improvements", "members", "kinship", "lineage", "workflow", "merging",
-             "workers")  # fmt: skip
+    names = (
+        "loss_curves",
+        "improvements",
+        "members",
+        "kinship",
+        "lineage",
+        "workflow",
+        "merging",
+        "workers",
+    )
     for name in names:
         for suffix in ("", "-narrow"):
             assert (report / "figures" / f"{name}{suffix}.svg").read_text().startswith("<?xml")

@@ -14,12 +14,19 @@ from analysis.statistics.paired import summarize
 def _run(losses: dict[tuple[int, str], list[float]], failed=()):
     """Return the tables `epochs` and `trials` of two equal members; each epoch takes 2 s."""
     epochs = [
-        {"trial": trial, "arm": arm, "member": member, "epoch": epoch, "wall_s": 2.0,
-         "loss": loss, "val_loss": 10 * loss}
+        {
+            "trial": trial,
+            "arm": arm,
+            "member": member,
+            "epoch": epoch,
+            "wall_s": 2.0,
+            "loss": loss,
+            "val_loss": 10 * loss,
+        }
         for (trial, arm), values in losses.items()
         for member in range(2)
         for epoch, loss in enumerate(values, start=1)
-    ]  # fmt: skip
+    ]
     trials = [
         {"trial": trial, "arm": arm, "status": "failed" if (trial, arm) in failed else "done"}
         for trial, arm in losses
@@ -28,9 +35,13 @@ def _run(losses: dict[tuple[int, str], list[float]], failed=()):
 
 
 RUN = {
-    (0, "control"): [4, 3, 2], (1, "control"): [4, 2, 2], (2, "control"): [4, 3, 1],
-    (0, "mean"): [4, 2, 1], (1, "mean"): [4, 3, 2], (2, "mean"): [4, 3, 2],
-}  # fmt: skip
+    (0, "control"): [4, 3, 2],
+    (1, "control"): [4, 2, 2],
+    (2, "control"): [4, 3, 1],
+    (0, "mean"): [4, 2, 1],
+    (1, "mean"): [4, 3, 2],
+    (2, "mean"): [4, 3, 2],
+}
 
 
 def test_an_area_is_compared_with_that_of_the_same_trial():
@@ -48,8 +59,10 @@ def test_an_area_that_is_not_there_is_no_pair():
     epochs, trials = _run(RUN | {(1, "mean"): [4, np.nan, 2]}, failed=[(0, "control")])
     paired = v.pair_areas(c.area_under_curve(c.best_member_curves(epochs, trials)))
     assert paired["improvement"].notna().groupby(paired["trial"]).all().to_dict() == {
-        0: False, 1: False, 2: True,
-    }  # fmt: skip
+        0: False,
+        1: False,
+        2: True,
+    }
 
 
 def test_the_cost_of_parity_is_to_the_loss_of_the_own_trial():

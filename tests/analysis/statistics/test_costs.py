@@ -19,8 +19,9 @@ def test_shared_segments_are_paid_once(tables_of):
 
 def test_only_epochs_that_were_trained_are_counted(tables_of):
     lost = [(0, arm, 0, 1) for arm in ("control", "mean")] + [(0, "mean", 1, 0)]
-    tables = tables_of(trials=1, population=2, epochs=10, halts=(4,), arms=("control", "mean"),
-                       failed_members=lost)  # fmt: skip
+    tables = tables_of(
+        trials=1, population=2, epochs=10, halts=(4,), arms=("control", "mean"), failed_members=lost
+    )
     raised = tables["epochs"].query("arm != 'mean' or segment != 1 or member != 0")
     table = costs(tables["members"], raised, tables["trials"]).set_index("arm")["network_epochs"]
     assert table.tolist() == [4 + 1 + 6 + 6, 4 + 1 + 0 + 6, 4 + 1 + 6 + 6 + 0 + 6]

@@ -17,9 +17,17 @@ MATINGS = pd.DataFrame(
         ("b", 0, "inherited", 1, 1, 0, 0.5, 0.45),
         ("old", 0, "", 0, 0, 0, math.nan, math.nan),
     ],
-    columns=["arm", "child", "took_part", "parent_count", "parent_species", "teachers",
-             "best_parent_fitness", "child_fitness"],
-).assign(trial=0, halt=0)  # fmt: skip
+    columns=[
+        "arm",
+        "child",
+        "took_part",
+        "parent_count",
+        "parent_species",
+        "teachers",
+        "best_parent_fitness",
+        "child_fitness",
+    ],
+).assign(trial=0, halt=0)
 
 
 def test_children_are_counted_by_what_took_part() -> None:

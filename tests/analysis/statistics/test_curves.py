@@ -16,18 +16,28 @@ NAN = math.nan
 def _epochs(losses):
     """Make the table `epochs` of {(trial, arm): members x epochs of losses}."""
     rows = [
-        {"trial": trial, "arm": arm, "segment": 0, "member": member, "epoch": epoch,
-         "loss": loss, "val_loss": 2 * loss, "wall_s": 0.5}
+        {
+            "trial": trial,
+            "arm": arm,
+            "segment": 0,
+            "member": member,
+            "epoch": epoch,
+            "loss": loss,
+            "val_loss": 2 * loss,
+            "wall_s": 0.5,
+        }
         for (trial, arm), members in losses.items()
         for member, path in enumerate(members)
         for epoch, loss in enumerate(path, start=1)
-    ]  # fmt: skip
+    ]
     return pd.DataFrame(rows)
 
 
 def _trials(losses, failed=()):
-    rows = [{"trial": t, "arm": a, "status": "failed" if (t, a) in failed else "done"}
-            for t, a in losses]  # fmt: skip
+    rows = [
+        {"trial": t, "arm": a, "status": "failed" if (t, a) in failed else "done"}
+        for t, a in losses
+    ]
     return pd.DataFrame(rows)
 
 
@@ -67,11 +77,16 @@ def test_band_by_hand():
 
 
 def test_departure_is_the_last_epoch_shared_in_every_trial():
-    curves = _curves({
-        (0, "control"): [[3, 2, 1]], (1, "control"): [[3, 2, 1]],
-        (0, "mean"): [[3, 2, 0]], (1, "mean"): [[3, 1, 1]],
-        (0, "same"): [[3, 2, 1]], (0, "other"): [[2, 2, 1]],
-    })  # fmt: skip
+    curves = _curves(
+        {
+            (0, "control"): [[3, 2, 1]],
+            (1, "control"): [[3, 2, 1]],
+            (0, "mean"): [[3, 2, 0]],
+            (1, "mean"): [[3, 1, 1]],
+            (0, "same"): [[3, 2, 1]],
+            (0, "other"): [[2, 2, 1]],
+        }
+    )
     assert c.departures(curves) == {"control": 0, "mean": 1, "same": 3, "other": 0}
 
 
@@ -82,10 +97,14 @@ def test_halts_are_where_a_population_was_changed(tables):
 
 
 def test_parity_by_hand():
-    curves = _curves({
-        (0, "control"): [[4, 3, 1.5, 2]], (1, "control"): [[4, 3, 2, 1]],
-        (0, "mean"): [[4, 2, 1, 1]], (1, "mean"): [[4, 3, 2, 1.5]],
-    })  # fmt: skip
+    curves = _curves(
+        {
+            (0, "control"): [[4, 3, 1.5, 2]],
+            (1, "control"): [[4, 3, 2, 1]],
+            (0, "mean"): [[4, 2, 1, 1]],
+            (1, "mean"): [[4, 3, 2, 1.5]],
+        }
+    )
     parity = c.epochs_to_parity(curves).set_index(["arm", "kind", "trial"])["parity"]
     assert parity["mean", "loss", 0] == 2 / 4
     assert np.isnan(parity["mean", "loss", 1])

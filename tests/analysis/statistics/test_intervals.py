@@ -50,9 +50,12 @@ def test_bca_is_scipys_at_the_widened_level():
     low, high = i.bca_interval(sample, seed=3)
     tail = stats.norm.cdf(stats.t.ppf(0.025, 11) * math.sqrt(12 / 11))
     reference = stats.bootstrap(
-        (sample[0],), np.mean, confidence_level=1 - 2 * tail, method="BCa",
+        (sample[0],),
+        np.mean,
+        confidence_level=1 - 2 * tail,
+        method="BCa",
         rng=np.random.default_rng(3),
-    ).confidence_interval  # fmt: skip
+    ).confidence_interval
     assert (low[0], high[0]) == pytest.approx((reference.low, reference.high))
 
 

@@ -59,8 +59,9 @@ def test_elapsed_is_from_first_start_to_last_end(tables_of):
 
 
 def test_a_shared_member_that_failed_is_listed_once(tables_of):
-    tables = tables_of(failed_members=[(0, "control", 0, 1), (0, "mean", 0, 1)],
-                       failed_trials=[(1, "mean")])  # fmt: skip
+    tables = tables_of(
+        failed_members=[(0, "control", 0, 1), (0, "mean", 0, 1)], failed_trials=[(1, "mean")]
+    )
     listed = failures(tables["members"], tables["trials"])
     assert listed["what"].tolist() == ["trial", "member"]
     assert listed.loc[1, "arm"] == "control, mean"

@@ -166,14 +166,20 @@ def test_a_loss_of_zero_makes_differences_of_its_own_kind_only(tables_of):
 
 def test_an_arm_that_reaches_zero_is_a_whole_better_and_no_reason_for_differences():
     trials = pd.DataFrame(
-        {"trial": [0, 0, 1, 1], "arm": ["control", "mean"] * 2, "status": "done",
-         "val_loss": [0.5, 0.0, 0.5, 0.25]}
-    )  # fmt: skip
+        {
+            "trial": [0, 0, 1, 1],
+            "arm": ["control", "mean"] * 2,
+            "status": "done",
+            "val_loss": [0.5, 0.0, 0.5, 0.25],
+        }
+    )
     pairs = p.pair_trials(trials, ("val_loss",))
     assert pairs["improvement"].tolist() == [1.0, 0.5]
-    (row,) = versus(trials.assign(train_loss=1.0, test_loss=1.0), ["mean"]).query(
-        "kind == 'val_loss'"
-    ).itertuples()  # fmt: skip
+    (row,) = (
+        versus(trials.assign(train_loss=1.0, test_loss=1.0), ["mean"])
+        .query("kind == 'val_loss'")
+        .itertuples()
+    )
     assert (row.unit, row.mean, row.n) == (LOSS, -0.375, 2)
 
 

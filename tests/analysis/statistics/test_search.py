@@ -111,9 +111,14 @@ def champions(*rows):
 
 def test_the_front_is_what_nothing_beats_in_both():
     table = networks(
-        ("a", 10, 0.5), ("b", 20, 0.4), ("c", 20, 0.45), ("d", 30, 0.4), ("e", 40, 0.3),
-        ("e", 40, 0.3), ("f", 5, math.nan),
-    )  # fmt: skip
+        ("a", 10, 0.5),
+        ("b", 20, 0.4),
+        ("c", 20, 0.45),
+        ("d", 30, 0.4),
+        ("e", 40, 0.3),
+        ("e", 40, 0.3),
+        ("f", 5, math.nan),
+    )
     best = champions(("none", 1, 0.1)).assign(champion="best")  # a member already
     found = search.pareto(table, best)
     assert len(found) == 5  # the shared one once, the failed one not at all
@@ -130,10 +135,15 @@ def test_a_merge_is_a_network_of_its_own():
 def test_diversity_counts_architectures_and_species():
     members = pd.DataFrame(
         {
-            "trial": [0, 0, 1, 1], "arm": "a", "segment": 0, "last_epoch": 3,
-            "member": [0, 1, 0, 1], "genome": ["x", "y", "x", "x"], "species": [0, 1, 0, 0],
+            "trial": [0, 0, 1, 1],
+            "arm": "a",
+            "segment": 0,
+            "last_epoch": 3,
+            "member": [0, 1, 0, 1],
+            "genome": ["x", "y", "x", "x"],
+            "species": [0, 1, 0, 0],
         }
-    )  # fmt: skip
+    )
     (row,) = search.diversity(members).itertuples()
     assert (row.epoch, row.population, row.architectures, row.species) == (3, 2, 1.5, 1.5)
 

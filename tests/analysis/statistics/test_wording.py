@@ -100,8 +100,9 @@ def test_a_test_interval_with_zero_in_it_is_cautioned(tables_of):
 
 def test_other_arms_are_cautioned_when_their_held_out_loss_is_clear(tables_of):
     gains = {"a": (0.0, 0.2), "b": (0.0, 0.1), "c": (0.0, 0.0)}
-    notes = _rely(tables_of, arms=("control", *gains), gains=gains,
-                  test_gains=dict.fromkeys("bc", -0.4))  # fmt: skip
+    notes = _rely(
+        tables_of, arms=("control", *gains), gains=gains, test_gains=dict.fromkeys("bc", -0.4)
+    )
     assert [note.split(":")[0].split()[-1] for note in notes] == ["b"]
 
 

@@ -78,9 +78,17 @@ LAYERS: Final[dict[str, tuple[int, dict[str, Any]]]] = {
 
 
 STREAMS: Final = {
-    "Add": 1, "Average": 1, "Concatenate": 1, "Maximum": 1, "Minimum": 1, "Multiply": 1,
-    "Subtract": 1, "Attention": 2, "AdditiveAttention": 2, "Dot": 1,
-}  # fmt: skip
+    "Add": 1,
+    "Average": 1,
+    "Concatenate": 1,
+    "Maximum": 1,
+    "Minimum": 1,
+    "Multiply": 1,
+    "Subtract": 1,
+    "Attention": 2,
+    "AdditiveAttention": 2,
+    "Dot": 1,
+}
 """Layers of two hidden tensors -> their rank."""
 
 
@@ -97,28 +105,46 @@ APPLIED: Final[dict[str, tuple[int, Callable[[Any], Any]]]] = {
     "SpectralNormalization": (1, lambda y: L.SpectralNormalization(L.Dense(5))(y)),
     "TimeDistributed": (2, lambda y: L.TimeDistributed(L.Dense(5))(y)),
     **{
-        name: (1, lambda y, name=name, count=count: getattr(L, name)(5)(
-            y, [L.Dense(5)(y) for _ in range(count)]
-        ))
+        name: (
+            1,
+            lambda y, name=name, count=count: getattr(L, name)(5)(
+                y, [L.Dense(5)(y) for _ in range(count)]
+            ),
+        )
         for name, count in {"GRUCell": 1, "LSTMCell": 2, "SimpleRNNCell": 1}.items()
     },
-}  # fmt: skip
+}
 
 
 IMAGES: Final = {
-    "AugMix": {}, "AutoContrast": {}, "ContrastLimitedAdaptiveHistogramEqualization": {},
-    "CutMix": {}, "MixUp": {}, "RandAugment": {},
-    "RandomBrightness": {"factor": 0.1}, "RandomColorDegeneration": {"factor": 0.1},
-    "RandomColorJitter": {}, "RandomContrast": {"factor": 0.1},
-    "RandomCrop": {"height": 4, "width": 4}, "RandomElasticTransform": {"factor": 0.1},
-    "RandomErasing": {}, "RandomFlip": {}, "RandomGaussianBlur": {"factor": 0.1},
-    "RandomGrayscale": {}, "RandomHue": {"factor": 0.1}, "RandomInvert": {"factor": 0.1},
-    "RandomPerspective": {}, "RandomPosterization": {"factor": 4},
-    "RandomRotation": {"factor": 0.1}, "RandomSaturation": {"factor": 0.1},
-    "RandomSharpness": {"factor": 0.1}, "RandomShear": {},
+    "AugMix": {},
+    "AutoContrast": {},
+    "ContrastLimitedAdaptiveHistogramEqualization": {},
+    "CutMix": {},
+    "MixUp": {},
+    "RandAugment": {},
+    "RandomBrightness": {"factor": 0.1},
+    "RandomColorDegeneration": {"factor": 0.1},
+    "RandomColorJitter": {},
+    "RandomContrast": {"factor": 0.1},
+    "RandomCrop": {"height": 4, "width": 4},
+    "RandomElasticTransform": {"factor": 0.1},
+    "RandomErasing": {},
+    "RandomFlip": {},
+    "RandomGaussianBlur": {"factor": 0.1},
+    "RandomGrayscale": {},
+    "RandomHue": {"factor": 0.1},
+    "RandomInvert": {"factor": 0.1},
+    "RandomPerspective": {},
+    "RandomPosterization": {"factor": 4},
+    "RandomRotation": {"factor": 0.1},
+    "RandomSaturation": {"factor": 0.1},
+    "RandomSharpness": {"factor": 0.1},
+    "RandomShear": {},
     "RandomTranslation": {"height_factor": 0.1, "width_factor": 0.1},
-    "RandomZoom": {"height_factor": 0.1}, "Solarization": {},
-}  # fmt: skip
+    "RandomZoom": {"height_factor": 0.1},
+    "Solarization": {},
+}
 """Layers for pictures of three channels: they read hidden ones here."""
 
 

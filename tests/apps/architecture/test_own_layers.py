@@ -161,4 +161,4 @@ def test_what_cannot_be_meant_is_refused_at_once(said: dict[str, Any], told: str
 
 def test_only_a_class_can_be_registered() -> None:
     with pytest.raises(UserError, match="decorates a class"):
-        register_layer()(len)  # type: ignore[type-var]
+        register_layer()(len)

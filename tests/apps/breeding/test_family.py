@@ -37,8 +37,11 @@ def trained(task: TrainTask, root: Path, threads: int = 1) -> tuple[Checkpoint, 
 
 
 def equal(one: Checkpoint, other: Checkpoint) -> bool:
-    groups = ((one.weights, other.weights), (one.optimizer, other.optimizer),
-              (one.outer, other.outer))  # fmt: skip
+    groups = (
+        (one.weights, other.weights),
+        (one.optimizer, other.optimizer),
+        (one.outer, other.outer),
+    )
     return all(
         left.keys() == right.keys() and all(np.array_equal(left[n], right[n]) for n in left)
         for left, right in groups

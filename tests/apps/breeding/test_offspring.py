@@ -272,7 +272,7 @@ def test_an_offspring_is_trained_from_what_was_bred(
     result = train_member(task, place)
     held = trainer(place)
     for part, name in (("train", "loss"), ("validation", "val_loss")):
-        assert result.start[name] == held.measures.loss_of(child.weights, part)["loss"]  # type: ignore[arg-type]
+        assert result.start[name] == held.measures.loss_of(child.weights, part)["loss"]
     assert set(result.start) == {"loss", "val_loss"}
     assert [record.epoch for record in result.epochs] == [3]
     assert train_member(replace(task, folder="again"), place).checkpoint.sha256 == (

@@ -58,7 +58,7 @@ def test_survivors_must_be_as_many_as_are_to_go_on(tmp_path: Path) -> None:
 def test_the_failed_have_no_fitness_and_no_network(tmp_path: Path) -> None:
     found = halted(tmp_path)
     assert [math.isnan(each) for each in found.fitness] == [False, True, True, False]
-    assert found.checkpoint(0) == POPULATION[0].checkpoint  # type: ignore[union-attr]
+    assert found.checkpoint(0) == POPULATION[0].checkpoint
     with pytest.raises(HeterosisError, match="member 1 failed and has no network"):
         found.checkpoint(1)
     assert [len(found.donor(member)) for member in range(4)] == [1, 0, 0, 1]

@@ -31,7 +31,7 @@ def indexed(count: int = 3) -> Any:
     keras = load_keras()
     x, y = rows(count)
 
-    class Rows(keras.utils.PyDataset):  # type: ignore[misc] # Keras is not known to mypy
+    class Rows(keras.utils.PyDataset):
         def __len__(self) -> int:
             return count
 

@@ -79,18 +79,18 @@ def test_an_epoch_draws_the_same_whatever_was_drawn_before(what: str) -> None:
     part = train_part(data("hooked", what=what))
     order = part.order(np.random.default_rng(1))
     one = [np.asarray(x) for x, _ in part.epoch(order)]
-    np.random.random(3)  # noqa: NPY002
+    np.random.random(3)
     np.testing.assert_array_equal(one, [np.asarray(x) for x, _ in part.epoch(order)])
 
 
 def test_what_is_drawn_from_global_generators_leaves_no_trace() -> None:
     part = train_part(data("hooked", what="augmented"))
     order = part.order(np.random.default_rng(1))
-    np.random.seed(7)  # noqa: NPY002
-    expected = np.random.random()  # noqa: NPY002
-    np.random.seed(7)  # noqa: NPY002
+    np.random.seed(7)
+    expected = np.random.random()
+    np.random.seed(7)
     list(part.epoch(order))
-    assert np.random.random() == expected  # noqa: NPY002
+    assert np.random.random() == expected
 
 
 # ------------------------------------------------------------------------------------- in words

@@ -218,11 +218,21 @@ def test_results_of_earlier_versions_stay_good() -> None:
     start = Offspring(CrossoverSpec("mean"), OperatorSpec("none"))
     child = TrainTask(seed=1, trial=0, member=2, first_epoch=0, last_epoch=3, start=start, **shared)
     halt = MateTask(
-        seed=1, trial=0, epoch=3, members=4, fitness="loss", mating="species", parents=2,
-        selection=OperatorSpec("truncation"), optimizer="fresh", first_unmutated=False,
+        seed=1,
+        trial=0,
+        epoch=3,
+        members=4,
+        fitness="loss",
+        mating="species",
+        parents=2,
+        selection=OperatorSpec("truncation"),
+        optimizer="fresh",
+        first_unmutated=False,
         species=SpeciesSpec(OperatorSpec("raw"), OperatorSpec("none")),
-        crossover=CrossoverSpec("mean"), measure=False, **shared,
-    )  # fmt: skip
+        crossover=CrossoverSpec("mean"),
+        measure=False,
+        **shared,
+    )
     # As NUMERICS 7 has them; a change of these numbers makes every stored run worthless.
     assert fingerprint(child).startswith("fcbbfcc4ccb46b4ac35eae0df9c1af40")
     assert fingerprint(halt).startswith("c241d96e39f0f9ceef90a0edfbe71b7b")

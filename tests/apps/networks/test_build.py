@@ -47,7 +47,7 @@ def test_initial_weights_depend_on_the_seed_alone() -> None:
     first = weights(RICH, 5)
     made("many_layers")
     random.seed(0)
-    np.random.seed(0)  # noqa: NPY002
+    np.random.seed(0)
     assert same(weights(RICH, 5), first)
     assert not same(weights(RICH, 6), first)
 
@@ -60,7 +60,7 @@ def busy_random() -> Iterator[None]:
     def draw() -> None:
         while not stop.is_set():
             random.random()
-            np.random.rand()  # noqa: NPY002
+            np.random.rand()
             if random.random() < 0.001:
                 time.sleep(0)
 

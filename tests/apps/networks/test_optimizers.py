@@ -92,7 +92,7 @@ def test_a_base_is_set_where_there_is_one_rate() -> None:
     rate.multiply(2.0)
     assert float(optimizer.learning_rate) == 0.5
     schedule = decaying()
-    for other, words in ((several(), "several optimizers"), (scaled(adam(schedule)), "a schedule")):
+    for other, words in ((several(), "several optimisers"), (scaled(adam(schedule)), "a schedule")):
         with pytest.raises(UserError, match=f"was compiled with {words}: leave it out"):
             LearningRate(built(other)).set_base(0.1)
 
@@ -104,7 +104,7 @@ def test_a_plateau_lowers_one_rate_and_no_schedule() -> None:
         assert LearningRate(built(optimizer)).is_one is one
     check_monitors(callbacks, ["loss"])
     check_monitors(callbacks[:1], ["loss"], one_rate=False)
-    with pytest.raises(UserError, match="lowers the learning rate, and the optimizer has several"):
+    with pytest.raises(UserError, match="lowers the learning rate, and the optimiser has several"):
         check_monitors(callbacks, ["loss"], one_rate=False)
 
 

@@ -51,7 +51,7 @@ def stumbles(input_shape: Any, classes: int, width: int = 4) -> Any:
     import keras
 
     @keras.saving.register_keras_serializable("rehearsal")
-    class Stumbling(keras.layers.Dense):  # type: ignore[misc] # Keras is not known to mypy
+    class Stumbling(keras.layers.Dense):
         def call(self, x: Any, training: bool = False) -> Any:
             if training and self.units == 5:
                 raise ValueError("5 units are too many")

@@ -39,9 +39,13 @@ def network(
     units, depth = units if "units" in hears else 4, depth if "depth" in hears else 1
     layers = [keras.layers.Dense(units) for _ in range(depth)]
     return keras.Sequential(
-        [keras.layers.Input(input_shape), keras.layers.Flatten(), *layers,
-         keras.layers.Dense(classes, "softmax")]
-    )  # fmt: skip
+        [
+            keras.layers.Input(input_shape),
+            keras.layers.Flatten(),
+            *layers,
+            keras.layers.Dense(classes, "softmax"),
+        ]
+    )
 
 
 @pytest.fixture

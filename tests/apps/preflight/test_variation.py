@@ -44,7 +44,7 @@ def nameless(input_shape: Any, classes: int) -> Any:
     import keras
 
     @keras.saving.register_keras_serializable("variation")
-    class Nameless(keras.layers.Layer):  # type: ignore[misc] # Keras is not known to mypy
+    class Nameless(keras.layers.Layer):
         def build(self, shape: Any) -> None:
             self.gain = self.add_weight(shape=(shape[-1],), initializer="ones")
             self.shift = self.add_weight(shape=(shape[-1],), initializer="zeros")
@@ -108,5 +108,8 @@ def test_arrays_without_names_are_the_same_in_every_network(place: Workplace) ->
     names = [list(named_weights(nameless((28, 28), 3))) for _ in range(2)]
     assert names[0] == names[1]
     assert names[0][2:6] == [
-        "nameless/variable", "nameless/variable:2", "nameless_1/variable", "nameless_1/variable:2"
-    ]  # fmt: skip
+        "nameless/variable",
+        "nameless/variable:2",
+        "nameless_1/variable",
+        "nameless_1/variable:2",
+    ]

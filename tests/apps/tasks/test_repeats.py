@@ -33,7 +33,7 @@ def load() -> Iterator[None]:
     """Keep the cores busy meanwhile that the threads leave idle."""
     burning = [
         subprocess.Popen([sys.executable, "-c", "while True: sum(range(10000))"])
-        for _ in range((os.cpu_count() or 1) - THREADS)
+        for _ in range(max(1, (os.cpu_count() or 1) - THREADS))
     ]
     try:
         yield

@@ -39,9 +39,15 @@ def member(place: Workplace, number: int, genome: Genome = NO_GENOME, loss: floa
     path = f"member-{number}.safetensors"
     digest = save_checkpoint(Path(place.root) / path, Checkpoint(weights))
     return TrainResult(
-        member=number, status="done", reason="", epochs=(), final={"val_loss": loss}, start={},
-        checkpoint=CheckpointRef(path, digest), genome=genome,
-    )  # fmt: skip
+        member=number,
+        status="done",
+        reason="",
+        epochs=(),
+        final={"val_loss": loss},
+        start={},
+        checkpoint=CheckpointRef(path, digest),
+        genome=genome,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -70,10 +76,18 @@ def plan(*parents: tuple[int, ...]) -> MatingPlan:
 
 def task(**changes: Any) -> TeachTask:
     fields: dict[str, Any] = {
-        "seed": SEED, "data": DATA, "network": PLAIN, "training": ADAM, "folder": "teachers",
-        "trial": 0, "epoch": 2, "members": 4, "fitness": "val_loss", "teachers": "parents",
+        "seed": SEED,
+        "data": DATA,
+        "network": PLAIN,
+        "training": ADAM,
+        "folder": "teachers",
+        "trial": 0,
+        "epoch": 2,
+        "members": 4,
+        "fitness": "val_loss",
+        "teachers": "parents",
         "temperature": 1.0,
-    }  # fmt: skip
+    }
     return TeachTask(**fields | changes)
 
 

@@ -16,7 +16,7 @@ from apps.messages.specs import NetworkSpec, TrainingSpec
 from apps.messages.tasks import Continue, Workplace
 from apps.records.checkpoints import save_checkpoint
 from apps.records.result_files import load_result
-from apps.tasks.train import sample_training, train_member
+from apps.tasks.train import train_member
 from tests.support.one_task import TASK, numbers, performed, stored
 from tests.support.small import MOMENTUM, net, training
 
@@ -60,13 +60,6 @@ def test_a_diverged_member_leaves_no_trace_in_the_next(
     result = train_member(replace(TASK, first_epoch=2, start=start, folder="diverged"), here)
     assert (result.status, len(result.epochs)) == ("diverged", 1)
     assert numbers(train_member(TASK, here)) == numbers(whole)
-
-
-def test_a_sample_measures_and_stores_nothing(tmp_path: Path) -> None:
-    sample = sample_training(TASK, Workplace(str(tmp_path)))
-    assert 0 < sample.epoch_s < 60
-    assert sample.checkpoint_bytes > 3 * 4 * 784 * 8, "weights, and Adam's two moments"
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_bad_network_is_the_users_error(place: Workplace) -> None:

@@ -119,7 +119,7 @@ def test_balanced_counts_all_batches() -> None:
     source = tf.data.Dataset.from_tensor_slices((np.zeros((6, 2), np.float32), LABELS)).batch(4)
     part = Samples(np.zeros((6, 2), np.float32), LABELS)
     data, _ = with_class_weights(Dataset(Batches("train", source), part, part), SPARSE, "balanced")
-    found = np.concatenate([batch.weights for batch in data.train])  # type: ignore[union-attr]
+    found = np.concatenate([batch.weights for batch in data.train])
     np.testing.assert_allclose(found, weights(LABELS, SPARSE, "balanced"), rtol=1e-6)
 
 

@@ -44,6 +44,10 @@ def test_the_rule_for_the_networks_of_the_benchmark(name: str) -> None:
     assert choice.reason.startswith(reason)
 
 
+def test_loops_of_cudnn_are_not_given_to_xla() -> None:
+    assert choose(Profile(False, False, 1e6, cudnn_loops=True), gpu=True).engine == "graph"
+
+
 @pytest.mark.parametrize("batch_size", [32, 128])
 def test_the_poster_s_network_is_compiled(batch_size: int) -> None:
     from apps.networks.builders import two_layer_dense

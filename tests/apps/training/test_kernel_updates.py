@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ def optimizer(name: str, settings: dict[str, Any]) -> Any:
         settings = settings | {"learning_rate": schedule}
     if name == "own":
 
-        class Own(keras.optimizers.Adam):  # type: ignore[misc] # keras ships no types
+        class Own(keras.optimizers.Adam):
             def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
                 super().update_step(2.0 * gradient, variable, learning_rate)
 
@@ -91,6 +92,59 @@ def test_variables_and_states_are_those_of_keras(case: tuple[str, dict[str, Any]
         np.testing.assert_allclose(one, other, rtol=2e-5, atol=1e-6)
 
 
+def apply(made: Any, applications: list[list[Any]], variables: list[Any], by_kernel: bool) -> None:
+    """Apply gradients to variables, several times in one graph."""
+    import tensorflow as tf
+
+    @tf.function
+    def step() -> None:
+        with ExitStack() as meanwhile:
+            for manager in (undistributed, one_kernel_updates) if by_kernel else ():
+                meanwhile.enter_context(manager(made))
+            for gradients in applications:
+                made.apply(gradients, variables)
+
+    step()
+
+
+def test_a_step_that_applies_gradients_twice_counts_two_applications() -> None:
+    import tensorflow as tf
+
+    keras = load_keras()
+    results = []
+    for by_kernel in (True, False):
+        variable = keras.Variable(np.ones(3, np.float32))
+        made = keras.optimizers.Adam(0.1)
+        made.build([variable])
+        apply(made, [[tf.fill([3], each)] for each in (1.0, -0.3)], [variable], by_kernel)
+        results.append(variable.numpy())
+    np.testing.assert_allclose(*results, rtol=1e-5)
+
+
+def test_weight_decay_leaves_out_what_its_names_leave_out() -> None:
+    """Keras looks for them in the names with their layers', and remembers what it found."""
+    import tensorflow as tf
+
+    keras = load_keras()
+    results = []
+    for by_kernel in (True, False):
+        model = keras.Sequential(
+            [keras.Input((2,)), keras.layers.Dense(2, name="kept"), keras.layers.Dense(1)]
+        )
+        variables = model.trainable_variables
+        model.set_weights([np.ones(each.shape, np.float32) for each in variables])
+        made = keras.optimizers.AdamW(0.1, weight_decay=0.5)
+        made.exclude_from_weight_decay(var_names=["kept"])
+        made.build(variables)
+        apply(made, [[tf.zeros(each.shape) for each in variables]], variables, by_kernel)
+        results.append([each.numpy() for each in variables])
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6)
+    kept, *_, decayed = results[0]
+    assert np.all(kept == 1.0)
+    assert np.all(decayed < 1.0)
+
+
 @pytest.mark.parametrize("case", BY_KERNEL.values(), ids=BY_KERNEL)
 def test_a_kernel_updates_where_there_is_one(case: tuple[str, dict[str, Any]]) -> None:
     assert trained(*case, by_kernel=True)[1] & set(KERNELS)
@@ -108,15 +162,25 @@ def test_the_optimiser_is_as_before_when_all_is_traced() -> None:
     assert "update_step" not in vars(made)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "nadam", "muon"])
-def test_a_graph_of_training_goes_with_its_trainer(tmp_path: Path, optimizer: str) -> None:
+@pytest.mark.parametrize(
+    ("optimizer", "settings"),
+    [
+        ("adam", {}),
+        ("nadam", {}),
+        ("muon", {}),
+        ("adam", {"use_ema": True, "ema_overwrite_frequency": 2}),
+    ],
+)
+def test_a_graph_of_training_goes_with_its_trainer(
+    tmp_path: Path, optimizer: str, settings: dict[str, Any]
+) -> None:
     """Whatever holds one holds five megabytes for every architecture of a search."""
     from tensorflow.python.framework.func_graph import FuncGraph
 
     trainer = new_trainer(
         DATA,
         PLAIN,
-        replace(ADAM, optimizer=optimizer, engine="graph"),
+        replace(ADAM, optimizer=optimizer, optimizer_params=settings, engine="graph"),
         SEED,
         Workplace(str(tmp_path)),
     )

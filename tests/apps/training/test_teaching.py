@@ -59,11 +59,16 @@ def close(one: list[Any], other: list[Any]) -> None:
 CASES = {
     "sparse labels": (3, "softmax", "sparse_categorical_crossentropy", LABELS, shares(3)),
     "one-hot labels": (3, "softmax", "categorical_crossentropy", one_hot(LABELS), shares(3)),
-    "of two": (1, "sigmoid", "binary_crossentropy", (LABELS > 1).astype(np.float32)[:, None],
-               shares(2)[:, :1]),
+    "of two": (
+        1,
+        "sigmoid",
+        "binary_crossentropy",
+        (LABELS > 1).astype(np.float32)[:, None],
+        shares(2)[:, :1],
+    ),
     "numbers": (2, "linear", "mse", NUMBERS, NUMBERS + 0.3),
     "absolute": (2, "linear", "mean_absolute_error", NUMBERS, NUMBERS + 0.3),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -214,7 +219,7 @@ def test_what_cannot_be_taught_is_refused(loss: Any, temperature: float, said: s
 def test_a_step_of_ones_own_is_refused() -> None:
     import keras
 
-    class Own(keras.Sequential):  # type: ignore[misc]
+    class Own(keras.Sequential):
         def train_step(self, data: Any) -> Any:
             return super().train_step(data)
 

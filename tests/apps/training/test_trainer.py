@@ -133,6 +133,16 @@ def test_the_order_of_the_samples_matters(rich: Trainer) -> None:
     assert not close(states[0].weights, states[1].weights)
 
 
+def test_a_trainer_keeps_no_trace_of_a_learning_rate(place: Workplace) -> None:
+    """Of training that names none, another's must not be left in: it is the optimiser's own."""
+    rates = []
+    for named in ({}, {"learning_rate": 0.5}, {}, {"learning_rate": 0.25}, {}):
+        trainer = trainer_for(DATA, PLAIN, replace(ADAM, optimizer_params=named), SEED, place)
+        trainer.rate.multiply(1.0)
+        rates.append(float(trainer.model.optimizer.learning_rate.numpy()))
+    assert rates == pytest.approx([0.001, 0.5, 0.001, 0.25, 0.001])
+
+
 def test_a_trainer_keeps_no_trace_of_the_member_before(rich: Trainer) -> None:
     first = run(rich, 3)
     other = run(rich, 4)

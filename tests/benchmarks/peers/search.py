@@ -151,7 +151,7 @@ def recorder(job: Job, data: Mapping[str, Any], after: After) -> Any:
     """
     import keras
 
-    class Recorder(keras.callbacks.Callback):  # type: ignore[misc] # Keras is not known to mypy
+    class Recorder(keras.callbacks.Callback):
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             note(job, data, self.model, logs["val_loss"])
             if after(epoch + 1, logs["val_loss"]) or is_over(job):

@@ -198,9 +198,17 @@ def test_a_run_of_another_experiment_is_left_alone(
 ) -> None:
     before = contents(finished)
     ended = heterosis(
-        "run", tiny_file, "--runs", finished.parent, "--set", "training.fitness=loss",
-        "--set", "arms.mean.parents=1", "--set", "network.params.units=5",
-    )  # fmt: skip
+        "run",
+        tiny_file,
+        "--runs",
+        finished.parent,
+        "--set",
+        "training.fitness=loss",
+        "--set",
+        "arms.mean.parents=1",
+        "--set",
+        "network.params.units=5",
+    )
     assert ended.code == 2
     (line,) = ended.err.splitlines()
     assert f"{finished} belongs to another experiment" in line

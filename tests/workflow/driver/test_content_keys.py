@@ -75,11 +75,15 @@ EVERYTHING: Final[dict[str, Any]] = changed(
             },
             "harvest": {"method": "greedy", "align": "weights", "repair": True},
         },
-        {"name": "halving", "population": 8, "halts": [{"at": 4, "population": 2}],
-         "mating": "survivors"},
+        {
+            "name": "halving",
+            "population": 8,
+            "halts": [{"at": 4, "population": 2}],
+            "mating": "survivors",
+        },
         {"name": "self", "halts": [4], "mating": "self", "optimizer": "own"},
     ],
-)  # fmt: skip
+)
 """Every option of a file at another value than its default."""
 
 

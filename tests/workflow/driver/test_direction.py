@@ -20,7 +20,8 @@ from analysis.statistics.metrics import measured
 from analysis.statistics.overview import overview
 from apps.messages.objective import Objective
 from apps.records.run_dir import RunDir
-from apps.records.tables_schema import TABLES, reproducible
+from apps.records.tables_schema import TABLES
+from tests.support.columns import reproducible
 from tests.support.experiments import Ran, drive, load
 from tests.workflow.driver.test_progress import Kept
 from workflow.driver.progress import Journal, Tally, read_tally, summary

@@ -10,11 +10,7 @@ import pytest
 from rich.console import Console
 
 from workflow.driver.displays import LiveDisplay, PlainDisplay, draw
-from workflow.driver.progress import (
-    Tally,
-    duration,
-    summary,
-)
+from workflow.driver.progress import Tally, clock_time, summary
 
 
 def plain(monkeypatch: pytest.MonkeyPatch, every_s: float, ticks: int, *remarks: str) -> list[str]:
@@ -71,9 +67,18 @@ def test_a_display_that_was_never_shown_can_be_closed() -> None:
 
 def test_the_drawing_tells_every_arm() -> None:
     tally = Tally(
-        started_unix_s=0, now_unix_s=10, trials=2, trials_done=1, epochs=40, epochs_done=20,
-        epochs_new=10, running=2, fitness="val_loss", best=0.25, best_folder="trial-000/x",
-    )  # fmt: skip
+        started_unix_s=0,
+        now_unix_s=10,
+        trials=2,
+        trials_done=1,
+        epochs=40,
+        epochs_done=20,
+        epochs_new=10,
+        running=2,
+        fitness="val_loss",
+        best=0.25,
+        best_folder="trial-000/x",
+    )
     tally.segments.update(control=6, mean=6)
     tally.segments_done.update(control=3, mean=2)
     tally.segments_failed.update(mean=1)
@@ -100,5 +105,5 @@ def test_nothing_is_left_of_what_has_ended() -> None:
 @pytest.mark.parametrize(
     ("seconds", "told"), [(0, "0:00"), (59.6, "1:00"), (3599, "59:59"), (3600, "1:00:00")]
 )
-def test_durations_are_for_people(seconds: float, told: str) -> None:
-    assert duration(seconds) == told
+def test_times_are_shown_as_a_clock_does(seconds: float, told: str) -> None:
+    assert clock_time(seconds) == told

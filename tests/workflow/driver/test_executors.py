@@ -62,7 +62,7 @@ def processes(folder: Path) -> Iterator[ParslEngine]:
     config: parsl.Config = local_processes.make_config(
         SiteOptions(run_dir=str(folder / "parsl"), workers=2)
     )
-    config.executors[0].heartbeat_period = 1  # type: ignore[attr-defined]
+    config.executors[0].heartbeat_period = 1
     place = Workplace(root=str(folder / "run"), search_path=str(folder))
     with ParslEngine(config, place) as engine:
         yield engine

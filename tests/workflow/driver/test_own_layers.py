@@ -22,12 +22,16 @@ OWN: Final[dict[str, Any]] = changed(
     arms=[
         {"name": "control"},
         {
-            "name": "turns", "halts": [1], "crossover": "own_net:by_turns", "align": "weights",
-            "search": {"merge_architectures": True, "mutation_rate": 0.5}, "measure": False,
+            "name": "turns",
+            "halts": [1],
+            "crossover": "own_net:by_turns",
+            "align": "weights",
+            "search": {"merge_architectures": True, "mutation_rate": 0.5},
+            "measure": False,
             "mating": "all",
         },
     ],
-)  # fmt: skip
+)
 """Parents of two widths are grown or cut to the child's, aligned and crossed."""
 
 

@@ -21,18 +21,25 @@ OF_TRAINING: dict[str, Any] = SEARCH | {
         "batch_size": {"values": [20, 50], "ordered": True, "of": "training"},
         "optimizer": {"values": ["adam", "sgd"], "of": "training"},
         "momentum": {
-            "values": [0.0, 0.9], "of": "optimizer", "when": {"optimizer": ["sgd"]},
+            "values": [0.0, 0.9],
+            "of": "optimizer",
+            "when": {"optimizer": ["sgd"]},
         },
     },
     "training": {"epochs": 3, "batch_size": 50},
     "arms": [
         {"name": "control"},
         {
-            "name": "inherit", "halts": [1, 2], **ONE_SPECIES, "parents": 2, "mutation": "none",
-            "optimizer": "average", "search": {"mutation_rate": 0.5},
+            "name": "inherit",
+            "halts": [1, 2],
+            **ONE_SPECIES,
+            "parents": 2,
+            "mutation": "none",
+            "optimizer": "average",
+            "search": {"mutation_rate": 0.5},
         },
     ],
-}  # fmt: skip
+}
 
 
 FORMER = "c7bdfc9e14ec0416b49ed322c8d84ee1670c5b49617721bca43f72c96583f408"

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
+from apps.errors import HeterosisError
 from apps.messages.tasks import Offspring, TrainTask
 from apps.records.tables_schema import METRICS
 from tests.support.experiments import TINY, arms, changed, drive, load, read_tables
 from workflow.driver.trial import TrialGraph, build_trial
+from workflow.experiment.arms import Arm
 from workflow.experiment.config import Experiment
 
 FIVE: list[dict[str, Any]] = [
@@ -163,6 +168,40 @@ def test_a_folder_belongs_to_one_task(table: list[dict[str, Any]]) -> None:
     assert [folder for folder, count in folders.items() if count > 1] == []
 
 
+OPTIONS: dict[str, object] = {
+    "average": {"kind": "ema", "window": 4},
+    "family": {"members": 2, "merges": 2},
+    "learning_rate": 0.25,
+    "outer": {"momentum": 0.5},
+    "schedule": {"kind": "cosine", "start": 0.0},
+    "weight_decay": 0.125,
+}
+"""A value of every option of an arm that says how its members train."""
+
+ELSEWHERE = {"name", "population", "epochs", "halts", "harvest"}
+"""The other fields: how many members and epochs there are, and what is made of them."""
+
+
+def test_every_option_of_training_is_here() -> None:
+    assert OPTIONS.keys() | ELSEWHERE == set(Arm.model_fields)
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_an_arm_that_trains_otherwise_shares_nothing_of_that(option: str) -> None:
+    own = {"name": "own", option: OPTIONS[option]} | ({"epochs": 0.5} if option == "family" else {})
+    graph = graph_of(arms=[{"name": "control"}, own])
+    ends = {arm: segments[-1].members for arm, segments in graph.segments.items()}
+    assert not {*ends["own"]} & {*ends["control"]}
+    assert all("/own/" in node.task.folder for node in ends["own"])
+
+
+def test_two_tasks_in_one_folder_are_an_error_before_anything_is_stored() -> None:
+    graph = graph_of(arms=FIVE)
+    task = graph.training[0]
+    with pytest.raises(HeterosisError, match=re.escape(task.folder)):
+        graph.add(replace(task, last_epoch=task.last_epoch + 1))
+
+
 @_FEW
 @given(table=_ARMS)
 def test_a_task_comes_after_those_it_waits_for(table: list[dict[str, Any]]) -> None:
@@ -220,3 +259,20 @@ def test_an_arm_that_halts_elsewhere_changes_no_number_of_the_others(
         assert len(ours)
         assert_frame_equal(ours, theirs, check_exact=True)
     assert len(without["members"]) < len(with_it["members"][with_it["members"]["trial"] == 0])
+
+
+def test_an_arm_with_a_rate_of_its_own_changes_no_number_of_the_others(tmp_path: Path) -> None:
+    """One worker trains both: what the one sets must not be left for the other."""
+    training = {key: TINY["training"][key] for key in ("epochs", "batch_size", "optimizer")}
+    control, fast = {"name": "control"}, {"name": "fast", "learning_rate": 0.1}
+    epochs = [
+        drive(load(tmp_path, training=training, arms=arms), tmp_path / str(len(arms))).tables[
+            "epochs"
+        ]
+        for arms in ([control], [control, fast])
+    ]
+    alone, beside = (rows[rows["arm"] == "control"][["trial", *METRICS]] for rows in epochs)
+    assert len(alone)
+    assert_frame_equal(alone, beside.reset_index(drop=True), check_exact=True)
+    others = epochs[1][epochs[1]["arm"] == "fast"]
+    assert not np.allclose(others["loss"], alone["loss"])

@@ -17,9 +17,12 @@ from workflow.experiment.space import as_space
 
 def experiment(**network: Any) -> Experiment:
     return Experiment(
-        name="tiny", population=2, network=network, training={"epochs": 2},
+        name="tiny",
+        population=2,
+        network=network,
+        training={"epochs": 2},
         arms=[{"name": "control"}, {"name": "own", "halts": [1], "mutation": as_space}],
-    )  # fmt: skip
+    )
 
 
 def test_they_are_what_a_file_would_name() -> None:

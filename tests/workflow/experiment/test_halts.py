@@ -62,11 +62,21 @@ def test_an_arm_spends_as_it_likes(
         ({"population": 6}, r"24 network-epochs \(6 x 4 = 24\), more than .* = 3 x 4 = 12"),
         ({"halts": [{"at": 2, "population": 5}]}, r"16 network-epochs \(3 x 2 \+ 5 x 2 = 16\)"),
         ({"population": 4, "halts": [{"at": 2, "population": 2}]}, None),
-        ({"epochs": 7, "halts": [CHILD], "parents": 3, "teach": {"teachers": "all"},
-          "population": 3}, None),
-        ({"epochs": 8, "halts": [CHILD], "parents": 3, "teach": {}},
-         r"13 network-epochs \(3 x 2 \+ 1 x 6 = 12, 3 forward passes of teachers count 1\)"),
-        ({"epochs": "budget", "population": 6, "halts": [CHILD]}, "leaves none"),
+        (
+            {
+                "epochs": 7,
+                "halts": [CHILD],
+                "parents": 3,
+                "teach": {"teachers": "all"},
+                "population": 3,
+            },
+            None,
+        ),
+        (
+            {"epochs": 8, "halts": [CHILD], "parents": 3, "teach": {}},
+            r"13 network-epochs \(3 x 2 \+ 1 x 6 = 12, 3 forward passes of teachers count 1\)",
+        ),
+        ({"epochs": "budget", "population": 6, "halts": [CHILD]}, "less than one epoch is left"),
         ({"epochs": 0}, "neither a multiple"),
         ({"epochs": 0.1}, "neither a multiple"),
         ({"halts": [2], "mating": "self", "teach": {}}, "every member goes on by itself"),
@@ -76,7 +86,7 @@ def test_an_arm_spends_as_it_likes(
         ({"outer": {"momentum": 1.0}}, "less than 1"),
         ({"learning_rate": 0.0}, "greater than 0"),
     ],
-)  # fmt: skip
+)
 def test_what_an_arm_cannot_have_is_refused(
     arm: dict[str, Any], said: str | None, tmp_path: Path
 ) -> None:
@@ -142,7 +152,7 @@ def test_the_plan_says_what_is_spent_and_taught(tmp_path: Path) -> None:
     experiment = with_arm(tmp_path, **arm, outer={"momentum": 0.7})
     text = describe_plan(experiment, Workplace(root=str(tmp_path)), 1, measure=False)
     for words in (
-        "optimizer with weight_decay = 0.1",
+        "optimiser with weight_decay = 0.1",
         "Nesterov momentum 0.7 over each epoch's step",
         "learns the mean prediction of its parents with weight 0.5",
         "12 network-epochs in all, 100 % of population x epochs; 7 epochs one after the other",

@@ -156,7 +156,7 @@ MISTAKES: dict[str, tuple[Mistake, str, str]] = {
         "plugin-setting",
         "has no setting 'widht'; did you mean 'width'",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.fixture

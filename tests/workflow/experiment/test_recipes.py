@@ -69,12 +69,22 @@ def test_keys_beside_a_recipe_replace_its_own(tmp_path: Path) -> None:
     ("tables", "said"),
     [
         ({"arms": [{"name": "control"}, {"name": "own", "recipe": "heterossis"}]}, "did you mean"),
-        ({"arms": [{"name": "control"}, {"name": "own", "recipe": "heterosis"}],
-          "training": {"epochs": 1}}, "needs 2 epochs"),
-        ({"arms": [{"name": "control"}, {"name": "own", "recipe": "heterosis"}],
-          "training": {"epochs": 4, "optimizer": "ftrl"}}, "takes a multiple"),
+        (
+            {
+                "arms": [{"name": "control"}, {"name": "own", "recipe": "heterosis"}],
+                "training": {"epochs": 1},
+            },
+            "needs 2 epochs",
+        ),
+        (
+            {
+                "arms": [{"name": "control"}, {"name": "own", "recipe": "heterosis"}],
+                "training": {"epochs": 4, "optimizer": "ftrl"},
+            },
+            "takes a multiple",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_recipe_that_cannot_be_followed_is_refused(
     tables: dict[str, Any], said: str, tmp_path: Path
 ) -> None:

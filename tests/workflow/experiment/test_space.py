@@ -22,22 +22,39 @@ pytestmark = pytest.mark.slow
         ({"space": {"units": [4], "x": {"values": [1], "per": "y"}}}, "space: .*'x'"),
         ({"network": {"builder": "mlp", "params": {"units": 4}}}, "space.units: .*sets it too"),
         (
-            {"arms": [{"name": "control"}, {"name": "a", "halts": [1], "mating": "survivors",
-                                            "search": {"mutation_rate": 0.5}}]},
+            {
+                "arms": [
+                    {"name": "control"},
+                    {
+                        "name": "a",
+                        "halts": [1],
+                        "mating": "survivors",
+                        "search": {"mutation_rate": 0.5},
+                    },
+                ]
+            },
             "arms.a.search is set, but mating is 'survivors'",
         ),
         (
-            {"arms": [{"name": "control"},
-                      {"name": "a", "mating": "survivors", "halts": [{"at": 1, "population": 9}]}]},
+            {
+                "arms": [
+                    {"name": "control"},
+                    {"name": "a", "mating": "survivors", "halts": [{"at": 1, "population": 9}]},
+                ]
+            },
             "arms.a.population: 9 cannot survive of a population of 4",
         ),
         (
-            {"arms": [{"name": "control"},
-                      {"name": "a", "mating": "self", "halts": [{"at": 1, "population": 2}]}]},
+            {
+                "arms": [
+                    {"name": "control"},
+                    {"name": "a", "mating": "self", "halts": [{"at": 1, "population": 2}]},
+                ]
+            },
             "arms.a.population: every member goes on by itself",
         ),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_names_the_key(changes: dict[str, Any], said: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=said):
         load(tmp_path, **(SEARCH | changes))

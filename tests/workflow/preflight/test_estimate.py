@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from apps.tasks.train import Sample
+from apps.preflight.sample import Sample
 from workflow.experiment.file import READY, load_experiment, read_experiment
 from workflow.preflight.estimate import estimated_s, networks_differ
 from workflow.preflight.plan import SAMPLED

@@ -48,7 +48,7 @@ def test_the_plan_of_quick_tells_the_trial_in_words(heterosis: Heterosis, tmp_pa
     assert "network-epochs: 216 with shared segments, 360 without" in ended.out
     for line in (
         "    4 networks, epochs 1 to 3, computed once with control",
-        "    halt after epoch 3: each goes on from its own weights, fresh optimizer",
+        "    halt after epoch 3: each goes on from its own weights, fresh optimiser",
         "    the network with the lowest val_loss is the champion",
     ):
         assert line in ended.out.splitlines()

@@ -8,7 +8,8 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from apps.records.run_dir import CHECKPOINT, RunDir
-from apps.records.tables_schema import TABLES, reproducible
+from apps.records.tables_schema import TABLES
+from tests.support.columns import reproducible
 from tests.support.experiments import copied, events, last_start, read_tables
 from tests.workflow.conftest import Heterosis
 

@@ -74,9 +74,15 @@ def test_a_dry_run_lists_and_removes_nothing(littered: Path, heterosis: Heterosi
     ended = heterosis("clean", littered, "--dry-run")
     assert ended.code == 0
     for place in (
-        "parsl: ", "replay: ", f".environment.json.{HEX}: ", "trial-000/gone: ", "trial-007: ",
-        "trial-000/segment-0/member-00/partial.json: ", "workers: ", "report-so-far: ",
-    ):  # fmt: skip
+        "parsl: ",
+        "replay: ",
+        f".environment.json.{HEX}: ",
+        "trial-000/gone: ",
+        "trial-007: ",
+        "trial-000/segment-0/member-00/partial.json: ",
+        "workers: ",
+        "report-so-far: ",
+    ):
         assert any(line.startswith(place) for line in ended.out.splitlines()), place
     assert "would be freed" in ended.out.splitlines()[-1]
     assert left(littered) == before

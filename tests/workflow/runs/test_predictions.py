@@ -81,7 +81,8 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "objects.npy": (lambda path: np.save(path, np.array([{}]), allow_pickle=True), "not a .npy"),
     "two.npz": (lambda path: np.savez(path, a=PIXELS, b=PIXELS), "an array named x"),
     "nameless.csv": (
-        lambda path: table(PIXELS).to_csv(path, index=False, header=False), "name the columns"
+        lambda path: table(PIXELS).to_csv(path, index=False, header=False),
+        "name the columns",
     ),
     "words.csv": (lambda path: path.write_text("a,b\n1,two\n"), "'b' holds others"),
     "narrow.csv": (lambda path: path.write_text("a,b\n1,2\n"), r"\[n, 28, 28\], or rows of 784"),
@@ -90,7 +91,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "scaled.npy": (lambda path: np.save(path, PIXELS / 255), "give them unscaled"),
     "gaps.npy": (lambda path: np.save(path, np.full((1, 28, 28), np.nan)), "NaN"),
     "words.npy": (lambda path: np.save(path, np.full((1, 28, 28), "a")), "numbers"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", list(BAD))

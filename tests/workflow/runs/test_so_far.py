@@ -47,8 +47,13 @@ def whole(root: Path) -> dict[str, pd.DataFrame]:
 
 
 def test_whole_arms_have_the_rows_of_the_finished_run(finished: Path, tmp_path: Path) -> None:
-    root = broken_off(finished, tmp_path, "trial-001/random/segment-2/member-02",
-                      "trial-001/random/harvest", "trial-000/twice/harvest")  # fmt: skip
+    root = broken_off(
+        finished,
+        tmp_path,
+        "trial-001/random/segment-2/member-02",
+        "trial-001/random/harvest",
+        "trial-000/twice/harvest",
+    )
     found, theirs = SoFar(RunDir(root)).look(), read_tables(finished)
     assert found.trials_whole == 0
     assert found.arms_whole == {"control": 2, "restart": 2, "mean": 2, "random": 1, "twice": 1}

@@ -48,8 +48,11 @@ def test_looking_again_sees_what_came_meanwhile(finished: Path, tmp_path: Path) 
         (root / folder / "result.json").write_bytes(
             (finished / folder / "result.json").read_bytes()
         )
-    said = [line for line in RunDir(finished).events_jsonl.read_text().splitlines(keepends=True)
-            if CHILD in line or "trial-001/mean/harvest" in line]  # fmt: skip
+    said = [
+        line
+        for line in RunDir(finished).events_jsonl.read_text().splitlines(keepends=True)
+        if CHILD in line or "trial-001/mean/harvest" in line
+    ]
     with run.events_jsonl.open("a") as file:
         file.write(said[0] + said[1][:20])
     assert lookout.look().standing.tally.epochs_done == 78

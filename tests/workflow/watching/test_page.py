@@ -38,8 +38,12 @@ def running(finished: Path, tmp_path: Path) -> Look:
     with only_driver(RunDir(root).lock):
         look = Lookout(RunDir(root)).look()
     worker = Worker("<host>", "1/<b>", "trial-001/twice", 3.0, 2.0)
-    return replace(look, labels=Labels("<script>note</script>", ("a&b",)), workers=(worker,),
-                  notes=("<i>failed</i>",))  # fmt: skip
+    return replace(
+        look,
+        labels=Labels("<script>note</script>", ("a&b",)),
+        workers=(worker,),
+        notes=("<i>failed</i>",),
+    )
 
 
 def get(address: str, path: str, **headers: str) -> tuple[int, str, http.client.HTTPMessage]:
@@ -175,13 +179,24 @@ def test_a_browser_renews_the_page_and_its_console_is_silent(running: Look, tmp_
             patch.setattr(page.Pages, "whole", once)
             done = subprocess.run(
                 [
-                    str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-                    "--disable-background-networking", "--disable-dev-shm-usage",
-                    "--enable-logging=stderr", f"--user-data-dir={tmp_path / 'profile'}",
-                    "--virtual-time-budget=5000", "--dump-dom", address,
+                    str(BROWSER),
+                    "--headless",
+                    "--no-sandbox",
+                    "--disable-gpu",
+                    "--no-first-run",
+                    "--disable-background-networking",
+                    "--disable-dev-shm-usage",
+                    "--enable-logging=stderr",
+                    f"--user-data-dir={tmp_path / 'profile'}",
+                    "--virtual-time-budget=5000",
+                    "--dump-dom",
+                    address,
                 ],
-                capture_output=True, text=True, timeout=240, check=True,
-            )  # fmt: skip
+                capture_output=True,
+                text=True,
+                timeout=240,
+                check=True,
+            )
     assert [line for line in done.stderr.splitlines() if "CONSOLE" in line] == []
     assert '<p class="lead">all done</p>' in done.stdout
     assert 'id="lost" hidden' in done.stdout

@@ -119,7 +119,7 @@ def test_a_seed_of_its_own_keeps_the_test_rows(table: pd.DataFrame, tmp_path: Pa
     table.to_csv(tmp_path / "t.csv", index=False)
     found = []
     for seed, own in ((1, None), (2, None), (1, 5), (2, 5)):
-        reader = Table(path="t.csv", target="price", seed=own, test=7)  # type: ignore[arg-type]
+        reader = Table(path="t.csv", target="price", seed=own, test=7)
         found.append(reader.read(tmp_path, Split(seed, 4))["test"][1].tolist())
     assert found[0] != found[1]
     assert found[2] == found[3]

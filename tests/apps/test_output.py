@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 CODE = """if True:
     import sys
-    from apps.streams import keep_going, lost_output
+    from apps.output import keep_going, lost_output
     keep_going()
     for number in range(3):
         print("out" * 10_000, flush=True)

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from apps.architecture.own_layers import array_name
+from apps.architecture.trying import OF_LAYERS, OPEN
 from apps.architecture.unit_trace import Layout, Trace, layouts_in, mapped
 from apps.errors import Code, UserError, first_line
 from apps.genetics.anatomy import Part
@@ -17,15 +18,9 @@ from apps.genetics.permutation import permute, random_permutations, spread
 from apps.genetics.weights import Array, is_floating
 
 _BATCH: Final = 3
-_OPEN: Final = 4
-"""Length of an axis that may have any."""
-
-_SLACK: Final = 1e-3
-_SLACK_OF_HALF: Final = 5e-2
-"""Differences that count as none, relative to the largest output; in 16-bit floats the second."""
 
 
-class Trial:
+class LayerCheck:
     """A layer with random arrays and inputs, and the units that a rule finds in them."""
 
     def __init__(
@@ -80,7 +75,7 @@ class Trial:
                 layouts[f"output {number}"] = layout
             self._values |= {f"output {number}": array for number, array in enumerate(outputs)}
             for name, layout in layouts.items():
-                axes = [trace.atoms.fixed(_OPEN) if axis is None else axis for axis in layout]
+                axes = [trace.atoms.fixed(OPEN) if axis is None else axis for axis in layout]
                 trace.atoms.site(name, [trace.atoms.fixed(_BATCH), *axes])
             self._spec = trace.atoms.spec(self._values)
             permute(self._values, self._spec, random_permutations(self._rng, self._spec))
@@ -178,7 +173,7 @@ class Trial:
     def _drawn(self, layouts: Mapping[str, Layout]) -> dict[str, Array]:
         arrays = {name: np.asarray(variable) for name, variable in self._variables.items()}
         inputs = {
-            name: np.zeros([_BATCH, *(_OPEN if axis is None else axis.size for axis in layout)])
+            name: np.zeros([_BATCH, *(OPEN if axis is None else axis.size for axis in layout)])
             for name, layout in layouts.items()
         }
         values = {**arrays, **{name: array.astype(np.float32) for name, array in inputs.items()}}
@@ -196,7 +191,7 @@ class Trial:
 
     def _same(self, expected: list[Array], found: list[Array]) -> bool:
         half = "16" in str(self._layer.compute_dtype)
-        slack = _SLACK_OF_HALF if half else _SLACK
+        slack = OF_LAYERS.half if half else OF_LAYERS.single
         return all(
             np.allclose(one, other, rtol=0, atol=slack * np.nanmax(abs(one), initial=0.0))
             for one, other in zip(expected, found, strict=True)
@@ -205,6 +200,6 @@ class Trial:
     def _wrong(self, what: str, code: Code = "alignment") -> UserError:
         return UserError(
             f"layer {self._layer.name!r} ({type(self._layer).__name__}): {what}; tried with random "
-            "numbers. Change what apps.architecture.register_layer is told of it",
+            "numbers. Change what heterosis.register_layer is told of it",
             code=code,
         )
