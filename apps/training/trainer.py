@@ -209,16 +209,16 @@ def trainer_for(
     few_steps = bool(genome.network or genome.training)
     others = dict(training.optimizer_params)
     rate = None if is_plugin(training.optimizer or "") else others.pop("learning_rate", None)
-    if not (sets_rate := isinstance(rate, float)):
-        others = training.optimizer_params
+    if not isinstance(rate, float):
+        rate, others = None, dict(training.optimizer_params)
     kind = replace(training, optimizer_params=others)
     way = None if lesson is None else (lesson.weight, lesson.temperature)
     specs = (to_json(data), to_json(network), to_json(kind))
     # One who names no rate must not get the trainer in which another's rate is left.
-    key = (*specs, sets_rate, seed, place.search_path, few_steps, way)
+    key = (*specs, rate is None, seed, place.search_path, few_steps, way)
     found = trainers.get(
         key, lambda: new_trainer(data, network, training, seed, place, few_steps, lesson)
     )
-    if sets_rate:
+    if rate is not None:
         found.rate.set_base(rate)
     return found

@@ -166,7 +166,7 @@ class Halt(MatingSpec):
             )
         if not 0 < at < epochs:
             raise ValueError(
-                f"{where}.halts: a halt lies after epoch 1 to {epochs - 1} of {epochs}, "
+                f"{where}.halts: with {epochs} epochs a halt lies after epoch 1 to {epochs - 1}; "
                 f"{self.at} is after epoch {at}"
             )
         least = 2 if self.mating == "pairs" else 1

@@ -116,6 +116,7 @@ def test_the_places_in_messages_are_these() -> None:
         "DataSpec.folder",
         "CheckpointRef.path",
         "Task.folder",
+        "RankingTask.folder",
         *(f"{task.__name__}.folder" for task in TASKS),
     }
 

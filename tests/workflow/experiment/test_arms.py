@@ -38,7 +38,7 @@ def test_the_population_is_that_of_the_last_halt() -> None:
     [
         ({"halts": [5, 2]}, r"arms\.a\.halts: halts are in order"),
         ({"halts": [5, 0.5]}, r"after different epochs, these are after epochs \[5, 5\] of 10"),
-        ({"halts": [10]}, "before all of the 10 epochs"),
+        ({"halts": [10]}, "with 10 epochs a halt lies after epoch 1 to 9"),
         ({"halts": [1.5]}, "neither a fraction between 0 and 1"),
         ({"halts": [5], "parents": 5}, r"arms\.a\.parents: 5 parents cannot be chosen"),
         ({"halts": [5], "mating": "pairs", "parents": 1}, "from a population of 4 in pairs"),
