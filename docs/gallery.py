@@ -77,6 +77,6 @@ def picture(name: str, figure: str) -> bytes:
     stored = STORED / name / "report" / "figures" / f"{figure}.svg"
     if stored.is_file():
         return stored.read_bytes()
-    shown = getattr(notebook, figure)(notebook.open_run(STORED / name))
+    shown = getattr(notebook, figure)(notebook.open_results(STORED / name))
     assert isinstance(shown, notebook.Picture), shown
     return shown._repr_svg_().encode()

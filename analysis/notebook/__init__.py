@@ -1,6 +1,6 @@
 """What the notebooks call: opens a run or stored results, and shows numbers, figures and words.
 
-Every function takes what `open_run` returns. Where the folder lacks the numbers it returns a `Text`
+Every function takes what `open_results` returns. Where the folder lacks the numbers it returns a `Text`
 that names the file they belong in, so that a notebook runs to its end.
 """
 
@@ -13,7 +13,7 @@ from analysis.notebook.kinship import (
     mended,
     species,
 )
-from analysis.notebook.opening import NotebookError, Run, open_run
+from analysis.notebook.opening import NotebookError, Results, open_results
 from analysis.notebook.poster import poster, poster_in_words
 from analysis.notebook.running import arms, costs, curves, failures
 from analysis.notebook.shown import Picture, Shown, Table, Text
@@ -21,7 +21,7 @@ from analysis.notebook.shown import Picture, Shown, Table, Text
 __all__ = [
     "NotebookError",
     "Picture",
-    "Run",
+    "Results",
     "Shown",
     "Table",
     "Text",
@@ -36,7 +36,7 @@ __all__ = [
     "gain_by_distance",
     "improvements",
     "mended",
-    "open_run",
+    "open_results",
     "poster",
     "poster_in_words",
     "power_table",
@@ -44,3 +44,6 @@ __all__ = [
     "statistics",
     "verdict",
 ]
+
+open_run = open_results
+"""What `open_results` was called in 1.0.0."""

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.figures import results as figures
-from analysis.notebook.opening import Run, no_pairs
+from analysis.notebook.opening import Results, no_pairs
 from analysis.notebook.shown import Picture, Shown, Table, Text
 from analysis.numerals import number, p_value
 from analysis.statistics import power, versus, wording
@@ -18,14 +18,14 @@ from analysis.statistics.scale import size_text
 from analysis.tables import CONTROL
 
 
-def verdict(run: Run) -> Text:
+def verdict(run: Results) -> Text:
     """Say what the run found, and what to know before believing it."""
     if run.tables["trials"].empty:
         return no_pairs(run)
     return Text((wording.verdict(run.numbers), *wording.cautions(run.numbers)))
 
 
-def improvements(run: Run, arms: Sequence[str] | None = None) -> Shown:
+def improvements(run: Results, arms: Sequence[str] | None = None) -> Shown:
     """Draw every trial's improvement on the control, for all arms or for some."""
     numbers = run.numbers
     kinds = [kind for kind in both_kinds(numbers) if numbers.of(kind)["n"].gt(0).any()]
@@ -38,7 +38,7 @@ def improvements(run: Run, arms: Sequence[str] | None = None) -> Shown:
     return Picture(figures.improvements(numbers.paired, numbers.summary, chosen, kinds=kinds))
 
 
-def statistics(run: Run) -> Shown:
+def statistics(run: Results) -> Shown:
     """Return the paired statistics of every arm and loss against the control."""
     shown = [row for kind in both_kinds(run.numbers) for row in run.numbers.rows(kind) if row.n]
     if not shown:
@@ -46,7 +46,7 @@ def statistics(run: Run) -> Shown:
     return Table(pd.DataFrame([_statistics_row(row) for row in shown]).set_index(["loss", "arm"]))
 
 
-def against(run: Run, yardsticks: Sequence[str]) -> Shown:
+def against(run: Results, yardsticks: Sequence[str]) -> Shown:
     """Return the improvement of every arm on other arms than the control, where the run has them.
 
     Each cell is the mean with its 95 % interval, a row per arm, a column per yardstick and loss.
@@ -70,7 +70,7 @@ def against(run: Run, yardsticks: Sequence[str]) -> Shown:
     return Table(pd.DataFrame(cells).reindex(order).rename_axis("arm").fillna(""))
 
 
-def power_table(run: Run) -> Shown:
+def power_table(run: Results) -> Shown:
     """Return the smallest mean improvement that the run's trials detect with 80 % power."""
     if run.tables["trials"].empty:
         return no_pairs(run)

@@ -8,7 +8,7 @@ from analysis.figures import drawing
 from analysis.figures.lineage import lineage_figure
 from analysis.figures.numbers import kinship
 from analysis.figures.population import kinship_and_gain
-from analysis.notebook.opening import Run, missing
+from analysis.notebook.opening import Results, missing
 from analysis.notebook.shown import Picture, Shown, Table, Text
 from analysis.statistics import merging, wording
 from analysis.statistics.curves import carried_on
@@ -16,7 +16,7 @@ from analysis.statistics.lineage import lineage
 from analysis.tables import CONTROL
 
 
-def species(run: Run) -> Shown:
+def species(run: Results) -> Shown:
     """Return number and largest size of the species at every halt, means over the trials."""
     table = run.tables["species"]
     if table.empty:
@@ -27,7 +27,7 @@ def species(run: Run) -> Shown:
     return Table(means.rename(columns={"epoch": "halt after epoch"}).set_index("arm").round(2))
 
 
-def family(run: Run, arm: str = "", trial: int | None = None) -> Shown:
+def family(run: Results, arm: str = "", trial: int | None = None) -> Shown:
     """Draw who descends from whom in one trial and arm.
 
     Args:
@@ -50,7 +50,7 @@ def family(run: Run, arm: str = "", trial: int | None = None) -> Shown:
     return Picture(lineage_figure(lineage(members, trials, int(trial), arm)))
 
 
-def gain_by_distance(run: Run) -> Shown:
+def gain_by_distance(run: Results) -> Shown:
     """Draw the gain of each merge's children against the distance and barrier of the parents."""
     epochs = carried_on(run.tables["epochs"], run.tables["members"])
     merges = kinship(run.tables["matings"], epochs, run.numbers.halts, zero=run.numbers.zero)
@@ -59,7 +59,7 @@ def gain_by_distance(run: Run) -> Shown:
     return Picture(kinship_and_gain(merges, run.numbers.arms))
 
 
-def damage(run: Run) -> Shown:
+def damage(run: Results) -> Shown:
     """Return how much worse merges are than their parents, with distances and loss barriers."""
     table = _damage(run)
     if table.empty:
@@ -67,7 +67,7 @@ def damage(run: Run) -> Shown:
     return Table(_in_words(table))
 
 
-def damage_by_distance(run: Run) -> Shown:
+def damage_by_distance(run: Results) -> Shown:
     """Draw the damage of merges over the distance between the parents, as they were merged."""
     table = _damage(run)
     merged = table["distance_raw"].where(table["align"].eq("none"), table["distance_aligned"])
@@ -92,7 +92,7 @@ def damage_by_distance(run: Run) -> Shown:
         return Picture(drawing.settled(figure))
 
 
-def mended(run: Run) -> Shown:
+def mended(run: Results) -> Shown:
     """Return the share of a crossover's damage that alignment removes."""
     table = _damage(run)
     parts = [merging.mended(own).assign(run=name) for name, own in table.groupby("run", sort=False)]
@@ -101,7 +101,7 @@ def mended(run: Run) -> Shown:
     return Table(_in_words(pd.concat(parts)))
 
 
-def _damage(run: Run) -> pd.DataFrame:
+def _damage(run: Results) -> pd.DataFrame:
     """Return `merging.damage`, or the stored table, with the run's name as the first column."""
     if "damage" in run.stored:
         return run.stored["damage"]

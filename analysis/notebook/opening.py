@@ -32,7 +32,7 @@ class NotebookError(ReportError):
 
 
 @dataclass(frozen=True)
-class Run:
+class Results:
     """A run directory or a folder of stored results.
 
     Attributes:
@@ -56,7 +56,7 @@ class Run:
         return _facts(self)._repr_html_()
 
 
-def open_run(folder: str | Path) -> Run:
+def open_results(folder: str | Path) -> Results:
     """Read a run directory, or a folder of `analysis/results`.
 
     Args:
@@ -86,7 +86,7 @@ def open_run(folder: str | Path) -> Run:
         if path.stem not in TABLES
     }
     numbers = overview(tables, loss_names(run))
-    return Run(found, tables, stored, with_parity(numbers, stored.get("statistics")))
+    return Results(found, tables, stored, with_parity(numbers, stored.get("statistics")))
 
 
 def with_parity(numbers: Overview, stored: pd.DataFrame | None) -> Overview:
@@ -107,12 +107,12 @@ def with_parity(numbers: Overview, stored: pd.DataFrame | None) -> Overview:
     return replace(numbers, summary=summary.astype(whole))
 
 
-def missing(run: Run, what: str, needed: str) -> Text:
+def missing(run: Results, what: str, needed: str) -> Text:
     """Return a text that names the numbers a folder lacks and the file they belong in."""
     return Text((f"{run.name} has nothing to show here: {what} would stand in {needed}.",))
 
 
-def no_pairs(run: Run) -> Text:
+def no_pairs(run: Results) -> Text:
     """Say that nothing can be compared."""
     what = "a trial that the control and another arm finished"
     return missing(run, what, "tables/trials.parquet or trials.csv")
@@ -158,7 +158,7 @@ def _read_csv(path: Path, needed: Iterable[str] = (), **how: Any) -> pd.DataFram
     return data
 
 
-def _facts(run: Run) -> Text:
+def _facts(run: Results) -> Text:
     """Return the size of a run in a sentence, and what tables it has."""
     facts = [f"{value} {what}" for value, what in page.facts(run.numbers) if value != "0"]
     kept = sorted(name for name, table in run.tables.items() if len(table))

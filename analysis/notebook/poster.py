@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import stats
 
 from analysis.notebook.comparing import both_kinds, mean_text
-from analysis.notebook.opening import Run, with_parity
+from analysis.notebook.opening import Results, with_parity
 from analysis.notebook.shown import Shown, Table, Text
 from analysis.numerals import MINUS, count, p_value
 from analysis.statistics import versus, wording
@@ -37,7 +37,7 @@ Finding: TypeAlias = tuple[str, str]
 """What was measured, and whether it agrees with the claim."""
 
 
-def poster(run: Run) -> Shown:
+def poster(run: Results) -> Shown:
     """Return the poster's claims beside what the run measured, for both losses.
 
     Only `control`, `mean` and `random` are used, so p-values are corrected for two arms.
@@ -53,7 +53,7 @@ def poster(run: Run) -> Shown:
     return Table(pd.DataFrame(rows).set_index("the poster says"))
 
 
-def poster_in_words(run: Run) -> Text:
+def poster_in_words(run: Results) -> Text:
     """Say which of the poster's claims the run agrees with, for each loss."""
     claims = _claims(run)
     if isinstance(claims, Text):
@@ -70,7 +70,7 @@ def poster_in_words(run: Run) -> Text:
     return Text(tuple(sentences))
 
 
-def _claims(run: Run) -> dict[str, dict[str, Finding]] | Text:
+def _claims(run: Results) -> dict[str, dict[str, Finding]] | Text:
     """Return each claim's findings by loss kind, or which arms are missing."""
     absent = [arm for arm in (CONTROL, *POSTER_ARMS) if arm not in run.numbers.arms]
     if absent:

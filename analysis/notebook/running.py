@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.figures.results import loss_curves
-from analysis.notebook.opening import Run, missing, no_pairs
+from analysis.notebook.opening import Results, missing, no_pairs
 from analysis.notebook.shown import Picture, Shown, Table, Text
 from analysis.numerals import MINUS
 from analysis.report import page
 
 
-def arms(run: Run) -> Shown:
+def arms(run: Results) -> Shown:
     """Return the arms with their losses and improvements on the control."""
     if run.tables["trials"].empty:
         return no_pairs(run)
@@ -22,7 +22,7 @@ def arms(run: Run) -> Shown:
     return Table(table.map(lambda cell: re.sub(r"-(?=\d)", MINUS, cell)))
 
 
-def curves(run: Run, arms: Sequence[str] | None = None) -> Shown:
+def curves(run: Results, arms: Sequence[str] | None = None) -> Shown:
     """Draw the losses over the epochs, of all arms or of those named that the run has."""
     numbers = run.numbers
     if numbers.bands.empty:
@@ -33,7 +33,7 @@ def curves(run: Run, arms: Sequence[str] | None = None) -> Shown:
     return Picture(loss_curves(numbers.bands, chosen, numbers.halts, numbers.departures))
 
 
-def costs(run: Run) -> Shown:
+def costs(run: Results) -> Shown:
     """Return what each arm cost; segments that arms share are counted once in the last row."""
     if run.tables["members"].empty:
         return missing(run, "the cost of every member", "tables/members.parquet")
@@ -41,7 +41,7 @@ def costs(run: Run) -> Shown:
     return Table(rows.rename(columns={"network_epochs": "network-epochs"}))
 
 
-def failures(run: Run) -> Shown:
+def failures(run: Results) -> Shown:
     """Return the members and trials that failed, with the reason."""
     if run.tables["members"].empty:
         return missing(run, "the end of every member", "tables/members.parquet")

@@ -12,12 +12,12 @@ from apps.records.tables_schema import TABLES, frame
 
 @pytest.fixture
 def run(tables, run_of):
-    return notebook.open_run(run_of(tables).root)
+    return notebook.open_results(run_of(tables).root)
 
 
 @pytest.fixture
 def empty(run_of):
-    return notebook.open_run(run_of({name: frame(name, []) for name in TABLES}).root)
+    return notebook.open_results(run_of({name: frame(name, []) for name in TABLES}).root)
 
 
 def test_the_verdict_is_the_reports(run):
@@ -50,7 +50,7 @@ def test_only_some_arms_may_be_drawn(run):
 
 def test_what_more_trials_would_show_needs_some(run, tables_of, run_of):
     assert list(power_table(run).frame.columns) == ["seen", "detectable"]
-    one = notebook.open_run(run_of(tables_of(trials=1), "one").root)
+    one = notebook.open_results(run_of(tables_of(trials=1), "one").root)
     assert "has too few trials for this" in str(power_table(one))
 
 

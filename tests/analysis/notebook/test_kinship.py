@@ -21,7 +21,7 @@ NAN = float("nan")
 
 @pytest.fixture
 def opened(run_of):
-    return lambda tables: notebook.open_run(run_of(tables).root)
+    return lambda tables: notebook.open_results(run_of(tables).root)
 
 
 def test_species_are_means_over_the_trials(tables, opened):

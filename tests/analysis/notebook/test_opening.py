@@ -29,12 +29,12 @@ def test_stored_trials_give_the_numbers_of_their_run(tables, tmp_path):
     run.tables.mkdir(parents=True)
     for name, table in tables.items():
         table.to_parquet(run.table(name))
-    whole = notebook.open_run(run.root)
+    whole = notebook.open_results(run.root)
     stored = tmp_path / "stored"
     stored.mkdir()
     tables["trials"].to_csv(stored / "trials.csv", index=False)
     whole.numbers.summary.to_csv(stored / "statistics.csv", index=False)
-    kept = notebook.open_run(stored)
+    kept = notebook.open_results(stored)
     pd.testing.assert_frame_equal(notebook.statistics(kept).frame, notebook.statistics(whole).frame)
     ours, theirs = notebook.poster(kept).frame, notebook.poster(whole).frame
     pd.testing.assert_frame_equal(ours.iloc[:-2], theirs.iloc[:-2])
@@ -50,7 +50,7 @@ def test_stored_trials_give_the_numbers_of_their_run(tables, tmp_path):
 def test_a_folder_of_stored_results_may_be_a_run_directory(tables, run_of):
     run = run_of(tables)
     (run.root / "versus.csv").write_text("against,arm\n")
-    opened = notebook.open_run(run.root)
+    opened = notebook.open_results(run.root)
     pd.testing.assert_frame_equal(opened.tables["members"], tables["members"])
     assert opened.stored == {}
 
@@ -60,7 +60,7 @@ def test_a_folder_of_stored_results_may_be_a_run_directory(tables, run_of):
 def test_stored_tables_that_cannot_be_read_are_one_line(content, name, tmp_path):
     (tmp_path / name).write_text(content)
     with pytest.raises(notebook.NotebookError) as told:
-        notebook.open_run(tmp_path)
+        notebook.open_results(tmp_path)
     (line,) = told.value._render_traceback_()
     assert "\n" not in line
     assert f"{tmp_path / name}: " in line
@@ -68,4 +68,4 @@ def test_stored_tables_that_cannot_be_read_are_one_line(content, name, tmp_path)
 
 def test_a_folder_of_something_else_is_one_line(tmp_path):
     with pytest.raises(notebook.NotebookError, match="neither a run directory"):
-        notebook.open_run(tmp_path)
+        notebook.open_results(tmp_path)

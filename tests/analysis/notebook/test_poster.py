@@ -13,7 +13,7 @@ POSTER = ("control", "mean", "random")
 
 
 def _judged(tables, run_of, kind="held-out loss"):
-    cells = notebook.poster(notebook.open_run(run_of(tables).root)).frame[kind]
+    cells = notebook.poster(notebook.open_results(run_of(tables).root)).frame[kind]
     return {claim: re.search(r"\(([a-z ]+)\)$", cell)[1] for claim, cell in cells.items()}
 
 
