@@ -1,7 +1,7 @@
 """What the notebooks call: opens a run or stored results, and shows numbers, figures and words.
 
-Every function takes what `open_results` returns. Where the folder lacks the numbers it returns a `Text`
-that names the file they belong in, so that a notebook runs to its end.
+Every function takes what `open_results` returns. Where the folder lacks the numbers it returns a
+`Text` that names the file they belong in, so that a notebook runs to its end.
 """
 
 from analysis.notebook.comparing import against, improvements, power_table, statistics, verdict
