@@ -293,6 +293,6 @@ def test_every_other_layer_of_keras_is_aligned_and_grown(name: str) -> None:
 def test_what_is_refused_is_named_with_the_door(name: str) -> None:
     x, y = hidden(1, UNITS)
     model = ended(x, y, REFUSED[name](y))
-    told = rf"\({name}.*apps\.architecture\.register_layer"
+    told = rf"\({name}.*heterosis\.register_layer"
     with pytest.raises(UnknownSymmetry, match=told):
         permutation_spec(model)

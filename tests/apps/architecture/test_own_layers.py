@@ -128,7 +128,7 @@ def test_an_unknown_layer_is_told_the_door() -> None:
         def call(self, x: Any) -> Any:
             return x + 1
 
-    with pytest.raises(UnknownSymmetry, match=r"'odd' \(Odd\).*apps\.architecture\.register_layer"):
+    with pytest.raises(UnknownSymmetry, match=r"'odd' \(Odd\).*heterosis\.register_layer"):
         permutation_spec(between(Odd(name="odd")))
 
 

@@ -245,6 +245,6 @@ def test_every_other_function_of_one_tensor_is_aligned_and_grown(name: str) -> N
 @pytest.mark.parametrize("name", sorted(REFUSED_FUNCTIONS.keys() & {*function_names()}))
 def test_a_function_that_cannot_be_tried_is_refused_by_name(name: str) -> None:
     model = function_network(function_names()[name], UNITS)
-    told = rf"\({REFUSED_FUNCTIONS[name]}.*apps\.architecture\.register_layer"
+    told = rf"\({REFUSED_FUNCTIONS[name]}.*heterosis\.register_layer"
     with pytest.raises(UnknownSymmetry, match=told):
         permutation_spec(model)
