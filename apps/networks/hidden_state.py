@@ -26,8 +26,8 @@ def hidden_state(model: Any) -> dict[str, Reading]:
     import tensorflow as tf
     from keras import Variable, optimizers
 
-    held = [*model.variables, *variables(model.optimizer)]
-    known = {id(each) for variable in held for each in (variable, variable.value)}
+    stored = [*model.variables, *variables(model.optimizer)]
+    known = {id(each) for variable in stored for each in (variable, variable.value)}
     own = parts(model.optimizer)
     found: dict[str, Reading] = {}
     for layer in model._flatten_layers():
@@ -35,12 +35,13 @@ def hidden_state(model: Any) -> dict[str, Reading]:
         # TensorFlow keeps what is assigned once more, under names of its own.
         public = {name: value for name, value in vars(layer).items() if name[:6] != "_self_"}
         for name, value in public.items():
-            for each in _one_or_several(value):
-                if isinstance(each, optimizers.Optimizer):
-                    if all(each is not one for one in own):
-                        found[f"{where}.{name}"] = _of_optimizer(each)
-                elif isinstance(each, tf.Variable | Variable) and id(each) not in known:
-                    found[f"{where}.{name}"] = _of_variable(each)
+            held = [*_one_or_several(value)]
+            others = [each for each in held if isinstance(each, optimizers.Optimizer)]
+            others = [each for each in others if all(each is not one for one in own)]
+            loose = [each for each in held if isinstance(each, tf.Variable | Variable)]
+            loose = [each for each in loose if id(each) not in known]
+            if others or loose:
+                found[f"{where}.{name}"] = _reading(others, loose)
     return found
 
 
@@ -54,13 +55,13 @@ def moved(states: Mapping[str, Reading], before: Mapping[str, list[Array]]) -> l
     return [name for name, reading in states.items() if not _alike(reading(), before[name])]
 
 
-def _of_optimizer(optimizer: Any) -> Reading:
-    # One that is not built yet has more variables afterwards.
-    return lambda: [np.asarray(each) for each in variables(optimizer)]
+def _reading(optimizers: list[Any], loose: list[Any]) -> Reading:
+    def values() -> list[Array]:
+        # An optimiser that is not built yet has more variables afterwards.
+        built = [each for optimizer in optimizers for each in variables(optimizer)]
+        return [np.asarray(each) for each in (*built, *loose)]
 
-
-def _of_variable(variable: Any) -> Reading:
-    return lambda: [np.asarray(variable)]
+    return values
 
 
 def _one_or_several(value: Any) -> Iterator[Any]:

@@ -58,10 +58,12 @@ def test_a_second_optimiser_is_seen_when_it_moves() -> None:
 def test_a_variable_that_no_layer_added_is_seen(held: str) -> None:
     import tensorflow as tf
 
-    model, counter = dense(), tf.Variable(0.0)
-    model.layers[0].count = {"alone": counter, "in a list": [counter], "by name": {"n": counter}}[
-        held
-    ]
+    model, counter, other = dense(), tf.Variable(0.0), tf.Variable(0.0)
+    model.layers[0].count = {
+        "alone": counter,
+        "in a list": [counter, other],
+        "by name": {"n": counter, "other": other},
+    }[held]
     states = hidden_state(model)
     (name,) = states
     assert name.endswith(".count")
