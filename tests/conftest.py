@@ -7,7 +7,7 @@ items: the longest come first, since a long one that begins last leaves the othe
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -75,17 +75,30 @@ ALONE: Final = (
 """Long files whose tests share no fixture of their own: each test is a group."""
 
 
+SLOW: Final = (
+    "slurm",
+    "apps/tasks/test_export.py",
+    "apps/training/test_against_keras.py",
+    "apps/training/test_batch_graph.py",
+    "apps/training/test_kinds.py",
+    "workflow/driver/test_direction.py",
+    "workflow/driver/test_taught.py",
+    "workflow/driver/test_time_limit.py",
+    "workflow/runs/test_cleaning.py",
+)
+"""Files and folders that `make check` leaves out whole: other files try the same, in small."""
+
+
 def name_of(item: pytest.Item) -> str:
     """Return the file of a test: from this folder on, if it is in it."""
     return str(item.path.relative_to(HERE) if HERE in item.path.parents else item.path)
 
 
-def place(item: pytest.Item) -> int:
-    """Return where in `LONGEST` a test belongs."""
-    name = name_of(item)
+def place(name: str, among: Sequence[str]) -> int:
+    """Return which of some files and folders a test's file is, or is in; their number if none."""
     return next(
-        (n for n, each in enumerate(LONGEST) if name == each or name.startswith(f"{each}/")),
-        len(LONGEST),
+        (n for n, each in enumerate(among) if name == each or name.startswith(f"{each}/")),
+        len(among),
     )
 
 
@@ -100,13 +113,14 @@ def _no_wait_for_the_disk() -> Iterator[None]:
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups and -m the markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of a file together, for their fixtures, and those of the one cluster."""
-    assert all((HERE / name).exists() for name in (*LONGEST, *ALONE)), "a file has moved"
-    items.sort(key=place)
+    assert all((HERE / name).exists() for name in (*LONGEST, *ALONE, *SLOW)), "a file has moved"
+    items.sort(key=lambda item: place(name_of(item), LONGEST))
     for item in items:
         name = name_of(item)
         group = item.nodeid if name in ALONE else name
         if name.startswith("slurm/"):
             group = "slurm"
+        if place(name, SLOW) < len(SLOW):
             item.add_marker(pytest.mark.slow)
         item.add_marker(pytest.mark.xdist_group(group))
 

@@ -43,6 +43,7 @@ SAMPLE = Path(fashion_mnist.__file__).parent / "data" / "fashion-mnist-sample"
 
 
 # --------------------------------------------------------------------------------- taking over
+@pytest.mark.slow
 def test_a_run_in_which_nothing_was_finished_is_taken_over(
     tmp_path: Path, tiny_file: Path, heterosis: Heterosis
 ) -> None:
@@ -216,6 +217,7 @@ def test_a_lost_champion_file_is_written_again(
     assert all(event["reused"] for event in last_start(events(root)))
 
 
+@pytest.mark.slow
 def test_fresh_moves_the_older_run_aside(
     finished: Path, tmp_path: Path, heterosis: Heterosis
 ) -> None:

@@ -83,6 +83,7 @@ def test_an_epoch_is_what_the_relatives_are_by_hand(tmp_path: Path) -> None:
     assert not np.array_equal(*orders)
 
 
+@pytest.mark.slow
 def test_threads_change_no_number(tmp_path: Path) -> None:
     one, losses = trained(family(network=RICH), tmp_path / "one")
     two, others = trained(family(network=RICH), tmp_path / "two", threads=2)

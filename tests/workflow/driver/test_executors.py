@@ -40,6 +40,7 @@ def same_as_serial(engine: ParslEngine, folder: Path, finished: Path) -> None:
     assert_same(make_tables(outcomes), read_tables(finished))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_threads_give_the_numbers_of_the_serial_run(tmp_path: Path, finished: Path) -> None:
     options = SiteOptions(run_dir=str(tmp_path / "parsl"), workers=2)

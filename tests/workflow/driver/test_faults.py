@@ -172,6 +172,7 @@ def test_a_full_disk_costs_no_result(site: str, tmp_path: Path, finished: Path) 
         assert_same(read_tables(root), read_tables(finished))
 
 
+@pytest.mark.slow
 def test_a_clock_that_is_set_back_changes_nothing(
     tmp_path: Path, finished: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

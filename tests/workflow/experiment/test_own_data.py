@@ -162,6 +162,7 @@ def test_a_regression_whose_members_end_early_goes_the_whole_way(
 
 
 # ------------------------------------------------------------------------------------ ready ones
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cnn", "lstm", "tabular"])
 def test_a_ready_experiment_gets_through_its_rehearsal(name: str, tmp_path: Path) -> None:
     small = {

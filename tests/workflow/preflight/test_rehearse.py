@@ -227,6 +227,7 @@ def test_in_a_process_of_its_own_a_good_experiment_passes(tmp_path: Path) -> Non
     assert apart(tmp_path, changed()) == ()
 
 
+@pytest.mark.slow
 def test_remarks_come_out_of_a_process_of_its_own(tmp_path: Path) -> None:
     (remark,) = apart(tmp_path, network(builder="own:fixed"))
     assert "gives the same first weights for every seed" in remark

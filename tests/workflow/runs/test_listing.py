@@ -66,6 +66,7 @@ def test_the_newest_comes_first_and_json_is_strict(
     assert lines[2].split()[1:5] == ["finished", "2/2", "val_loss", f"{older['best']:.4f}"]
 
 
+@pytest.mark.slow
 def test_labels_are_kept_shown_and_changed(
     finished: Path, tiny_file: Path, tmp_path: Path, heterosis: Heterosis
 ) -> None:

@@ -187,6 +187,7 @@ def test_without_any_result_there_is_one_line(
     assert not RunDir(root).report_so_far.exists()
 
 
+@pytest.mark.slow
 def test_a_search_is_reported_too(
     tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, heterosis: Heterosis
 ) -> None:
