@@ -24,7 +24,8 @@ def keep_going() -> None:
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 # for the whole process
+            nowhere = io.FileIO(os.devnull, "w")  # for as long as the process lives
+            setattr(sys, name, io.TextIOWrapper(nowhere, encoding="utf-8"))
         elif stream is getattr(sys, f"__{name}__"):  # not a notebook's, or a test's
             setattr(sys, name, _forgiving(stream, name))
 

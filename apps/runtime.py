@@ -223,7 +223,7 @@ class _Finder(MetaPathFinder):
                 self.found = True
                 self._executed(execute, module)
 
-            spec.loader.exec_module = ours  # type: ignore[method-assign] # one module's own loader
+            vars(spec.loader)["exec_module"] = ours  # a loader is made for each module
         return spec
 
 

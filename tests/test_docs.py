@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from tests.support.browser import browse, needs_browser
 from workflow.experiment.config import Experiment
 
 ROOT = Path(__file__).parents[1]
@@ -92,7 +93,6 @@ def test_a_page_fetches_nothing_from_elsewhere(site: Path) -> None:
         assert [*fetched.findall(text), *linked.findall(text)] == [], path
 
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 ASKS = """<!doctype html><body><p id="out"></p><script src="iframe-worker.js"></script><script>
 const worker = new Worker("twice.js"), asked = { number: 21 };
 worker.onmessage = ({ data }) => {
@@ -103,18 +103,14 @@ worker.postMessage(asked);
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(BROWSER is None, reason="needs Chromium (Debian: chromium)")
+@needs_browser
 def test_the_search_has_its_worker_where_the_site_is_opened_as_a_file(tmp_path: Path) -> None:
     shutil.copy(ROOT / "docs" / "iframe-worker.js", tmp_path)
     (tmp_path / "twice.js").write_text(
         "self.onmessage = ({ data }) => { data.number *= 2; postMessage(data); };"
     )
     (tmp_path / "asks.html").write_text(ASKS)
-    flags = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--dump-dom")
-    profile = f"--user-data-dir={tmp_path / 'profile'}"
-    page = (tmp_path / "asks.html").as_uri()
-    command = [str(BROWSER), *flags, profile, "--virtual-time-budget=5000", page]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    done = browse((tmp_path / "asks.html").as_uri(), tmp_path)
     assert '<p id="out">42 of 21</p>' in done.stdout
 
 

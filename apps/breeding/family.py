@@ -13,7 +13,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +23,6 @@ from apps.genetics.weights import Weights, cast_like
 from apps.messages.specs import FamilySpec
 from apps.records.checkpoints import Checkpoint
 from apps.training.trainer import Trainer
-
-NEEDED: Final = ("family", "a family is merged within an epoch of samples")
-"""What `NetworkChecks.in_memory` is asked for."""
 
 OuterStep = Callable[[Weights, Weights], Weights]
 """Weights before a merge and their mean after it -> the weights to go on from."""
@@ -75,7 +71,7 @@ def train_family(
     Raises:
         UserError: the data come in batches.
     """
-    trainer.checks.in_memory(*NEEDED)
+    check_can_be_parted(trainer)
     state = trainer.member.state()
     weighed: list[tuple[int, dict[str, float]]] = []
     for part in parts(len(relatives[0].order), batch_size, spec.merges):
@@ -106,6 +102,15 @@ def train_family(
         name: sum(count * metrics[name] for count, metrics in weighed) / total
         for name in weighed[0][1]
     }
+
+
+def check_can_be_parted(trainer: Trainer) -> None:
+    """Check that a trainer's epochs have parts.
+
+    Raises:
+        UserError: its data come in batches.
+    """
+    trainer.checks.in_memory("family", "a family is merged within an epoch of samples")
 
 
 def parts(samples: int, batch_size: int, merges: int) -> list[slice]:

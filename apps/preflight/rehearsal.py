@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from apps.breeding.family import NEEDED
+from apps.breeding.family import check_can_be_parted
 from apps.breeding.offspring import breed
 from apps.errors import HeterosisError, UserError, did_you_mean
 from apps.genetics.genes import Space
@@ -189,7 +189,7 @@ def _built(
 def _takes_settings(trainer: Trainer, task: TrainTask) -> None:
     trainer.checks.takes_a_step()
     if task.family is not None:
-        trainer.checks.in_memory(*NEEDED)
+        check_can_be_parted(trainer)
     asked = task.training.optimizer_params.get("weight_decay")
     found = getattr(trainer.model.optimizer, "weight_decay", None)
     if asked is not None and (found or 0.0) != asked:

@@ -151,6 +151,9 @@ def _check_labels(loss: Any, y: Any, span: Callable[[str, Any], Span]) -> None:
                 f"whole: for a regression say training.loss = {_setting('mse', name)}",
                 code="data-labels",
             )
+        left_out = ignored_label(its)
+        if left_out is not None and left_out >= 0:
+            label = min(label, left_out)  # of padding, say: it has an output as other classes have
         if label != 0:
             rule, cure = (
                 ("count from 0", f"subtract {label} from the targets")
@@ -159,7 +162,7 @@ def _check_labels(loss: Any, y: Any, span: Callable[[str, Any], Span]) -> None:
             )
             own_cure = (
                 "; or compile the loss with ignore_class, if it stands for none"
-                if label < 0 and ignored_label(its) is None
+                if label < 0 and left_out is None
                 else ""
             )
             raise UserError(

@@ -65,20 +65,24 @@ class NetworkChecks:
         Raises:
             UserError: it fails; the message says why.
         """
-        network, training = self._blueprint.network, self._blueprint.training
         restore = self._member.snapshot()
-        batch = self._parts.samples("train", slice(training.batch_size)).fields
+        batch = self._parts.samples("train", slice(self._blueprint.training.batch_size)).fields
         if self._parts.teaching is not None:
             batch = self._parts.teaching.with_own_lessons(batch)
         try:
             with self._without_hidden_state(), self._parts.steps():
-                self._model.train_step(batch)
-        except UserError:
-            raise
+                self._step(batch)
+        finally:
+            self._model.reset_metrics()
+            restore()
+
+    def _step(self, batch: tuple[Any, ...]) -> None:
+        network, training = self._blueprint.network, self._blueprint.training
+        try:
+            self._model.train_step(batch)
         except (Exception, SystemExit):
             try:
-                with self._parts.steps():  # with the graph around it that a step may want
-                    self._model.train_on_batch(*batch)
+                self._model.train_on_batch(*batch)  # with the graph around it that it may want
             except (Exception, SystemExit) as error:
                 raise UserError(
                     f"network {network.builder!r} fails in its first step of training, with "
@@ -86,9 +90,6 @@ class NetworkChecks:
                     f"{training.optimizer_params}: {first_line(error)}",
                     code="network-fit",
                 ) from error
-        finally:
-            self._model.reset_metrics()
-            restore()
 
     def in_memory(self, key: str, why: str) -> None:
         """Check that the training data are arrays, not batches.
@@ -147,7 +148,7 @@ class NetworkChecks:
             raise UserError(
                 f"network {self._blueprint.network.builder!r} keeps state in {found[0]}, which "
                 "training changes and no checkpoint holds, so that a member would begin with "
-                "another one's: compile the model with its optimizer "
+                "another one's: compile the model with its optimiser "
                 "(keras.optimizers.MultiOptimizer holds several), and make a state of your own "
                 "with add_weight(..., trainable=False)",
                 code="network-state",

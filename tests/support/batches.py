@@ -12,11 +12,14 @@ from tests.support.kinds import SIZE, numbers
 
 
 def hooked(
-    what: str = "shuffled", workers: int = 1, processes: bool = False, failing: str = ""
+    what: str = "shuffled",
+    workers: int = 1,
+    processes: bool = False,
+    failing: str = "",
 ) -> Any:
     """The data of `kinds` in a PyDataset that does something between epochs, or while it reads.
 
-    While there is a file `failing`, reading fails.
+    A file `failing` has the number of reads that still work.
     """
     import keras
 
@@ -36,7 +39,10 @@ def hooked(
 
         def __getitem__(self, index: int) -> Any:
             if failing and Path(failing).exists():
-                raise OSError(5, "the disk is away")
+                reads = int(Path(failing).read_text())
+                if not reads:
+                    raise OSError(5, "the disk is away")
+                Path(failing).write_text(str(reads - 1))
             rows = self.rows[index * SIZE : (index + 1) * SIZE]
             x = left[rows]
             if what == "augmented":

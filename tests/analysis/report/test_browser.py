@@ -5,22 +5,14 @@ from __future__ import annotations
 import html
 import json
 import re
-import shutil
-import subprocess
 
 import pytest
 
 from analysis.report.comparison_page import write_comparison
 from analysis.report.write import write_report
+from tests.support.browser import browse, console, needs_browser
 
-BROWSER = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(BROWSER is None, reason="needs Chromium (Debian: chromium)"),
-]
+pytestmark = [pytest.mark.slow, needs_browser]
 
 WIDTHS = (400, 800, 1400)
 
@@ -60,32 +52,13 @@ def _browse(page, folder, widths, *flags):
     )
     probe = folder / "probe.html"
     probe.write_text(PROBE % frames)
-    result = subprocess.run(
-        [
-            str(BROWSER),
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-dev-shm-usage",
-            "--allow-file-access-from-files",
-            "--enable-logging=stderr",
-            f"--user-data-dir={folder / 'profile'}",
-            "--virtual-time-budget=20000",
-            *flags,
-            "--dump-dom",
-            probe.as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=True,
+    done = browse(
+        probe.as_uri(), folder, "--allow-file-access-from-files", *flags, budget_ms=20_000
     )
-    found = re.search(r'<pre id="out">(.*?)</pre>', result.stdout, re.DOTALL)
-    assert found, result.stderr
+    found = re.search(r'<pre id="out">(.*?)</pre>', done.stdout, re.DOTALL)
+    assert found, done.stderr
     seen = json.loads(html.unescape(found[1]))
-    return seen, [line for line in result.stderr.splitlines() if "CONSOLE" in line]
+    return seen, console(done)
 
 
 def test_the_page_fits_every_width_and_the_console_is_silent(tables_of, run_of, tmp_path):

@@ -15,7 +15,6 @@ import pytest
 
 from apps.datasets import fashion_mnist, idx
 from apps.datasets.fashion_mnist import (
-    FASHION_MNIST,
     SAMPLE,
     Collection,
     cache_folder,
@@ -24,18 +23,19 @@ from apps.datasets.fashion_mnist import (
 )
 from apps.errors import UserError
 from tests.support.sample_files import (
+    FULL,
     NAMES,
     SHIPPED,
     Folder,
     assert_is_sample,
     change_a_pixel,
     fetch_shipped,
+    needs_full_set,
     no_fetch,
     truncate,
 )
 
 DATA = Path(fashion_mnist.__file__).parent / "data"
-FULL = FASHION_MNIST.folders[0]
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -51,14 +51,14 @@ def test_sample_is_balanced_small_and_licensed() -> None:
     assert "2017 Zalando SE" in (DATA / "LICENSE").read_text()
 
 
-@pytest.mark.skipif(not FULL.is_dir(), reason="Debian's dataset-fashion-mnist is not installed")
+@needs_full_set
 def test_sample_is_what_its_script_makes(tmp_path: Path) -> None:
     make_sample = runpy.run_path(str(DATA / "make_sample.py"))["make_sample"]
     contents = make_sample(FULL, tmp_path)
     assert contents == {file.name: idx.read_file(SHIPPED, file) for file in SAMPLE.files.values()}
 
 
-@pytest.mark.skipif(not FULL.is_dir(), reason="Debian's dataset-fashion-mnist is not installed")
+@needs_full_set
 def test_full_set_is_verified_and_mapped(cache: Path) -> None:
     arrays, decoded = load_arrays(fetch=no_fetch)
     assert decoded == cache / "fashion-mnist" / "decoded"

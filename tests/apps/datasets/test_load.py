@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from apps.datasets import idx, load
 from apps.datasets.arrays import Samples
 from apps.datasets.checks import checked
-from apps.datasets.fashion_mnist import FASHION_MNIST, SAMPLE
+from apps.datasets.fashion_mnist import SAMPLE
 from apps.datasets.load import (
     Dataset,
     describe,
@@ -29,10 +29,9 @@ from apps.datasets.load import (
 from apps.errors import UserError
 from apps.messages.specs import DataSpec
 from apps.plugins.sources import plugin_digest
-from tests.support.sample_files import no_fetch
+from tests.support.sample_files import needs_full_set, no_fetch
 
 SPEC = DataSpec("fashion_mnist_sample", validation=500)
-FULL = FASHION_MNIST.folders[0]
 
 X = np.arange(24, dtype=np.uint8).reshape(6, 4)
 Y = np.arange(6) % 3
@@ -89,7 +88,7 @@ def test_built_in_returns_raw_pixels_and_class_numbers() -> None:
     np.testing.assert_array_equal(data.test.y, sample()["y_test"])
 
 
-@pytest.mark.skipif(not FULL.is_dir(), reason="Debian's dataset-fashion-mnist is not installed")
+@needs_full_set
 def test_full_set_is_prepared_and_split() -> None:
     spec = DataSpec("fashion_mnist")
     assert prepare(spec, fetch=no_fetch) is not None

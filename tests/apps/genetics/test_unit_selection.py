@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from inspect import signature
 from itertools import pairwise
 
 import numpy as np
@@ -13,6 +14,8 @@ from apps.genetics.crossover import Parents
 from apps.genetics.errors import GeneticsError
 from apps.genetics.permutation import PermutationSpec, Segment
 from apps.genetics.unit_selection import (
+    ALL_CROSSOVERS,
+    PARENTS_TAKEN,
     LinearLayer,
     choose,
     fresh,
@@ -156,6 +159,24 @@ def test_what_cannot_be_is_refused() -> None:
         select(rng(), parents, Seen(), ridge=-1)
     with pytest.raises(GeneticsError, match="linear layer"):
         select(rng(), parents, Seen(layers=Seen().layers[:2]))
+
+
+@pytest.mark.parametrize("name", ALL_CROSSOVERS)
+def test_the_parents_that_give_a_child_weights_are_those_that_are_said(name: str) -> None:
+    """Tables and records say by `PARENTS_TAKEN` whose weights a child has."""
+    crossover, old, new = ALL_CROSSOVERS[name], network(1), network(2)
+    given = {"spec": spec(), "network": Seen(), "initial": network(3)}
+    asked = {key: given[key] for key in given.keys() & signature(crossover).parameters.keys()}
+
+    def children(*parents: Weights) -> list[Weights]:
+        pair = Parents(parents, (0.1, 0.2))
+        return [crossover(rng(seed), pair, **asked) for seed in range(8)]
+
+    def moves(*parents: Weights) -> bool:
+        return not all(map(same, children(old, new), children(*parents)))
+
+    moving = [moves(network(4), new), moves(old, network(4))]
+    assert moving == [number < PARENTS_TAKEN.get(name, 2) for number in range(2)]
 
 
 def test_fresh_weights_are_no_parents() -> None:

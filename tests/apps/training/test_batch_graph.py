@@ -128,15 +128,16 @@ def test_threads_read_the_same_numbers(place: Workplace) -> None:
     assert all(np.array_equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
+@pytest.mark.parametrize("reads", [0, 6], ids=["before the loop", "within it"])
 def test_a_batch_that_could_not_be_read_is_an_error_and_no_reason_for_another_engine(
-    place: Workplace, tmp_path: Path
+    reads: int, place: Workplace, tmp_path: Path
 ) -> None:
     """The numbers of another engine are others in their last bits: they must not depend on it."""
     failing = tmp_path / "failing"
     given = task(data("hooked", what="plain", failing=str(failing)))
     trainer = trainer_of(given, place)
     trainer.member.load(Checkpoint(trainer.blueprint.initial_weights(3)), np.random.default_rng(0))
-    failing.touch()
+    failing.write_text(str(reads))
     with pytest.raises(Exception, match="the disk is away"):
         trainer.run_epoch(epoch_order(given, 0, trainer))
     failing.unlink()

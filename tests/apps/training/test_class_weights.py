@@ -21,7 +21,7 @@ from apps.messages.tasks import Lesson, Workplace
 from apps.records.checkpoints import Checkpoint
 from apps.training.class_weights import with_class_weights
 from apps.training.trainer import new_trainer, trainer_for
-from tests.support.small import ADAM, DATA, PLAIN, SEED
+from tests.support.small import ADAM, DATA, PLAIN, SEED, net
 
 SPARSE = "sparse_categorical_crossentropy"
 LABELS = np.array([0, 0, 0, 1, 2, 2], np.int32)
@@ -58,6 +58,24 @@ def test_what_a_loss_leaves_out_is_no_class() -> None:
     assert weights(LABELS, loss, "balanced")[3:] == pytest.approx([1.5, 0.75, 0.75])
     loss = keras.losses.SparseCategoricalCrossentropy(ignore_class=-1)
     assert weights(LABELS - 1, loss, "balanced")[3:] == pytest.approx([1.5, 0.75, 0.75])
+
+
+def test_losses_that_leave_out_other_classes_have_weights_of_their_own() -> None:
+    """Trainers of equal data share their tensors, in which balanced weights are."""
+
+    def loss(left_out: int | None, data: DataSpec = DATA) -> float:
+        network = net("leaves_out", label=left_out)
+        spec = replace(ADAM, class_weight="balanced")
+        trainer = new_trainer(data, network, spec, SEED, Workplace(""))
+        start = Checkpoint(trainer.blueprint.initial_weights(3))
+        trainer.member.load(start, np.random.default_rng(0))
+        return trainer.run_epoch(np.arange(100))["loss"]
+
+    alone = loss(0)
+    for validation in (98, 99):  # other data take the place of what is kept
+        loss(0, replace(DATA, validation=validation))
+    loss(None)
+    assert loss(0) == alone
 
 
 def test_without_weights_nothing_changes() -> None:

@@ -45,7 +45,18 @@ def test_the_rule_for_the_networks_of_the_benchmark(name: str) -> None:
 
 
 def test_loops_of_cudnn_are_not_given_to_xla() -> None:
-    assert choose(Profile(False, False, 1e6, cudnn_loops=True), gpu=True).engine == "graph"
+    """On a GPU Keras calls cuDNN's operation; a graph of it can be made without one."""
+    import tensorflow as tf
+
+    def recurrent(inputs: Any, training: bool) -> Any:
+        state = tf.zeros((1, inputs.shape[0], 4))
+        return tf.raw_ops.CudnnRNN(
+            input=inputs, input_h=state, input_c=state, params=tf.zeros(1), is_training=training
+        ).output
+
+    profile = profile_of(recurrent, X, 64)
+    assert profile.cudnn_loops
+    assert choose(profile, gpu=True).engine == "graph"
 
 
 @pytest.mark.parametrize("batch_size", [32, 128])

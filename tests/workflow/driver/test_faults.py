@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import re
 import subprocess
@@ -208,7 +207,6 @@ class Silent:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.skipif(os.name != "posix", reason="umask")
 def test_a_run_directory_is_as_private_as_the_users_umask_says(tmp_path: Path) -> None:
     table = changed(trials=1, population=2, arms=arms("control", "mean"))
     root = tmp_path / "runs" / "tiny"

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import http.client
 import re
-import shutil
 import socket
-import subprocess
 import threading
 import time
 from dataclasses import replace
@@ -18,6 +16,7 @@ import pytest
 from apps.errors import UserError
 from apps.records.labels import Labels
 from apps.records.run_dir import RunDir
+from tests.support.browser import browse, console, needs_browser
 from tests.support.experiments import broken_off, press
 from tests.support.pages import Page
 from tests.workflow.conftest import Heterosis
@@ -25,10 +24,6 @@ from workflow.runs.lock import only_driver
 from workflow.watching import page
 from workflow.watching.look import Look, Lookout, Worker
 from workflow.watching.page import served
-
-BROWSER = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
 
 
 @pytest.fixture
@@ -164,7 +159,7 @@ def test_curves_are_not_drawn_for_every_look(
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(BROWSER is None, reason="needs Chromium (Debian: chromium)")
+@needs_browser
 def test_a_browser_renews_the_page_and_its_console_is_silent(running: Look, tmp_path: Path) -> None:
     over = replace(running, standing=replace(running.standing, state="finished", how="all done"))
     with served(0, 0.5) as (address, show):
@@ -177,26 +172,7 @@ def test_a_browser_renews_the_page_and_its_console_is_silent(running: Look, tmp_
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(page.Pages, "whole", once)
-            done = subprocess.run(
-                [
-                    str(BROWSER),
-                    "--headless",
-                    "--no-sandbox",
-                    "--disable-gpu",
-                    "--no-first-run",
-                    "--disable-background-networking",
-                    "--disable-dev-shm-usage",
-                    "--enable-logging=stderr",
-                    f"--user-data-dir={tmp_path / 'profile'}",
-                    "--virtual-time-budget=5000",
-                    "--dump-dom",
-                    address,
-                ],
-                capture_output=True,
-                text=True,
-                timeout=240,
-                check=True,
-            )
-    assert [line for line in done.stderr.splitlines() if "CONSOLE" in line] == []
+            done = browse(address, tmp_path)
+    assert console(done) == []
     assert '<p class="lead">all done</p>' in done.stdout
     assert 'id="lost" hidden' in done.stdout
