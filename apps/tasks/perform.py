@@ -98,8 +98,9 @@ def _in_main_thread() -> bool:
 
 def _stored(kind: Kind[Any, Any], task: Task, upstream: Upstream, place: Workplace) -> Result:
     """Compute a settled task and store its result."""
-    watch = Stopwatch()
-    computed: Result = kind.compute(task, upstream, place)
-    result = replace(computed, fingerprint=fingerprint(task, upstream), cost=watch.cost())
+    with Stopwatch() as watch:
+        computed: Result = kind.compute(task, upstream, place)
+        cost = watch.cost()
+    result = replace(computed, fingerprint=fingerprint(task, upstream), cost=cost)
     save_result(Path(place.root) / task.folder, result)
     return result
