@@ -183,11 +183,13 @@ def cost_sentence(overview: Overview) -> str:
     saved = percent(1 - ran / unshared, 0, sign=False) if unshared else percent(0.0, 0)
     text = (
         f"{whole(ran)} network-epochs were trained where {whole(unshared)} would have been "
-        f"without shared segments: {saved} saved."
+        f"without shared segments: {saved} saved. Counted is training: matings, teachers' "
+        "predictions and harvests are not in the table."
     )
     took = duration(overview.elapsed_s)
-    return text + (f" From the first task's start to the last one's end: {took}, pauses included."
-                   if took != NOTHING else "")  # fmt: skip
+    if took == NOTHING:
+        return text
+    return f"{text} From its first task's start to its last one's end: {took}, pauses included."
 
 
 def failure_rows(overview: Overview, run: RunDir) -> list[dict[str, str]]:

@@ -10,7 +10,7 @@ from analysis.tables import arms_of, networks_of
 from apps.records.tables_schema import UNFINISHED
 
 EVERYTHING: Final = "all arms"
-"""Name of the row of `costs` that counts every task of the run once."""
+"""Name of the row of `costs` that counts every training task of the run once."""
 
 _MEMBER: Final = ["trial", "arm", "segment", "member"]
 
@@ -18,9 +18,11 @@ _MEMBER: Final = ["trial", "arm", "segment", "member"]
 def costs(members: pd.DataFrame, epochs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     """Return the cost of each arm and of the run.
 
-    Arms share segments: equal `folder`s in `members` are one task. An arm's row counts all it
-    used; the last row, `EVERYTHING`, counts each task once. Epochs are those that were trained and
-    recorded: a member that diverged has fewer than it was asked for, one that raised has none.
+    Tasks are those of training, which `members` lists: matings, teachers' predictions and harvests
+    have no row. Arms share segments: equal `folder`s in `members` are one task. An arm's row counts
+    all it used; the last row, `EVERYTHING`, counts each task once. Epochs are those that were
+    trained and recorded: a member that diverged has fewer than it was asked for, one that raised
+    has none. The time of a task that was stopped and continued is that since it was continued.
 
     Args:
         members: the table `members`.
@@ -31,9 +33,10 @@ def costs(members: pd.DataFrame, epochs: pd.DataFrame, trials: pd.DataFrame) -> 
         `arm`, `tasks`, `network_epochs`, `wall_s` and `cpu_s` (sums over tasks), `peak_memory_mb`
         (largest of a task; all NaN where nothing was measured). Of a run that recorded the arms'
         epochs also `teaching_epochs` (network-epochs of teachers, over all trials; not in
-        `network_epochs`), `serial_epochs` (one after the other) and `serial_wall_s` (of a trial, on
-        as many workers as members: the sum over segments of the slowest member's; the mean over
-        trials), which the last row does not have.
+        `network_epochs`), `serial_epochs` (one after the other) and `serial_wall_s` (of a trial's
+        training, on as many workers as members: the sum over segments of the slowest member's; the
+        median over trials, which one that a machine held up does not rule), which the last row does
+        not have.
     """
     counted = epochs.assign(network_epochs=networks_of(epochs))
     trained = counted.groupby(_MEMBER, as_index=False)["network_epochs"].sum()
@@ -48,7 +51,7 @@ def costs(members: pd.DataFrame, epochs: pd.DataFrame, trials: pd.DataFrame) -> 
     )
     slowest = members.groupby(["trial", "arm", "segment"])["wall_s"].max()
     each = slowest.groupby(["trial", "arm"]).sum(min_count=1)
-    own["serial_wall_s"] = each.groupby("arm").mean()
+    own["serial_wall_s"] = each.groupby("arm").median()
     return table.merge(own.reset_index(), on="arm", how="left")
 
 

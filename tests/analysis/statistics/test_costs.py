@@ -27,6 +27,25 @@ def test_only_epochs_that_were_trained_are_counted(tables_of):
     assert table.tolist() == [4 + 1 + 6 + 6, 4 + 1 + 0 + 6, 4 + 1 + 6 + 6 + 0 + 6]
 
 
+@pytest.mark.parametrize("trials", [3, 8])
+def test_a_stall_in_one_trial_rules_no_arms_time(tables_of, trials: int):
+    """A machine held up one epoch of one trial: no arm's figure leaves the range of the others."""
+    tables = tables_of(trials=trials, population=3, epochs=10, halts=(4,), arms=("control", "mean"))
+    members, epochs = tables["members"], tables["epochs"]
+    slower = 1 + 0.1 * members["trial"]  # of a trial, and so the spread
+    members = members.assign(wall_s=slower * members["wall_s"])
+    each = 0.6 * 10 * slower
+    for table, row in ((members, {"member": 1}), (epochs, {"member": 1, "epoch": 6})):
+        held_up = table["trial"].eq(0) & table["arm"].eq("mean") & table["segment"].eq(1)
+        for key, value in row.items():
+            held_up &= table[key].eq(value)
+        assert held_up.sum() == 1
+        table.loc[held_up, "wall_s"] += 1_000
+    own = costs(members, epochs, tables["trials"]).set_index("arm")["serial_wall_s"]
+    assert own["control"] == pytest.approx(each.median())
+    assert each.min() <= own["mean"] <= each.max()
+
+
 def test_a_family_counts_for_each_of_its_relatives(tables_of):
     tables = tables_of(trials=1, population=2, epochs=10, halts=(4,), arms=("control", "mean"))
     epochs = tables["epochs"]
