@@ -76,7 +76,11 @@ def longest_segment_s(experiment: Experiment, place: Workplace) -> float | None:
     """
     trained = build_trial(experiment, 0).training
     results = [stored_result(Path(place.root) / task.folder, TrainResult) for task in trained]
-    epoch_s = [each.cost.wall_s / len(each.epochs) for each in results if each and each.epochs]
+    epoch_s = [
+        each.cost.wall_s / max(len(each.epochs) - each.cost.earlier_epochs, 1)
+        for each in results
+        if each and each.epochs
+    ]
     if not epoch_s:
         return None
     return _MARGIN * max(epoch_s) * max(task.last_epoch - task.first_epoch for task in trained)

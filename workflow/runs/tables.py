@@ -152,12 +152,18 @@ def _members(cell: _Cell) -> Iterator[Row]:
                 "rank": order.index(task.member),
                 "started_unix_s": cost.started_unix_s,
                 "wall_s": cost.wall_s,
+                "earlier_wall_s": _earlier(result),
                 "cpu_s": cost.cpu_s,
                 "peak_memory_mb": cost.peak_memory_mb,
                 "host": cost.host,
                 "worker": cost.worker,
                 **other_metrics("members", result.final if result else {}),
             }
+
+
+def _earlier(result: TrainResult | None) -> float:
+    """Return the time of a member's epochs that attempts before the last one had trained, in s."""
+    return sum(each.wall_s for each in result.epochs[: result.cost.earlier_epochs]) if result else 0
 
 
 def _parents(node: Node[TrainTask], child: ChildPlan | None) -> str:
