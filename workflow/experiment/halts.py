@@ -198,13 +198,11 @@ class Halt(MatingSpec):
                 f'{where}.teach is set, but with mating "self" every member goes on by itself; '
                 'members that are taught come from a mating, or are "survivors"'
             )
-        if self.teach is not None and (self.mating, self.teach.teachers) == (
-            "survivors",
-            "parents",
-        ):
+        teachers = self.teach.teachers if self.teach is not None else None
+        if teachers == "parents" and self.mating == "survivors":
             raise ValueError(
-                f'{where}.teach.teachers is "parents", but with mating "survivors" a network is its '
-                'own parent and would teach itself; give "survivors", "all" or a number'
+                f'{where}.teach.teachers is "parents", but with mating "survivors" a network is '
+                'its own parent and would teach itself; give "survivors", "all" or a number'
             )
         search = (self.search or SearchSettings()) if searches and self.breeds else None
         halt = replace(self, at=at, species=species, population=after, search=search)

@@ -161,7 +161,7 @@ def test_all_as_parents_are_all_that_are_left(left: int, tmp_path: Path) -> None
         assert {n for child in found.children for n in child.members} == {*range(left)}
         assert len(found.children) == 4
     lost = [Failure("lost") for _ in range(4)]
-    with pytest.raises(TooFewSurvivors, match="needs 1 member .*, 0 of 4 have one"):
+    with pytest.raises(TooFewSurvivors, match=r"needs 1 member .*, 0 of 4 have one"):
         plan(halt(parents=4), lost, tmp_path)
 
 
