@@ -208,10 +208,9 @@ def _search_in_words(halt: Halt) -> str:
         "nearest": "the weights of the parent of the nearest architecture, grown or cut to fit",
         "genes": "new random weights",
     }
-    return (
-        f"; genes of {genes}, each mutated with probability {halt.search.mutation_rate:g}, start "
-        f"from {begun[halt.search.inherit]}"
-    )
+    rate = halt.search.mutation_rate
+    mutated = f"each mutated with probability {rate:g}, at least one" if rate else "none mutated"
+    return f"; genes of {genes}, {mutated}, start from {begun[halt.search.inherit]}"
 
 
 def _operator(operator: OperatorSpec) -> str:
