@@ -22,7 +22,8 @@ def costs(members: pd.DataFrame, epochs: pd.DataFrame, trials: pd.DataFrame) -> 
     have no row. Arms share segments: equal `folder`s in `members` are one task. An arm's row counts
     all it used; the last row, `EVERYTHING`, counts each task once. Epochs are those that were
     trained and recorded: a member that diverged has fewer than it was asked for, one that raised
-    has none. The time of a task that was stopped and continued is that since it was continued.
+    has none. `wall_s` counts the epochs that attempts which were cut off had trained, `cpu_s` does
+    not.
 
     Args:
         members: the table `members`.
@@ -40,6 +41,7 @@ def costs(members: pd.DataFrame, epochs: pd.DataFrame, trials: pd.DataFrame) -> 
     """
     counted = epochs.assign(network_epochs=networks_of(epochs))
     trained = counted.groupby(_MEMBER, as_index=False)["network_epochs"].sum()
+    members = members.assign(wall_s=members["wall_s"] + members["earlier_wall_s"])
     tasks = members.merge(trained, on=_MEMBER, how="left")
     named = [(arm, tasks.loc[tasks["arm"].eq(arm)]) for arm in arms_of(trials)]
     rows = [_cost(arm, own) for arm, own in [*named, (EVERYTHING, tasks)]]

@@ -27,6 +27,19 @@ def test_only_epochs_that_were_trained_are_counted(tables_of):
     assert table.tolist() == [4 + 1 + 6 + 6, 4 + 1 + 0 + 6, 4 + 1 + 6 + 6 + 0 + 6]
 
 
+def test_epochs_that_an_attempt_before_had_trained_are_paid(tables_of):
+    tables = tables_of(trials=1, population=2, epochs=10, halts=(4,), arms=("control", "mean"))
+    members = tables["members"]
+    cut_off = members["arm"].eq("mean") & members["segment"].eq(1) & members["member"].eq(1)
+    parted = members.assign(
+        wall_s=members["wall_s"].mask(cut_off, 0.6),
+        earlier_wall_s=members["earlier_wall_s"].mask(cut_off, 5 * 0.6),
+    )
+    one, other = (costs(each, tables["epochs"], tables["trials"]) for each in (members, parted))
+    assert other["wall_s"].tolist() == pytest.approx(one["wall_s"].tolist())
+    assert other["serial_wall_s"].tolist()[:2] == pytest.approx(one["serial_wall_s"].tolist()[:2])
+
+
 @pytest.mark.parametrize("trials", [3, 8])
 def test_a_stall_in_one_trial_rules_no_arms_time(tables_of, trials: int):
     """A machine held up one epoch of one trial: no arm's figure leaves the range of the others."""
