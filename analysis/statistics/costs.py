@@ -19,11 +19,11 @@ def costs(members: pd.DataFrame, epochs: pd.DataFrame, trials: pd.DataFrame) -> 
     """Return the cost of each arm and of the run.
 
     Tasks are those of training, which `members` lists: matings, teachers' predictions and harvests
-    have no row. Arms share segments: equal `folder`s in `members` are one task. An arm's row counts
-    all it used; the last row, `EVERYTHING`, counts each task once. Epochs are those that were
-    trained and recorded: a member that diverged has fewer than it was asked for, one that raised
-    has none. `wall_s` counts the epochs that attempts which were cut off had trained, `cpu_s` does
-    not.
+    are in `halts_wall_s` alone. Arms share segments: equal `folder`s in `members` are one task. An
+    arm's row counts all it used; the last row, `EVERYTHING`, counts each task once. Epochs are
+    those that were trained and recorded: a member that diverged has fewer than it was asked for,
+    one that raised has none. `wall_s` counts the epochs that attempts which were cut off had
+    trained, `cpu_s` does not.
 
     Args:
         members: the table `members`.
@@ -35,9 +35,10 @@ def costs(members: pd.DataFrame, epochs: pd.DataFrame, trials: pd.DataFrame) -> 
         (largest of a task; all NaN where nothing was measured). Of a run that recorded the arms'
         epochs also `teaching_epochs` (network-epochs of teachers, over all trials; not in
         `network_epochs`), `serial_epochs` (one after the other) and `serial_wall_s` (of a trial's
-        training, on as many workers as members: the sum over segments of the slowest member's; the
-        median over trials, which one that a machine held up does not rule), which the last row does
-        not have.
+        training, on as many workers as members: the sum over segments of the slowest member's) and
+        `halts_wall_s` (of its matings, teachers' predictions and harvest; NaN where it was not
+        recorded), medians over trials, which one that a machine held up does not rule. The last row
+        has none of them.
     """
     counted = epochs.assign(network_epochs=networks_of(epochs))
     trained = counted.groupby(_MEMBER, as_index=False)["network_epochs"].sum()
@@ -54,6 +55,7 @@ def costs(members: pd.DataFrame, epochs: pd.DataFrame, trials: pd.DataFrame) -> 
     slowest = members.groupby(["trial", "arm", "segment"])["wall_s"].max()
     each = slowest.groupby(["trial", "arm"]).sum(min_count=1)
     own["serial_wall_s"] = each.groupby("arm").median()
+    own["halts_wall_s"] = trials.groupby("arm")["halts_wall_s"].median()
     return table.merge(own.reset_index(), on="arm", how="left")
 
 

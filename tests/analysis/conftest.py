@@ -230,6 +230,7 @@ def _one_arm(world: World, trial: int, arm: str, rows: dict[str, list[dict[str, 
             "network_epochs": world.population * world.epochs,
             "teaching_epochs": 0.0,
             "serial_epochs": world.epochs,
+            "halts_wall_s": 0.5 + 0.01 * trial,
             "failed_members": sum(row["status"] != "done" for row in made),
         }
     )
