@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import pandas as pd
@@ -31,8 +32,10 @@ def costs(members: pd.DataFrame, epochs: pd.DataFrame, trials: pd.DataFrame) -> 
         trials: the table `trials`, for the order of the arms.
 
     Returns:
-        `arm`, `tasks`, `network_epochs`, `wall_s` and `cpu_s` (sums over tasks), `peak_memory_mb`
-        (largest of a task; all NaN where nothing was measured). Of a run that recorded the arms'
+        `arm`, `tasks`, `network_epochs`, `wall_s` and `cpu_s` (sums over tasks; tasks that one
+        process trains at a time share its processor time equally), `peak_memory_mb` (the most that
+        a process has held; NaN of the arms, whose tasks share processes). All are NaN where nothing
+        was measured. Of a run that recorded the arms'
         epochs also `teaching_epochs` (network-epochs of teachers, over all trials; not in
         `network_epochs`), `serial_epochs` (one after the other) and `serial_wall_s` (of a trial's
         training, on as many workers as members: the sum over segments of the slowest member's) and
@@ -116,5 +119,5 @@ def _cost(arm: str, rows: pd.DataFrame) -> dict[str, object]:
         "network_epochs": int(tasks["network_epochs"].sum()),
         "wall_s": tasks["wall_s"].sum(min_count=1),
         "cpu_s": tasks["cpu_s"].sum(min_count=1),
-        "peak_memory_mb": tasks["peak_memory_mb"].max(),
+        "peak_memory_mb": tasks["peak_memory_mb"].max() if arm == EVERYTHING else math.nan,
     }

@@ -14,6 +14,8 @@ def test_shared_segments_are_paid_once(tables_of):
     assert table["network_epochs"].tolist() == [60, 60, 60, 2 * 3 * (4 + 3 * 6)]
     assert network_epochs_unshared(table.reset_index()) == 180
     assert table.loc["all arms", "tasks"] == 2 * 3 * 4
+    # The arms' tasks share processes, whose memory never shrinks.
+    assert table["peak_memory_mb"].notna().tolist() == [False] * (len(table) - 1) + [True]
     assert table.loc["all arms", "wall_s"] == pytest.approx(0.6 * 132)
 
 
