@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from apps.messages.fingerprints import to_json
 from apps.messages.results import TrainResult
@@ -15,7 +17,10 @@ from apps.records.run_dir import PARTIAL_RECORD, RunDir
 from apps.worker.presence import announce
 from tests.support.experiments import TINY, broken_off, read_tables
 from tests.workflow.conftest import Mishap
-from workflow.driver.progress import read_tally
+from tests.workflow.driver.test_progress import Kept
+from workflow.driver.progress import Journal, read_tally
+from workflow.driver.trial import build_trial
+from workflow.experiment.file import read_experiment
 from workflow.runs.lock import only_driver
 from workflow.watching.look import Lookout
 
@@ -39,10 +44,7 @@ def test_looking_again_sees_what_came_meanwhile(finished: Path, tmp_path: Path) 
     run, lookout = RunDir(root), Lookout(RunDir(root))
     before = lookout.look().standing.tally
     assert (before.epochs_done, before.trials_done) == (76, 1)
-    result = stored_result(finished / CHILD, TrainResult)
-    assert result is not None
-    part = Partial(result.fingerprint, "0", result.epochs[:1], {})
-    (root / CHILD / PARTIAL_RECORD).write_bytes(to_json(part))
+    partial(run, finished, 1)
     assert lookout.look().standing.tally.epochs_done == 77
     for folder in (CHILD, "trial-001/mean/harvest"):
         (root / folder / "result.json").write_bytes(
@@ -61,6 +63,65 @@ def test_looking_again_sees_what_came_meanwhile(finished: Path, tmp_path: Path) 
     look = lookout.look()
     assert (look.standing.tally.epochs_done, look.standing.tally.trials_done) == (78, 2)
     assert look.lines.equals(Lookout(RunDir(finished)).look().lines)
+
+
+def partial(run: RunDir, finished: Path, epochs: int) -> None:
+    result = stored_result(finished / CHILD, TrainResult)
+    assert result is not None
+    part = Partial(result.fingerprint, "0", result.epochs[:epochs], {})
+    (run.root / CHILD / PARTIAL_RECORD).write_bytes(to_json(part))
+
+
+def started(run: RunDir, seconds_ago: float) -> None:
+    """Start a run again that broke off, and tell of nothing else."""
+    experiment = read_experiment(run.experiment_toml)
+    journal = Journal(run.events_jsonl, experiment.training.objective, Kept(), lambda: 0)
+    journal.begin([build_trial(experiment, trial) for trial in range(experiment.trials)])
+    journal.close("killed")
+    *lines, _ = [json.loads(line) for line in run.events_jsonl.read_text().splitlines()]
+    lines[-1]["unix_s"] -= seconds_ago
+    run.events_jsonl.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def test_before_the_first_task_ends_the_speed_is_that_of_the_parts(
+    finished: Path, tmp_path: Path
+) -> None:
+    run = RunDir(broken_off(finished, tmp_path, CHILD))
+    started(run, seconds_ago=20)
+    partial(run, finished, 1)
+    with only_driver(run.lock):
+        tally = Lookout(run).look().standing.tally
+    assert tally.epochs_new == 1
+    assert 0.04 < tally.epochs_a_second <= 1 / 20
+    killed = Lookout(run).look()
+    assert killed.standing.state == "failed"
+    assert killed.standing.tally.epochs_a_second == 0
+    assert killed.last_event_unix_s == killed.standing.tally.started_unix_s
+
+
+def test_epochs_of_the_start_before_are_not_new(finished: Path, tmp_path: Path) -> None:
+    run = RunDir(broken_off(finished, tmp_path, CHILD))
+    partial(run, finished, 1)
+    started(run, seconds_ago=20)
+    with only_driver(run.lock):
+        before = Lookout(run).look().standing.tally
+        partial(run, finished, 2)
+        after = Lookout(run).look().standing.tally
+    assert (before.epochs_done, before.epochs_a_second) == (1, 0)
+    assert math.isinf(before.left_s)
+    assert (after.epochs_done, after.epochs_new) == (2, 1)
+
+
+def test_what_was_stopped_has_the_speed_that_it_had(finished: Path, tmp_path: Path) -> None:
+    run = RunDir(broken_off(finished, tmp_path, CHILD))
+    started(run, seconds_ago=20)
+    partial(run, finished, 1)
+    end = {"unix_s": read_tally(run.events_jsonl).started_unix_s + 10, "event": "end"}
+    with run.events_jsonl.open("a") as file:
+        file.write(json.dumps(end | {"how": "stopped"}) + "\n")
+    assert Lookout(run).look().standing.tally.epochs_a_second == pytest.approx(1 / 10)
+    with only_driver(run.lock):  # the next start, before it says so
+        assert Lookout(run).look().standing.tally.epochs_a_second == pytest.approx(1 / 10)
 
 
 def test_a_run_that_was_started_over_is_read_anew(finished: Path, tmp_path: Path) -> None:
