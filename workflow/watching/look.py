@@ -12,11 +12,11 @@ import pandas as pd
 
 from analysis.statistics.curves import so_far
 from apps.breeding.fitness import fitness_of
-from apps.messages.results import TrainResult
+from apps.messages.results import Result, TrainResult
 from apps.messages.tasks import TrainTask
 from apps.records.labels import Labels, read_labels
 from apps.records.run_dir import RunDir
-from apps.worker.presence import present
+from apps.worker.presence import SILENT_S, present
 from workflow.driver.progress import Tally, TallyReader, told_remark
 from workflow.runs.so_far import Found, SoFar
 from workflow.runs.status import Standing, standing_of
@@ -47,6 +47,11 @@ class Worker:
     folder: str
     since_s: float
     seen_s: float
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it gave no sign of life for so long that its task goes on elsewhere."""
+        return bool(self.folder) and self.seen_s > SILENT_S
 
 
 @dataclass(frozen=True)
@@ -122,7 +127,14 @@ class Lookout:
 
     def _workers(self, found: Found) -> Iterator[Worker]:
         now = time.time()
+        nodes = [node for graph in found.outcomes.graphs for node in graph.nodes.values()]
+        outcomes = {node.task.folder: found.outcomes.by_key[node.key] for node in nodes}
         for each in present(self._run.workers):
+            outcome = outcomes.get(each.folder)
+            if isinstance(outcome, Result) and each.folder in found.finished:
+                ended_by = outcome.cost.host, outcome.cost.worker
+                if ended_by != (each.host, each.worker):
+                    continue  # it was lost, and another has done its task
             busy = each.folder not in found.finished
             yield Worker(
                 each.host,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +14,10 @@ import pytest
 
 from apps.messages.fingerprints import to_json
 from apps.messages.results import TrainResult
-from apps.records.result_files import Partial, stored_result
+from apps.records.result_files import Partial, save_result, stored_result
 from apps.records.run_dir import PARTIAL_RECORD, RunDir
-from apps.worker.presence import announce
+from apps.worker.presence import Presence, announce
+from apps.worker.stopwatch import Stopwatch
 from tests.support.experiments import TINY, broken_off, read_tables
 from tests.workflow.conftest import Mishap
 from tests.workflow.driver.test_progress import Kept
@@ -23,6 +26,7 @@ from workflow.driver.trial import build_trial
 from workflow.experiment.file import read_experiment
 from workflow.runs.lock import only_driver
 from workflow.watching.look import Lookout
+from workflow.watching.tables import worker_rows
 
 CHILD = "trial-001/mean/segment-2/member-02"
 
@@ -145,10 +149,46 @@ def test_workers_are_seen_while_a_driver_is_at_work(finished: Path, tmp_path: Pa
     assert Lookout(run).look().workers == ()
     with only_driver(run.lock):
         (busy,) = Lookout(run).look().workers
-        announce(run.workers, "trial-001/mean/segment-2/member-01", in_driver=True)
+        done_here(run, finished)
         (idle,) = Lookout(run).look().workers
     assert (busy.folder, idle.folder) == (CHILD, "")
     assert busy.seen_s <= busy.since_s + 1
+
+
+def done_here(run: RunDir, finished: Path) -> None:
+    """Store the result of `CHILD` as this thread's."""
+    result = stored_result(finished / CHILD, TrainResult)
+    assert result is not None
+    with Stopwatch() as watch:
+        save_result(run.root / CHILD, replace(result, cost=watch.cost()))
+
+
+def lost(run: RunDir, folder: str, worker: str) -> None:
+    """Leave the note of a worker that died an hour ago in a task."""
+    told = Presence("node", worker, folder, time.time() - 7200, time.time() - 3600, False)
+    note = run.workers / f"{worker}.json"
+    note.write_text(json.dumps(asdict(told)))
+    os.utime(note, (told.seen_unix_s, told.seen_unix_s))
+
+
+def told_of_workers(run: RunDir) -> str:
+    with only_driver(run.lock):
+        return worker_rows(Lookout(run).look())[1]
+
+
+def test_a_worker_that_died_is_lost_until_another_does_its_task(
+    finished: Path, tmp_path: Path
+) -> None:
+    run = RunDir(broken_off(finished, tmp_path, "trial-001/mean/segment-2/*"))
+    run.workers.mkdir()
+    lost(run, CHILD, "1")
+    lost(run, str(Path(CHILD).with_name("member-01")), "2")
+    assert told_of_workers(run) == "2 workers: 0 compute, 0 wait, 2 lost"
+    announce(run.workers, CHILD, in_driver=False)
+    assert told_of_workers(run) == "2 workers: 1 compute, 0 wait, 1 lost"
+    done_here(run, finished)
+    announce(run.workers, str(Path(CHILD).with_name("member-00")), in_driver=False)
+    assert told_of_workers(run) == "2 workers: 1 compute, 0 wait, 1 lost"
 
 
 def test_failures_and_warnings_of_the_newest_start_are_told(mishap: Mishap, tmp_path: Path) -> None:
