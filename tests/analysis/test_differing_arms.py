@@ -76,9 +76,9 @@ def test_every_merge_whose_children_have_a_loss_has_a_gain(differing, numbers, m
     assert len(merges) == differing["matings"].groupby(["trial", "arm", "halt"]).ngroups
     assert merges["children"].gt(0).all()
     assert np.isfinite(merges["gain"]).all()
-    members = differing["members"].query("trial == 0").set_index(["arm", "last_epoch"])
-    control = members.loc[("control", 12), "val_loss"].mean()
-    child = members.loc[("heterosis", 18), "val_loss"].mean()
+    by = ["arm", "segment", "member"]
+    ends = differing["epochs"].query("trial == 0").groupby(by)["val_loss"].last()
+    control, child = ends["control", 2].mean(), ends["heterosis", 3].mean()
     (last,) = merges.query("trial == 0 and arm == 'heterosis' and epoch == 14")["gain"]
     assert last == pytest.approx((control - child) / control)
 
