@@ -249,7 +249,7 @@ def _rows(ax: Axes, arms: Sequence[str], here: pd.DataFrame) -> None:
         told = f", epoch {own['epoch'].iloc[0]}" if several else ""
         if lost := int(own["value"].isna().sum()):
             told += f", {'all' if lost == len(own) else lost} failed"
-        names.append(shorten(arm, 12 if told else 18) + told)
+        names.append(shorten(arm, 12 if lost else 14 if several else 18) + told)
     ax.set_yticks(range(len(arms)), names)
     ax.set_ylim(len(arms) - 0.5, -0.5)
     ax.tick_params(axis="y", length=0)

@@ -165,9 +165,8 @@ def networks_by_epoch(epochs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFram
     """
     done = trials.loc[trials["status"].eq("done"), ["trial", "arm"]]
     counted = epochs.assign(networks=networks_of(epochs)).merge(done, on=["trial", "arm"])
-    summed: pd.DataFrame = counted.groupby(["trial", "arm", "epoch"], as_index=False)[
-        "networks"
-    ].sum()
+    by = ["trial", "arm", "epoch"]
+    summed: pd.DataFrame = counted.groupby(by, as_index=False)[["networks"]].sum()
     return summed
 
 
