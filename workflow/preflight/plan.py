@@ -76,7 +76,11 @@ def longest_segment_s(experiment: Experiment, place: Workplace) -> float | None:
     """
     trained = build_trial(experiment, 0).training
     results = [stored_result(Path(place.root) / task.folder, TrainResult) for task in trained]
-    epoch_s = [each.cost.wall_s / len(each.epochs) for each in results if each and each.epochs]
+    epoch_s = [
+        each.cost.wall_s / max(len(each.epochs) - each.cost.earlier_epochs, 1)
+        for each in results
+        if each and each.epochs
+    ]
     if not epoch_s:
         return None
     return _MARGIN * max(epoch_s) * max(task.last_epoch - task.first_epoch for task in trained)
@@ -204,10 +208,9 @@ def _search_in_words(halt: Halt) -> str:
         "nearest": "the weights of the parent of the nearest architecture, grown or cut to fit",
         "genes": "new random weights",
     }
-    return (
-        f"; genes of {genes}, each mutated with probability {halt.search.mutation_rate:g}, start "
-        f"from {begun[halt.search.inherit]}"
-    )
+    rate = halt.search.mutation_rate
+    mutated = f"each mutated with probability {rate:g}, at least one" if rate else "none mutated"
+    return f"; genes of {genes}, {mutated}, start from {begun[halt.search.inherit]}"
 
 
 def _operator(operator: OperatorSpec) -> str:

@@ -153,6 +153,18 @@ def test_as_many_survivors_as_parents_are_enough(tmp_path: Path) -> None:
     assert len(found.children) == 4
 
 
+@pytest.mark.parametrize("left", [1, 3])
+def test_all_as_parents_are_all_that_are_left(left: int, tmp_path: Path) -> None:
+    population = [member(n, 0.1 * n) if n < left else Failure("lost") for n in range(4)]
+    for mating in ("all", "pairs"):
+        found = plan(halt(parents=4, mating=mating), population, tmp_path / mating)
+        assert {n for child in found.children for n in child.members} == {*range(left)}
+        assert len(found.children) == 4
+    lost = [Failure("lost") for _ in range(4)]
+    with pytest.raises(TooFewSurvivors, match=r"needs 1 member .*, 0 of 4 have one"):
+        plan(halt(parents=4), lost, tmp_path)
+
+
 def test_a_population_of_one(tmp_path: Path) -> None:
     found = plan(halt(members=1, parents=1), members(0.5), tmp_path)
     assert (found.order, found.children[0].members) == ((0,), (0,))
