@@ -13,7 +13,7 @@ import pandas as pd
 from analysis.statistics.crossings import children
 from analysis.statistics.curves import carried_on, cost_to_loss
 from analysis.statistics.metrics import COMPARED, metric_names
-from analysis.tables import arms_of
+from analysis.tables import arms_of, networks_of
 
 YARDSTICK = "evolution"
 """The arm whose final loss is the target of the others: evolution whose mutants begin anew."""
@@ -74,14 +74,16 @@ def anytime(epochs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         One row per trial, arm and epoch: `epoch`, `network_epochs` and `wall_s` spent by all
-        members up to and with it (segments shared with another arm count in full), and `best`.
+        members up to and with it (segments shared with another arm count in full, what teachers
+        take does not count), and `best`.
     """
     done = trials.loc[trials["status"].eq("done"), ["trial", "arm", "val_loss"]]
     kept = epochs.merge(done.rename(columns={"val_loss": "champion"}), on=["trial", "arm"])
     kept["val_loss"] = kept["val_loss"].where(np.isfinite(kept["val_loss"]))
+    kept["networks"] = networks_of(kept)
     by = ["trial", "arm"]
     each = kept.groupby([*by, "epoch"], as_index=False).agg(
-        network_epochs=("trained", "sum"),
+        network_epochs=("networks", "sum"),
         wall_s=("wall_s", "sum"),
         best=("val_loss", "min"),
         champion=("champion", "first"),
@@ -118,7 +120,8 @@ def cost_to_yardstick(
 ) -> pd.DataFrame:
     """Return what share of its network-epochs an arm spent until it had the yardstick's loss.
 
-    The loss is that of the yardstick's champion in the same trial.
+    The loss is that of the yardstick's champion in the same trial. What teachers take counts
+    neither for the arm nor for the yardstick.
 
     Args:
         epochs: the table of that name.
