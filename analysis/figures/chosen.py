@@ -23,14 +23,16 @@ from analysis.figures.numbers import (
 )
 from analysis.figures.picture import NARROW, Picture
 from analysis.figures.population import (
+    at_end,
+    halts_of,
     kinship_and_gain,
     members_at_halts,
-    shown_epochs,
+    shown_halts,
     species_over_time,
 )
 from analysis.figures.scheme import workflows
 from analysis.figures.search import search_pictures
-from analysis.figures.tasks import tasks, utilisation
+from analysis.figures.tasks import most_workers, tasks, utilisation
 from analysis.figures.workers import workers_over_time
 from analysis.numerals import count, number, percent
 from analysis.statistics import wording
@@ -65,6 +67,7 @@ def secondary(numbers: Overview, tables: Tables) -> Secondary:
             tables["matings"],
             carried_on(tables["epochs"], tables["members"]),
             numbers.halts,
+            numbers.ends,
             zero=numbers.zero,
         ),
         species=species_counts(tables["species"]),
@@ -184,12 +187,12 @@ def _improvements(numbers: Overview) -> list[Picture]:
 
 
 def _members(numbers: Overview, more: Secondary) -> list[Picture]:
-    """Draw the members at the halts and at K."""
+    """Draw the members at the halts and at the end."""
     losses = more.members
     if losses["value"].isna().all():
         return []
     arms = [arm for arm in numbers.arms if losses["arm"].eq(arm).any()]
-    last = losses.loc[losses["epoch"].eq(losses["epoch"].max())]
+    last = losses.loc[at_end(losses)]
     middle = last.groupby("arm")["value"].median()
     ends = "; ".join(f"{arm} {number(middle[arm], 3)}" for arm in arms if arm in middle.index)
     return [
@@ -210,13 +213,8 @@ def _members(numbers: Overview, more: Secondary) -> list[Picture]:
 
 def _of_halts(losses: pd.DataFrame) -> str:
     """Return a sentence on the halts that have no panel, "" if all have one."""
-    epochs = losses["epoch"].nunique()
-    more = epochs - len(shown_epochs(losses))
-    return (
-        f" Of {epochs - 1} halts {epochs - 1 - more} are drawn; members.csv has all."
-        if more
-        else ""
-    )
+    halts, shown = len(halts_of(losses)), len(shown_halts(losses))
+    return f" Of {halts} halts {shown} are drawn; members.csv has all." if shown < halts else ""
 
 
 def _kinship(numbers: Overview, more: Secondary) -> list[Picture]:
@@ -233,14 +231,16 @@ def _kinship(numbers: Overview, more: Secondary) -> list[Picture]:
         f"{arm} {size_text(row['gain'], unit)} at a mean barrier of {number(row['barrier'], 2)}"
         for arm, row in means.iterrows()
     )
+    longer = any(numbers.ends[arm] > numbers.epochs for arm in shown["arm"].unique())
+    later = ", or at the control's end where that is earlier" if longer else ""
     return [
         Picture(
             "kinship",
             "Do similar parents have better children?",
             "A mark is a merge. Its children's gain is how much lower their mean held-out loss is "
             "than that of the control's members of the same trial, at the next halt or at the "
-            "end. The barrier is the rise of the loss on the straight line between the parents, "
-            "after alignment where the arm aligns.",
+            f"end{later}. The barrier is the rise of the loss on the straight line between the "
+            "parents, after alignment where the arm aligns.",
             f"Scatter chart of {count(len(shown), 'merge')}. Mean gain of the children, {told}.",
             *drawn,
             "population",
@@ -362,21 +362,24 @@ def _merging(tables: Tables) -> list[Picture]:
 
 
 def _workers(numbers: Overview, more: Secondary) -> list[Picture]:
-    """Draw tasks, busy workers and throughput over time."""
+    """Draw training tasks, busy workers and throughput over time."""
     if more.utilisation.empty:
         return []
     busy = float(more.utilisation["busy"].mean())
-    lanes = int(more.tasks["lane"].max()) + 1
+    workers = most_workers(more.tasks)
+    at_a_time = " at a time" if more.tasks["lane"].max() >= workers else ""
     speed = more.tasks["network_epochs"].sum() / more.tasks["end_s"].max()
-    told = f"{count(lanes, 'worker')}, busy {percent(busy, 0, sign=False)} of the time"
+    share = percent(busy, 0, sign=False)
+    told = f"{count(workers, 'worker')}{at_a_time}, training {share} of the time"
     return [
         Picture(
             "workers",
             "Workers over time",
             f"{told[0].upper()}{told[1:]}; {number(float(speed), 3)} network-epochs a second over "
-            "the whole run. A bar is a task; a task that several arms share ran once. The time "
-            "before a worker's first task, and the driver's between tasks, belong to no bar.",
-            f"Chart of {count(len(more.tasks), 'task')} by worker over time: {told}.",
+            "the whole run. A bar is a training task; one that several arms share ran once. "
+            "Matings, teachers' predictions and harvests, which workers compute too, have no "
+            "bar, nor has the time before a worker's first task and that for which it waits.",
+            f"Chart of {count(len(more.tasks), 'training task')} by worker over time: {told}.",
             workers_over_time(more.tasks, more.utilisation, numbers.arms),
             workers_over_time(more.tasks, more.utilisation, numbers.arms, width=NARROW),
             "cost",

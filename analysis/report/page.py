@@ -98,7 +98,8 @@ def spent_cell(arm: Any) -> tuple[str, str]:
 def champion_rows(overview: Overview) -> list[dict[str, str]]:
     """Return the cells of the table of champions: means over each arm's finished trials.
 
-    Below the control's champion, the best of its networks, stands the mean of all of them.
+    Below the control's champion, the best of its networks, stands the mean of all that did not
+    fail.
     """
     rows = []
     for row in overview.champions.to_dict("records"):
@@ -111,7 +112,9 @@ def champion_rows(overview: Overview) -> list[dict[str, str]]:
         if row["arm"] == CONTROL and mean and overview.population > 1:
             cells = {kind: number(mean[kind]) for kind in KINDS}
             accuracy = percent(mean["test_accuracy"], 2, sign=False)
-            called = f"mean of the {overview.population} in {CONTROL}"
+            fewest, most = overview.control_averaged
+            averaged = str(most) if fewest == most else f"{fewest} to {most}"
+            called = f"mean of the {averaged} in {CONTROL}"
             rows.append({"arm": called, "n": str(row["n"]), **cells, "test_accuracy": accuracy})
     return rows
 
@@ -161,6 +164,7 @@ def cost_rows(overview: Overview) -> list[dict[str, str]]:
             "teaching": _some(row, "teaching_epochs", lambda value: whole(round(value))),
             "serial": _some(row, "serial_epochs", lambda value: whole(int(value))),
             "serial_wall": _some(row, "serial_wall_s", duration),
+            "halts_wall": _some(row, "halts_wall_s", duration),
             "wall": duration(row["wall_s"]),
             "cpu": duration(row["cpu_s"]),
             "memory": f"{row['peak_memory_mb']:.0f} MB"
@@ -181,13 +185,16 @@ def cost_sentence(overview: Overview) -> str:
     ran = int(overview.costs["network_epochs"].iloc[-1])
     unshared = network_epochs_unshared(overview.costs)
     saved = percent(1 - ran / unshared, 0, sign=False) if unshared else percent(0.0, 0)
+    apart = "have a column of their own" if "halts_wall_s" in overview.costs else "are not in it"
     text = (
         f"{whole(ran)} network-epochs were trained where {whole(unshared)} would have been "
-        f"without shared segments: {saved} saved."
+        f"without shared segments: {saved} saved. The table counts training; matings, "
+        f"teachers' predictions and harvests {apart}."
     )
     took = duration(overview.elapsed_s)
-    return text + (f" From the first task's start to the last one's end: {took}, pauses included."
-                   if took != NOTHING else "")  # fmt: skip
+    if took == NOTHING:
+        return text
+    return f"{text} From the first training task's start to the last's end: {took}, with pauses."
 
 
 def failure_rows(overview: Overview, run: RunDir) -> list[dict[str, str]]:

@@ -293,7 +293,7 @@ def _go_through(
     start = halt.child.start
     # What is measured between parents takes longer than all the rest, and has no settings.
     size = min(halt.mate.members, max(halt.mate.parents, _MEMBERS))
-    mate = replace(halt.mate, measure=False, members=size, offspring=0)
+    mate = replace(halt.mate, measure=False, members=size, offspring=_after(halt.mate, size))
     plan = plan_mating(mate, [_member(mate, n, networks) for n in range(size)], None, place)
     # All children are made in one way, but some stay as they are and some have one parent only.
     ordered = sorted(plan.children, key=lambda each: (each.mutate, len(each.parents)), reverse=True)
@@ -334,6 +334,13 @@ def _teachers_weigh(trainer: Trainer, task: TrainTask, usual: float | None) -> t
         f"{usual:.2g} was best: name it in training.loss, which a recipe reads, or give teach a "
         "weight",
     )
+
+
+def _after(mate: MateTask, size: int) -> int:
+    """Return how many come after a halt of `size` members: more or fewer, as in the halt itself."""
+    if mate.children == mate.members:
+        return 0
+    return size + 1 if mate.children > mate.members else max(1, size - 1)
 
 
 def _set_rates(trainer: Trainer, task: TrainTask) -> None:

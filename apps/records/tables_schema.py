@@ -137,6 +137,8 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         "network_epochs": "int64",  # of training spent by the arm, shared segments included
         "teaching_epochs": "float64",  # of its teachers' forward passes, a third of an epoch each
         "serial_epochs": "int64",  # the arm's own epochs, one after the other; 0: not recorded
+        # Of its matings, its teachers' predictions and its harvest, one after the other.
+        "halts_wall_s": "float64",
         "failed_members": "int64",
     },
 }
@@ -146,6 +148,7 @@ MEASURED: Final = frozenset(
         "started_unix_s",
         "wall_s",
         "earlier_wall_s",
+        "halts_wall_s",
         "cpu_s",
         "peak_memory_mb",
         "host",
@@ -165,6 +168,7 @@ ADDED: Final[dict[str, str | int | float]] = {
     "earlier_wall_s": 0.0,
     "teaching_epochs": 0.0,
     "serial_epochs": 0,
+    "halts_wall_s": math.nan,
     "relatives": 1,
     "took_part": "",
     "parent_count": 0,

@@ -284,7 +284,7 @@ def _family_epoch(
         return mine
 
     step = partial(outer.step, statistics=trainer.member.statistics)
-    batch, threads = task.training.batch_size, min(place.threads, count)
+    batch, threads = trainer.blueprint.training.batch_size, min(place.threads, count)
     return train_family(trainer, make, relatives, family, batch, rate, step, threads)
 
 

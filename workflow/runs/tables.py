@@ -19,6 +19,7 @@ from apps.messages.results import (
     Failure,
     HarvestResult,
     MatingPlan,
+    Result,
     TeachResult,
     TrainResult,
 )
@@ -274,6 +275,8 @@ def _trials(cell: _Cell) -> Iterator[Row]:
     nodes = [node for segment in cell.segments for node in segment.members]
     trained = [cell.trained(node) for node in nodes]
     taught = [cell.outcomes.of(node, TeachResult) for node in cell.teaching]
+    mated = [cell.plan(segment) for segment in cell.segments]
+    between = [each for each in (*mated, *taught, result) if isinstance(each, Result)]
     yield cell.place | {
         "status": "done" if result else "failed",
         "reason": outcome.reason if isinstance(outcome, Failure) else "",
@@ -291,6 +294,7 @@ def _trials(cell: _Cell) -> Iterator[Row]:
             each.network_epochs for each in taught if isinstance(each, TeachResult)
         ),
         "serial_epochs": cell.segments[-1].last,
+        "halts_wall_s": math.fsum(each.cost.wall_s for each in between),
         "failed_members": sum(
             isinstance(record, Failure) or record.status != "done" for record in trained
         ),

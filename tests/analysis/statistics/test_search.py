@@ -69,6 +69,14 @@ def test_bands_are_over_the_trials():
     assert row["n"] == 2
 
 
+def test_a_stall_in_one_trial_does_not_move_the_others_line():
+    steps = search.anytime(EPOCHS, TRIALS)
+    more = [steps.assign(trial=trial) for trial in (1, 2)]
+    held_up = steps.assign(wall_s=steps["wall_s"] + 1_000)
+    bands = search.anytime_bands(pd.concat([held_up, *more])).set_index(["arm", "epoch"])
+    assert bands["wall_s"].to_dict() == steps.set_index(["arm", "epoch"])["wall_s"].to_dict()
+
+
 def test_cost_is_a_share_of_the_yardsticks():
     spent = search.cost_to_yardstick(EPOCHS, TRIALS).set_index("arm")
     assert spent["target"].eq(0.5).all()
@@ -94,7 +102,7 @@ def test_an_arm_that_never_gets_there_counts_as_infinite():
     assert list(table.index) == ["control", "evolution", "heterosis"]
     assert table.loc["control", "share"] == math.inf
     assert table.loc["control", "reached"] == 0
-    assert table.loc["control", "architectures"] == 2
+    assert table.loc["control", "genomes"] == 2
     assert table.loc["heterosis", "share"] == 0.25
 
 
@@ -145,7 +153,7 @@ def test_diversity_counts_architectures_and_species():
         }
     )
     (row,) = search.diversity(members).itertuples()
-    assert (row.epoch, row.population, row.architectures, row.species) == (3, 2, 1.5, 1.5)
+    assert (row.epoch, row.population, row.genomes, row.species) == (3, 2, 1.5, 1.5)
 
 
 def test_a_run_without_genomes_is_no_search():

@@ -172,6 +172,32 @@ def test_a_large_population_is_rehearsed_with_few_members(
     assert sizes == [6, 9, 3]
 
 
+def test_a_population_grows_or_shrinks_in_the_rehearsal_as_in_its_halt(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[tuple[int, int]] = []
+    plan_mating = rehearsal.plan_mating
+
+    def count(mate: MateTask, population: Any, *others: Any) -> Any:
+        plan = plan_mating(mate, population, *others)
+        sizes.append((len(population), len(plan.children)))
+        return plan
+
+    monkeypatch.setattr(rehearsal, "plan_mating", count)
+    first = task()
+    changes = [(2, 4), (500, 1000), (500, 0), (500, 2), (2, 1), (1, 3)]
+    rehearse(
+        [first],
+        [
+            halt(first, members=members, offspring=after, parents=min(2, members))
+            for members, after in changes
+        ],
+        [],
+        place,
+    )
+    assert sizes == [(2, 3), (6, 7), (6, 6), (6, 5), (2, 1), (1, 2)]
+
+
 def test_the_step_of_the_rehearsal_leaves_the_state_as_it_was(place: Workplace) -> None:
     trainer = trainer_for(DATA, RICH, ADAM, SEED, place)
     before = trainer.member.state()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -173,6 +174,20 @@ def test_no_member_costs_less_than_its_epochs(finished: Path, tmp_path: Path) ->
     assert own["earlier_wall_s"].tolist() == pytest.approx([spent] * len(own))
     whole = (members["wall_s"] + members["earlier_wall_s"]).reindex(epochs.index)
     assert (whole >= epochs - 1e-6).all()
+
+
+def test_the_time_of_every_task_is_told(finished: Path) -> None:
+    tables = read_tables(finished)
+    trained = tables["members"].drop_duplicates("folder").set_index("folder")["wall_s"]
+    spent = {
+        str(path.parent.relative_to(finished)): json.loads(path.read_text())["cost"]["wall_s"]
+        for path in finished.glob("trial-*/**/result.json")
+    }
+    others = sum(wall_s for folder, wall_s in spent.items() if folder not in trained.index)
+    assert trained.sum() == pytest.approx(
+        sum(wall_s for folder, wall_s in spent.items() if folder in trained.index)
+    )
+    assert tables["trials"]["halts_wall_s"].sum() == pytest.approx(others)
 
 
 def test_keys_are_unique_and_rows_complete(finished: Path) -> None:
