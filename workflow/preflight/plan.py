@@ -86,10 +86,15 @@ def longest_segment_s(experiment: Experiment, place: Workplace) -> float | None:
     """
     trained = build_trial(experiment, 0).training
     results = [stored_result(Path(place.root) / task.folder, TrainResult) for task in trained]
-    epoch_s = [each.cost.wall_s / len(each.epochs) for each in results if each and each.epochs]
+    epoch_s = [_wall_s(each) / len(each.epochs) for each in results if each and each.epochs]
     if not epoch_s:
         return None
     return _MARGIN * max(epoch_s) * max(task.last_epoch - task.first_epoch for task in trained)
+
+
+def _wall_s(result: TrainResult) -> float:
+    # What went on from a partial checkpoint has the time of its last start alone.
+    return max(result.cost.wall_s, sum(record.wall_s for record in result.epochs))
 
 
 def _samples(graph: TrialGraph, place: Workplace, count: int) -> list[Sample]:
