@@ -51,9 +51,10 @@ def crossing_pictures(born: pd.DataFrame, arms: Sequence[str]) -> list[Picture]:
         Picture(
             "crossings",
             "Which crossover took part, and what it brought",
-            "Children by what they have of their parents, without those that went on as they were: "
-            "the share that has two parents, of two species, weights of several of them (merged, "
-            "or units selected), and teachers. Right (below on a narrow page): how much better "
+            "Children by what they have of their parents, copies of one parent among them, without "
+            "members that went on as they were: the share that has two parents, of two species, "
+            "weights of several of them (merged, or units selected), and teachers. Right (below "
+            "on a narrow page): how much better "
             "the fitness of a child is at the next halt, or at the end, than that of the better of "
             "its parents was at the halt: median (line), middle half (thick), middle nine tenths "
             "(thin).",

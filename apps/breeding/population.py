@@ -76,7 +76,9 @@ class Halted:
             TooFewSurvivors: fewer members than the mating needs have a finite fitness.
         """
         self.fitness = [fitness_of(member, task.objective) for member in population]
-        needed = {"species": 1, "survivors": task.children}.get(task.mating, task.parents)
+        # Who asks for all members as parents gets all that can be one.
+        parents = task.parents if task.parents < len(population) else 1
+        needed = {"species": 1, "survivors": task.children}.get(task.mating, parents)
         need_survivors(population, needed, task.objective, f"the halt after epoch {task.epoch}")
         self._task = task
         self._population = population
@@ -98,8 +100,9 @@ class Halted:
         return Genome() if isinstance(found, Failure) else found.genome
 
     def donor(self, member: int) -> tuple[CheckpointRef, ...]:
-        """Return the member's checkpoint, for an optimiser; empty if it failed or diverged."""
-        return (self.checkpoint(member),) if self._is_healthy(member) else ()
+        """Return the member's checkpoint, for an optimiser; empty if it failed, or is not there."""
+        there = member < len(self.fitness) and self._is_healthy(member)
+        return (self.checkpoint(member),) if there else ()
 
     # --------------------------------------------------------------------------------- species
     def species(self) -> Species:

@@ -29,7 +29,12 @@ class CheckpointRef:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a task took, and where it ran."""
+    """What a task took, and where it ran.
+
+    Attributes:
+        earlier_epochs: of its epochs those that attempts which were cut off had trained, kept by a
+            partial checkpoint. All else is the last attempt's.
+    """
 
     started_unix_s: float = 0.0
     wall_s: float = 0.0
@@ -37,6 +42,7 @@ class Cost:
     peak_memory_mb: float = 0.0
     host: str = ""
     worker: str = ""
+    earlier_epochs: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -66,8 +66,9 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         "rank": "int64",  # within trial, arm and segment; 0 is the best
         "started_unix_s": "float64",
         "wall_s": "float64",
-        "cpu_s": "float64",
-        "peak_memory_mb": "float64",
+        "earlier_wall_s": "float64",  # of the epochs that attempts which were cut off had trained
+        "cpu_s": "float64",  # of the last attempt, as what follows
+        "peak_memory_mb": "float64",  # the most that its process has held until then
         "host": "str",
         "worker": "str",  # process and thread that ran the task
     },
@@ -136,12 +137,25 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         "network_epochs": "int64",  # of training spent by the arm, shared segments included
         "teaching_epochs": "float64",  # of its teachers' forward passes, a third of an epoch each
         "serial_epochs": "int64",  # the arm's own epochs, one after the other; 0: not recorded
+        # Of its matings, its teachers' predictions and its harvest, one after the other.
+        "halts_wall_s": "float64",
         "failed_members": "int64",
     },
 }
 
 MEASURED: Final = frozenset(
-    {"started_unix_s", "wall_s", "cpu_s", "peak_memory_mb", "host", "worker", "log", "remarks"}
+    {
+        "started_unix_s",
+        "wall_s",
+        "earlier_wall_s",
+        "halts_wall_s",
+        "cpu_s",
+        "peak_memory_mb",
+        "host",
+        "worker",
+        "log",
+        "remarks",
+    }
 )
 """Columns that a rerun may change."""
 
@@ -151,8 +165,10 @@ ADDED: Final[dict[str, str | int | float]] = {
     "parameters": 0,
     "engine": "",
     "remarks": "",
+    "earlier_wall_s": 0.0,
     "teaching_epochs": 0.0,
     "serial_epochs": 0,
+    "halts_wall_s": math.nan,
     "relatives": 1,
     "took_part": "",
     "parent_count": 0,

@@ -126,7 +126,9 @@ def _broods(
     if task.mating == "survivors":
         best = rank(fitness)[: task.children]
         return [_Brood((member,), (child,), champion=True) for child, member in enumerate(best)]
-    survivors = chosen(address.stream(Purpose.SELECTION), fitness, task.parents)
+    finite = sum(map(math.isfinite, fitness))
+    parents = min(task.parents, finite)
+    survivors = chosen(address.stream(Purpose.SELECTION), fitness, parents)
     everyone = tuple(range(task.children))
     pairs = list(combinations(survivors, 2)) if task.mating == "pairs" else []
     if not pairs:

@@ -100,7 +100,7 @@ def _stored(kind: Kind[Any, Any], task: Task, upstream: Upstream, place: Workpla
     """Compute a settled task and store its result."""
     with Stopwatch() as watch:
         computed: Result = kind.compute(task, upstream, place)
-        cost = watch.cost()
+        cost = replace(watch.cost(), earlier_epochs=computed.cost.earlier_epochs)
     result = replace(computed, fingerprint=fingerprint(task, upstream), cost=cost)
     save_result(Path(place.root) / task.folder, result)
     return result

@@ -21,6 +21,7 @@ from apps.messages.results import (
     MatingPlan,
     TeachResult,
     TrainResult,
+    Upstream,
     population,
 )
 from apps.messages.tasks import TeachTask, Workplace
@@ -35,7 +36,7 @@ from apps.training.trainer import trainer_for
 def teach(
     task: TeachTask,
     population: Sequence[TrainResult | Failure],
-    plan: MatingPlan | None,
+    plan: MatingPlan,
     place: Workplace,
 ) -> TeachResult:
     """Store the mean prediction of every group of teachers that children are taught by.
@@ -54,8 +55,6 @@ def teach(
         DamagedFile: a checkpoint is not what its record says.
         OSError: the run directory cannot be written.
     """
-    if plan is None:
-        raise HeterosisError("teachers are known when a mating is planned")
     wanted = _teachers(task, population, plan)
     able = {number for number, each in enumerate(population) if isinstance(each, TrainResult)}
     # In a replay only a line of descent has its teachers.
@@ -122,9 +121,16 @@ def _of(values: Named, name: str) -> Array:
     return values[name] if isinstance(values, Mapping) else values
 
 
+def settle(task: TeachTask, upstream: Upstream) -> tuple[TeachTask, Upstream] | Failure:
+    """Return the task as it is; or the failure of the mating that names its teachers."""
+    failed = [each for each in upstream[task.members :] if isinstance(each, Failure)]
+    return failed[0] if failed else (task, upstream)
+
+
 KIND: Final = Kind(
     TeachTask,
     TeachResult,
     teach,
+    settle=settle,
     split=lambda task, upstream: population(upstream, task.members),
 )

@@ -19,6 +19,7 @@ from apps.errors import HeterosisError
 from apps.messages.fingerprints import fingerprint
 from apps.messages.results import (
     CheckpointRef,
+    Cost,
     EpochRecord,
     Failure,
     TeachResult,
@@ -88,6 +89,7 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
     if task.lesson is not None:
         trainer.learn_from(_predictions(task.lesson, place))
     records, start, average, outer = _put_in(trainer, task, place, folder, mark)
+    earlier = len(records)
     trainer.rate.multiply(1.0)
     log = RunDir(Path(place.root)).tensorboard / task.folder if place.tensorboard else None
     with EventLog(log) as events:
@@ -103,6 +105,7 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
     final = _finish(trainer, task, segment, reason)
     digest = save_checkpoint(folder / CHECKPOINT, state)
     return TrainResult(
+        cost=Cost(earlier_epochs=earlier),
         member=task.member,
         status="diverged" if reason else "done",
         reason=reason,
@@ -249,7 +252,7 @@ def one_epoch(
     """
     began = time.perf_counter()
     rate = task.rates[epoch - task.first_epoch] if task.rates else 1.0
-    if task.rates or task.family is not None:
+    if task.sets_rate:
         trainer.rate.check_kept()
         trainer.rate.multiply(rate)
     if task.family is not None:
@@ -281,7 +284,7 @@ def _family_epoch(
         return mine
 
     step = partial(outer.step, statistics=trainer.member.statistics)
-    batch, threads = task.training.batch_size, min(place.threads, count)
+    batch, threads = trainer.blueprint.training.batch_size, min(place.threads, count)
     return train_family(trainer, make, relatives, family, batch, rate, step, threads)
 
 

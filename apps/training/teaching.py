@@ -8,7 +8,7 @@ References: Hinton et al., arXiv:1503.02531; Furlanello et al., arXiv:1805.04770
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,15 +18,13 @@ import numpy as np
 from apps.datasets.arrays import Array, Named, listed, mapped
 from apps.errors import UserError
 from apps.messages.tasks import Lesson
+from apps.messages.teachers import LOSSES_OF_NUMBERS
 
 _CLASSES: Final = frozenset(
     {"sparse_categorical_crossentropy", "categorical_crossentropy", "kl_divergence"}
 )
 _TWO: Final = frozenset({"binary_crossentropy"})
-_NUMBERS: Final = frozenset(
-    {"mean_squared_error", "mean_absolute_error", "huber", "log_cosh", "poisson"}
-)
-TAUGHT: Final = tuple(sorted(_CLASSES | _TWO | _NUMBERS))
+TAUGHT: Final = tuple(sorted(_CLASSES | _TWO | LOSSES_OF_NUMBERS))
 """The losses whose targets can be predictions."""
 
 _SMALLEST: Final = 1e-7
@@ -53,6 +51,11 @@ class Output:
         """Whether the network gives logits, and not probabilities."""
         return bool(self.settings.get("from_logits", False))
 
+    @property
+    def is_of_numbers(self) -> bool:
+        """Whether its targets are numbers, and not probabilities of classes."""
+        return self.loss in LOSSES_OF_NUMBERS
+
     def softened(self, predictions: Array, temperature: float) -> Array:
         """Return what teaches: probabilities at a temperature, or the predicted numbers.
 
@@ -64,7 +67,7 @@ class Output:
             float64 [samples, ...].
         """
         values = predictions.astype(np.float64)
-        if self.loss in _NUMBERS or (temperature == 1 and not self.from_logits):
+        if self.is_of_numbers or (temperature == 1 and not self.from_logits):
             return values
         if self.loss in _TWO:
             logits = values if self.from_logits else _logit(values)
@@ -94,16 +97,18 @@ def taught_outputs(model: Any, temperature: float) -> dict[str, Output]:
         names = _names(model)
         if len(names) > 1:
             raise _refused(f"{len(names)} outputs have one loss; give each its own by name")
-        return {"": _output(keras, loss, weights, temperature)}
-    by_name = loss if isinstance(loss, Mapping) else dict(zip(_names(model), loss, strict=True))
+        [weight] = weights if isinstance(weights, list | tuple) else listed(weights)
+        return {"": _output(keras, loss, weight, temperature)}
+    by_name = loss if isinstance(loss, Mapping) else _by_output(model, loss)
     if isinstance(weights, list | tuple):
-        weights = dict(zip(_names(model), weights, strict=True))
+        weights = dict(zip(by_name, weights, strict=True))
     found = {
         name: _output(keras, each, (weights or {}).get(name), temperature)
         for name, each in by_name.items()
         if each is not None
     }
-    return {"": next(iter(found.values()))} if len(_names(model)) == 1 else found
+    alone = len(getattr(model, "output_names", ())) == 1
+    return {"": next(iter(found.values()))} if alone else found
 
 
 def _output(keras: Any, loss: Any, weight: Any, temperature: float) -> Output:
@@ -118,7 +123,7 @@ def _output(keras: Any, loss: Any, weight: Any, temperature: float) -> Output:
         raise _refused("the loss leaves a class out (ignore_class)")
     if settings.get("axis", -1) != -1:
         raise _refused("the loss has its classes on another axis than the last")
-    if name in _NUMBERS and temperature != 1:
+    if name in LOSSES_OF_NUMBERS and temperature != 1:
         raise _refused(f"a temperature is of classes, and the loss is {name}: leave it at 1")
     reduction = getattr(found, "reduction", "sum_over_batch_size")
     return Output(name, settings, reduction, 1.0 if weight is None else float(weight))
@@ -215,10 +220,9 @@ class Teaching:
         return total
 
     def _predicted(self, y_pred: Any, name: str) -> Any:
-        if not name or isinstance(y_pred, Mapping):
-            only = y_pred[0] if isinstance(y_pred, list | tuple) else y_pred
-            return _of(only, name) if name else next(iter(listed(only)))
-        return y_pred[_names(self._model).index(name)]
+        if isinstance(y_pred, list | tuple):
+            return y_pred[_names(self._model).index(name) if name else 0]
+        return _of(y_pred, name)
 
 
 def named_outputs(model: Any, made: Any) -> Named:
@@ -226,13 +230,19 @@ def named_outputs(model: Any, made: Any) -> Named:
     if isinstance(made, Mapping):
         return made if len(made) > 1 else next(iter(made.values()))
     if isinstance(made, list | tuple):
-        return dict(zip(_names(model), made, strict=True)) if len(made) > 1 else made[0]
+        return _by_output(model, made) if len(made) > 1 else made[0]
     return np.asarray(made)
 
 
 def softened(outputs: Mapping[str, Output], made: Named, temperature: float) -> Named:
-    """Return `Output.softened` of each output that is taught."""
+    """Return `Output.softened` of each output that is taught.
+
+    Raises:
+        UserError: several outputs have one loss.
+    """
     if "" in outputs:
+        if len(listed(made)) > 1:
+            raise _refused(f"{len(listed(made))} outputs have one loss; give each its own by name")
         return outputs[""].softened(_of(made, ""), temperature)
     return {name: each.softened(_of(made, name), temperature) for name, each in outputs.items()}
 
@@ -242,8 +252,19 @@ def _names(model: Any) -> list[str]:
     return list(getattr(model, "output_names", [""]))
 
 
+def _by_output(model: Any, values: Sequence[Any]) -> dict[str, Any]:
+    names = _names(model)
+    if len(names) != len(values):
+        raise _refused(
+            "the network returns several outputs without names; return them by name, and give "
+            "each its loss by name"
+        )
+    return dict(zip(names, values, strict=True))
+
+
 def _of(values: Any, name: str) -> Any:
-    return values[name] if name else next(iter(listed(values)))
+    by_name = name and isinstance(values, Mapping)
+    return values[name] if by_name else next(iter(listed(values)))
 
 
 def _loss(output: Output, temperature: float) -> Callable[[Any, Any, Any], Any]:

@@ -198,6 +198,12 @@ class Halt(MatingSpec):
                 f'{where}.teach is set, but with mating "self" every member goes on by itself; '
                 'members that are taught come from a mating, or are "survivors"'
             )
+        teachers = self.teach.teachers if self.teach is not None else None
+        if teachers == "parents" and self.mating == "survivors":
+            raise ValueError(
+                f'{where}.teach.teachers is "parents", but with mating "survivors" a network is '
+                'its own parent and would teach itself; give "survivors", "all" or a number'
+            )
         search = (self.search or SearchSettings()) if searches and self.breeds else None
         halt = replace(self, at=at, species=species, population=after, search=search)
         for key, (registry, operator) in halt.operators().items():
@@ -214,8 +220,10 @@ class Halt(MatingSpec):
             return 0
         if isinstance(self.teach.teachers, int):
             return min(self.teach.teachers, population)
-        few = self.mating in ("all", "pairs") and self.teach.teachers != "all"
-        return min(self.parents, population) if few else population
+        if self.teach.teachers == "all":
+            return population
+        most = {"all": self.parents, "pairs": self.parents, "survivors": self.population}
+        return min(most.get(self.mating) or population, population)
 
     def operators(self) -> dict[str, tuple[Mapping[str, Any], OperatorSpec]]:
         """Return the operators by key, each with its registry."""

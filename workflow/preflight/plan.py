@@ -86,15 +86,14 @@ def longest_segment_s(experiment: Experiment, place: Workplace) -> float | None:
     """
     trained = build_trial(experiment, 0).training
     results = [stored_result(Path(place.root) / task.folder, TrainResult) for task in trained]
-    epoch_s = [_wall_s(each) / len(each.epochs) for each in results if each and each.epochs]
+    epoch_s = [
+        each.cost.wall_s / max(len(each.epochs) - each.cost.earlier_epochs, 1)
+        for each in results
+        if each and each.epochs
+    ]
     if not epoch_s:
         return None
     return _MARGIN * max(epoch_s) * max(task.last_epoch - task.first_epoch for task in trained)
-
-
-def _wall_s(result: TrainResult) -> float:
-    # What went on from a partial checkpoint has the time of its last start alone.
-    return max(result.cost.wall_s, sum(record.wall_s for record in result.epochs))
 
 
 def _samples(graph: TrialGraph, place: Workplace, count: int) -> list[Sample]:
@@ -226,10 +225,9 @@ def _search_in_words(halt: Halt) -> str:
         "nearest": "the weights of the parent of the nearest architecture, grown or cut to fit",
         "genes": "new random weights",
     }
-    return (
-        f"; genes of {genes}, each mutated with probability {halt.search.mutation_rate:g}, start "
-        f"from {begun[halt.search.inherit]}"
-    )
+    rate = halt.search.mutation_rate
+    mutated = f"each mutated with probability {rate:g}, at least one" if rate else "none mutated"
+    return f"; genes of {genes}, {mutated}, start from {begun[halt.search.inherit]}"
 
 
 def _operator(operator: OperatorSpec) -> str:

@@ -19,6 +19,7 @@ from apps.messages.results import (
     Failure,
     HarvestResult,
     MatingPlan,
+    Result,
     TeachResult,
     TrainResult,
 )
@@ -152,12 +153,18 @@ def _members(cell: _Cell) -> Iterator[Row]:
                 "rank": order.index(task.member),
                 "started_unix_s": cost.started_unix_s,
                 "wall_s": cost.wall_s,
+                "earlier_wall_s": _earlier(result),
                 "cpu_s": cost.cpu_s,
                 "peak_memory_mb": cost.peak_memory_mb,
                 "host": cost.host,
                 "worker": cost.worker,
                 **other_metrics("members", result.final if result else {}),
             }
+
+
+def _earlier(result: TrainResult | None) -> float:
+    """Return the time of a member's epochs that attempts before the last one had trained, in s."""
+    return sum(each.wall_s for each in result.epochs[: result.cost.earlier_epochs]) if result else 0
 
 
 def _parents(node: Node[TrainTask], child: ChildPlan | None) -> str:
@@ -268,6 +275,8 @@ def _trials(cell: _Cell) -> Iterator[Row]:
     nodes = [node for segment in cell.segments for node in segment.members]
     trained = [cell.trained(node) for node in nodes]
     taught = [cell.outcomes.of(node, TeachResult) for node in cell.teaching]
+    mated = [cell.plan(segment) for segment in cell.segments]
+    between = [each for each in (*mated, *taught, result) if isinstance(each, Result)]
     yield cell.place | {
         "status": "done" if result else "failed",
         "reason": outcome.reason if isinstance(outcome, Failure) else "",
@@ -285,6 +294,7 @@ def _trials(cell: _Cell) -> Iterator[Row]:
             each.network_epochs for each in taught if isinstance(each, TeachResult)
         ),
         "serial_epochs": cell.segments[-1].last,
+        "halts_wall_s": math.fsum(each.cost.wall_s for each in between),
         "failed_members": sum(
             isinstance(record, Failure) or record.status != "done" for record in trained
         ),

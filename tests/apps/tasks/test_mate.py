@@ -20,7 +20,7 @@ from apps.genetics.genes import Gene, Space
 from apps.messages.fingerprints import fingerprint
 from apps.messages.objective import Objective
 from apps.messages.results import CheckpointRef, Failure, MatingPlan, TrainResult
-from apps.messages.specs import CrossoverSpec, Genome, OperatorSpec, SearchSpec
+from apps.messages.specs import CrossoverSpec, Genome, OperatorSpec, SearchSpec, SpeciesSpec
 from apps.messages.tasks import MateTask, Workplace
 from apps.records.result_files import load_result
 from apps.tasks.perform import perform
@@ -153,6 +153,18 @@ def test_as_many_survivors_as_parents_are_enough(tmp_path: Path) -> None:
     assert len(found.children) == 4
 
 
+@pytest.mark.parametrize("left", [1, 3])
+def test_all_as_parents_are_all_that_are_left(left: int, tmp_path: Path) -> None:
+    population = [member(n, 0.1 * n) if n < left else Failure("lost") for n in range(4)]
+    for mating in ("all", "pairs"):
+        found = plan(halt(parents=4, mating=mating), population, tmp_path / mating)
+        assert {n for child in found.children for n in child.members} == {*range(left)}
+        assert len(found.children) == 4
+    lost = [Failure("lost") for _ in range(4)]
+    with pytest.raises(TooFewSurvivors, match=r"needs 1 member .*, 0 of 4 have one"):
+        plan(halt(parents=4), lost, tmp_path)
+
+
 def test_a_population_of_one(tmp_path: Path) -> None:
     found = plan(halt(members=1, parents=1), members(0.5), tmp_path)
     assert (found.order, found.children[0].members) == ((0,), (0,))
@@ -192,6 +204,32 @@ def test_where_a_childs_optimiser_state_comes_from(
     assert [[ref.path for ref in child.optimizer] for child in found.children] == [
         [f"member-{number}" for number in numbers] for numbers in donors
     ]
+
+
+UNITS = Space((Gene("units", Integer(1, 100)),))
+SPECIES = {"species": SpeciesSpec(), "search": SearchSpec(space=UNITS, inherit=True)}
+
+
+@pytest.mark.parametrize("children", [2, 4, 7])
+@pytest.mark.parametrize("optimizer", ["fresh", "inherit", "own", "average"])
+@pytest.mark.parametrize("mating", ["all", "pairs", "species", "survivors"])
+def test_a_population_may_grow_or_shrink_at_a_halt(
+    mating: Any, optimizer: Any, children: int, tmp_path: Path
+) -> None:
+    population = [
+        replace(each, genome=Genome({"units": 10 * (1 + each.member)}))
+        for each in members(0.4, 0.1, 0.3, 0.2)
+    ]
+    if mating == "survivors":
+        children = min(children, len(population))
+    settings = SPECIES if mating == "species" else {}
+    task = halt(mating=mating, optimizer=optimizer, offspring=children, **settings)
+    found = plan(task, population, tmp_path)
+    assert [child.child for child in found.children] == [*range(children)]
+    for child in found.children:
+        own = [ref.path for ref in child.optimizer] == [f"member-{child.child}"]
+        assert optimizer != "own" or own == (child.child < len(population))
+        assert bool(child.optimizer) == (optimizer in ("inherit", "average") or own)
 
 
 @pytest.mark.parametrize(
@@ -240,9 +278,6 @@ def test_the_fitness_of_the_failed_is_no_number() -> None:
 
 
 # ------------------------------------------------------------------------------ nearest parents
-SPACE = Space((Gene("units", Integer(1, 100)),))
-
-
 @pytest.mark.parametrize("nearest", [False, True])
 def test_the_first_parent_is_the_nearest_where_it_is_asked_for(
     nearest: bool, tmp_path: Path
@@ -252,7 +287,7 @@ def test_the_first_parent_is_the_nearest_where_it_is_asked_for(
         replace(member(number, 0.1 * (1 + number)), genome=Genome({"units": size}))
         for number, size in enumerate(sizes)
     ]
-    search = SearchSpec(space=SPACE, inherit=True, nearest=nearest, mutation_rate=1.0)
+    search = SearchSpec(space=UNITS, inherit=True, nearest=nearest, mutation_rate=1.0)
     found = plan(halt(search=search, parents=3, optimizer="inherit"), halted, tmp_path)
     for child in found.children:
         assert set(child.members) == {0, 1, 2}

@@ -23,6 +23,7 @@ from apps.messages.specs import NO_GENOME, Genome
 from apps.messages.tasks import Lesson, TeachTask, Workplace, resolve_lesson
 from apps.records.checkpoints import Checkpoint, save_checkpoint
 from apps.records.lessons import load_predictions, save_predictions
+from apps.tasks.perform import perform
 from apps.tasks.teach import teach
 from apps.training.trainer import Trainer, trainer_for
 from tests.support.small import ADAM, DATA, PLAIN, SEED, training
@@ -138,9 +139,10 @@ def test_whose_teachers_failed_has_no_lesson(place: Workplace, population: Any) 
     assert learning.lesson == Lesson(0.5, 1.0, found.lessons[0].predictions)
 
 
-def test_a_plan_is_needed(place: Workplace, population: Any) -> None:
-    with pytest.raises(HeterosisError, match="mating"):
-        teach(task(), population, None, place)
+def test_a_mating_that_failed_is_why_nobody_teaches(place: Workplace, population: Any) -> None:
+    failed = Failure("the halt needs 2 members", "halt/error.txt")
+    found = perform(task(folder="no-teachers"), place, [*population[:4], failed])
+    assert found == failed
 
 
 def test_predictions_are_stored_whole(place: Workplace) -> None:

@@ -212,6 +212,8 @@ def test_a_lost_worker_costs_what_came_after_its_partial_checkpoint(
     result = performed(TASK, lost)
     assert numbers(result) == numbers(whole)
     assert len(epochs_run) == 2, "the first two were not repeated"
+    assert result.cost.earlier_epochs == 2
+    assert whole.cost.earlier_epochs == 0
     assert partials(lost) == []
 
 

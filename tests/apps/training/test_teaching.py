@@ -179,6 +179,70 @@ def test_each_of_several_outputs_is_taught_its_own(named: bool) -> None:
     close(found, expected)
 
 
+def unnamed(outputs: Any, loss: Any, weights: Any = None) -> Any:
+    """A network whose class says what it returns: Keras knows no names of its outputs."""
+    import keras
+
+    keras.utils.set_random_seed(4)
+
+    class Net(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.kind = keras.layers.Dense(3, activation="softmax")
+            self.size = keras.layers.Dense(2)
+
+        def call(self, x: Any) -> Any:
+            return outputs(self.kind(x), self.size(x))
+
+    model = Net()
+    model.compile(optimizer=keras.optimizers.SGD(0.5), loss=loss, loss_weights=weights)
+    model(X)
+    return model
+
+
+LOSSES = {"kind": "sparse_categorical_crossentropy", "size": "mse"}
+
+
+@pytest.mark.parametrize("first", ["kind", "size"])
+def test_outputs_that_only_the_network_names_are_taught_their_own(first: str) -> None:
+    def outputs(kind: Any, size: Any) -> Any:
+        return {"kind": kind, "size": size} if first == "size" else {"size": size, "kind": kind}
+
+    by_name = {name: LOSSES[name] for name in sorted(LOSSES, reverse=first == "size")}
+    weights = {"kind": 2.0, "size": 0.5}
+    model = unnamed(outputs, by_name, weights)
+    lessons = {"size": NUMBERS + 0.3, "kind": shares(3)}
+    labels = {"kind": LABELS, "size": NUMBERS}
+    teaching = Teaching(model, Lesson(0.5, 1.0))
+    assert softened(teaching._outputs, lessons, 1.0).keys() == lessons.keys()
+    model.train_step((X[:2], {name: each[:2] for name, each in labels.items()}))
+    begun = model.get_weights()
+    found, _ = stepped(model, (X, (labels, lessons), WEIGHTS), teaching)
+    reference = unnamed(outputs, by_name | {"kind": "categorical_crossentropy"}, weights)
+    reference.set_weights(begun)
+    mix = {
+        "kind": (one_hot(LABELS) + lessons["kind"]) / 2,
+        "size": (NUMBERS + lessons["size"]) / 2,
+    }
+    expected, _ = stepped(reference, (X, mix, WEIGHTS))
+    close(found, expected)
+
+
+def test_several_outputs_of_one_loss_are_refused() -> None:
+    model = unnamed(lambda kind, size: {"kind": kind, "size": size}, "mse")
+    with pytest.raises(UserError, match="2 outputs have one loss"):
+        softened(taught_outputs(model, 1.0), {"kind": shares(3), "size": NUMBERS}, 1.0)
+    model = unnamed(lambda kind, size: [kind, size], ["mse", "mse"])
+    with pytest.raises(UserError, match="several outputs without names"):
+        taught_outputs(model, 1.0)
+
+
+@pytest.mark.parametrize("weights", [0.5, [0.5], None])
+def test_the_only_output_has_its_weight(weights: Any) -> None:
+    model = unnamed(lambda kind, size: size, "mse", weights)
+    assert taught_outputs(model, 1.0)[""].weight == (0.5 if weights else 1.0)
+
+
 @pytest.mark.parametrize("engine", ["xla", "graph", "fit"])
 def test_every_engine_teaches(engine: Any, tmp_path: Any) -> None:
     """A lesson of weight 1 that says what the labels say trains as the labels do."""

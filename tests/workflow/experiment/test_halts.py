@@ -39,6 +39,16 @@ def own(experiment: Experiment) -> Arm:
         ({"epochs": "budget", "halts": [0.5], "population": 2}, 6, 12),
         ({"epochs": "budget", "halts": [CHILD], "parents": 3, "teach": {}}, 7, 11),
         ({"population": 1, "epochs": "budget", "halts": [2.0], "parents": 1, "teach": {}}, 11, 11),
+        (
+            {
+                "epochs": "budget",
+                "mating": "survivors",
+                "halts": [CHILD],
+                "teach": {"teachers": "survivors"},
+            },
+            7,
+            11,
+        ),
         # One forward pass, and three networks at most: 6 + 1/3 + 5, and 6 + 1 + 5.
         ({"epochs": "budget", "halts": [CHILD], "parents": 3, "teach": {"teachers": 1}}, 7, 11),
         ({"epochs": "budget", "halts": [CHILD], "parents": 1, "teach": {"teachers": 9}}, 7, 11),
@@ -80,6 +90,7 @@ def test_an_arm_spends_as_it_likes(
         ({"epochs": 0}, "neither a multiple"),
         ({"epochs": 0.1}, "neither a multiple"),
         ({"halts": [2], "mating": "self", "teach": {}}, "every member goes on by itself"),
+        ({"halts": [2], "mating": "survivors", "teach": {}}, "would teach itself"),
         ({"halts": [2], "teach": {"teachers": 0}}, "a number of the best from 1"),
         ({"halts": [2], "teach": {"teachers": True}}, "a number of the best from 1"),
         ({"halts": [2], "teach": {"teachers": "best"}}, "a number of the best from 1"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from apps.messages.results import Cost, EpochRecord
+from apps.messages.results import Cost
 from apps.messages.tasks import Workplace
 from apps.records.result_files import save_result
 from tests.support.experiments import arms, load, trained
@@ -81,17 +81,17 @@ def test_a_plan_writes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("wall_s", "epoch_s"), [(10.0, 3.0), (2.0, 5.0)])
-def test_the_longest_segment_has_the_time_of_all_starts_of_its_tasks(
-    wall_s: float, epoch_s: float, tmp_path: Path
+@pytest.mark.parametrize(("wall_s", "earlier_epochs"), [(10.0, 0), (5.0, 1)])
+def test_the_longest_segment_has_the_time_of_all_its_epochs(
+    wall_s: float, earlier_epochs: int, tmp_path: Path
 ) -> None:
     experiment = load(tmp_path / "file", arms=arms("control", "restart"))
     place = Workplace(root=str(tmp_path / "run"))
     assert longest_segment_s(experiment, place) is None
     first = build_trial(experiment, 0).training[0]
     assert first.last_epoch - first.first_epoch == 2
-    records = tuple(EpochRecord(epoch, {}, epoch_s) for epoch in (1, 2))
-    result = replace(trained(0, 1.0), epochs=records, cost=Cost(wall_s=wall_s))
+    cost = Cost(wall_s=wall_s, earlier_epochs=earlier_epochs)
+    result = replace(trained(0, 1.0, epochs=2), cost=cost)
     (tmp_path / "run" / first.folder).mkdir(parents=True)
     save_result(tmp_path / "run" / first.folder, result)
     assert longest_segment_s(experiment, place) == 1.5 * 2 * 5.0

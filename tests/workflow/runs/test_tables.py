@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from apps.messages.results import TrainResult
+from apps.records.result_files import save_result, stored_result
 from apps.records.run_dir import RunDir
 from apps.records.tables_schema import METRICS, TABLES
 from tests.support.experiments import TINY, Tables, copied, drive, load, read_tables
@@ -148,6 +152,42 @@ def test_the_stored_tables_are_exact(table: str, finished: Path) -> None:
     stored = read_tables(finished)[table]
     assert {name: str(dtype) for name, dtype in stored.dtypes.items()} == TABLES[table]
     assert len(stored)
+
+
+def test_no_member_costs_less_than_its_epochs(finished: Path, tmp_path: Path) -> None:
+    root = copied(finished, tmp_path)
+    folder = root / read_tables(finished)["members"]["folder"].iloc[0]
+    result = stored_result(folder, TrainResult)
+    assert result
+    # As one that a lost worker began: the last attempt trained its last epoch alone.
+    spent = sum(each.wall_s for each in result.epochs[:-1])
+    last = replace(
+        result.cost,
+        wall_s=result.epochs[-1].wall_s,
+        earlier_epochs=len(result.epochs) - 1,
+    )
+    save_result(folder, replace(result, cost=last))
+    tables = write_tables(drive(load(tmp_path / "file"), root).outcomes, RunDir(root))
+    members = tables["members"].set_index(["trial", "arm", "segment", "member"])
+    epochs = tables["epochs"].groupby(["trial", "arm", "segment", "member"])["wall_s"].sum()
+    own = members[members["folder"] == str(folder.relative_to(root))]
+    assert own["earlier_wall_s"].tolist() == pytest.approx([spent] * len(own))
+    whole = (members["wall_s"] + members["earlier_wall_s"]).reindex(epochs.index)
+    assert (whole >= epochs - 1e-6).all()
+
+
+def test_the_time_of_every_task_is_told(finished: Path) -> None:
+    tables = read_tables(finished)
+    trained = tables["members"].drop_duplicates("folder").set_index("folder")["wall_s"]
+    spent = {
+        str(path.parent.relative_to(finished)): json.loads(path.read_text())["cost"]["wall_s"]
+        for path in finished.glob("trial-*/**/result.json")
+    }
+    others = sum(wall_s for folder, wall_s in spent.items() if folder not in trained.index)
+    assert trained.sum() == pytest.approx(
+        sum(wall_s for folder, wall_s in spent.items() if folder in trained.index)
+    )
+    assert tables["trials"]["halts_wall_s"].sum() == pytest.approx(others)
 
 
 def test_keys_are_unique_and_rows_complete(finished: Path) -> None:
