@@ -69,6 +69,9 @@ def cores() -> int:
 def checkup(folder: str, data: DataSpec, search_path: str, gpus: bool) -> dict[str, Any]:
     """Return what this worker has and sees, as plain data; never raises.
 
+    `workers` are those of its pool, on one node, that may use the same cores if none is bound to
+    its own.
+
     Args:
         folder: shared with the driver, which has written a file `ASKED`; its content is copied to a
             file `ANSWERED`.
@@ -82,6 +85,7 @@ def checkup(folder: str, data: DataSpec, search_path: str, gpus: bool) -> dict[s
         "interpreter": sys.executable,
         "versions": versions(),
         "cores": cores(),
+        "workers": int(os.environ.get("PARSL_WORKER_COUNT", "1")),
         "folder_error": _answer(Path(folder)),
         "data_error": _find(data, search_path),
         "visible_gpus": os.environ.get("CUDA_VISIBLE_DEVICES", ""),

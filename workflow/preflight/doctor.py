@@ -34,7 +34,7 @@ class Patient:
         config: Parsl's.
         folder: shared by driver and workers.
         data: that workers must find.
-        cores: that each worker needs.
+        cores: that each worker needs for itself.
         gpus: whether each worker should see one.
     """
 
@@ -76,7 +76,8 @@ def diagnose(
             if trouble is not None:
                 yield trouble
             else:
-                yield from _answers(future.result(), patient, word)
+                bound = getattr(executor, "cpu_affinity", "none") != "none"
+                yield from _answers(future.result(), patient, word, bound)
 
 
 def tell(check: Check, say: Callable[[str], None]) -> bool:
@@ -143,8 +144,15 @@ def _wait_for(
     return None
 
 
-def _answers(found: Findings, patient: Patient, word: str) -> Iterator[Check]:
-    """Compare what a worker sees with what a run needs."""
+def _answers(found: Findings, patient: Patient, word: str, bound: bool) -> Iterator[Check]:
+    """Compare what a worker sees with what a run needs.
+
+    Args:
+        found: by the worker.
+        patient: the site.
+        word: that the shared folder holds.
+        bound: whether each worker of a node has cores of its own.
+    """
     yield Check("a worker answers", True, f"process {found['process']} on {found['host']}")
     yield _check_versions(found["versions"])
     yield _check_folder(found["folder_error"], patient.folder, word)
@@ -154,11 +162,14 @@ def _answers(found: Findings, patient: Patient, word: str) -> Iterator[Check]:
         found["data_error"] or "found by the worker",
         "make the data's folder visible to the nodes, or name one that is: [data] folder = ...",
     )
+    sharers = 1 if bound else found.get("workers", 1)  # a worker of an older version tells none
+    shared = f": {patient.cores} for each of its node's {sharers} workers" if sharers > 1 else ""
     yield Check(
         "cores",
-        found["cores"] >= patient.cores,
-        f"the worker may use {found['cores']}, {patient.cores} wanted",
-        "ask for more with cores_per_node, or run fewer workers on a node with workers_per_node",
+        found["cores"] >= sharers * patient.cores,
+        f"the worker may use {found['cores']}, {sharers * patient.cores} wanted{shared}",
+        "ask for more with cores_per_node, or run fewer workers on a node with workers_per_node; "
+        "under srun, --cpus-per-task says how many a node's workers have",
     )
     if patient.gpus:
         seen = found["gpus"]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +15,7 @@ from apps.errors import UserError
 from apps.messages.specs import DataSpec
 from apps.tasks.checkup import ANSWERED, Check, checkup, versions
 from tests.workflow.conftest import Heterosis
+from workflow.preflight import doctor
 from workflow.preflight.doctor import Patient, _answers, _wait_for, _write_question, diagnose, tell
 
 DATA = DataSpec(name="fashion_mnist_sample", validation=0)
@@ -30,7 +34,7 @@ def word(tmp_path: Path) -> str:
 
 def answers(folder: Path, word: str, changes: dict[str, Any], **wanted: Any) -> dict[str, Check]:
     found = checkup(str(folder), DATA, str(folder), gpus=False) | changes
-    return {check.what: check for check in _answers(found, patient(folder, **wanted), word)}
+    return {check.what: check for check in _answers(found, patient(folder, **wanted), word, False)}
 
 
 def test_a_sound_worker_passes_in_every_respect(tmp_path: Path, word: str) -> None:
@@ -48,6 +52,13 @@ def test_a_sound_worker_passes_in_every_respect(tmp_path: Path, word: str) -> No
         ({"folder_error": "Permission denied: /x"}, {}, "run folder", "Permission denied: /x"),
         ({"data_error": "data: no such folder"}, {}, "data", "data: no such folder"),
         ({"cores": 1}, {"cores": 4}, "cores", "the worker may use 1, 4 wanted"),
+        (
+            {"cores": 1, "workers": 32},
+            {},
+            "cores",
+            "the worker may use 1, 32 wanted: 1 for each of its node's 32 workers",
+        ),
+        ({"cores": 63, "workers": 32}, {"cores": 2}, "cores", "the worker may use 63, 64 wanted"),
         ({"gpus": [], "visible_gpus": "0"}, {"gpus": True}, "GPUs", "sees 0, one is wanted"),
         ({"gpus": ["a", "b"]}, {"gpus": True}, "GPUs", "sees 2, one is wanted"),
     ],
@@ -66,6 +77,34 @@ def test_what_is_wrong_is_told_with_the_next_step(
     assert checks[what].next_step
 
 
+def test_workers_that_have_cores_of_their_own_share_none(tmp_path: Path, word: str) -> None:
+    found = checkup(str(tmp_path), DATA, "", gpus=False) | {"cores": 2, "workers": 32}
+    asked = patient(tmp_path, cores=2)
+    cores = {
+        bound: next(c for c in _answers(found, asked, word, bound) if c.what == "cores")
+        for bound in (False, True)
+    }
+    assert (cores[False].ok, cores[True].ok) == (False, True)
+    assert cores[True].found == "the worker may use 2, 2 wanted"
+
+
+@pytest.mark.parametrize(("affinity", "ok"), [("none", False), ("block", True)])
+def test_the_executor_says_whether_workers_have_cores_of_their_own(
+    affinity: str, ok: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PARSL_WORKER_COUNT", "100000")
+    answer: Future[Any] = Future()
+
+    @contextmanager
+    def probed(config: Any, question: tuple[Any, ...]) -> Iterator[Any]:
+        answer.set_result(checkup(*question))
+        yield [(SimpleNamespace(cpu_affinity=affinity), answer)]
+
+    monkeypatch.setattr(doctor, "probed", probed)
+    checks = diagnose(patient(tmp_path), lambda _: [], lambda _: [], 1.0, print)
+    assert {check.what: check.ok for check in checks}["cores"] == ok
+
+
 def test_a_patch_release_of_python_is_no_other_python(tmp_path: Path, word: str) -> None:
     mine = versions()
     other = mine["python"].rpartition(".")[0] + ".99"
@@ -75,7 +114,7 @@ def test_a_patch_release_of_python_is_no_other_python(tmp_path: Path, word: str)
 def test_a_folder_of_the_same_name_that_is_not_shared_is_told(tmp_path: Path, word: str) -> None:
     found = checkup(str(tmp_path), DATA, "", gpus=False)
     (tmp_path / ANSWERED).write_text("from another folder")
-    checks = {check.what: check for check in _answers(found, patient(tmp_path), word)}
+    checks = {check.what: check for check in _answers(found, patient(tmp_path), word, False)}
     assert not checks["run folder"].ok
     assert "another folder" in checks["run folder"].found
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from apps.messages.results import Cost
 from apps.messages.tasks import Workplace
-from tests.support.experiments import load
+from apps.records.result_files import save_result
+from tests.support.experiments import arms, load, trained
 from tests.workflow.conftest import Heterosis
 from workflow.driver.trial import build_trial
 from workflow.experiment.file import READY, load_experiment
-from workflow.preflight.plan import describe_plan
+from workflow.preflight.plan import describe_plan, longest_segment_s
 
 NOWHERE = Workplace(root="")
 
@@ -76,6 +79,22 @@ def test_a_plan_writes_nothing(
     monkeypatch.chdir(tmp_path)
     assert heterosis("plan", tiny_file, "--no-measure").code == 0
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("wall_s", "earlier_epochs"), [(10.0, 0), (5.0, 1)])
+def test_the_longest_segment_has_the_time_of_all_its_epochs(
+    wall_s: float, earlier_epochs: int, tmp_path: Path
+) -> None:
+    experiment = load(tmp_path / "file", arms=arms("control", "restart"))
+    place = Workplace(root=str(tmp_path / "run"))
+    assert longest_segment_s(experiment, place) is None
+    first = build_trial(experiment, 0).training[0]
+    assert first.last_epoch - first.first_epoch == 2
+    cost = Cost(wall_s=wall_s, earlier_epochs=earlier_epochs)
+    result = replace(trained(0, 1.0, epochs=2), cost=cost)
+    (tmp_path / "run" / first.folder).mkdir(parents=True)
+    save_result(tmp_path / "run" / first.folder, result)
+    assert longest_segment_s(experiment, place) == 1.5 * 2 * 5.0
 
 
 def test_a_measured_plan_estimates_time_and_disk(tmp_path: Path) -> None:
