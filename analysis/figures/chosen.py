@@ -32,7 +32,7 @@ from analysis.figures.population import (
 )
 from analysis.figures.scheme import workflows
 from analysis.figures.search import search_pictures
-from analysis.figures.tasks import tasks, utilisation
+from analysis.figures.tasks import most_workers, tasks, utilisation
 from analysis.figures.workers import workers_over_time
 from analysis.numerals import count, number, percent
 from analysis.statistics import wording
@@ -362,21 +362,24 @@ def _merging(tables: Tables) -> list[Picture]:
 
 
 def _workers(numbers: Overview, more: Secondary) -> list[Picture]:
-    """Draw tasks, busy workers and throughput over time."""
+    """Draw training tasks, busy workers and throughput over time."""
     if more.utilisation.empty:
         return []
     busy = float(more.utilisation["busy"].mean())
-    lanes = int(more.tasks["lane"].max()) + 1
+    workers = most_workers(more.tasks)
+    at_a_time = " at a time" if more.tasks["lane"].max() >= workers else ""
     speed = more.tasks["network_epochs"].sum() / more.tasks["end_s"].max()
-    told = f"{count(lanes, 'worker')}, busy {percent(busy, 0, sign=False)} of the time"
+    share = percent(busy, 0, sign=False)
+    told = f"{count(workers, 'worker')}{at_a_time}, training {share} of the time"
     return [
         Picture(
             "workers",
             "Workers over time",
             f"{told[0].upper()}{told[1:]}; {number(float(speed), 3)} network-epochs a second over "
-            "the whole run. A bar is a task; a task that several arms share ran once. The time "
-            "before a worker's first task, and the driver's between tasks, belong to no bar.",
-            f"Chart of {count(len(more.tasks), 'task')} by worker over time: {told}.",
+            "the whole run. A bar is a training task; one that several arms share ran once. "
+            "Matings, teachers' predictions and harvests, which workers compute too, have no "
+            "bar, nor has the time before a worker's first task and that for which it waits.",
+            f"Chart of {count(len(more.tasks), 'training task')} by worker over time: {told}.",
             workers_over_time(more.tasks, more.utilisation, numbers.arms),
             workers_over_time(more.tasks, more.utilisation, numbers.arms, width=NARROW),
             "cost",

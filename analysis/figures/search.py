@@ -39,8 +39,8 @@ def search_pictures(found: Search, arms: Sequence[str]) -> list[Picture]:
             "The best network at any time",
             "The lowest held-out loss of any network so far: mean over the trials (line) and one "
             "standard deviation either way (band), against network-epochs, and against the time "
-            "that workers spent in epochs. Segments that arms share count in each; what teachers "
-            "take is not in it.",
+            "that workers spent in epochs (median). Segments that arms share count in each; what "
+            "teachers take is not in it.",
             f"Step chart of the best held-out loss so far. At the end: {ends}.",
             anytime_curves(found.bands, shown),
             anytime_curves(found.bands, shown, columns=1),

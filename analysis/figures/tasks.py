@@ -1,4 +1,4 @@
-"""When and where each task ran, and how busy the workers were: numbers for a figure."""
+"""When and where each network trained, and how busy workers were with it: numbers for a figure."""
 
 from __future__ import annotations
 
@@ -17,14 +17,17 @@ LONGEST_GAP_S: Final = 30.0
 
 
 def tasks(members: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
-    """Return when and where each task ran, each once; tasks without a recorded time are left out.
+    """Return when and where each training task ran, each once, as far as times were recorded.
 
     Time counts from the first task's start, without the pauses of a run that was stopped and
-    continued. Workers of one host keep their places across pauses.
+    continued. A worker is a process's thread, from its first task to its last one before a pause;
+    one that begins after another of its host has ended, as on a restart or in the next block of a
+    cluster, takes that one's lane.
 
     Returns:
-        One row per task: `arm` (`SHARED` if several used it), `host`, `lane` (0, 1 ... a worker),
-        `session` (pauses before it), `start_s`, `end_s`, `network_epochs`, `failed`.
+        One row per task: `arm` (`SHARED` if several used it), `host`, `worker` (0, 1 ... by first
+        task), `lane` (0, 1 ... by host; a place for one worker at a time), `session` (pauses before
+        it), `start_s`, `end_s`, `network_epochs`, `failed`.
     """
     by = ["trial", "arm", "segment", "member"]
     counted = epochs.assign(network_epochs=networks_of(epochs))
@@ -39,11 +42,14 @@ def tasks(members: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
     session, idle = _pauses(start, wall)
     begin = start - (start.min() if len(start) else 0.0) - idle
     shared = rows["folder"].map(users).gt(1)
+    worker = rows.assign(session=session).groupby(["session", "host", "worker"], sort=False)
+    number = worker.ngroup().to_numpy()
     table = pd.DataFrame(
         {
             "arm": rows["arm"].mask(shared, SHARED),
             "host": rows["host"],
-            "lane": _lanes(rows.assign(session=session)),
+            "worker": number,
+            "lane": _lanes(rows["host"].to_numpy(), number, start, start + wall),
             "session": session,
             "start_s": begin,
             "end_s": begin + wall,
@@ -54,8 +60,23 @@ def tasks(members: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
     return table.reset_index(drop=True)
 
 
+def most_workers(table: pd.DataFrame) -> int:
+    """Return how many workers there were at most at a time, each from its first to its last task.
+
+    Args:
+        table: as `tasks` returns it, with at least one task.
+    """
+    spans = table.groupby(["session", "worker"]).agg(start=("start_s", "min"), end=("end_s", "max"))
+    most = 1
+    for _, own in spans.groupby("session"):
+        begun = np.arange(1, len(own) + 1)
+        gone = np.searchsorted(np.sort(own["end"]), np.sort(own["start"]), side="right")
+        most = max(most, int((begun - gone).max()))
+    return most
+
+
 def utilisation(table: pd.DataFrame, bins: int = 60) -> pd.DataFrame:
-    """Return how busy the workers were and how much they did, over the time of the run.
+    """Return how busy the workers were with training and how much they did, over the run's time.
 
     A task's epochs are spread evenly over its time.
 
@@ -65,7 +86,8 @@ def utilisation(table: pd.DataFrame, bins: int = 60) -> pd.DataFrame:
 
     Returns:
         One row per span: `start_s`, `end_s`, `busy` (mean over it of the tasks running at a time,
-        as a share of the workers), `epochs_per_s` (network-epochs a second). Empty without a time.
+        as a share of `most_workers`), `epochs_per_s` (network-epochs a second). Empty without a
+        time.
     """
     total = float(table["end_s"].max()) if len(table) else 0.0
     if not total > 0:
@@ -79,7 +101,7 @@ def utilisation(table: pd.DataFrame, bins: int = 60) -> pd.DataFrame:
         {
             "start_s": edges[:-1],
             "end_s": edges[1:],
-            "busy": inside.sum(axis=0) / width / (int(table["lane"].max()) + 1),
+            "busy": inside.sum(axis=0) / width / most_workers(table),
             "epochs_per_s": rate @ inside / width,
         }
     )
@@ -96,12 +118,25 @@ def _pauses(start: np.ndarray, wall: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return np.cumsum(pause), np.cumsum(np.where(pause, gap, 0.0))
 
 
-def _lanes(rows: pd.DataFrame) -> list[int]:
-    """Return a number for each worker: by host, then by its first task since the last pause."""
-    seen: dict[tuple[int, str], dict[str, int]] = {}
+def _lanes(hosts: np.ndarray, workers: np.ndarray, start: np.ndarray, end: np.ndarray) -> list[int]:
+    """Return each task's lane: the first of its host that was free when its worker began.
+
+    A lane is free once its worker has no later task.
+
+    Args:
+        hosts: of the tasks, in the order of their starts.
+        workers: of the tasks: 0, 1 ... by first task.
+        start: of the tasks, in seconds.
+        end: of the tasks, likewise.
+    """
+    spans = pd.DataFrame({"worker": workers, "host": hosts, "start": start, "end": end})
+    spans = spans.groupby("worker").agg({"host": "first", "start": "min", "end": "max"})
+    free_from: dict[str, list[float]] = {}
     places = []
-    for session, host, worker in zip(rows["session"], rows["host"], rows["worker"], strict=True):
-        workers = seen.setdefault((int(session), str(host)), {})
-        places.append((str(host), workers.setdefault(str(worker), len(workers))))
+    for host, begin, last in zip(spans["host"], spans["start"], spans["end"], strict=True):
+        lanes = free_from.setdefault(str(host), [])
+        place = next((lane for lane, free in enumerate(lanes) if free <= begin), len(lanes))
+        lanes[place : place + 1] = [last]
+        places.append((str(host), place))
     order = {place: lane for lane, place in enumerate(sorted(set(places)))}
-    return [order[place] for place in places]
+    return [order[places[worker]] for worker in workers]

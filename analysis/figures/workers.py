@@ -1,4 +1,4 @@
-"""What the workers did: every task by worker and time, busy workers, throughput."""
+"""What the workers trained: every training task by worker and time, busy workers, throughput."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def workers_over_time(
         legend = 0.2 * -(-len(marks) // side)
         figure, (gantt, busy, speed) = stacked(width, height + 2.7 + legend, [height, 1.2, 1.2])
         _gantt(gantt, tasks, arms, seconds)
-        gantt.set_title("Tasks by worker")
+        gantt.set_title("Training tasks by worker")
         x = np.append(utilisation["start_s"].to_numpy(), utilisation["end_s"].iloc[-1:]) / seconds
         for ax, column in ((busy, "busy"), (speed, "epochs_per_s")):
             factor = 100 if column == "busy" else 1
@@ -61,7 +61,7 @@ def workers_over_time(
             ax.stairs(y, x, color=COLOURS[0], linewidth=1.4, fill=False, baseline=None)
             ax.stairs(y, x, color=COLOURS[0], alpha=0.18, fill=True)
             ax.set_ylim(0, max(1.12 * y.max(initial=0.0), 110 if column == "busy" else 0.0))
-        busy.set_title("Workers busy")
+        busy.set_title("Workers training")
         speed.set_title("Throughput")
         speed.yaxis.set_major_locator(MaxNLocator(3))
         busy.yaxis.set_major_locator(FixedLocator([0, 50, 100]))

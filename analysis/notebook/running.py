@@ -34,7 +34,7 @@ def curves(run: Results, arms: Sequence[str] | None = None) -> Shown:
 
 
 def costs(run: Results) -> Shown:
-    """Return what each arm cost; segments that arms share are counted once in the last row."""
+    """Return what each arm's training cost; the last row counts shared segments once."""
     if run.tables["members"].empty:
         return missing(run, "the cost of every member", "tables/members.parquet")
     rows = pd.DataFrame(page.cost_rows(run.numbers)).set_index("arm")

@@ -26,10 +26,10 @@ class Entrant:
         name: of the run directory, with as many folders above it as tell the runs apart.
         overview: its numbers, as its own report has them.
         arms: one row per arm, the control first: `arm`, `n` trials, the champions' mean losses and
-            `test_accuracy`, `network_epochs` and `wall_s` (summed over tasks), and what it took to
-            reach the control's held-out loss at K: `n_to_control` trials, `reached_to_control` of
-            them, and the medians `epoch_to_control`, `network_epochs_to_control`,
-            `wall_s_to_control`.
+            `test_accuracy`, `network_epochs` and `wall_s` (summed over training tasks), and what it
+            took to reach the control's held-out loss at K: `n_to_control` trials,
+            `reached_to_control` of them, and the medians `epoch_to_control`,
+            `network_epochs_to_control`, `wall_s_to_control`.
         statistics: as `findings.full_statistics` returns them.
         settings: of the experiment, by dotted key.
         problem: why there are no settings, or "".

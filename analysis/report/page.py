@@ -164,6 +164,7 @@ def cost_rows(overview: Overview) -> list[dict[str, str]]:
             "teaching": _some(row, "teaching_epochs", lambda value: whole(round(value))),
             "serial": _some(row, "serial_epochs", lambda value: whole(int(value))),
             "serial_wall": _some(row, "serial_wall_s", duration),
+            "halts_wall": _some(row, "halts_wall_s", duration),
             "wall": duration(row["wall_s"]),
             "cpu": duration(row["cpu_s"]),
             "memory": f"{row['peak_memory_mb']:.0f} MB"
@@ -184,13 +185,16 @@ def cost_sentence(overview: Overview) -> str:
     ran = int(overview.costs["network_epochs"].iloc[-1])
     unshared = network_epochs_unshared(overview.costs)
     saved = percent(1 - ran / unshared, 0, sign=False) if unshared else percent(0.0, 0)
+    apart = "have a column of their own" if "halts_wall_s" in overview.costs else "are not in it"
     text = (
         f"{whole(ran)} network-epochs were trained where {whole(unshared)} would have been "
-        f"without shared segments: {saved} saved."
+        f"without shared segments: {saved} saved. The table counts training; matings, "
+        f"teachers' predictions and harvests {apart}."
     )
     took = duration(overview.elapsed_s)
-    return text + (f" From the first task's start to the last one's end: {took}, pauses included."
-                   if took != NOTHING else "")  # fmt: skip
+    if took == NOTHING:
+        return text
+    return f"{text} From the first training task's start to the last's end: {took}, with pauses."
 
 
 def failure_rows(overview: Overview, run: RunDir) -> list[dict[str, str]]:

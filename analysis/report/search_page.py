@@ -68,40 +68,40 @@ def descent(tables: dict[str, pd.DataFrame], metrics: Measured | None = None) ->
 
     Args:
         tables: data frames by name; `members` and `trials` are used.
-        metrics: of the run; one that chose the champions chooses here, too.
+        metrics: of the run; they know the direction of one that chose the champions.
 
     Returns:
         `arm`, `trial`, `fitness` (the metric that chose; "" of a loss) and `rows` (oldest first:
-        `epoch`, `member`, `parents`, `architecture`, `parameters`, `val_loss`, `fitness`); empty
-        where no arm finished.
+        `epoch`, `member`, `parents`, `architecture`, `parameters`, `val_loss`, `fitness`: the
+        members' own in that metric); empty where no arm finished, and where it is not known whether
+        a higher or a lower value of the metric is better.
     """
     done = tables["trials"].loc[tables["trials"]["status"].eq("done")]
-    if done.empty:
-        return {}
     column = metrics.fitness if metrics is not None else ""
-    mode = metrics.modes[column.partition("_")[2]] if metrics is not None and column else ""
-    chosen_by = column if mode else "val_loss"
-    best = done.sort_values(chosen_by, ascending=mode != "max", kind="stable").iloc[0]
+    mode = metrics.modes[column.partition("_")[2]] if metrics is not None and column else "min"
+    if done.empty or not mode:
+        return {}
+    best = done.sort_values("fitness", ascending=mode == "min", kind="stable").iloc[0]
     trial, arm = int(best["trial"]), str(best["arm"])
     family = lineage(tables["members"], tables["trials"], trial, arm)
     ancestors = family.nodes.loc[family.nodes["ancestor"], ["segment", "member"]]
     members = tables["members"]
     own = members.loc[members["trial"].eq(trial) & members["arm"].eq(arm)]
-    rows: Any = own.merge(ancestors, on=["segment", "member"]).sort_values(["segment", "member"])
+    rows = own.merge(ancestors, on=["segment", "member"]).sort_values(["segment", "member"])
     return {
         "arm": arm,
         "trial": trial,
         "fitness": column,
         "rows": [
             {
-                "epoch": str(row.last_epoch),
-                "member": str(row.member),
-                "parents": str(row.parents) or NOTHING,
-                "architecture": architecture_in_words(str(row.genome)),
-                "parameters": whole(row.parameters),
-                "val_loss": number(row.val_loss, 4),
-                "fitness": number(row.fitness, 4) if column else "",
+                "epoch": str(row["last_epoch"]),
+                "member": str(row["member"]),
+                "parents": str(row["parents"]) or NOTHING,
+                "architecture": architecture_in_words(str(row["genome"])),
+                "parameters": whole(row["parameters"]),
+                "val_loss": number(row["val_loss"], 4),
+                "fitness": number(row[column], 4) if column else "",
             }
-            for row in rows.itertuples()
+            for row in rows.to_dict("records")
         ],
     }

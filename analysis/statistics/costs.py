@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import pandas as pd
@@ -10,7 +11,7 @@ from analysis.tables import arms_of, networks_of
 from apps.records.tables_schema import UNFINISHED
 
 EVERYTHING: Final = "all arms"
-"""Name of the row of `costs` that counts every task of the run once."""
+"""Name of the row of `costs` that counts every training task of the run once."""
 
 _MEMBER: Final = ["trial", "arm", "segment", "member"]
 
@@ -18,9 +19,12 @@ _MEMBER: Final = ["trial", "arm", "segment", "member"]
 def costs(members: pd.DataFrame, epochs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     """Return the cost of each arm and of the run.
 
-    Arms share segments: equal `folder`s in `members` are one task. An arm's row counts all it
-    used; the last row, `EVERYTHING`, counts each task once. Epochs are those that were trained and
-    recorded: a member that diverged has fewer than it was asked for, one that raised has none.
+    Tasks are those of training, which `members` lists: matings, teachers' predictions and harvests
+    are in `halts_wall_s` alone. Arms share segments: equal `folder`s in `members` are one task. An
+    arm's row counts all it used; the last row, `EVERYTHING`, counts each task once. Epochs are
+    those that were trained and recorded: a member that diverged has fewer than it was asked for,
+    one that raised has none. `wall_s` counts the epochs that attempts which were cut off had
+    trained, `cpu_s` does not.
 
     Args:
         members: the table `members`.
@@ -28,15 +32,20 @@ def costs(members: pd.DataFrame, epochs: pd.DataFrame, trials: pd.DataFrame) -> 
         trials: the table `trials`, for the order of the arms.
 
     Returns:
-        `arm`, `tasks`, `network_epochs`, `wall_s` and `cpu_s` (sums over tasks), `peak_memory_mb`
-        (largest of a task; all NaN where nothing was measured). Of a run that recorded the arms'
+        `arm`, `tasks`, `network_epochs`, `wall_s` and `cpu_s` (sums over tasks; tasks that one
+        process trains at a time share its processor time equally), `peak_memory_mb` (the most that
+        a process has held; NaN of the arms, whose tasks share processes). All are NaN where nothing
+        was measured. Of a run that recorded the arms'
         epochs also `teaching_epochs` (network-epochs of teachers, over all trials; not in
-        `network_epochs`), `serial_epochs` (one after the other) and `serial_wall_s` (of a trial, on
-        as many workers as members: the sum over segments of the slowest member's; the mean over
-        trials), which the last row does not have.
+        `network_epochs`), `serial_epochs` (one after the other) and `serial_wall_s` (of a trial's
+        training, on as many workers as members: the sum over segments of the slowest member's) and
+        `halts_wall_s` (of its matings, teachers' predictions and harvest; NaN where it was not
+        recorded), medians over trials, which one that a machine held up does not rule. The last row
+        has none of them.
     """
     counted = epochs.assign(network_epochs=networks_of(epochs))
     trained = counted.groupby(_MEMBER, as_index=False)["network_epochs"].sum()
+    members = members.assign(wall_s=members["wall_s"] + members["earlier_wall_s"])
     tasks = members.merge(trained, on=_MEMBER, how="left")
     named = [(arm, tasks.loc[tasks["arm"].eq(arm)]) for arm in arms_of(trials)]
     rows = [_cost(arm, own) for arm, own in [*named, (EVERYTHING, tasks)]]
@@ -48,7 +57,8 @@ def costs(members: pd.DataFrame, epochs: pd.DataFrame, trials: pd.DataFrame) -> 
     )
     slowest = members.groupby(["trial", "arm", "segment"])["wall_s"].max()
     each = slowest.groupby(["trial", "arm"]).sum(min_count=1)
-    own["serial_wall_s"] = each.groupby("arm").mean()
+    own["serial_wall_s"] = each.groupby("arm").median()
+    own["halts_wall_s"] = trials.groupby("arm")["halts_wall_s"].median()
     return table.merge(own.reset_index(), on="arm", how="left")
 
 
@@ -109,5 +119,5 @@ def _cost(arm: str, rows: pd.DataFrame) -> dict[str, object]:
         "network_epochs": int(tasks["network_epochs"].sum()),
         "wall_s": tasks["wall_s"].sum(min_count=1),
         "cpu_s": tasks["cpu_s"].sum(min_count=1),
-        "peak_memory_mb": tasks["peak_memory_mb"].max(),
+        "peak_memory_mb": tasks["peak_memory_mb"].max() if arm == EVERYTHING else math.nan,
     }

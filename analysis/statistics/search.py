@@ -100,13 +100,13 @@ def anytime_bands(steps: pd.DataFrame) -> pd.DataFrame:
     """Return mean and standard deviation over the trials of what `anytime` returns.
 
     Returns:
-        One row per arm and epoch: `network_epochs` and `wall_s` (means), `n` trials, `mean`, and
-        `low`, `high` = mean -+ one standard deviation (n - 1; NaN for one trial).
+        One row per arm and epoch: `network_epochs` (mean), `wall_s` (median), `n` trials, `mean`,
+        and `low`, `high` = mean -+ one standard deviation (n - 1; NaN for one trial).
     """
     grouped = steps.groupby(["arm", "epoch"], sort=False)
     bands = grouped.agg(
         network_epochs=("network_epochs", "mean"),
-        wall_s=("wall_s", "mean"),
+        wall_s=("wall_s", "median"),
         n=("best", "count"),
         mean=("best", "mean"),
         sd=("best", "std"),

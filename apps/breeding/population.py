@@ -100,8 +100,9 @@ class Halted:
         return Genome() if isinstance(found, Failure) else found.genome
 
     def donor(self, member: int) -> tuple[CheckpointRef, ...]:
-        """Return the member's checkpoint, for an optimiser; empty if it failed or diverged."""
-        return (self.checkpoint(member),) if self._is_healthy(member) else ()
+        """Return the member's checkpoint, for an optimiser; empty if it failed, or is not there."""
+        there = member < len(self.fitness) and self._is_healthy(member)
+        return (self.checkpoint(member),) if there else ()
 
     # --------------------------------------------------------------------------------- species
     def species(self) -> Species:

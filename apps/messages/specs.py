@@ -279,7 +279,8 @@ class MatingSpec(Table):
         parents: number of survivors, T; with species, number of parents of one child.
         selection: how the parents are chosen.
         optimizer: a child's optimiser state: `fresh`, the first parent's (`inherit`), that of the
-            member whose number the child takes (`own`), or the parents' `average`.
+            member whose number the child takes (`own`; fresh if there was none, or it failed), or
+            the parents' `average`.
         first_unmutated: whether the first child of each merge is not mutated.
         species: how species are found and how they breed, for `mating = "species"`.
         measure: whether distances and loss barriers between parents are recorded.

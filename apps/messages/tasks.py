@@ -168,6 +168,11 @@ class TrainTask(Task):
         return 1 if self.family is None else self.family.members
 
     @property
+    def sets_rate(self) -> bool:
+        """Whether the learning rate is set in every epoch: nobody else may."""
+        return bool(self.rates) or self.family is not None
+
+    @property
     def network_epochs(self) -> int:
         """Epochs of training that are asked for, over all relatives."""
         return self.relatives * (self.last_epoch - self.first_epoch)

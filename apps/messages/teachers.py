@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
 from apps.strict import Table
+
+LOSSES_OF_NUMBERS: Final = frozenset(
+    {"mean_squared_error", "mean_absolute_error", "huber", "log_cosh", "poisson"}
+)
+"""Keras's losses of numbers that predictions can be targets of."""
 
 
 def _names_teachers(value: Any) -> Any:

@@ -22,7 +22,15 @@ from apps.genetics.genes import Space
 from apps.messages.objective import HELD_OUT, WHOLE, Objective
 from apps.messages.results import CheckpointRef, TrainResult
 from apps.messages.specs import Genome, phenotype
-from apps.messages.tasks import HarvestTask, MateTask, Offspring, TrainTask, Workplace
+from apps.messages.tasks import (
+    HarvestTask,
+    MateTask,
+    Offspring,
+    Survive,
+    TrainTask,
+    Workplace,
+)
+from apps.networks.optimizers import parts
 from apps.plugins.load import is_plugin, told
 from apps.preflight.search_space import check_choices, check_extremes
 from apps.preflight.variation import first_weights, mutation_acts
@@ -35,6 +43,7 @@ from apps.tasks.train import trainer_of
 from apps.training.callbacks import Callbacks, check_monitors
 from apps.training.graph import metrics_of
 from apps.training.measures import standard_names
+from apps.training.teaching import taught_outputs
 from apps.training.trainer import Trainer
 
 NETWORKS: Final = 3
@@ -51,12 +60,17 @@ class HaltRehearsal:
     Attributes:
         where: its name, for the message.
         mate: the task that plans it.
+        before: the task of one of the members before it.
         child: the task of one of its children.
+        weight_of_numbers: better for the teachers if the targets turn out to be numbers; None
+            where the weight does not rest on that they are classes.
     """
 
     where: str
     mate: MateTask
+    before: TrainTask
     child: TrainTask
+    weight_of_numbers: float | None = None
 
 
 @dataclass(frozen=True)
@@ -118,7 +132,9 @@ def rehearse(
     for task in settings:
         _takes_settings(trainer_of(task, place), task)
     with TemporaryDirectory(prefix="heterosis-") as root:
-        for task in first:
+        # What a function of the user's own makes of an arm's settings may be another class.
+        own = [each for each in settings if is_plugin(each.training.optimizer or "")]
+        for task in [*first, *own]:
             _can_be_exported(trainer_of(task, place), task, place, Path(root))
         here = replace(place, root=root)
         networks = _networks(first, place, Path(root)) if halts else []
@@ -191,14 +207,34 @@ def _takes_settings(trainer: Trainer, task: TrainTask) -> None:
     if task.family is not None:
         check_can_be_parted(trainer)
     asked = task.training.optimizer_params.get("weight_decay")
-    found = getattr(trainer.model.optimizer, "weight_decay", None)
-    if asked is not None and (found or 0.0) != asked:
+    # Keras scales losses by an optimiser around the other, which itself has none.
+    found = [getattr(each, "weight_decay", None) for each in parts(trainer.model.optimizer)]
+    if asked is not None and all((each or 0.0) != asked for each in found):
+        name = task.training.optimizer
+        why = (
+            f"network {task.network.builder!r} compiles itself; name training.optimizer, which "
+            "replaces the network's own"
+            if name is None
+            else f"training.optimizer {name!r} takes it and does not hand it on"
+        )
         raise UserError(
-            f"arms: weight_decay = {asked} is set, and the optimiser has {found}: network "
-            f"{task.network.builder!r} compiles itself; name training.optimizer, which replaces "
-            "the network's own",
+            f"arms: weight_decay = {asked} is set, and the optimiser has {found[-1]}: {why}",
             code="training-setting",
         )
+
+
+def _goes_on(trainer: Trainer, before: TrainTask, place: Workplace) -> None:
+    """Check that a survivor's optimiser takes the state that it had before the halt."""
+    state = trainer_of(before, place).member.state()
+    try:
+        trainer.member.load(state, np.random.default_rng(0))
+    except HeterosisError as error:
+        raise UserError(
+            "survivors go on with their optimiser's state, which is another one's after this halt: "
+            "its learning_rate takes the place of a schedule, or a schedule that of a rate; leave "
+            "it out, or give training.optimizer_params a number and the arm a schedule",
+            code="training-setting",
+        ) from error
 
 
 def _can_be_exported(trainer: Trainer, task: TrainTask, place: Workplace, root: Path) -> None:
@@ -257,7 +293,7 @@ def _go_through(
     start = halt.child.start
     # What is measured between parents takes longer than all the rest, and has no settings.
     size = min(halt.mate.members, max(halt.mate.parents, _MEMBERS))
-    mate = replace(halt.mate, measure=False, members=size, offspring=0)
+    mate = replace(halt.mate, measure=False, members=size, offspring=_after(halt.mate, size))
     plan = plan_mating(mate, [_member(mate, n, networks) for n in range(size)], None, place)
     # All children are made in one way, but some stay as they are and some have one parent only.
     ordered = sorted(plan.children, key=lambda each: (each.mutate, len(each.parents)), reverse=True)
@@ -277,9 +313,34 @@ def _go_through(
         start = replace(start, plan=child)
         made = breed(task, start, place, trainer)
         remarks = mutation_acts(task, start, place, trainer, made.weights)
+    if isinstance(start, Survive):
+        _goes_on(trainer, replace(halt.before, genome=child.genome), place)
+    remarks += _teachers_weigh(trainer, task, halt.weight_of_numbers)
     _takes_settings(trainer, task)
     _set_rates(trainer, task)
     return remarks
+
+
+def _teachers_weigh(trainer: Trainer, task: TrainTask, usual: float | None) -> tuple[str, ...]:
+    if task.lesson is None or usual is None:
+        return ()
+    taught = taught_outputs(trainer.model, task.lesson.temperature).values()
+    numbers = [each.loss for each in taught if each.is_of_numbers]
+    if not numbers:
+        return ()
+    return (
+        f"the teachers weigh {task.lesson.weight:.2g}, as for classes, and network "
+        f"{task.network.builder!r} compiles itself with {numbers[0]}, a loss of numbers, where "
+        f"{usual:.2g} was best: name it in training.loss, which a recipe reads, or give teach a "
+        "weight",
+    )
+
+
+def _after(mate: MateTask, size: int) -> int:
+    """Return how many come after a halt of `size` members: more or fewer, as in the halt itself."""
+    if mate.children == mate.members:
+        return 0
+    return size + 1 if mate.children > mate.members else max(1, size - 1)
 
 
 def _set_rates(trainer: Trainer, task: TrainTask) -> None:

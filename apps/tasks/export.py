@@ -39,6 +39,8 @@ def export(task: ExportTask, place: Workplace) -> ExportResult:
     stored = open_checkpoint(task.checkpoint, place)
     # With the optimiser's own state: whoever trains the champion on goes on from it.
     trainer.member.load(replace(stored, weights=stored.network), np.random.default_rng(0))
+    if not stored.optimizer:
+        trainer.rate.multiply(1.0)  # a fresh state has the rate that the trainer was made with
     path = root / task.folder / CHAMPION
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".new-{CHAMPION}")

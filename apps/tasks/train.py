@@ -252,7 +252,7 @@ def one_epoch(
     """
     began = time.perf_counter()
     rate = task.rates[epoch - task.first_epoch] if task.rates else 1.0
-    if task.rates or task.family is not None:
+    if task.sets_rate:
         trainer.rate.check_kept()
         trainer.rate.multiply(rate)
     if task.family is not None:

@@ -18,15 +18,13 @@ import numpy as np
 from apps.datasets.arrays import Array, Named, listed, mapped
 from apps.errors import UserError
 from apps.messages.tasks import Lesson
+from apps.messages.teachers import LOSSES_OF_NUMBERS
 
 _CLASSES: Final = frozenset(
     {"sparse_categorical_crossentropy", "categorical_crossentropy", "kl_divergence"}
 )
 _TWO: Final = frozenset({"binary_crossentropy"})
-_NUMBERS: Final = frozenset(
-    {"mean_squared_error", "mean_absolute_error", "huber", "log_cosh", "poisson"}
-)
-TAUGHT: Final = tuple(sorted(_CLASSES | _TWO | _NUMBERS))
+TAUGHT: Final = tuple(sorted(_CLASSES | _TWO | LOSSES_OF_NUMBERS))
 """The losses whose targets can be predictions."""
 
 _SMALLEST: Final = 1e-7
@@ -53,6 +51,11 @@ class Output:
         """Whether the network gives logits, and not probabilities."""
         return bool(self.settings.get("from_logits", False))
 
+    @property
+    def is_of_numbers(self) -> bool:
+        """Whether its targets are numbers, and not probabilities of classes."""
+        return self.loss in LOSSES_OF_NUMBERS
+
     def softened(self, predictions: Array, temperature: float) -> Array:
         """Return what teaches: probabilities at a temperature, or the predicted numbers.
 
@@ -64,7 +67,7 @@ class Output:
             float64 [samples, ...].
         """
         values = predictions.astype(np.float64)
-        if self.loss in _NUMBERS or (temperature == 1 and not self.from_logits):
+        if self.is_of_numbers or (temperature == 1 and not self.from_logits):
             return values
         if self.loss in _TWO:
             logits = values if self.from_logits else _logit(values)
@@ -120,7 +123,7 @@ def _output(keras: Any, loss: Any, weight: Any, temperature: float) -> Output:
         raise _refused("the loss leaves a class out (ignore_class)")
     if settings.get("axis", -1) != -1:
         raise _refused("the loss has its classes on another axis than the last")
-    if name in _NUMBERS and temperature != 1:
+    if name in LOSSES_OF_NUMBERS and temperature != 1:
         raise _refused(f"a temperature is of classes, and the loss is {name}: leave it at 1")
     reduction = getattr(found, "reduction", "sum_over_batch_size")
     return Output(name, settings, reduction, 1.0 if weight is None else float(weight))

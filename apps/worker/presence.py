@@ -23,6 +23,9 @@ from apps.files import DamagedFile, read_limited
 EVERY_S: Final = 10.0
 """Seconds between two signs of life of a worker process, in a task."""
 
+SILENT_S: Final = 3 * EVERY_S
+"""Seconds without a sign of life after which a worker process in a task counts as lost."""
+
 _LARGEST: Final = 4096
 
 
@@ -82,7 +85,16 @@ def sign_of_life(note: Path | None) -> None:
 
 
 def present(workers: Path) -> Iterator[Presence]:
-    """Yield what the workers of a run began last, by the names of their notes."""
+    """Yield what the workers of a run began last, by the names of their notes.
+
+    Of workers on one task, those before the last are gone: it was started again.
+    """
+    notes = list(_notes(workers))
+    last = {each.folder: each for each in sorted(notes, key=lambda each: each.since_unix_s)}
+    yield from (each for each in notes if last[each.folder] is each)
+
+
+def _notes(workers: Path) -> Iterator[Presence]:
     for note in sorted(workers.glob("*.json")):
         with suppress(OSError, DamagedFile, KeyError, TypeError, ValueError):
             told: dict[str, Any] = json.loads(read_limited(note, _LARGEST))

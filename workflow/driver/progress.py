@@ -23,6 +23,7 @@ from apps.breeding.fitness import fitness_of
 from apps.messages.objective import Mode, Objective
 from apps.messages.results import Failure, TrainResult
 from apps.messages.tasks import Task, TrainTask
+from apps.records.result_files import partial_epochs
 from apps.tasks.perform import Outcome
 from workflow.driver.trial import Node, TrialGraph
 
@@ -39,11 +40,14 @@ class Tally:
     """Where a run stands.
 
     Attributes:
+        now_unix_s: when this was so: the time of the last event, or a later one.
         total: tasks; `done`, `reused`, `failed` count among them.
         running: tasks computing now; None if unknown.
         segments: arm -> number of its segments; `segments_done` and `segments_failed` likewise.
         epochs: network-epochs in all; `epochs_done` with the reused ones, `epochs_new` without;
             `epochs_lost` are those that failed or diverged members did not train.
+        epochs_kept: folder of a member -> network-epochs of its segment that an earlier start left
+            in a partial checkpoint; they are not new.
         best: the best value of the metric `fitness`, whose direction is `mode`; infinite before
             the first.
         remarks: remark of training -> number of members that it concerns.
@@ -64,6 +68,7 @@ class Tally:
     epochs_done: int = 0
     epochs_new: int = 0
     epochs_lost: int = 0
+    epochs_kept: dict[str, int] = field(default_factory=dict)
     fitness: str = ""
     mode: Mode = "min"
     best: float = math.inf
@@ -86,6 +91,7 @@ class Tally:
                 trials=len(event["tasks"]),
                 total=sum(event["tasks"]),
                 epochs=event["network_epochs"],
+                epochs_kept=event.get("epochs_kept", {}),
                 fitness=event["fitness"],
                 mode=event.get("fitness_mode", "min"),
                 segments=Counter(event["segments"]),
@@ -100,13 +106,18 @@ class Tally:
     @property
     def epochs_a_second(self) -> float:
         """Network-epochs computed a second since the start; 0 before the first."""
-        return self.epochs_new / max(self.now_unix_s - self.started_unix_s, 1e-9)
+        elapsed_s = self.now_unix_s - self.started_unix_s
+        return self.epochs_new / elapsed_s if elapsed_s > 0 else 0.0
 
     @property
     def left_s(self) -> float:
         """Seconds left at the speed so far; infinite before the first epoch."""
         left = self.epochs - self.epochs_lost - self.epochs_done
-        return left / self.epochs_a_second if self.epochs_new else math.inf
+        return left / self.epochs_a_second if self.epochs_a_second else math.inf
+
+    def new(self, folder: str, epochs: int) -> int:
+        """Return how many of the network-epochs that a member has were trained since the start."""
+        return max(0, epochs - self.epochs_kept.get(folder, 0))
 
     def _take_task(self, event: Event) -> None:
         failed = event["status"] == "failed"
@@ -120,7 +131,7 @@ class Tally:
         if event["kind"] != "train":
             return
         self.epochs_done += event["epochs"]
-        self.epochs_new += 0 if event["reused"] else event["epochs"]
+        self.epochs_new += 0 if event["reused"] else self.new(event["folder"], event["epochs"])
         self.epochs_lost += event.get("epochs_lost", 0)
         self.remarks.update(event.get("remarks", ()))
         if trained_by := event.get("trained_by"):
@@ -156,11 +167,12 @@ class Journal:
         """Open the log for appending.
 
         Args:
-            path: the event log, a JSON object a line.
+            path: the event log in the run directory, a JSON object a line.
             objective: what ranks the members.
             display: shows the tally.
             running: returns how many tasks are computing now.
         """
+        self._root = path.parent
         self._file = path.open("a", encoding="utf-8")
         if _is_cut(path):
             self._file.write("\n")
@@ -186,7 +198,16 @@ class Journal:
             fitness=self._objective.metric,
             fitness_mode=self._objective.mode,
             segments=segments,
+            epochs_kept=self._kept(graphs),
         )
+
+    def _kept(self, graphs: Sequence[TrialGraph]) -> dict[str, int]:
+        tasks = [task for graph in graphs for task in graph.training]
+        found = {
+            task.folder: task.relatives * len(partial_epochs(self._root / task.folder))
+            for task in tasks
+        }
+        return {folder: epochs for folder, epochs in found.items() if epochs}
 
     def finished(self, node: Node[Task], outcome: Outcome, reused: bool) -> None:
         """Log a finished task."""

@@ -10,8 +10,8 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from apps.messages.results import Failure, HarvestResult, Result, TrainResult
-from apps.messages.specs import phenotype
-from apps.messages.tasks import ExportTask, Task, Workplace
+from apps.messages.specs import NetworkSpec, TrainingSpec, phenotype
+from apps.messages.tasks import ExportTask, Task, TrainTask, Workplace
 from apps.tasks.perform import Outcome
 from apps.worker.stopping import Stopped, stopping
 from workflow.driver.engine import Engine
@@ -85,6 +85,16 @@ class Outcomes:
                 ):
                     best = Champion(graph.trial, arm, result)
         return best
+
+    def members_of(self, champion: Champion) -> tuple[Node[TrainTask], ...]:
+        """Return the trained members that a champion is made of."""
+        population = self.graphs[champion.trial].harvests[champion.arm].population
+        return tuple(population[member] for member in champion.result.members)
+
+    def specs_of(self, champion: Champion) -> tuple[NetworkSpec, TrainingSpec]:
+        """Return a champion's network, and what it was trained with last: its arm may have own."""
+        task = self.members_of(champion)[0].task
+        return phenotype(task.network, task.training, champion.result.genome)
 
     @property
     def diverged(self) -> bool:
@@ -176,9 +186,7 @@ def export_champion(outcomes: Outcomes, engine: Engine, folder: str) -> Outcome 
     if champion is None:
         return None
     experiment = outcomes.experiment
-    network, training = phenotype(
-        experiment.network, experiment.training.spec, champion.result.genome
-    )
+    network, training = outcomes.specs_of(champion)
     task = ExportTask(
         seed=experiment.seed,
         data=experiment.data,

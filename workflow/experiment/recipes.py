@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from apps.errors import did_you_mean
+from apps.messages.teachers import LOSSES_OF_NUMBERS
 
 _ADAM_LIKE: Final = 0.001
 _USUAL_RATES: Final = {
@@ -26,7 +28,7 @@ _TUNED_WEIGHT: Final = 0.5
 _TUNED_WEIGHT_OF_NUMBERS: Final = 0.05
 """Tuned on `tabular` and `lstm`: networks halted half-way know less of a number than its target."""
 
-_NUMBERS: Final = ("mse", "mae", "meansquarederror", "meanabsoluteerror", "huber", "logcosh")
+_NUMBERS: Final = {"mse", "mae"} | {name.replace("_", "") for name in LOSSES_OF_NUMBERS}
 _FALL: Final = 0.74
 """Exponent: at twice the epochs a decay of 0.06 and a weight of 0.3 were best."""
 
@@ -39,7 +41,8 @@ def heterosis(population: int, epochs: int, training: Mapping[str, Any]) -> dict
     the budget lasts. All train at twice the learning rate, constant for half of each leg and then
     falling to zero, with weight decay and Nesterov momentum over the epochs' steps. Weight decay
     and the teachers' weight fall as the epochs grow, and are never above what they were tuned to.
-    Where the targets are numbers, by the name of the loss, the teachers weigh little.
+    Where the targets are numbers, by the name of the loss, the teachers weigh little; a network
+    that compiles itself has to have its loss named beside it.
 
     Args:
         population: N.
@@ -50,7 +53,7 @@ def heterosis(population: int, epochs: int, training: Mapping[str, Any]) -> dict
         ValueError: the optimiser's learning rate is not a number.
     """
     rate = 2 * _rate(training)
-    fall = min(1.0, (_TUNED_EPOCHS / epochs) ** _FALL)
+    fall = _fallen(epochs)
     # A step takes learning rate x weight decay of a weight away: no more at another rate.
     decay = _TUNED_DECAY * min(1.0, _TUNED_RATE / rate)
     return {
@@ -64,7 +67,7 @@ def heterosis(population: int, epochs: int, training: Mapping[str, Any]) -> dict
         "crossover": "select",
         "mutation": "none",
         "measure": False,
-        "teach": {"weight": _teachers_weight(training) * fall},
+        "teach": {"weight": _teachers_weight(training.get("loss")) * fall},
     }
 
 
@@ -107,11 +110,34 @@ def _written_out(arm: Any, table: Mapping[str, Any]) -> Any:
     return RECIPES[name](population, epochs, training or {}) | own
 
 
-def _teachers_weight(training: Mapping[str, Any]) -> float:
-    loss = training.get("loss")
+def weight_if_of_numbers(weight: float, epochs: int, loss: Any) -> float | None:
+    """Return a recipe's weight of teachers of numbers, where `weight` is its weight of classes.
+
+    A network that compiles itself has a loss that the file need not name.
+
+    Args:
+        weight: the teachers'.
+        epochs: K.
+        loss: as `[training]` has it.
+
+    Returns:
+        None if the weight is another one, or the file names a loss of numbers.
+    """
+    fall = _fallen(epochs)
+    if _teachers_weight(loss) != _TUNED_WEIGHT or not math.isclose(weight, _TUNED_WEIGHT * fall):
+        return None
+    return _TUNED_WEIGHT_OF_NUMBERS * fall
+
+
+def _fallen(epochs: int) -> float:
+    """Return the factor on decay and teachers' weight."""
+    return min(1.0, float((_TUNED_EPOCHS / epochs) ** _FALL))
+
+
+def _teachers_weight(loss: Any) -> float:
     losses = loss.values() if isinstance(loss, Mapping) else [loss]
     plain = [str(each).lower().replace("_", "") for each in losses]
-    return _TUNED_WEIGHT_OF_NUMBERS if set(plain) & {*_NUMBERS} else _TUNED_WEIGHT
+    return _TUNED_WEIGHT_OF_NUMBERS if _NUMBERS & {*plain} else _TUNED_WEIGHT
 
 
 def _rate(training: Mapping[str, Any]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -11,7 +12,7 @@ from statistics import fmean
 from apps.errors import UserError
 from apps.messages.results import FORWARD_PASS, TrainResult
 from apps.messages.specs import OperatorSpec
-from apps.messages.tasks import TrainTask, Workplace
+from apps.messages.tasks import Workplace
 from apps.messages.teachers import TeachSpec
 from apps.messages.values import ClassWeight
 from apps.preflight.sample import Sample, sample_training
@@ -21,7 +22,16 @@ from workflow.driver.trial import TrialGraph, build_trial
 from workflow.experiment.arms import Arm
 from workflow.experiment.config import Experiment
 from workflow.experiment.halts import Halt, Setting
-from workflow.preflight.estimate import estimated_s, networks_differ
+from workflow.preflight.estimate import (
+    Training,
+    checkpoint_bytes,
+    estimated_s,
+    longest_arm_s,
+    most_stored,
+    networks_differ,
+    one_after_the_other,
+    stored_at_end,
+)
 
 _MEGABYTE = 2**20
 _MARGIN = 1.5
@@ -50,8 +60,8 @@ def describe_plan(experiment: Experiment, place: Workplace, workers: int, measur
         *_class_weights_in_words(experiment.training.class_weight),
     ]
     if measure:
-        samples = _samples(trained, place, SAMPLED if networks_differ(experiment) else 1)
-        lines += _estimates(experiment, samples, epochs, len(trained), workers)
+        samples = _samples(graph, place, SAMPLED if networks_differ(experiment) else 1)
+        lines += _estimates(experiment, graph, samples, workers)
     lines += ["", "one trial:", *(f"  {line}" for line in _in_words(experiment, graph))]
     return "\n".join(lines)
 
@@ -86,36 +96,43 @@ def longest_segment_s(experiment: Experiment, place: Workplace) -> float | None:
     return _MARGIN * max(epoch_s) * max(task.last_epoch - task.first_epoch for task in trained)
 
 
-def _samples(trained: Sequence[TrainTask], place: Workplace, count: int) -> list[Sample]:
+def _samples(graph: TrialGraph, place: Workplace, count: int) -> list[Sample]:
     """Measure the first networks of a trial that can be built, at least one."""
     samples: list[Sample] = []
-    *others, last = [task for task in trained if task.first_epoch == 0]
+    teaches = any(graph.teaching(arm) for arm in graph.segments)
+    *others, last = [task for task in graph.training if task.first_epoch == 0]
     for task in others:
         if len(samples) < count:
             with suppress(UserError):
-                samples.append(sample_training(task, place))
-    return samples or [sample_training(last, place)]
+                samples.append(sample_training(task, place, teaches))
+    return samples or [sample_training(last, place, teaches)]
 
 
 def _estimates(
-    experiment: Experiment, samples: Sequence[Sample], epochs: int, trained: int, workers: int
+    experiment: Experiment, graph: TrialGraph, samples: Sequence[Sample], workers: int
 ) -> Iterator[str]:
-    megabytes = max(sample.checkpoint_bytes for sample in samples) / _MEGABYTE
-    stored = experiment.trials * len(experiment.arms) * megabytes
-    tasks = experiment.trials * trained
-    seconds = estimated_s(samples, epochs, tasks, workers, networks_differ(experiment))
+    trials, searched = experiment.trials, networks_differ(experiment)
+    whole = Training(trials * graph.network_epochs, trials * len(graph.training))
+    arms = one_after_the_other(graph)
+    seconds = estimated_s(samples, whole, arms, workers, searched)
+    bound = seconds == longest_arm_s(samples, arms, searched)
+    shorter = ", as long as its longest arm: more workers do not shorten it" if bound else ""
     epoch_s, made_s = (fmean(getattr(s, of) for s in samples) for of in ("epoch_s", "made_s"))
     yield (
-        f"time: about {clock_time(seconds)} on {workers} workers like this machine's cores "
-        f"({epoch_s:.2f} s an epoch, {made_s:.1f} s to build and compile a network, measured here "
-        f"with {len(samples)}; start-up not counted)"
+        f"time: about {clock_time(seconds)} on {workers} workers like this machine's cores"
+        f"{shorter} ({epoch_s:.2f} s an epoch, {made_s:.1f} s to build and compile a network, "
+        f"measured here with {len(samples)}; start-up, matings, teachers and harvests not counted)"
     )
     for engine in dict.fromkeys(sample.engine for sample in samples):
         yield f"trained by: {engine}"
-    peak = tasks * megabytes
+    largest = max(checkpoint_bytes(task, samples) for task in graph.training)
+    stored = trials * stored_at_end(graph, samples)
+    # A task that stores its checkpoint has a partial one beside it.
+    peak = trials * most_stored(graph, samples) + workers * largest
     yield (
-        f"disk: {stored:.0f} MB at the end, never more than {peak:.0f} MB "
-        f"({megabytes:.2f} MB a checkpoint)"
+        f"disk: {math.ceil(stored / _MEGABYTE)} MB at the end, never more than "
+        f"{math.ceil(peak / _MEGABYTE)} MB ({largest / _MEGABYTE:.2f} MB a checkpoint; tables, "
+        "logs and report not counted)"
     )
 
 

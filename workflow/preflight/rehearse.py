@@ -17,13 +17,14 @@ from apps.datasets.arrays import Samples
 from apps.datasets.load import load_dataset
 from apps.errors import HeterosisError, UserError
 from apps.messages.objective import HELD_OUT, WHOLE
-from apps.messages.tasks import Workplace
+from apps.messages.tasks import TrainTask, Workplace
 from apps.output import keep_going
 from apps.preflight.rehearsal import HaltRehearsal, HarvestRehearsal, rehearse
 from apps.training.callbacks import LOWERS_RATE
 from heterosis.rooms import command
 from workflow.driver.trial import TrialGraph, build_trial
 from workflow.experiment.config import Experiment
+from workflow.experiment.recipes import weight_if_of_numbers
 from workflow.experiment.space import as_space
 
 LEAST_HELD_OUT: Final = 10
@@ -67,8 +68,8 @@ def rehearse_experiment(
     try:
         _check_validation(experiment, place)
         _check_batch_size(experiment, place)
-        _check_rates(experiment)
-        return rehearse(first, list(_halts(graph)), harvests, place, space, settings)
+        _check_rates(experiment, graph)
+        return rehearse(first, list(_halts(experiment, graph)), harvests, place, space, settings)
     except UserError as error:
         raise UserError(f"{source}: {error}", code=error.code) from error
 
@@ -164,32 +165,42 @@ def _check_batch_size(experiment: Experiment, place: Workplace) -> None:
         )
 
 
-def _check_rates(experiment: Experiment) -> None:
+def _check_rates(experiment: Experiment, graph: TrialGraph) -> None:
     if all(each.name != LOWERS_RATE for each in experiment.training.callbacks):
         return
-    for arm in experiment.arms:
-        if {*arm.rates(experiment.training.epochs)} - {1.0}:
+    for arm, segments in graph.segments.items():
+        if any(node.task.sets_rate for segment in segments for node in segment.members):
             raise UserError(
-                f"arms.{arm.name}: its schedule or learning_rate_factor sets the learning rate in "
-                f"every epoch, which undoes what training.callbacks {LOWERS_RATE!r} lowers: leave "
-                "one of them out",
+                f"arms.{arm}: its schedule, learning_rate_factor or family sets the learning rate "
+                f"in every epoch, which undoes what training.callbacks {LOWERS_RATE!r} lowers: "
+                "leave one of them out",
                 code="callback",
             )
 
 
-def _halts(graph: TrialGraph) -> Iterator[HaltRehearsal]:
+def _halts(experiment: Experiment, graph: TrialGraph) -> Iterator[HaltRehearsal]:
     known: set[Any] = set()
     for arm, segments in graph.segments.items():
         for segment in segments:
             if segment.mating is None:
                 continue
             mate, child = segment.mating.task, segment.members[0].task
+            before = segment.mating.population[0].task
             # One of each kind: when and by whom it was asked for changes nothing.
-            way = (child.start, child.lesson, child.training, child.family)
+            way = (child.start, child.lesson, child.training, child.family, before.training)
             kind = repr((replace(mate, epoch=0, folder=""), way))
             if kind not in known:
                 known.add(kind)
-                yield HaltRehearsal(f"arms.{arm}, halt after epoch {mate.epoch}", mate, child)
+                where = f"arms.{arm}, halt after epoch {mate.epoch}"
+                weight = _weight_of_numbers(experiment, child)
+                yield HaltRehearsal(where, mate, before, child, weight)
+
+
+def _weight_of_numbers(experiment: Experiment, child: TrainTask) -> float | None:
+    if child.lesson is None:
+        return None
+    training = experiment.training
+    return weight_if_of_numbers(child.lesson.weight, training.epochs, training.loss)
 
 
 if __name__ == "__main__":

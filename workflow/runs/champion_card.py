@@ -34,6 +34,7 @@ def write_papers(
         preparation: how samples become inputs: it travels with the champion.
     """
     experiment = outcomes.experiment
+    training = asdict(experiment.training) | asdict(outcomes.specs_of(champion)[1])
     card = {
         "experiment": experiment.name,
         "seed": experiment.seed,
@@ -52,7 +53,7 @@ def write_papers(
         "genome": champion.result.genome.flat,
         "network": asdict(experiment.network),
         "data": asdict(experiment.data),
-        "training": asdict(experiment.training),
+        "training": training,
         "preparation": dict(preparation),
     }
     _write(run.card_json, card)
@@ -61,8 +62,7 @@ def write_papers(
 
 def _engines(outcomes: Outcomes, champion: Champion) -> list[str]:
     """Return what trained the members that the champion is made of, and why, each once."""
-    population = outcomes.graphs[champion.trial].harvests[champion.arm].population
-    members = [population[member] for member in champion.result.members]
+    members = outcomes.members_of(champion)
     return list(dict.fromkeys(outcomes.result(each, TrainResult).trained_by for each in members))
 
 
@@ -71,9 +71,7 @@ def pedigree(outcomes: Outcomes, champion: Champion) -> dict[str, Any]:
 
     Networks are named by their task's folder; the oldest come first.
     """
-    graph = outcomes.graphs[champion.trial]
-    population = graph.harvests[champion.arm].population
-    harvested = [population[member] for member in champion.result.members]
+    harvested = outcomes.members_of(champion)
     wanted = [*harvested]
     ancestors: dict[str, dict[str, Any]] = {}
     while wanted:

@@ -6,7 +6,7 @@ Files are read and nothing is written: a driver at work notices nothing of it.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -38,12 +38,12 @@ class Found:
         outcomes: of all tasks; those that have no result have `_MISSING`, or, of a member in the
             middle of its segment, what its partial checkpoint tells.
         finished: folders of the tasks that have a result, or have failed for good.
-        partial: folders of the members of which a part is there.
+        partial: folder of each member of which a part is there -> network-epochs of that part.
     """
 
     outcomes: Outcomes
     finished: frozenset[str]
-    partial: frozenset[str] = field(default=frozenset())
+    partial: dict[str, int] = field(default_factory=dict)
 
     @property
     def is_nothing(self) -> bool:
@@ -70,12 +70,13 @@ class Found:
     @property
     def epochs_in_part(self) -> int:
         """Network-epochs in the middle of segments, of members that have no result yet."""
-        return sum(self._trained(node) for node in self._unfinished())
+        return sum(self.partial.values())
 
     @property
     def epochs_missing(self) -> int:
         """Network-epochs that are still to be trained."""
-        asked: int = sum(node.task.network_epochs for node in self._unfinished())
+        tasks = [task for graph in self.outcomes.graphs for task in graph.training]
+        asked = sum(task.network_epochs for task in tasks if task.folder not in self.finished)
         return asked - self.epochs_in_part
 
     @property
@@ -96,16 +97,6 @@ class Found:
             "members": _marked(members, members["folder"].isin(list(self.finished))),
             "trials": _marked(trials, pd.Series(whole, index=trials.index, dtype=bool)),
         }
-
-    def _unfinished(self) -> Iterator[Node[Any]]:
-        for graph in self.outcomes.graphs:
-            for node in graph.nodes.values():
-                if isinstance(node.task, TrainTask) and node.task.folder not in self.finished:
-                    yield node
-
-    def _trained(self, node: Node[Any]) -> int:
-        outcome = self.outcomes.by_key[node.key]
-        return node.task.relatives * len(outcome.epochs) if isinstance(outcome, TrainResult) else 0
 
 
 class SoFar:
@@ -137,19 +128,20 @@ class SoFar:
             if event["status"] == "failed"
         }
         by_key: dict[str, Outcome] = {}
-        finished, partial = set(), set()
+        finished: set[str] = set()
+        partial: dict[str, int] = {}
         for node in (node for graph in self._graphs for node in graph.nodes.values()):
             outcome = self._outcome(node, by_key) or failed.get(node.task.folder)
             if outcome is not None:
                 finished.add(node.task.folder)
-            elif isinstance(node.task, TrainTask):
-                outcome = self._part(node.task)
-                partial.update([node.task.folder] if outcome else [])
+            elif isinstance(node.task, TrainTask) and (part := self._part(node.task)):
+                outcome = part
+                partial[node.task.folder] = node.task.relatives * len(part.epochs)
             by_key[node.key] = outcome or _MISSING
         return Found(
             Outcomes(self._experiment, self._graphs, by_key),
             frozenset(finished),
-            frozenset(partial),
+            partial,
         )
 
     def _outcome(self, node: Node[Task], by_key: dict[str, Outcome]) -> Outcome | None:

@@ -12,11 +12,11 @@ import pandas as pd
 
 from analysis.statistics.curves import so_far
 from apps.breeding.fitness import fitness_of
-from apps.messages.results import TrainResult
+from apps.messages.results import Result, TrainResult
 from apps.messages.tasks import TrainTask
 from apps.records.labels import Labels, read_labels
 from apps.records.run_dir import RunDir
-from apps.worker.presence import present
+from apps.worker.presence import SILENT_S, present
 from workflow.driver.progress import Tally, TallyReader, told_remark
 from workflow.runs.so_far import Found, SoFar
 from workflow.runs.status import Standing, standing_of
@@ -48,6 +48,11 @@ class Worker:
     since_s: float
     seen_s: float
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether it gave no sign of life for so long that its task goes on elsewhere."""
+        return bool(self.folder) and self.seen_s > SILENT_S
+
 
 @dataclass(frozen=True)
 class Look:
@@ -56,7 +61,9 @@ class Look:
     Attributes:
         name: of the run directory.
         seen_unix_s: when this was seen.
-        standing: how it stands; its tally counts the epochs in the middle of segments, too.
+        standing: how it stands; its tally counts the epochs in the middle of segments, too, and is
+            of the moment that was seen while the run goes on.
+        last_event_unix_s: when the run's event log was written last.
         best: the best members so far, the best first.
         lines: losses of the best members over the epochs, as `analysis.statistics.curves.so_far`.
         arms: the arms in their order, and the number of trials in which each is whole.
@@ -68,6 +75,7 @@ class Look:
     name: str
     seen_unix_s: float
     standing: Standing
+    last_event_unix_s: float
     best: tuple[Best, ...] = ()
     lines: pd.DataFrame = field(default_factory=pd.DataFrame)
     arms: dict[str, int] = field(default_factory=dict)
@@ -103,15 +111,12 @@ class Lookout:
         if self._seen is None or _sizes(found) != _sizes(self._seen):
             self._seen, self._drawn = found, (_best(found), so_far(found.tables))
         best, lines = self._drawn
-        counted = replace(
-            tally,
-            epochs_done=tally.epochs_done + found.epochs_in_part,
-            epochs_new=tally.epochs_new + found.epochs_in_part,
-        )
+        now = time.time()
         return Look(
             name=self._run.root.resolve().name,
-            seen_unix_s=time.time(),
-            standing=replace(stands, tally=counted),
+            seen_unix_s=now,
+            standing=replace(stands, tally=_with_parts(stands, found, now)),
+            last_event_unix_s=tally.now_unix_s,
             best=best,
             lines=lines,
             arms=found.arms_whole,
@@ -122,7 +127,14 @@ class Lookout:
 
     def _workers(self, found: Found) -> Iterator[Worker]:
         now = time.time()
+        nodes = [node for graph in found.outcomes.graphs for node in graph.nodes.values()]
+        outcomes = {node.task.folder: found.outcomes.by_key[node.key] for node in nodes}
         for each in present(self._run.workers):
+            outcome = outcomes.get(each.folder)
+            if isinstance(outcome, Result) and each.folder in found.finished:
+                ended_by = outcome.cost.host, outcome.cost.worker
+                if ended_by != (each.host, each.worker):
+                    continue  # it was lost, and another has done its task
             busy = each.folder not in found.finished
             yield Worker(
                 each.host,
@@ -154,6 +166,22 @@ class Lookout:
         since = time.strftime("%Y-%m-%d %H:%M:%S", begun)
         warned = (line for line in lines if any(level in line for level in _LEVELS))
         return [line for line in warned if line >= since]
+
+
+def _with_parts(stands: Standing, found: Found, now_unix_s: float) -> Tally:
+    """Return the tally with the epochs in the middle of segments."""
+    tally = stands.tally
+    # Before a start is logged, the events are those of the one before.
+    goes_on = not stands.is_over and not tally.ended
+    new = sum(tally.new(folder, epochs) for folder, epochs in found.partial.items())
+    if stands.is_over and not tally.ended:
+        new = 0  # until when they were trained no event tells, so they say nothing of the speed
+    return replace(
+        tally,
+        epochs_done=tally.epochs_done + found.epochs_in_part,
+        epochs_new=tally.epochs_new + new,
+        now_unix_s=now_unix_s if goes_on else tally.now_unix_s,
+    )
 
 
 def _sizes(found: Found) -> tuple[object, ...]:

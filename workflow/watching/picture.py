@@ -115,7 +115,7 @@ def pieces(look: Look, plot_height: int = _PLOT_HEIGHT) -> Iterator[RenderableTy
         yield f"{look.name}: {look.labels.said}"
     if tally.total:
         yield draw(tally)
-        last = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(tally.now_unix_s))
+        last = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(look.last_event_unix_s))
         yield f"{look.standing.told}; last event {last}"
         whole = ", ".join(f"{arm} {trials}" for arm, trials in look.arms.items())
         yield f"tasks {tally.done}/{tally.total}; whole trials by arm: {whole}"

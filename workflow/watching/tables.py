@@ -28,7 +28,9 @@ def worker_rows(look: Look) -> tuple[list[tuple[str, ...]], str, str]:
         Rows of worker, host, what it does, for how long, when it was seen last; a title with their
         number; how many more there are, "" for none.
     """
-    busy = sum(bool(each.folder) for each in look.workers)
+    lost = sum(each.is_lost for each in look.workers)
+    busy = sum(bool(each.folder) for each in look.workers) - lost
+    waits = len(look.workers) - busy - lost
     longest = sorted(look.workers, key=lambda each: -_silent_s(each))
     rows: list[tuple[str, ...]] = [
         (
@@ -41,7 +43,8 @@ def worker_rows(look: Look) -> tuple[list[tuple[str, ...]], str, str]:
         for each in longest[:WORKERS_TOLD]
     ]
     more = len(longest) - len(rows)
-    title = f"{len(longest)} workers: {busy} compute, {len(longest) - busy} wait"
+    title = f"{len(longest)} workers: {busy} compute, {waits} wait"
+    title += f", {lost} lost" if lost else ""
     return rows, title, f"... and {more} more" if more else ""
 
 

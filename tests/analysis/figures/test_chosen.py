@@ -46,7 +46,9 @@ def test_alternative_texts_say_what_is_drawn(tables_of):
         "Diagram of the control and mean over 12 epochs. mean is halted after epoch 6: 1 mating."
     )
     folders = tables["members"]["folder"].nunique()
-    assert told["workers"].startswith(f"Chart of {folders} tasks by worker over time: 1 worker,")
+    assert told["workers"].startswith(
+        f"Chart of {folders} training tasks by worker over time: 1 worker, training"
+    )
 
 
 def test_species_are_drawn_where_an_arm_had_two(tables_of):

@@ -57,7 +57,7 @@ def test_the_sentence_counts_trials_that_reached_the_yardstick_early():
 def test_the_line_of_descent_is_that_of_the_best_trial(tables_of):
     tables = tables_of(searches=True, arms=("control", "evolution"), trials=3, halts=(4, 8))
     found = descent(tables)
-    best = tables["trials"].sort_values("val_loss").iloc[0]
+    best = tables["trials"].sort_values("fitness").iloc[0]
     assert (found["arm"], found["trial"]) == (best["arm"], best["trial"])
     assert found["rows"][-1]["epoch"] == "12"
     assert [int(row["epoch"]) for row in found["rows"]] == sorted(
@@ -72,16 +72,44 @@ def test_where_no_arm_finished_there_is_no_descent():
     assert descent({name: frame(name, []) for name in TABLES}) == {}
 
 
+@pytest.mark.parametrize("kind", ["train_loss", "val_loss"])
+def test_the_loss_that_chose_the_champions_chooses_the_line_of_descent(tables_of, kind: str):
+    """The best held-out loss and the best training loss are those of two arms."""
+    gains = {"evolution": (0.5, -0.5)}
+    tables = tables_of(searches=True, arms=("control", "evolution"), trials=3, gains=gains)
+    given = chosen_by(tables, kind)
+    found = descent(given, measured(given))
+    best = tables["trials"].loc[tables["trials"][kind].idxmin()]
+    assert found["arm"] == {"train_loss": "evolution", "val_loss": "control"}[kind] == best["arm"]
+    assert found["trial"] == best["trial"]
+
+
+def test_without_a_direction_no_network_is_called_the_champion(tables_of):
+    tables = tables_of(searches=True, arms=("control", "evolution"), trials=3)
+    given = chosen_by(with_metrics(tables, own=lambda loss: -loss), "val_own")
+    assert descent(given, measured(given)) == {}
+    assert descent(given, measured(given, {"fitness": "val_own", "fitness_mode": "max"}))
+
+
+def test_values_below_a_metrics_name_are_its(tables_of):
+    """A running metric ranks members, but that of the whole training set chooses champions."""
+    tables = tables_of(searches=True, arms=("control", "evolution"), trials=3)
+    given = chosen_by(with_metrics(tables, auc=lambda loss: 1 - loss), "train_auc")
+    given["members"] = given["members"].assign(fitness=given["members"]["auc"])
+    found = descent(given, measured(given))
+    assert found["fitness"] == "train_auc"
+    assert found["rows"][-1]["fitness"] == number(given["trials"]["train_auc"].max(), 4)
+
+
 def test_the_metric_that_chose_the_champions_chooses_the_line_of_descent(tables_of):
     """The same whatever the sign, and its values stand in the rows."""
     tables = tables_of(searches=True, arms=("control", "evolution"), trials=3, halts=(4, 8))
     for sign, mode in ((1, "min"), (-1, "max")):
         given = with_metrics(tables, own=lambda loss, sign=sign: sign * (loss - 1) ** 2)
         given = chosen_by(given, "val_own")
-        members = given["members"].assign(fitness=given["members"]["val_own"])
         training = {"metrics": ["mine:own"], "fitness_mode": mode}
         metrics = measured(given, training)
-        found = descent({**given, "members": members}, metrics)
+        found = descent(given, metrics)
         best = given["trials"].loc[(sign * given["trials"]["val_own"]).idxmin()]
         assert (found["arm"], found["trial"]) == (best["arm"], best["trial"])
         assert found["fitness"] == "val_own"

@@ -69,6 +69,14 @@ def test_bands_are_over_the_trials():
     assert row["n"] == 2
 
 
+def test_a_stall_in_one_trial_does_not_move_the_others_line():
+    steps = search.anytime(EPOCHS, TRIALS)
+    more = [steps.assign(trial=trial) for trial in (1, 2)]
+    held_up = steps.assign(wall_s=steps["wall_s"] + 1_000)
+    bands = search.anytime_bands(pd.concat([held_up, *more])).set_index(["arm", "epoch"])
+    assert bands["wall_s"].to_dict() == steps.set_index(["arm", "epoch"])["wall_s"].to_dict()
+
+
 def test_cost_is_a_share_of_the_yardsticks():
     spent = search.cost_to_yardstick(EPOCHS, TRIALS).set_index("arm")
     assert spent["target"].eq(0.5).all()

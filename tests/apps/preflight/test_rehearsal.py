@@ -93,7 +93,7 @@ def halt(
     shared = {"data": first.data, "network": first.network, "training": first.training}
     mate = MateTask(seed=SEED, trial=0, **shared, **fields | settings)
     child = replace(first, start=Offspring(crossover, mutation), first_epoch=2, rates=rates)
-    return HaltRehearsal("arms.mean, halt after epoch 2", mate, child)
+    return HaltRehearsal("arms.mean, halt after epoch 2", mate, first, child)
 
 
 def harvest(first: TrainTask, **settings: Any) -> HarvestRehearsal:
@@ -172,6 +172,32 @@ def test_a_large_population_is_rehearsed_with_few_members(
     assert sizes == [6, 9, 3]
 
 
+def test_a_population_grows_or_shrinks_in_the_rehearsal_as_in_its_halt(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[tuple[int, int]] = []
+    plan_mating = rehearsal.plan_mating
+
+    def count(mate: MateTask, population: Any, *others: Any) -> Any:
+        plan = plan_mating(mate, population, *others)
+        sizes.append((len(population), len(plan.children)))
+        return plan
+
+    monkeypatch.setattr(rehearsal, "plan_mating", count)
+    first = task()
+    changes = [(2, 4), (500, 1000), (500, 0), (500, 2), (2, 1), (1, 3)]
+    rehearse(
+        [first],
+        [
+            halt(first, members=members, offspring=after, parents=min(2, members))
+            for members, after in changes
+        ],
+        [],
+        place,
+    )
+    assert sizes == [(2, 3), (6, 7), (6, 6), (6, 5), (2, 1), (1, 2)]
+
+
 def test_the_step_of_the_rehearsal_leaves_the_state_as_it_was(place: Workplace) -> None:
     trainer = trainer_for(DATA, RICH, ADAM, SEED, place)
     before = trainer.member.state()
@@ -241,6 +267,75 @@ BUILDING: dict[str, tuple[TrainTask, str]] = {
         "a schedule of its own",
     ),
 }
+
+
+def wrapped(kind: str, learning_rate: float = 0.01, weight_decay: float | None = None) -> Any:
+    """An optimiser that has the weight decay within another; one has none."""
+    import keras
+
+    from tests.support.against_keras import Lookahead
+
+    class Configured(Lookahead):
+        def get_config(self) -> dict[str, Any]:
+            return {"inner": keras.saving.serialize_keras_object(self.inner)}
+
+        @classmethod
+        def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+            return cls(keras.saving.deserialize_keras_object(config["inner"]))
+
+    if kind == "forgetful":
+        return keras.optimizers.SGD(learning_rate)
+    adam = keras.optimizers.Adam(learning_rate, weight_decay=weight_decay)
+    if kind == "several":
+        plain = keras.optimizers.OptimizerMap(keras.optimizers.SGD(learning_rate))
+        plain[".*kernel"] = adam
+        return keras.optimizers.MultiOptimizer(plain)
+    return keras.optimizers.LossScaleOptimizer(adam) if kind == "scaled" else Configured(adam)
+
+
+def decays(optimizer: str | None, builder: str = "dense", **settings: Any) -> tuple[TrainTask, ...]:
+    """Return a task, and the one of an arm with a weight decay of its own."""
+    usual = TrainingSpec(32, optimizer, settings)
+    first = replace(
+        task(NetworkSpec(f"tests.support.against_keras:{builder}"), usual),
+        data=DataSpec("tests.support.against_keras:arrays"),
+    )
+    own = replace(usual, optimizer_params={**settings, "weight_decay": 0.125})
+    return first, replace(first, training=own)
+
+
+def half(first: TrainTask) -> TrainTask:
+    """Return a task in a precision for which Keras scales the losses."""
+    network = replace(first.network, params={"policy": "mixed_float16"})
+    return replace(first, network=network)
+
+
+@pytest.mark.parametrize("scaled", [False, True], ids=["float32", "mixed_float16"])
+@pytest.mark.parametrize("kind", ["", "scaled", "several", "lookahead"])
+def test_a_weight_decay_reaches_an_optimiser_however_it_is_wrapped(
+    place: Workplace, kind: str, scaled: bool
+) -> None:
+    tasks = decays(f"{HERE}:wrapped", kind=kind) if kind else decays("adam")
+    first, own = map(half, tasks) if scaled else tasks
+    rehearse([first], [], [], place, settings=[own])
+
+
+@pytest.mark.parametrize(
+    ("tasks", "said"),
+    [
+        (decays(None, "compiled"), "compiles itself; name training.optimizer"),
+        (
+            decays(f"{HERE}:wrapped", kind="forgetful"),
+            "test_rehearsal:wrapped' takes it and does not hand it on",
+        ),
+    ],
+    ids=["the network's own", "a forgetful function"],
+)
+def test_a_weight_decay_that_no_optimiser_has_is_refused(
+    place: Workplace, tasks: tuple[TrainTask, TrainTask], said: str
+) -> None:
+    with pytest.raises(UserError, match=f"weight_decay = 0.125 is set, and .* None: .*{said}"):
+        rehearse([tasks[0]], [], [], place, settings=[tasks[1]])
 
 
 def refused(first: TrainTask, halts: Any, harvests: Any, place: Workplace) -> str:

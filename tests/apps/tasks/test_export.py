@@ -27,6 +27,8 @@ from apps.tasks.train import train_member
 from apps.training.trainer import trainer_for
 from tests.support.small import ADAM, DATA, MOMENTUM, RICH, SEED, net, training
 
+RATE = "learning_rate"
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
@@ -132,6 +134,30 @@ def test_a_champion_of_other_bytes_than_recorded_is_refused(
     path.write_bytes(content)
     with pytest.raises(DamagedFile, match="differ from the recorded SHA-256"):
         export(task_of(champion), Workplace(str(tmp_path)))
+
+
+def test_a_fresh_optimiser_has_the_champions_rate_and_not_another_members(
+    place: Workplace,
+) -> None:
+    """One trainer serves members of several rates; a merged champion has no state of its own."""
+
+    def of(rate: float) -> TrainingSpec:
+        return replace(MOMENTUM, optimizer_params={**MOMENTUM.optimizer_params, **{RATE: rate}})
+
+    trainer = trainer_for(DATA, RICH, of(0.125), SEED, place)
+    merged = Checkpoint(trainer.blueprint.initial_weights(3))
+    digest = save_checkpoint(Path(place.root) / "merged", merged)
+    task = ExportTask(
+        seed=SEED,
+        data=DATA,
+        network=RICH,
+        training=of(0.25),
+        checkpoint=CheckpointRef("merged", digest),
+        expected={},
+        folder="merged-champion",
+    )
+    path = Path(place.root) / export(task, place).path
+    assert load_keras().models.load_model(path).optimizer.get_config()[RATE] == 0.25
 
 
 @pytest.mark.parametrize("name", ["test_accuracy", "test_loss"])

@@ -20,7 +20,7 @@ from apps.genetics.genes import Gene, Space
 from apps.messages.fingerprints import fingerprint
 from apps.messages.objective import Objective
 from apps.messages.results import CheckpointRef, Failure, MatingPlan, TrainResult
-from apps.messages.specs import CrossoverSpec, Genome, OperatorSpec, SearchSpec
+from apps.messages.specs import CrossoverSpec, Genome, OperatorSpec, SearchSpec, SpeciesSpec
 from apps.messages.tasks import MateTask, Workplace
 from apps.records.result_files import load_result
 from apps.tasks.perform import perform
@@ -206,6 +206,32 @@ def test_where_a_childs_optimiser_state_comes_from(
     ]
 
 
+UNITS = Space((Gene("units", Integer(1, 100)),))
+SPECIES = {"species": SpeciesSpec(), "search": SearchSpec(space=UNITS, inherit=True)}
+
+
+@pytest.mark.parametrize("children", [2, 4, 7])
+@pytest.mark.parametrize("optimizer", ["fresh", "inherit", "own", "average"])
+@pytest.mark.parametrize("mating", ["all", "pairs", "species", "survivors"])
+def test_a_population_may_grow_or_shrink_at_a_halt(
+    mating: Any, optimizer: Any, children: int, tmp_path: Path
+) -> None:
+    population = [
+        replace(each, genome=Genome({"units": 10 * (1 + each.member)}))
+        for each in members(0.4, 0.1, 0.3, 0.2)
+    ]
+    if mating == "survivors":
+        children = min(children, len(population))
+    settings = SPECIES if mating == "species" else {}
+    task = halt(mating=mating, optimizer=optimizer, offspring=children, **settings)
+    found = plan(task, population, tmp_path)
+    assert [child.child for child in found.children] == [*range(children)]
+    for child in found.children:
+        own = [ref.path for ref in child.optimizer] == [f"member-{child.child}"]
+        assert optimizer != "own" or own == (child.child < len(population))
+        assert bool(child.optimizer) == (optimizer in ("inherit", "average") or own)
+
+
 @pytest.mark.parametrize(
     ("optimizer", "donors"),
     [("inherit", [[1]] * 4), ("average", [[]] * 4), ("own", [[], [1], [], [3]])],
@@ -252,9 +278,6 @@ def test_the_fitness_of_the_failed_is_no_number() -> None:
 
 
 # ------------------------------------------------------------------------------ nearest parents
-SPACE = Space((Gene("units", Integer(1, 100)),))
-
-
 @pytest.mark.parametrize("nearest", [False, True])
 def test_the_first_parent_is_the_nearest_where_it_is_asked_for(
     nearest: bool, tmp_path: Path
@@ -264,7 +287,7 @@ def test_the_first_parent_is_the_nearest_where_it_is_asked_for(
         replace(member(number, 0.1 * (1 + number)), genome=Genome({"units": size}))
         for number, size in enumerate(sizes)
     ]
-    search = SearchSpec(space=SPACE, inherit=True, nearest=nearest, mutation_rate=1.0)
+    search = SearchSpec(space=UNITS, inherit=True, nearest=nearest, mutation_rate=1.0)
     found = plan(halt(search=search, parents=3, optimizer="inherit"), halted, tmp_path)
     for child in found.children:
         assert set(child.members) == {0, 1, 2}

@@ -27,6 +27,17 @@ def test_a_worker_says_what_it_began_last(tmp_path: Path) -> None:
     assert len(found) == len([*tmp_path.iterdir()]) == 2
 
 
+def test_of_workers_on_one_task_the_last_is_there(tmp_path: Path) -> None:
+    for name in ("b", "a"):  # the task is started again by one whose note comes first
+        other = threading.Thread(target=announce, args=(tmp_path, "task", False), name=name)
+        other.start()
+        other.join()
+    announce(tmp_path, "else", in_driver=False)
+    found = {each.folder: each.worker.rpartition("/")[2] for each in present(tmp_path)}
+    assert found == {"task": "a", "else": threading.current_thread().name}
+    assert len([*present(tmp_path)]) == 2
+
+
 def test_where_nobody_asks_nothing_is_written(tmp_path: Path) -> None:
     assert announce(tmp_path / "workers", "task", in_driver=True) is None
     assert [*present(tmp_path / "workers")] == []

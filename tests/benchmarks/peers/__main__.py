@@ -15,10 +15,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
@@ -30,11 +31,16 @@ import tomli_w
 from search import Job, lines
 
 from analysis.statistics.intervals import mean_interval
-from apps.datasets.load import load_dataset
+from apps.datasets.load import COLLECTIONS, load_dataset
+from apps.messages.specs import MatingSpec
 from apps.networks.builders import BUILDERS
+from apps.plugins.load import is_plugin
 from apps.records.run_dir import RunDir
-from workflow.experiment.config import Experiment
+from workflow.experiment.arms import Arm, Average
+from workflow.experiment.config import Experiment, Training
 from workflow.experiment.file import find_experiment, read_experiment
+from workflow.experiment.halts import Halt
+from workflow.experiment.space import GeneSettings
 
 HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parents[2]
@@ -43,6 +49,16 @@ PEERS: Final = {
     "KerasTuner": "by_keras_tuner.py",
     "Ray Tune": "by_ray.py",
 }
+
+# What the peers do too, or what is the search itself: another key must have its default.
+OF_TRAINING: Final = ("epochs", "batch_size", "optimizer", "optimizer_params", "engine")
+OF_GENE: Final = ("values", "ordered", "low", "high", "log", "per", "of", "structural")
+OF_ARM: Final = ("name", "population", "epochs", "family", "halts", "harvest")
+OF_HALT: Final = (
+    *MatingSpec.known_keys(),
+    *("at", "mating", "crossover", "align", "repair", "mutation", "mutation_decay"),
+    *("population", "search", "teach", "family"),
+)
 
 
 @dataclass(frozen=True)
@@ -95,18 +111,45 @@ def main() -> int:
     return 0
 
 
-def _check(experiment: Experiment, arm: str) -> None:
+def _check(experiment: Experiment, name: str) -> None:
     """Refuse what the peers' scripts would leave out without a word."""
-    genes = (experiment.space or {}).items()
-    unknown = [
-        name
-        for name, gene in genes
-        if gene.when or gene.step or gene.of == "training" or (gene.per and gene.values is None)
-    ]
-    if unknown or not genes or experiment.network.builder not in BUILDERS:
-        sys.exit(f"{experiment.name}: the peers search spaces of ready networks, without {unknown}")
-    if arm not in [each.name for each in experiment.arms]:
-        sys.exit(f"{experiment.name} has no arm {arm!r}")
+    arm = next((each for each in experiment.arms if each.name == name), None)
+    if arm is None:
+        sys.exit(f"{experiment.name} has no arm {name!r}")
+    if unknown := [*_left_out(experiment, arm)]:
+        sys.exit(
+            f"{experiment.name}: the peers search spaces of ready networks on built-in data, and "
+            f"would leave out {', '.join(unknown)}"
+        )
+
+
+def _left_out(experiment: Experiment, arm: Arm) -> Iterator[str]:
+    """Yield the keys of an experiment and an arm that the peers know nothing of."""
+    if experiment.data.name not in COLLECTIONS:  # bytes, and a class each
+        yield f"data.name = {experiment.data.name!r}"
+    if experiment.network.builder not in BUILDERS:
+        yield f"network.builder = {experiment.network.builder!r}"
+    training = experiment.training
+    yield from _others(training, Training(epochs=training.epochs), OF_TRAINING, "training.")
+    if is_plugin(training.optimizer or ""):
+        yield f"training.optimizer = {training.optimizer!r}"
+    if not experiment.space:
+        yield "that there is no space"
+    for name, gene in (experiment.space or {}).items():
+        yield from _others(gene, GeneSettings(values=()), OF_GENE, f"space.{name}.")
+        if gene.of == "training" or (gene.per and gene.values is None):
+            yield f"space.{name}"
+    plain = Arm(name=arm.name, average=Average(window=arm.average.window))
+    yield from _others(arm, plain, OF_ARM, f"arms.{arm.name}.")
+    for halt in arm.halts:
+        yield from _others(halt, Halt(at=halt.at), OF_HALT, f"arms.{arm.name}.halts.")
+
+
+def _others(table: Any, plain: Any, known: Iterable[str], where: str) -> Iterator[str]:
+    """Yield the keys beside known ones in which a table differs from a plain one."""
+    for key in type(table).known_keys():
+        if key not in known and getattr(table, key) != getattr(plain, key):
+            yield where + key
 
 
 def _our_search(
@@ -143,7 +186,7 @@ def _their_searches(
         scratch = folder / who.replace(" ", "-").lower()
         stream, done = scratch / "stream.jsonl", scratch / "done"
         if not done.exists():
-            job = _job(asked, experiment, trial, scratch, budget, ours.seconds)
+            job = _job(asked, experiment, trial, folder, scratch, budget, ours.seconds)
             _search(asked.python, PEERS[who], scratch, job)
             done.touch()
         epochs = lines(str(stream))
@@ -157,11 +200,11 @@ def _job(
     asked: argparse.Namespace,
     experiment: Experiment,
     trial: int,
+    folder: Path,
     scratch: Path,
     budget: int,
     seconds: float,
 ) -> Job:
-    scratch.mkdir(parents=True, exist_ok=True)
     data = load_dataset(experiment.data, experiment.seed + trial)
     arrays: dict[str, Any] = {}
     for prefix, samples in (
@@ -170,7 +213,7 @@ def _job(
         ("test_", data.test),
     ):
         arrays |= {f"{prefix}x": samples.x, f"{prefix}y": samples.y}
-    np.savez(scratch / "data.npz", **arrays)
+    np.savez(folder / "data.npz", **arrays)
     space = {
         name: gene.model_dump(exclude_unset=True) for name, gene in (experiment.space or {}).items()
     }
@@ -190,15 +233,17 @@ def _job(
         network_epochs=budget,
         seconds=seconds,
         began=0.0,
-        data=str(scratch / "data.npz"),
+        data=str(folder / "data.npz"),
         stream=str(scratch / "stream.jsonl"),
         scratch=str(scratch),
     )
 
 
 def _search(python: str, script: str, scratch: Path, job: Job) -> None:
-    """Run a peer to its end; what it prints is kept beside its stream."""
-    Path(job.stream).unlink(missing_ok=True)
+    """Run a peer from its beginning to its end; what it prints is kept beside its stream."""
+    if scratch.exists():  # of a search that was interrupted, which it would go on with
+        shutil.rmtree(scratch)
+    scratch.mkdir(parents=True)
     file = scratch / "job.json"
     file.write_text(json.dumps(asdict(job) | {"began": time.time()}), encoding="utf-8")
     places = os.pathsep.join((str(HERE), str(ROOT)))

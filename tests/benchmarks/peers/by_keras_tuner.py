@@ -10,7 +10,19 @@ from typing import Any
 
 import keras_tuner
 from keras_tuner.errors import FatalError
-from search import Gene, Job, is_over, load, network, one_core, read_job, recorder, settings
+from search import (
+    EVALUATED_AT_ONCE,
+    Gene,
+    Job,
+    is_over,
+    load,
+    network,
+    one_core,
+    read_job,
+    recorder,
+    seeded,
+    settings,
+)
 
 
 def ask(hp: keras_tuner.HyperParameters, name: str, gene: Gene) -> Any:
@@ -23,9 +35,15 @@ def ask(hp: keras_tuner.HyperParameters, name: str, gene: Gene) -> Any:
     return kind(name, low, high, sampling="log" if gene.get("log") else "linear")
 
 
-def search(job: Job) -> None:
+def processes(job: Job) -> list[str]:
+    """Return what KerasTuner calls the chief and the workers."""
+    return ["chief", *(f"tuner{worker}" for worker in range(job.workers))]
+
+
+def search(job: Job, process: str) -> None:
     """Try networks until the job is over; the chief only answers the workers."""
     one_core()
+    seeded(job, processes(job).index(process))
     data = load(job)
 
     def after(epoch: int, val_loss: float) -> bool:
@@ -51,6 +69,7 @@ def search(job: Job) -> None:
         data["y"],
         batch_size=job.batch_size,
         validation_data=(data["val_x"], data["val_y"]),
+        validation_batch_size=EVALUATED_AT_ONCE,
         callbacks=[recorder(job, data, after)],
         verbose=0,
     )
@@ -59,9 +78,9 @@ def search(job: Job) -> None:
 def main() -> None:
     """Start the chief and the workers, or be one of them."""
     job = read_job()
-    if "KERASTUNER_TUNER_ID" in os.environ:
+    if process := os.environ.get("KERASTUNER_TUNER_ID"):
         try:
-            search(job)
+            search(job, process)
         except FatalError:
             sys.exit(0)
         return
@@ -70,10 +89,9 @@ def main() -> None:
         port = free.getsockname()[1]
     command = [sys.executable, __file__, sys.argv[1]]
     place = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": str(port)}
-    names = ["chief", *(f"tuner{worker}" for worker in range(job.workers))]
     chief, *workers = [
         subprocess.Popen(command, env=os.environ | place | {"KERASTUNER_TUNER_ID": name})
-        for name in names
+        for name in processes(job)
     ]
     codes = [each.wait() for each in workers]
     chief.terminate()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from search import Gene, Job, fit, is_over, load, one_core, read_job, settings
+from search import Gene, Job, fit, is_over, load, one_core, read_job, seeded, settings
 
 NAME = "search"
 
@@ -35,27 +37,38 @@ def study(job: Job, worker: int) -> optuna.Study:
     )
 
 
+def tried(trial: optuna.Trial, job: Job, data: Mapping[str, Any]) -> float:
+    """Train the network of a trial, and return its lowest held-out loss.
+
+    Raises:
+        optuna.TrialPruned: it was ended early.
+    """
+    pruned = False
+
+    def after(epoch: int, val_loss: float) -> bool:
+        nonlocal pruned
+        trial.report(val_loss, epoch)
+        # It is asked once an epoch: the answer is about the next rung the second time.
+        pruned = trial.should_prune()
+        return pruned
+
+    loss = fit(job, data, settings(job.space, lambda name, gene: ask(trial, name, gene)), after)
+    if pruned:
+        raise optuna.TrialPruned
+    return loss
+
+
 def search(job: Job, worker: int) -> None:
     """Try networks until the job is over."""
     one_core()
+    seeded(job, worker)
     data = load(job)
-
-    def objective(trial: optuna.Trial) -> float:
-        def after(epoch: int, val_loss: float) -> bool:
-            trial.report(val_loss, epoch)
-            return trial.should_prune()
-
-        values = settings(job.space, lambda name, gene: ask(trial, name, gene))
-        loss = fit(job, data, values, after)
-        if trial.should_prune():
-            raise optuna.TrialPruned
-        return loss
 
     def stop(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
         if is_over(job):
             study.stop()
 
-    study(job, worker).optimize(objective, callbacks=[stop])
+    study(job, worker).optimize(lambda trial: tried(trial, job, data), callbacks=[stop])
 
 
 def main() -> None:

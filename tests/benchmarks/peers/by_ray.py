@@ -12,7 +12,8 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 import ray
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler
-from search import Gene, Job, fit, is_over, load, one_core, read_job, settings
+from ray.tune.search.basic_variant import BasicVariantGenerator
+from search import Gene, Job, fit, is_over, load, one_core, read_job, seeded, settings
 
 
 def domain(gene: Gene) -> Any:
@@ -43,6 +44,7 @@ def trainable(values: dict[str, Any]) -> None:
     """Train one network and report every epoch."""
     job = Job(**values.pop("job"))
     one_core()
+    seeded(job, values.pop("number"))
 
     def after(epoch: int, val_loss: float) -> bool:
         tune.report({"val_loss": val_loss})
@@ -78,11 +80,17 @@ def main() -> None:
         )
         tune.Tuner(
             tune.with_resources(trainable, {"cpu": 1}),
-            param_space={**space(job), "job": asdict(job)},
+            # Every trial is a process of its own: its weights begin with a number that is drawn.
+            param_space={
+                **space(job),
+                "number": tune.randint(0, 2**31),
+                "job": asdict(job),
+            },
             tune_config=tune.TuneConfig(
                 metric="val_loss",
                 mode="min",
                 num_samples=-1,
+                search_alg=BasicVariantGenerator(random_state=job.seed),
                 scheduler=ASHAScheduler(max_t=job.epochs, grace_period=1, reduction_factor=3),
             ),
             run_config=tune.RunConfig(

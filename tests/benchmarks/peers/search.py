@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -22,6 +22,9 @@ Ask = Callable[[str, Gene], Any]
 """Asks the peer for a value of a parameter, by its name there."""
 
 After = Callable[[int, float], bool]
+
+EVALUATED_AT_ONCE: Final = 1_000
+"""Samples."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,9 @@ class Job:
         network_epochs: to train at least.
         seconds: to search at least, from `began`.
         began: seconds since the epoch.
-        data: an `.npz` with `x`, `y`, `val_x`, `val_y`, `test_x`, `test_y`.
+        data: an `.npz` with `x`, `y`, `val_x`, `val_y`, `test_x`, `test_y`; not in `scratch`.
         stream: file of JSON lines.
-        scratch: folder for what a peer keeps.
+        scratch: folder for what a peer keeps, empty when it starts.
     """
 
     builder: str
@@ -89,15 +92,19 @@ def network(job: Job, values: Mapping[str, Any]) -> Any:
 
     from apps.networks.builders import BUILDERS
 
-    own = {name: value for name, value in values.items() if job.space[name].get("of") is None}
-    rates = {
-        name: value for name, value in values.items() if job.space[name].get("of") == "optimizer"
-    }
+    own, rates = (
+        {
+            name: value
+            for name, value in values.items()
+            if job.space[name].get("of", "network") == of
+        }
+        for of in ("network", "optimizer")
+    )
     shape = {"input_shape": tuple(job.input_shape), "classes": job.classes}
     model = BUILDERS[job.builder](**job.params, **own, **shape)
     optimizer = {
         "class_name": job.optimizer,
-        "config": {"learning_rate": 0.001, **job.optimizer_params, **rates},
+        "config": {**job.optimizer_params, **rates},
     }
     model.compile(
         keras.optimizers.get(optimizer),
@@ -115,8 +122,18 @@ def one_core() -> None:
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
+def seeded(job: Job, process: int) -> None:
+    """Let a process draw weights and orders of its own that are the same every time."""
+    import keras
+    import numpy as np
+
+    keras.utils.set_random_seed(
+        int(np.random.SeedSequence([job.seed, process]).generate_state(1)[0])
+    )
+
+
 def load(job: Job) -> dict[str, Any]:
-    """Return the arrays, inputs in [0, 1]."""
+    """Return the arrays, inputs, which are bytes, in [0, 1]."""
     import numpy as np
 
     with np.load(job.data) as arrays:
@@ -184,7 +201,7 @@ def fit(
         batch_size=job.batch_size,
         epochs=job.epochs,
         validation_data=(data["val_x"], data["val_y"]),
-        validation_batch_size=1_000,
+        validation_batch_size=EVALUATED_AT_ONCE,
         callbacks=[recorder(job, data, after)],
         verbose=0,
     )
@@ -196,7 +213,9 @@ def note(job: Job, data: Mapping[str, Any], model: Any, val_loss: float) -> None
     best = min((each["val_loss"] for each in lines(job.stream)), default=float("inf"))
     line = {"seconds": time.time() - job.began, "val_loss": float(val_loss)}
     if val_loss < best:
-        found = model.evaluate(data["test_x"], data["test_y"], batch_size=1_000, verbose=0)
+        found = model.evaluate(
+            data["test_x"], data["test_y"], batch_size=EVALUATED_AT_ONCE, verbose=0
+        )
         line |= {"test_loss": found[0], "test_accuracy": found[1]}
     with Path(job.stream).open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")

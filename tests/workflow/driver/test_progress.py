@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from apps.messages.fingerprints import to_json
 from apps.messages.objective import Objective
 from apps.messages.results import Failure
 from apps.messages.tasks import TrainTask
-from apps.records.run_dir import RunDir
+from apps.records.result_files import Partial
+from apps.records.run_dir import PARTIAL_RECORD, RunDir
 from apps.tasks.perform import Outcome
 from tests.support.experiments import copied, drive, load, trained
 from workflow.driver.progress import (
@@ -158,6 +160,7 @@ def test_a_log_of_an_older_version_is_read(path: Path, nodes: list[Node], tmp_pa
     younger = [json.loads(line) for line in path.read_text().splitlines()]
     for event in younger:
         event.pop("epochs_lost", None)
+        event.pop("epochs_kept", None)
         event.pop("remarks", None)
         event.pop("trained_by", None)
     path.write_text("".join(json.dumps(event) + "\n" for event in younger))
@@ -207,6 +210,26 @@ def test_a_new_start_counts_anew(path: Path, nodes: list[Node], tmp_path: Path) 
     assert (tally.done, tally.reused) == (1, 1)
     assert tally.epochs_a_second == 0
     assert math.isinf(tally.left_s)
+
+
+@pytest.mark.parametrize(("arm", "relatives"), [("control", 1), ("family", 2)])
+def test_epochs_that_an_earlier_start_left_are_not_new(
+    arm: str, relatives: int, path: Path, tmp_path: Path
+) -> None:
+    family = {"name": "family", "family": {"members": 2, "merges": 1}, "epochs": 0.5}
+    graph = build_trial(load(tmp_path / "file", arms=[{"name": "control"}, family]), 0)
+    node = graph.segments[arm][0].members[0]
+    length = asked(node)
+    part = Partial("0", "0", trained(0, 1.0, epochs=length - 1).epochs, {})
+    folder = path.parent / node.task.folder
+    folder.mkdir(parents=True)
+    (folder / PARTIAL_RECORD).write_bytes(to_json(part))
+    journal = journal_at(path)
+    journal.begin([graph])
+    journal.finished(node, trained(0, 1.0, epochs=length), reused=False)
+    journal.close("finished")
+    assert (journal.tally.epochs_done, journal.tally.epochs_new) == (length * relatives, relatives)
+    assert counts(read_tally(path)) == counts(journal.tally)
 
 
 @pytest.mark.parametrize("cut", [1, 7, 40])

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from apps.errors import UserError
+from apps.runtime import load_keras
+from apps.training.teaching import TAUGHT, Output
 from tests.support.experiments import changed, load, write
 from workflow.experiment.arms import Arm
 from workflow.experiment.config import Experiment
@@ -48,15 +50,35 @@ def test_weight_and_decay_fall_as_epochs_grow(tmp_path: Path) -> None:
     assert recipe(4) == recipe(20)
 
 
-@pytest.mark.parametrize("loss", ["mse", "MeanSquaredError", {"y": "huber", "z": "log_cosh"}])
-def test_teachers_of_numbers_weigh_little(tmp_path: Path, loss: Any) -> None:
+def teachers_weight(folder: Path, loss: Any = None) -> float:
     table = changed(arms=[{"name": "control"}, {"name": "own", "recipe": "heterosis"}])
-    classes = own(load_experiment(write(tmp_path, table))).halts[0].teach
-    table["training"] |= {"loss": loss, "metrics": []}
-    numbers = own(load_experiment(write(tmp_path, table))).halts[0].teach
-    assert numbers is not None
-    assert classes is not None
-    assert numbers.weight == pytest.approx(classes.weight / 10)
+    if loss is not None:
+        table["training"] |= {"loss": loss, "metrics": []}
+    teach = own(load_experiment(write(folder, table))).halts[0].teach
+    assert teach is not None
+    return teach.weight
+
+
+def test_teachers_of_numbers_weigh_little_whatever_their_loss_is_called(tmp_path: Path) -> None:
+    from keras.src.losses import ALL_OBJECTS_DICT
+
+    losses = load_keras().losses
+    kinds = {}
+    for name in ALL_OBJECTS_DICT.keys() - {"Loss", "LossFunctionWrapper"}:
+        found = losses.get(name)
+        made_of = getattr(found, "fn", found)
+        called = str(getattr(made_of, "__name__", ""))
+        if called in TAUGHT:
+            kinds[name] = Output(called, {}).is_of_numbers
+    assert kinds.keys() > {*TAUGHT, "mse", "MAE", "LogCosh", "Poisson", "BinaryCrossentropy"}
+    assert {name: teachers_weight(tmp_path, name) for name in kinds} == pytest.approx(
+        {name: 0.05 if numbers else 0.5 for name, numbers in kinds.items()}
+    )
+
+
+def test_one_output_of_numbers_among_others_is_enough(tmp_path: Path) -> None:
+    several = {"y": "sparse_categorical_crossentropy", "z": "poisson"}
+    assert teachers_weight(tmp_path, several) == pytest.approx(teachers_weight(tmp_path) / 10)
 
 
 def test_keys_beside_a_recipe_replace_its_own(tmp_path: Path) -> None:

@@ -82,3 +82,6 @@ def test_a_measured_plan_estimates_time_and_disk(tmp_path: Path) -> None:
     text = describe_plan(load(tmp_path), NOWHERE, workers=2, measure=True)
     assert re.search(r"time: about \d+:\d\d on 2 workers", text)
     assert re.search(r"disk: \d+ MB at the end, never more than \d+ MB", text)
+    assert "do not shorten" not in text
+    many = describe_plan(load(tmp_path), NOWHERE, workers=1000, measure=True)
+    assert "1000 workers like this machine's cores, as long as its longest arm: more" in many

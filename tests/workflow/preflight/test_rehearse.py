@@ -56,6 +56,12 @@ def fixed(input_shape, classes):
     ])
 
 
+def measured(input_shape, classes):
+    model = keras.Sequential([keras.layers.Input(input_shape), keras.layers.Dense(1)])
+    model.compile("adam", "mse")
+    return model
+
+
 @keras.saving.register_keras_serializable()
 class Unheard(keras.layers.Dense):
     def __init__(self, units=5, **settings):
@@ -84,14 +90,47 @@ def rehearse(folder: Path, table: dict[str, Any]) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.name != "__pycache__")
 
 
-@pytest.mark.parametrize("arm", [{"schedule": "cosine"}, {"halts": [2], "learning_rate_factor": 2}])
+def with_plateau(arm: dict[str, Any]) -> dict[str, Any]:
+    table = training(callbacks=[{"name": "reduce_lr_on_plateau", "patience": 1}])
+    return table | {"arms": [*arms("control"), {"name": "own", **arm}]}
+
+
+LATE = {"kind": "step", "start": 0.0, "every": 4}
+"""It first lowers the rate in epoch 5: after all of the control, and before the budget of one."""
+
+LONG = {"population": 1, "epochs": "budget"}
+RELATIVES = {"members": 3, "merges": 1}
+
+
+@pytest.mark.parametrize(
+    "arm",
+    [
+        {"schedule": "cosine"},
+        {"halts": [2], "learning_rate_factor": 2},
+        LONG | {"schedule": LATE},
+        LONG | {"halts": [{"at": 6, "mating": "self", "learning_rate_factor": 0.5}]},
+        {"population": 1, "family": RELATIVES},
+        {"halts": [{"at": 2, "population": 1, "family": RELATIVES}]},
+    ],
+)
 def test_a_callback_whose_rate_an_arm_would_set_again_is_refused(
     tmp_path: Path, arm: dict[str, Any]
 ) -> None:
-    table = training(callbacks=[{"name": "reduce_lr_on_plateau", "patience": 1}])
-    table["arms"].append({"name": "slower", **arm})
-    with pytest.raises(UserError, match=r"arms\.slower: its schedule or learning_rate_factor sets"):
-        rehearse(tmp_path, table)
+    said = r"arms\.own: its schedule, learning_rate_factor or family sets the learning rate"
+    with pytest.raises(UserError, match=said) as seen:
+        rehearse(tmp_path, with_plateau(arm))
+    assert seen.value.code == "callback"
+
+
+@pytest.mark.parametrize(
+    "arm",
+    [{}, {"schedule": LATE}, {"epochs": 0.5, "schedule": LATE | {"every": 2}}],
+    ids=["plain", "never lowered", "lowered after its end"],
+)
+def test_a_callback_lowers_the_rate_where_no_arm_sets_it(
+    tmp_path: Path, arm: dict[str, Any]
+) -> None:
+    assert rehearse(tmp_path, with_plateau(arm)) == ["own.py", "tiny.toml"]
 
 
 def test_a_good_experiment_is_gone_through_and_leaves_nothing(tmp_path: Path) -> None:
@@ -126,6 +165,34 @@ def test_a_builder_that_ignores_a_choice_is_refused(ignored: str, tmp_path: Path
 
 BATCHES = {"name": "tests.support.kinds:streamed", "params": {"kind": "dataset"}}
 
+FALLING = {
+    "module": "keras.optimizers.schedules",
+    "class_name": "CosineDecay",
+    "config": {"initial_learning_rate": 0.01, "decay_steps": 100},
+}
+
+
+def survivors(rate: Any, **settings: Any) -> dict[str, Any]:
+    """Return an experiment whose survivors go on with settings of their own."""
+    halt = {"at": 2, "mating": "survivors", "population": 2, **settings}
+    own = {"name": "own", "halts": [halt]}
+    return training(optimizer_params={"learning_rate": rate}) | {"arms": [*arms("control"), own]}
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        survivors(FALLING),
+        survivors(FALLING, weight_decay=0.1),
+        survivors(0.01, weight_decay=0.1, learning_rate=0.02),
+    ],
+)
+def test_survivors_go_on_with_the_state_of_their_optimiser(
+    tmp_path: Path, table: dict[str, Any]
+) -> None:
+    assert rehearse(tmp_path, table) == ["own.py", "tiny.toml"]
+
+
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "optimizer": (training(optimizer="adamm"), "training.optimizer 'adamm'"),
     "optimizer's setting": (training(optimizer_params={"lr": 1.0}), "lr"),
@@ -159,6 +226,10 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "selection": (
         with_arm(selection={"name": "tournament", "size": 0}),
         "arms.mean, halt after epoch 2: A tournament needs size >= 1",
+    ),
+    "survivors' optimiser": (
+        survivors(FALLING, learning_rate=0.02),
+        "arms.own, halt after epoch 2: survivors go on with their optimiser's state, which is",
     ),
     "plug-in": (with_arm(mutation="own:rotated"), "ArithmeticError: no rotation for you"),
     "layer at a halt": (
@@ -212,6 +283,39 @@ def test_what_is_wrong_is_told_in_one_line(what: str, tmp_path: Path) -> None:
 def test_a_layer_that_is_not_known_harms_nobody_who_does_not_align(tmp_path: Path) -> None:
     table = network(builder="own:network", params={"how": "unknown layer"})
     assert rehearse(tmp_path, table | {"arms": with_arm(crossover="mean")["arms"]})
+
+
+@pytest.mark.parametrize(
+    ("asked", "arm", "weight"),
+    [
+        ({}, {}, 0.5),
+        ({"loss": "mse"}, {}, 0.05),
+        ({}, {"teach": {"weight": 0.1}}, 0.1),
+    ],
+    ids=["not named", "named", "a weight of one's own"],
+)
+def test_a_recipe_that_took_numbers_for_classes_is_told(
+    tmp_path: Path, asked: dict[str, Any], arm: dict[str, Any], weight: float
+) -> None:
+    """A network that compiles itself need not name its loss in the file."""
+    table = training(**asked) | {
+        "data": {"name": "tests.support.kinds:regression"},
+        "network": {"builder": "own:measured"},
+        "arms": [*arms("control"), {"name": "own", "recipe": "heterosis", **arm}],
+    }
+    file = write(tmp_path, table)
+    (tmp_path / "own.py").write_text(PLUGIN)
+    experiment = load_experiment(file)
+    (halt,) = experiment.arms[1].halts
+    assert halt.teach is not None
+    assert halt.teach.weight == pytest.approx(weight)
+    place = Workplace(root=str(tmp_path / "nowhere"), search_path=str(tmp_path))
+    remarks = rehearse_experiment(file, experiment, place)
+    told = [each for each in remarks if "the teachers weigh" in each]
+    assert len(told) == (weight == 0.5)
+    for each in told:
+        assert each.startswith("arms.own, halt after epoch 2: the teachers weigh 0.5, as for ")
+        assert "with mean_squared_error, a loss of numbers, where 0.05 was best" in each
 
 
 # ------------------------------------------------------------------------- in a process of its own

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from apps.files import sha256_file
-from apps.messages.results import HarvestResult
+from apps.messages.results import ExportResult, HarvestResult
+from apps.messages.tasks import Workplace
 from apps.records.run_dir import RunDir
-from tests.support.experiments import TINY, changed, copied, drive, load, read_tables
-from workflow.driver.run import Champion, Outcomes
-from workflow.runs.champion_card import pedigree
+from apps.runtime import load_keras
+from tests.support.experiments import (
+    FOLDER,
+    TINY,
+    ImmediateEngine,
+    changed,
+    copied,
+    drive,
+    load,
+    read_tables,
+)
+from workflow.driver.run import Champion, Outcomes, export_champion
+from workflow.runs.champion_card import pedigree, write_papers
 
 
 def champion_of(outcomes: Outcomes, arm: str, trial: int = 0) -> Champion:
@@ -109,3 +121,60 @@ def test_a_champion_of_several_has_all_of_them(tmp_path: Path) -> None:
     line = pedigree(ran.outcomes, champion)
     assert len(line["champion"]) == len(champion.result.members)
     assert len(line["ancestors"]) == len(champion.result.members)
+
+
+FALLING = {
+    "module": "keras.optimizers.schedules",
+    "class_name": "CosineDecay",
+    "config": {"initial_learning_rate": 0.01, "decay_steps": 100},
+}
+OWN = {"learning_rate": 0.002, "weight_decay": 0.25}
+"""Every setting of the optimiser that an arm can have."""
+
+HALF_WAY = {"at": 2, "learning_rate": 0.004, "weight_decay": 0.125}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "control": {},
+    "own": OWN,
+    "of one": {"harvest": "mean"} | OWN,
+    "restarted": {"halts": [HALF_WAY], "mating": "self"} | OWN,
+    "children": {"halts": [HALF_WAY], "optimizer": "inherit", "measure": False},
+    "survivors": {"halts": [HALF_WAY], "mating": "survivors"} | OWN,
+}
+"""Arms whose champions were trained otherwise than the experiment says, and one that was not."""
+
+
+@pytest.fixture(scope="module", params=[0.01, FALLING], ids=["a number", "a schedule"])
+def set_otherwise(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Outcomes, RunDir]:
+    training = TINY["training"] | {"optimizer_params": {"learning_rate": request.param}}
+    arms = [{"name": name.replace(" ", "-"), **arm} for name, arm in SETTINGS.items()]
+    folder = tmp_path_factory.mktemp("settings")
+    experiment = load(folder / "file", trials=1, training=training, arms=arms)
+    outcomes = drive(experiment, folder / "run").outcomes
+    assert not outcomes.failed_arms
+    return outcomes, RunDir(folder / "run")
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_file_and_card_have_what_the_champion_was_trained_with(
+    name: str, set_otherwise: tuple[Outcomes, RunDir]
+) -> None:
+    outcomes, run = set_otherwise
+    (graph,), name = outcomes.graphs, name.replace(" ", "-")
+    arm = next(each for each in outcomes.experiment.arms if each.name == name)
+    alone = replace(outcomes, graphs=(replace(graph, harvests={name: graph.harvests[name]}),))
+    place = Workplace(root=str(run.root), search_path=str(FOLDER))
+    exported = export_champion(alone, ImmediateEngine(place), f"champion-{name}")
+    assert isinstance(exported, ExportResult)
+    wanted = arm.setting(3).optimizer
+    assert wanted.keys() == (set() if name == "control" else OWN.keys())
+    optimizer = load_keras().models.load_model(run.root / exported.path).optimizer.get_config()
+    assert {key: optimizer[key] for key in wanted} == pytest.approx(wanted)
+    assert alone.champion is not None
+    run.champion.parent.mkdir(exist_ok=True)
+    write_papers(alone, alone.champion, exported, run, {})
+    training = outcomes.experiment.training
+    stored = json.loads(run.card_json.read_text())["training"]
+    assert stored["optimizer_params"] == {**training.optimizer_params, **wanted}
+    assert (stored["epochs"], stored["fitness"]) == (training.epochs, training.fitness)

@@ -161,7 +161,7 @@ def test_many_workers_and_arms_are_shortened() -> None:
     standing = Standing(Tally(), "running", "running (host)")
     shown = io.StringIO()
     picture._print(
-        Look("run", 0.0, standing, best=best, workers=workers), Console(file=shown, width=99)
+        Look("run", 0.0, standing, 0.0, best=best, workers=workers), Console(file=shown, width=99)
     )
     text = shown.getvalue()
     assert "20 workers: 20 compute, 0 wait" in text
