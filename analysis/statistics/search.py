@@ -161,10 +161,10 @@ def arms_summary(members: pd.DataFrame, trials: pd.DataFrame, spent: pd.DataFram
     Returns:
         One row per arm that finished a trial, the control first: `n` trials finished, means of the
         champions' `val_loss`, `test_accuracy`, `network_epochs` and other metrics on the test set
-        (`test_NAME`), their median `parameters`,
-        `architectures` tried (mean over the trials), how many trials `reached` the yardstick's
-        loss, and the median `share` of its network-epochs until then (infinite where half of the
-        trials or more did not).
+        (`test_NAME`), their median `parameters`, `genomes` tried (mean over the trials; they differ
+        in settings of training too), how many trials `reached` the yardstick's loss, and the median
+        `share` of its network-epochs until then (infinite where half of the trials or more did
+        not).
     """
     done = trials.loc[trials["status"].eq("done")]
     table = done.groupby("arm").agg(
@@ -177,7 +177,7 @@ def arms_summary(members: pd.DataFrame, trials: pd.DataFrame, spent: pd.DataFram
     others = [f"test_{name}" for name in metric_names(trials)]
     table = table.join(done.groupby("arm")[others].mean())
     tried = members.groupby(["arm", "trial"])["genome"].nunique().groupby("arm").mean()
-    table["architectures"] = tried.reindex(table.index)
+    table["genomes"] = tried.reindex(table.index)
     shares = spent.assign(share=spent["share"].fillna(np.inf)).groupby("arm")["share"]
     table["reached"] = spent.groupby("arm")["share"].count().reindex(table.index)
     table["share"] = shares.median().reindex(table.index)
@@ -187,16 +187,16 @@ def arms_summary(members: pd.DataFrame, trials: pd.DataFrame, spent: pd.DataFram
 
 
 def diversity(members: pd.DataFrame) -> pd.DataFrame:
-    """Return how many architectures and species were alive in each segment.
+    """Return how many genomes and species were alive in each segment.
 
     Returns:
         One row per arm and segment: `epoch` (the segment's last), `population`, and the means over
-        the trials of `architectures` (distinct genomes) and `species`.
+        the trials of distinct `genomes`, settings of training among their genes, and `species`.
     """
     by = ["arm", "segment", "last_epoch", "trial"]
     each = members.groupby(by, sort=False).agg(
         population=("member", "count"),
-        architectures=("genome", "nunique"),
+        genomes=("genome", "nunique"),
         species=("species", "nunique"),
     )
     means: pd.DataFrame = each.groupby(["arm", "segment", "last_epoch"], sort=False).mean()
