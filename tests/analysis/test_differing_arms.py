@@ -10,11 +10,12 @@ from analysis.figures.numbers import scheme
 from analysis.notebook import Picture, gain_by_distance, open_results
 from analysis.report.comparison_page import write_comparison
 from analysis.report.page import arms_table, champion_rows, cost_rows, facts
-from analysis.statistics.costs import EVERYTHING
+from analysis.statistics.costs import EVERYTHING, costs
 from analysis.statistics.curves import cost_to_loss
 from analysis.statistics.lineage import lineage
 from analysis.statistics.overview import overview
 from analysis.statistics.search import diversity, searched
+from apps.records.tables_schema import UNFINISHED
 from tests.analysis.conftest import DIFFERING
 
 ENDS = {
@@ -219,3 +220,15 @@ def test_a_notebook_draws_every_merge(differing, run_of, more):
     for ax in shown.figure.axes:
         marks = [line for line in ax.get_lines() if line.get_linestyle() == "None"]
         assert sum(len(line.get_xdata()) for line in marks) == len(more.kinship)
+
+
+def test_what_an_unfinished_trial_spent_beside_its_members_is_not_counted(differing):
+    trials = differing["trials"]
+    late = trials["arm"].eq("heterosis") & trials["trial"].eq(2)
+    late |= trials["arm"].eq("family")
+    trials = trials.assign(status=trials["status"].mask(late, UNFINISHED))
+    table = costs(differing["members"], differing["epochs"], trials).set_index("arm")
+    own = table.loc["heterosis"]
+    assert own[["teaching_epochs", "halts_wall_s"]].tolist() == pytest.approx([4.0, 0.505])
+    assert own["serial_epochs"] == 18
+    assert table.loc["family", ["teaching_epochs", "halts_wall_s"]].isna().all()
