@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from analysis.figures import chosen
 from analysis.figures.numbers import scheme
-from analysis.figures.search import anytime_curves
+from analysis.notebook import Picture, gain_by_distance, open_results
+from analysis.report.comparison_page import write_comparison
 from analysis.report.page import arms_table, champion_rows, cost_rows, facts
-from analysis.statistics.costs import EVERYTHING
+from analysis.statistics.costs import EVERYTHING, costs
 from analysis.statistics.curves import cost_to_loss
 from analysis.statistics.lineage import lineage
 from analysis.statistics.overview import overview
 from analysis.statistics.search import diversity, searched
+from apps.records.tables_schema import UNFINISHED
 from tests.analysis.conftest import DIFFERING
 
 ENDS = {
@@ -207,10 +208,27 @@ def test_diversity_counts_each_arms_members(differing):
     assert alive["evolution"].tolist() == [8, 4, 2]
 
 
-def test_the_axis_of_the_best_at_any_time_holds_every_arms_end(differing):
-    found = searched(differing)
-    assert found is not None
-    low, high = anytime_curves(found.bands, list(ENDS)).axes[0].get_ylim()
-    ends = found.bands.groupby("arm")["mean"].last()
-    assert isinstance(ends, pd.Series)
-    assert ends.between(low, high).all()
+def test_a_comparison_of_runs_tells_the_controls_population(differing, run_of, tmp_path):
+    runs = [run_of(differing, name) for name in ("one", "two")]
+    text = write_comparison(runs, tmp_path / "out").read_text()
+    assert text.count("3 trials, 4 networks, 12 epochs, ") == 2
+
+
+def test_a_notebook_draws_every_merge(differing, run_of, more):
+    shown = gain_by_distance(open_results(run_of(differing).root))
+    assert isinstance(shown, Picture)
+    for ax in shown.figure.axes:
+        marks = [line for line in ax.get_lines() if line.get_linestyle() == "None"]
+        assert sum(len(line.get_xdata()) for line in marks) == len(more.kinship)
+
+
+def test_what_an_unfinished_trial_spent_beside_its_members_is_not_counted(differing):
+    trials = differing["trials"]
+    late = trials["arm"].eq("heterosis") & trials["trial"].eq(2)
+    late |= trials["arm"].eq("family")
+    trials = trials.assign(status=trials["status"].mask(late, UNFINISHED))
+    table = costs(differing["members"], differing["epochs"], trials).set_index("arm")
+    own = table.loc["heterosis"]
+    assert own[["teaching_epochs", "halts_wall_s"]].tolist() == pytest.approx([4.0, 0.505])
+    assert own["serial_epochs"] == 18
+    assert table.loc["family", ["teaching_epochs", "halts_wall_s"]].isna().all()
