@@ -8,9 +8,9 @@ from typing import Final, TypeVar
 
 from apps.files import DamagedFile, read_limited, sha256_file, write_atomic
 from apps.messages.fingerprints import from_json, to_json
-from apps.messages.results import EpochRecord, Result
+from apps.messages.results import EpochRecord, Failure, Result
 from apps.records.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
-from apps.records.run_dir import PARTIAL, PARTIAL_RECORD, RESULT
+from apps.records.run_dir import FAILURE, PARTIAL, PARTIAL_RECORD, RESULT
 
 LARGEST: Final = 64 * 2**20
 """Largest size of a record that is read, in bytes."""
@@ -26,6 +26,14 @@ class Partial:
     sha256: str
     records: tuple[EpochRecord, ...]
     start: dict[str, float]
+
+
+@dataclass(frozen=True)
+class _LastingFailure:
+    """The record of a failure that another attempt would repeat."""
+
+    fingerprint: str
+    failure: Failure
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,30 @@ def stored_result(folder: Path, kind: type[_Result]) -> _Result | None:
     """Return the record in a task's folder, whatever its fingerprint; None without one."""
     try:
         return from_json(kind, read_limited(folder / RESULT, LARGEST))
+    except (OSError, DamagedFile):
+        return None
+
+
+def save_failure(folder: Path, fingerprint: str, failure: Failure) -> None:
+    """Write the record of a failure that another attempt would repeat."""
+    write_atomic(folder / FAILURE, to_json(_LastingFailure(fingerprint, failure)))
+
+
+def load_failure(folder: Path, fingerprint: str) -> Failure | None:
+    """Return the recorded failure of a task, or None when it is to be computed."""
+    record = _stored_failure(folder)
+    return record.failure if record is not None and record.fingerprint == fingerprint else None
+
+
+def is_recorded(folder: Path, failure: Failure) -> bool:
+    """Whether a failure is the one that is recorded in a task's folder."""
+    record = _stored_failure(folder)
+    return record is not None and record.failure == failure
+
+
+def _stored_failure(folder: Path) -> _LastingFailure | None:
+    try:
+        return from_json(_LastingFailure, read_limited(folder / FAILURE, LARGEST))
     except (OSError, DamagedFile):
         return None
 

@@ -31,6 +31,7 @@ LOST: Final = "lost.txt"
 """In a child's folder: which layers and units of its parents it does not have."""
 
 ERROR_LOG: Final = "error.txt"
+FAILURE: Final = "failure.json"
 """In a task's folder: the traceback of its failure."""
 
 MEMORY_NOTE: Final = "memory.json"

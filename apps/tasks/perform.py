@@ -13,13 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from apps.errors import HeterosisError
+from apps.errors import HeterosisError, UserError, with_code
 from apps.files import write_atomic
 from apps.messages.fingerprints import fingerprint
 from apps.messages.results import Failure, Result, Upstream
-from apps.messages.tasks import Task, Workplace
+from apps.messages.specs import Genome
+from apps.messages.tasks import Task, TrainTask, Workplace
 from apps.plugins.load import told
-from apps.records.result_files import load_result, save_result
+from apps.records.result_files import load_failure, load_result, save_failure, save_result
 from apps.records.run_dir import ERROR_LOG, MEMORY_NOTE, RunDir
 from apps.tasks.kind import Kind, kind_of
 from apps.worker.presence import announce
@@ -62,6 +63,8 @@ def perform(task: Task, place: Workplace, upstream: Upstream) -> Outcome:
             raise
         with suppress(OSError):  # a full disk must not hide the reason
             write_atomic(log, traceback.format_exc().encode())
+            if (failure := _lasting_failure(settled[0], error)) is not None:
+                save_failure(log.parent, fingerprint(*settled), failure)
         if isinstance(error, Exception):
             raise
         # Parsl waits for ever for a task whose thread or worker such an exception has ended.
@@ -73,7 +76,7 @@ def perform(task: Task, place: Workplace, upstream: Upstream) -> Outcome:
 
 
 def find(task: Task, place: Workplace, upstream: Upstream) -> Outcome | None:
-    """Return the stored result of a task, or None when it is to be computed.
+    """Return the stored result of a task, or its lasting failure; None when it is to be computed.
 
     Whether its checkpoint is needed and whole is checked by the driver, which knows the whole
     graph.
@@ -84,12 +87,30 @@ def find(task: Task, place: Workplace, upstream: Upstream) -> Outcome | None:
         return settled
     root = Path(place.root)
     found: Result | None = load_result(root / task.folder, kind.result, fingerprint(*settled))
-    return found if found is not None and kind.is_whole(found, root) else None
+    if found is not None:
+        return found if kind.is_whole(found, root) else None
+    return load_failure(root / task.folder, fingerprint(*settled))
 
 
 def error_log(task: Task) -> str:
     """Return where a task leaves the traceback of its failure, below the run directory."""
     return f"{task.folder}/{ERROR_LOG}"
+
+
+def _lasting_failure(task: Task, error: BaseException) -> Failure | None:
+    """Return the failure of a member whose genome the builder cannot build, or None.
+
+    Another attempt would end likewise. What is raised for want of memory, a file or a device is
+    another matter.
+    """
+    if not isinstance(task, TrainTask) or task.genome == Genome():
+        return None
+    if not isinstance(error, UserError) or error.code != "network-builder":
+        return None
+    wrong = ArithmeticError | AssertionError | LookupError | TypeError | ValueError | None
+    if not isinstance(error.__cause__, wrong):
+        return None
+    return Failure(with_code(error), error_log(task), task.member)
 
 
 def _in_main_thread() -> bool:

@@ -19,7 +19,7 @@ from apps.messages.results import (
     TrainResult,
 )
 from apps.messages.tasks import Task, TeachTask, TrainTask, Workplace
-from apps.records.result_files import checkpoint_is_whole
+from apps.records.result_files import checkpoint_is_whole, is_recorded
 from apps.records.run_dir import CHECKPOINT, LESSONS, RESULT
 from apps.tasks.perform import Outcome, find
 from workflow.driver.trial import Node, TrialGraph
@@ -97,11 +97,11 @@ class Retention:
 
     def finished(self, key: str, outcome: Outcome) -> None:
         """Note a finished task and remove the checkpoints that no task needs any more."""
-        if isinstance(outcome, Failure):
+        node = self._nodes[key]
+        if isinstance(outcome, Failure) and not is_recorded(self._root / node.task.folder, outcome):
             return  # when the run is continued it is tried again, and needs what it needed
         with self._lock:
             self._note_champion(outcome)
-            node = self._nodes[key]
             reader = _reader(node)
             self._left[reader].discard(key)
             if self._left[reader]:
@@ -111,12 +111,12 @@ class Retention:
                 self._release(source)
 
     def _known(self) -> dict[str, Outcome]:
-        """Return the results in the run directory, and note its champions."""
+        """Return the results and lasting failures in the run directory, and note its champions."""
         known: dict[str, Outcome] = {}
         for node in self._nodes.values():
             if all(key in known for key in node.upstream):
                 found = find(node.task, self._place, [known[key] for key in node.upstream])
-                if found is not None and not isinstance(found, Failure):
+                if found is not None:
                     known[node.key] = found
                     self._note_champion(found)
         return known

@@ -13,6 +13,7 @@ from apps.messages.tasks import Workplace
 from apps.records.run_dir import (
     CHECKPOINT,
     ERROR_LOG,
+    FAILURE,
     LESSONS,
     LOST,
     MEMORY_NOTE,
@@ -30,7 +31,7 @@ _BESIDE: Final = re.compile(r"\..+\.[0-9a-f]{32}")
 """Files that were being written when a process was killed; see `apps.files.write_atomic`."""
 
 _OF_TASKS: Final = frozenset(
-    {RESULT, CHECKPOINT, PARTIAL_RECORD, PARTIAL, LOST, ERROR_LOG, MEMORY_NOTE}
+    {RESULT, CHECKPOINT, PARTIAL_RECORD, PARTIAL, LOST, ERROR_LOG, FAILURE, MEMORY_NOTE}
 )
 """The files of a task's folder: a folder with others in it is the user's own."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,8 @@ from tests.support.experiments import (
     drive,
     load,
 )
+from workflow.driver.retention import Retention
+from workflow.experiment.config import Experiment
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +120,74 @@ def test_what_a_failed_task_needs_stays(tmp_path: Path, finished: Path) -> None:
     ran = drive(experiment, root)
     assert all(folder.startswith("trial-000/mean/") for folder in ran.computed)
     assert set(checkpoints(root)) == set(checkpoints(finished))
+
+
+# -------------------------------------------------------------------- what can never be built
+def fussy(input_shape: tuple[int, ...], classes: int, units: int = 2, depth: int = 1) -> Any:
+    """A network that refuses to be too large, as one whose layers do not fit together."""
+    import keras
+
+    if units * depth > 9:
+        raise (MemoryError if units == 7 else ValueError)(f"{units} x {depth} is too large")
+    layers = [keras.layers.Dense(units) for _ in range(depth)]
+    last = keras.layers.Dense(classes, activation="softmax")
+    return keras.Sequential(
+        [keras.layers.Input(input_shape), keras.layers.Flatten(), *layers, last]
+    )
+
+
+def fussy_search(folder: Path, units: list[int]) -> Experiment:
+    arm = {
+        "name": "search",
+        "mating": "species",
+        "species": {"method": "none"},
+        "measure": False,
+        "halts": [1, 2, 3],
+        "search": {"mutation_rate": 0.6},
+    }
+    return load(
+        folder,
+        trials=1,
+        population=6,
+        network={"builder": "tests.workflow.driver.test_retention:fussy"},
+        space={"units": units, "depth": [1, 2]},
+        arms=[{"name": "control"}, arm],
+    )
+
+
+def test_children_that_can_never_be_built_keep_nothing_and_are_not_tried_again(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "run"
+    experiment = fussy_search(tmp_path, [2, 3, 5, 6])
+    ran = drive(experiment, root)
+    children = [
+        node
+        for graph in ran.outcomes.graphs
+        for node in graph.nodes.values()
+        if node.mating is not None and isinstance(node.task, TrainTask)
+    ]
+    outcomes = ran.outcomes.by_key
+    failed = [node for node in children if isinstance(outcomes[node.key], Failure)]
+    assert 0 < len(failed) < len(children)
+    champions = {
+        ran.outcomes.result(harvest, HarvestResult).checkpoint.path
+        for graph in ran.outcomes.graphs
+        for harvest in graph.harvests.values()
+    }
+    assert set(checkpoints(root)) == champions
+    again = drive(experiment, root)
+    assert again.computed == []
+    assert_same(again.tables, ran.tables)
+    # Of what is kept nothing could go: cleaning and a new start agree.
+    assert Retention(ran.outcomes.graphs, Workplace(str(root)), False).unneeded() == []
+
+
+def test_a_failure_for_want_of_memory_is_tried_again(tmp_path: Path) -> None:
+    root = tmp_path / "run"
+    experiment = fussy_search(tmp_path, [2, 7])
+    drive(experiment, root)
+    failed = {str(path.parent.relative_to(root)) for path in root.rglob("error.txt")}
+    assert failed
+    assert not list(root.rglob("failure.json"))
+    assert failed <= set(drive(experiment, root).computed)
