@@ -10,17 +10,27 @@ from typing import Any
 import numpy as np
 import pytest
 
-from apps.messages.results import EpochRecord, ExportResult, HarvestResult, MatingPlan, TrainResult
+from apps.messages.results import (
+    EpochRecord,
+    ExportResult,
+    Failure,
+    HarvestResult,
+    MatingPlan,
+    TrainResult,
+)
 from apps.records import result_files
 from apps.records.checkpoints import Checkpoint
 from apps.records.result_files import (
     checkpoint_is_whole,
+    is_recorded,
+    load_failure,
     load_partial,
     load_result,
+    save_failure,
     save_partial,
     save_result,
 )
-from apps.records.run_dir import RESULT
+from apps.records.run_dir import FAILURE, RESULT
 from tests.support.examples import example
 
 STATE = Checkpoint({"w": np.arange(3.0)}, {"000": np.array(2)}, {"000": np.array([1, 2])})
@@ -56,6 +66,18 @@ def test_a_record_beyond_the_limit_does_not_count(
     save_result(tmp_path, replace(example(TrainResult), fingerprint="mine"))
     monkeypatch.setattr(result_files, "LARGEST", 10)
     assert load_result(tmp_path, TrainResult, "mine") is None
+
+
+def test_a_lasting_failure_is_found_by_its_fingerprint_alone(tmp_path: Path) -> None:
+    failure = Failure("too large [network-builder]", "task/error.txt", member=3)
+    save_failure(tmp_path, "mine", failure)
+    assert load_failure(tmp_path, "mine") == failure
+    assert load_failure(tmp_path, "another") is None
+    assert is_recorded(tmp_path, failure)
+    assert not is_recorded(tmp_path, replace(failure, reason="its worker was lost"))
+    (tmp_path / FAILURE).write_bytes((tmp_path / FAILURE).read_bytes()[:-2])
+    assert load_failure(tmp_path, "mine") is None
+    assert not is_recorded(tmp_path, failure)
 
 
 def test_a_checkpoint_is_whole_when_its_bytes_are_the_recorded_ones(tmp_path: Path) -> None:
