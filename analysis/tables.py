@@ -19,10 +19,13 @@ REQUIRED: Final = ("members", "epochs", "trials")
 
 
 def networks_of(epochs: pd.DataFrame) -> pd.Series[int]:
-    """Return how many networks each row of the table `epochs` is the training of."""
-    if "relatives" in epochs.columns:
-        return epochs["relatives"]
-    return pd.Series(1, index=epochs.index)
+    """Return how many networks each row of the table `epochs` is the training of.
+
+    A row that `analysis.statistics.curves.carried_on` added is that of none.
+    """
+    known = "relatives" in epochs.columns
+    networks = epochs["relatives"] if known else pd.Series(1, index=epochs.index)
+    return networks.where(epochs["trained"], 0) if "trained" in epochs.columns else networks
 
 
 def read_tables(run: RunDir) -> dict[str, pd.DataFrame]:

@@ -23,9 +23,11 @@ from analysis.figures.numbers import (
 )
 from analysis.figures.picture import NARROW, Picture
 from analysis.figures.population import (
+    at_end,
+    halts_of,
     kinship_and_gain,
     members_at_halts,
-    shown_epochs,
+    shown_halts,
     species_over_time,
 )
 from analysis.figures.scheme import workflows
@@ -65,6 +67,7 @@ def secondary(numbers: Overview, tables: Tables) -> Secondary:
             tables["matings"],
             carried_on(tables["epochs"], tables["members"]),
             numbers.halts,
+            numbers.ends,
             zero=numbers.zero,
         ),
         species=species_counts(tables["species"]),
@@ -184,12 +187,12 @@ def _improvements(numbers: Overview) -> list[Picture]:
 
 
 def _members(numbers: Overview, more: Secondary) -> list[Picture]:
-    """Draw the members at the halts and at K."""
+    """Draw the members at the halts and at the end."""
     losses = more.members
     if losses["value"].isna().all():
         return []
     arms = [arm for arm in numbers.arms if losses["arm"].eq(arm).any()]
-    last = losses.loc[losses["epoch"].eq(losses["epoch"].max())]
+    last = losses.loc[at_end(losses)]
     middle = last.groupby("arm")["value"].median()
     ends = "; ".join(f"{arm} {number(middle[arm], 3)}" for arm in arms if arm in middle.index)
     return [
@@ -210,13 +213,8 @@ def _members(numbers: Overview, more: Secondary) -> list[Picture]:
 
 def _of_halts(losses: pd.DataFrame) -> str:
     """Return a sentence on the halts that have no panel, "" if all have one."""
-    epochs = losses["epoch"].nunique()
-    more = epochs - len(shown_epochs(losses))
-    return (
-        f" Of {epochs - 1} halts {epochs - 1 - more} are drawn; members.csv has all."
-        if more
-        else ""
-    )
+    halts, shown = len(halts_of(losses)), len(shown_halts(losses))
+    return f" Of {halts} halts {shown} are drawn; members.csv has all." if shown < halts else ""
 
 
 def _kinship(numbers: Overview, more: Secondary) -> list[Picture]:
@@ -233,14 +231,16 @@ def _kinship(numbers: Overview, more: Secondary) -> list[Picture]:
         f"{arm} {size_text(row['gain'], unit)} at a mean barrier of {number(row['barrier'], 2)}"
         for arm, row in means.iterrows()
     )
+    longer = any(numbers.ends[arm] > numbers.epochs for arm in shown["arm"].unique())
+    later = ", or at the control's end where that is earlier" if longer else ""
     return [
         Picture(
             "kinship",
             "Do similar parents have better children?",
             "A mark is a merge. Its children's gain is how much lower their mean held-out loss is "
             "than that of the control's members of the same trial, at the next halt or at the "
-            "end. The barrier is the rise of the loss on the straight line between the parents, "
-            "after alignment where the arm aligns.",
+            f"end{later}. The barrier is the rise of the loss on the straight line between the "
+            "parents, after alignment where the arm aligns.",
             f"Scatter chart of {count(len(shown), 'merge')}. Mean gain of the children, {told}.",
             *drawn,
             "population",

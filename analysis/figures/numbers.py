@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
+from analysis.statistics.curves import end_epochs
 from analysis.statistics.paired import improvement
 from analysis.statistics.scale import ANY_ZERO, FRACTION, LOSS, Zero, units
 from analysis.tables import CONTROL
@@ -19,9 +20,9 @@ Matrix = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 def member_losses(
     members: pd.DataFrame, halts: Mapping[str, Sequence[int]], kind: str = "val_loss"
 ) -> pd.DataFrame:
-    """Return the loss of every member at each halt of its arm, and at K.
+    """Return the loss of every member at each halt of its arm, and at the arm's end.
 
-    The control, which has no halts, is read at the halts of all arms.
+    The control, which has no halts, is read at the halts of all arms that it gets to.
 
     Args:
         members: the table of that name.
@@ -32,11 +33,10 @@ def member_losses(
         One row per trial, arm, epoch and member: `value` (NaN if the member failed), and `own`,
         False where the arm shares the control's member.
     """
-    last = int(members["last_epoch"].max()) if len(members) else 0
     every = sorted({epoch for epochs in halts.values() for epoch in epochs})
     edges = {
-        str(arm): {*(every if arm == CONTROL else halts.get(str(arm), ())), last}
-        for arm in members["arm"].unique()
+        arm: {*(every if arm == CONTROL else halts.get(arm, ())), last}
+        for arm, last in end_epochs(members).items()
     }
     kept = [
         epoch in edges[arm]
@@ -62,20 +62,22 @@ def kinship(
     matings: pd.DataFrame,
     epochs: pd.DataFrame,
     halts: Mapping[str, Sequence[int]],
+    ends: Mapping[str, int],
     *,
     zero: Zero = ANY_ZERO,
 ) -> pd.DataFrame:
     """Return the parents' distance and barrier of each merge, and what its children gained.
 
-    A child's gain is `(c - l) / c`: l its held-out loss at the arm's next halt (or at K), c the
-    mean of the control's members at the same epoch of the same trial; `c - l` where
-    `analysis.statistics.scale` says that these losses can't be divided. Read at one epoch, so that
-    merges with more or less time to train can be compared.
+    A child's gain is `(c - l) / c`: l its held-out loss at the arm's next halt (or at its end), c
+    the mean of the control's members at the same epoch of the same trial, or at the control's end
+    where that is earlier; `c - l` where `analysis.statistics.scale` says that these losses can't be
+    divided. Read at one epoch, so that merges with more or less time to train can be compared.
 
     Args:
         matings: the table of that name; children of a single parent are left out.
         epochs: the table of that name, as `analysis.statistics.curves.carried_on` returns it.
         halts: as `analysis.statistics.curves.halt_epochs` returns them.
+        ends: as `analysis.statistics.curves.end_epochs` returns them.
         zero: of the run's loss.
 
     Returns:
@@ -84,22 +86,23 @@ def kinship(
         Non-finite losses are left out; NaN where none is left or nothing was measured.
     """
     merges = matings.loc[matings["parents"].str.contains(" ")]
-    last = int(epochs["epoch"].max()) if len(epochs) else 0
-    ends = [
-        min((halt for halt in halts.get(str(arm), ()) if halt > epoch), default=last)
+    read = [
+        # 0 where nothing came after the mating: no epoch is read.
+        min((last for last in (*halts.get(arm, ()), ends.get(arm, 0)) if last > epoch), default=0)
         for arm, epoch in zip(merges["arm"], merges["epoch"], strict=True)
     ]
     losses = epochs[["trial", "arm", "member", "epoch", "val_loss"]]
     losses = losses.loc[np.isfinite(losses["val_loss"])]
     control = losses.loc[losses["arm"].eq(CONTROL)].groupby(["trial", "epoch"])["val_loss"].mean()
     of_children = losses.rename(columns={"member": "child", "epoch": "end"})
-    rows = merges.assign(end=ends).astype({"end": "int64"})
+    rows = merges.assign(end=read).astype({"end": "int64"})
+    rows["beside"] = rows["end"].clip(upper=ends.get(CONTROL))
     rows = rows.merge(of_children, on=["trial", "arm", "child", "end"], how="left")
     rows = rows.merge(
-        control.rename("control").rename_axis(["trial", "end"]).reset_index(),
-        on=["trial", "end"], how="left",
+        control.rename("control").rename_axis(["trial", "beside"]).reset_index(),
+        on=["trial", "beside"], how="left",
     )  # fmt: skip
-    by_epoch = units(rows["control"], rows["end"], zero)
+    by_epoch = units(rows["control"], rows["beside"], zero)
     unit = FRACTION if by_epoch.eq(FRACTION).all() else LOSS
     rows["gain"] = improvement(rows["control"], rows["val_loss"], unit)
     rows["barrier"] = rows["barrier_raw"].where(rows["align"].eq("none"), rows["barrier_aligned"])

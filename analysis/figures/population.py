@@ -25,6 +25,7 @@ from analysis.figures.drawing import (
 )
 from analysis.figures.results import LOG_FROM, TICKS, bottom_legend, far_beyond
 from analysis.statistics.scale import FRACTION
+from analysis.tables import CONTROL
 
 MOST_PANELS: Final = 3
 MOST_DOTS: Final = 60
@@ -33,20 +34,29 @@ MOST_DOTS: Final = 60
 HATCHES: Final = ("", "////", "....", "\\\\\\\\", "xx", "++")
 
 
-def shown_epochs(losses: pd.DataFrame, most: int = MOST_PANELS) -> list[int]:
-    """Return the epochs with a panel: the last, and those halts at which most arms have members."""
-    epochs = sorted({int(epoch) for epoch in losses["epoch"]})
-    own = losses.loc[losses["own"]].groupby("epoch")["arm"].nunique()
-    by_arms = sorted(epochs[:-1], key=lambda epoch: -int(own.get(epoch, 0)))
-    return sorted([*by_arms[: most - 1], *epochs[-1:]])
+def at_end(losses: pd.DataFrame) -> pd.Series[bool]:
+    """Return which rows are at the end of their arm: each arm has epochs of its own."""
+    return losses["epoch"].eq(losses.groupby("arm")["epoch"].transform("max"))
+
+
+def halts_of(losses: pd.DataFrame) -> list[int]:
+    """Return the epochs after which an arm was halted."""
+    return sorted({int(epoch) for epoch in losses.loc[~at_end(losses), "epoch"]})
+
+
+def shown_halts(losses: pd.DataFrame, most: int = MOST_PANELS - 1) -> list[int]:
+    """Return the halts with a panel: those at which most arms have members of their own."""
+    arms = {epoch: _apart(_at_halt(losses, epoch))["arm"].nunique() for epoch in halts_of(losses)}
+    return sorted(sorted(arms, key=lambda epoch: -arms[epoch])[:most])
 
 
 def members_at_halts(
     losses: pd.DataFrame, arms: Sequence[str], title: str, *, width: float = 9.8
 ) -> Figure:
-    """Draw the members' losses at halts and at K: a dot for each member, a line at the median.
+    """Draw the members' losses at halts and at the end: a dot a member, a line at the median.
 
-    A panel leaves out the arms whose population is still the control's at its epoch.
+    A panel leaves out the arms whose population is still the control's at its epoch. The last panel
+    has each arm at its own end.
 
     Args:
         losses: as `analysis.figures.numbers.member_losses` returns them.
@@ -54,23 +64,20 @@ def members_at_halts(
         title: of the loss, for the axis.
         width: of the figure in inches.
     """
-    epochs = shown_epochs(losses)
-    last = int(losses["epoch"].max())
     look = looks(arms)
-    own = {epoch: losses.loc[losses["epoch"].eq(epoch) & losses["own"]] for epoch in epochs}
-    rows = {epoch: [arm for arm in arms if own[epoch]["arm"].eq(arm).any()] for epoch in epochs}
+    drawn = [(head, _apart(every), every["arm"].nunique()) for head, every in _panels(losses)]
+    trials = max(int(losses["trial"].max()), 1)
     with styled():
-        heights = [0.95 + 0.28 * len(rows[epoch]) for epoch in epochs]
+        heights = [0.95 + 0.28 * own["arm"].nunique() for _, own, _ in drawn]
         figure, axes = stacked(width, sum(heights), heights)
-        for ax, epoch in zip(axes, epochs, strict=True):
-            here = own[epoch]
-            for row, arm in enumerate(rows[epoch]):
-                _members(ax, row, here.loc[here["arm"].eq(arm)], look[arm])
-            _rows(ax, rows[epoch], here)
-            _span(ax, here["value"].dropna().to_numpy(dtype=np.float64))
-            alike = losses.loc[losses["epoch"].eq(epoch), "arm"].nunique() - len(rows[epoch])
-            same = f"; {alike} as the control" if alike else ""
-            ax.set_title(f"Epoch {epoch}, {'the end' if epoch == last else 'a halt'}{same}")
+        for ax, (head, own, all_arms) in zip(axes, drawn, strict=True):
+            rows = [arm for arm in arms if own["arm"].eq(arm).any()]
+            for row, arm in enumerate(rows):
+                _members(ax, row, own.loc[own["arm"].eq(arm)], look[arm], trials)
+            _rows(ax, rows, own)
+            _span(ax, own["value"].dropna().to_numpy(dtype=np.float64))
+            alike = all_arms - len(rows)
+            ax.set_title(head + (f"; {alike} as the control" if alike else ""))
         axes[-1].set_xlabel(f"better  ←  {title}")
         return settled(figure)
 
@@ -167,6 +174,29 @@ def species_over_time(
         return settled(figure)
 
 
+def _panels(losses: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Return the title and the members of each panel: some halts, and the end of each arm."""
+    ends = losses.loc[at_end(losses)]
+    first, last = ends["epoch"].min(), ends["epoch"].max()
+    end = f"Epoch {last}, the end" if first == last else f"The end, epochs {first} to {last}"
+    halts = [(f"Epoch {epoch}, a halt", _at_halt(losses, epoch)) for epoch in shown_halts(losses)]
+    return [*halts, (end, ends)]
+
+
+def _at_halt(losses: pd.DataFrame, epoch: int) -> pd.DataFrame:
+    """Return the members of the arms that were halted, and those of the control beside them."""
+    compared = ~at_end(losses) | losses["arm"].eq(CONTROL)
+    return losses.loc[losses["epoch"].eq(epoch) & compared]
+
+
+def _apart(here: pd.DataFrame) -> pd.DataFrame:
+    """Return the members of the arms whose population is not the control's, the whole of it."""
+    arms = here.groupby("arm")
+    sizes = arms["member"].nunique()
+    apart = arms["own"].any() | sizes.ne(sizes.get(CONTROL, 0))
+    return here.loc[here["arm"].map(apart)]
+
+
 def _species_bars(ax: Axes, sizes: pd.DataFrame) -> None:
     """Stack the species of each halt, each with its number."""
     halts = sorted({int(epoch) for epoch in sizes["epoch"]})
@@ -190,8 +220,8 @@ def _species_bars(ax: Axes, sizes: pd.DataFrame) -> None:
     ax.grid(axis="x", visible=False)
 
 
-def _members(ax: Axes, row: int, own: pd.DataFrame, look: Look) -> None:
-    """Draw the members of one arm at one epoch."""
+def _members(ax: Axes, row: int, own: pd.DataFrame, look: Look, trials: int) -> None:
+    """Draw the members of one arm at one epoch; each trial has its height, of `trials`."""
     values = own["value"].to_numpy(dtype=np.float64)
     shown = np.sort(values[np.isfinite(values)])
     if not shown.size:
@@ -201,9 +231,8 @@ def _members(ax: Axes, row: int, own: pd.DataFrame, look: Look) -> None:
         ax.plot([low, high], [row, row], color=look.colour, linewidth=1.2)
         ax.plot([lower, upper], [row, row], color=look.colour, linewidth=6, alpha=0.55)
     else:
-        trials = own.loc[own["value"].notna()].sort_values("value")["trial"]
-        most = max(int(own["trial"].max()), 1)
-        heights = row + 0.5 * (trials.to_numpy() / most - 0.5)
+        each = own.loc[own["value"].notna()].sort_values("value")["trial"]
+        heights = row + 0.5 * (each.to_numpy() / trials - 0.5)
         ax.plot(shown, heights, linestyle="none", color=look.colour, alpha=0.7, markersize=4.2,
                 marker="o" if look.marker == "none" else look.marker,
                 markeredgecolor=PAPER, markeredgewidth=0.3)  # fmt: skip
@@ -212,13 +241,15 @@ def _members(ax: Axes, row: int, own: pd.DataFrame, look: Look) -> None:
 
 
 def _rows(ax: Axes, arms: Sequence[str], here: pd.DataFrame) -> None:
-    """Give each arm a row; its name says how many of its members failed."""
+    """Give each arm a row; its name says after which epoch, if they differ, and who failed."""
     names = []
+    several = here["epoch"].nunique() > 1
     for arm in arms:
-        values = here.loc[here["arm"].eq(arm), "value"]
-        lost = int(values.isna().sum())
-        told = f", {'all' if lost == len(values) else lost} failed" if lost else ""
-        names.append(shorten(arm, 12 if lost else 18) + told)
+        own = here.loc[here["arm"].eq(arm)]
+        told = f", epoch {own['epoch'].iloc[0]}" if several else ""
+        if lost := int(own["value"].isna().sum()):
+            told += f", {'all' if lost == len(own) else lost} failed"
+        names.append(shorten(arm, 12 if lost else 14 if several else 18) + told)
     ax.set_yticks(range(len(arms)), names)
     ax.set_ylim(len(arms) - 0.5, -0.5)
     ax.tick_params(axis="y", length=0)

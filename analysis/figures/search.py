@@ -39,7 +39,8 @@ def search_pictures(found: Search, arms: Sequence[str]) -> list[Picture]:
             "The best network at any time",
             "The lowest held-out loss of any network so far: mean over the trials (line) and one "
             "standard deviation either way (band), against network-epochs, and against the time "
-            "that workers spent in epochs (median). Segments that arms share count in each.",
+            "that workers spent in epochs (median). Segments that arms share count in each; what "
+            "teachers take is not in it.",
             f"Step chart of the best held-out loss so far. At the end: {ends}.",
             anytime_curves(found.bands, shown),
             anytime_curves(found.bands, shown, columns=1),
@@ -92,7 +93,7 @@ def anytime_curves(bands: pd.DataFrame, arms: Sequence[str], *, columns: int = 2
                 )  # fmt: skip
             ax.set_xlim(0, None)
             # The first epochs would press all the rest into a line.
-            late = bands.loc[bands["epoch"].ge(bands["epoch"].max() / 5)]
+            late = bands.loc[bands["epoch"].ge(bands.groupby("arm")["epoch"].transform("max") / 5)]
             ends = late[["mean", "low", "high"]].to_numpy()
             bottom, top = np.nanmin(ends), np.nanmax(ends)
             room = max(top - bottom, 1e-9)

@@ -53,10 +53,11 @@ def family(run: Results, arm: str = "", trial: int | None = None) -> Shown:
 def gain_by_distance(run: Results) -> Shown:
     """Draw the gain of each merge's children against the distance and barrier of the parents."""
     epochs = carried_on(run.tables["epochs"], run.tables["members"])
-    merges = kinship(run.tables["matings"], epochs, run.numbers.halts, zero=run.numbers.zero)
+    numbers = run.numbers
+    merges = kinship(run.tables["matings"], epochs, numbers.halts, numbers.ends, zero=numbers.zero)
     if not merges[["distance", "barrier"]].notna().any(axis=None):
         return missing(run, "distances of parents (measure = true)", "tables/matings.parquet")
-    return Picture(kinship_and_gain(merges, run.numbers.arms))
+    return Picture(kinship_and_gain(merges, numbers.arms))
 
 
 def damage(run: Results) -> Shown:

@@ -98,7 +98,8 @@ def spent_cell(arm: Any) -> tuple[str, str]:
 def champion_rows(overview: Overview) -> list[dict[str, str]]:
     """Return the cells of the table of champions: means over each arm's finished trials.
 
-    Below the control's champion, the best of its networks, stands the mean of all of them.
+    Below the control's champion, the best of its networks, stands the mean of all that did not
+    fail.
     """
     rows = []
     for row in overview.champions.to_dict("records"):
@@ -111,7 +112,9 @@ def champion_rows(overview: Overview) -> list[dict[str, str]]:
         if row["arm"] == CONTROL and mean and overview.population > 1:
             cells = {kind: number(mean[kind]) for kind in KINDS}
             accuracy = percent(mean["test_accuracy"], 2, sign=False)
-            called = f"mean of the {overview.population} in {CONTROL}"
+            fewest, most = overview.control_averaged
+            averaged = str(most) if fewest == most else f"{fewest} to {most}"
+            called = f"mean of the {averaged} in {CONTROL}"
             rows.append({"arm": called, "n": str(row["n"]), **cells, "test_accuracy": accuracy})
     return rows
 

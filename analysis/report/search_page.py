@@ -39,7 +39,7 @@ def arm_rows(found: Search, metrics: Sequence[str] = ()) -> list[dict[str, Any]]
                 "test_accuracy": percent(arm.test_accuracy, 2, sign=False),
                 "metrics": [number(value) for value in means],
                 "parameters": whole(round(arm.parameters)),
-                "architectures": f"{arm.architectures:.3g}",
+                "genomes": f"{arm.genomes:.3g}",
                 "network_epochs": whole(round(arm.network_epochs)),
                 "share": f"{share} {reached}".strip() if trials else NOTHING,
             }

@@ -46,7 +46,7 @@ def write_report(run: RunDir, so_far: SoFar | None = None, png: bool = False) ->
     `statistics.csv` (a row per arm and loss kind), `improvements.csv` (a row per trial),
     `curves.csv`, `parity.csv`, `convergence.csv` (what reaching the control's loss took), of
     metrics beside the loss `metrics.csv` (a row per arm and metric) and `metric_curves.csv`,
-    `costs.csv`, `champions.csv`, `members.csv` (the losses at halts and at K), `kinship.csv`,
+    `costs.csv`, `champions.csv`, `members.csv` (the losses at halts and at the end), `kinship.csv`,
     `species.csv`, `tasks.csv`, `utilisation.csv`; of a search also `anytime.csv`, `search.csv` (a
     row per arm), `diversity.csv`, `networks.csv` (with the front of size and loss) and
     `crossings.csv` (children by what took part, a row per arm). Where an improvement is not a

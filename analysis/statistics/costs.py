@@ -52,14 +52,16 @@ def costs(members: pd.DataFrame, epochs: pd.DataFrame, trials: pd.DataFrame) -> 
     table = pd.DataFrame(rows)
     if not trials["serial_epochs"].gt(0).any():
         return table
-    own = trials.groupby("arm").agg(
-        teaching_epochs=("teaching_epochs", "sum"), serial_epochs=("serial_epochs", "max")
-    )
+    own = trials.groupby("arm").agg(serial_epochs=("serial_epochs", "max"))
+    # Of one that is not finished, `members` has nothing to stand beside it.
+    ended = trials.loc[trials["status"].ne(UNFINISHED)].groupby("arm")
+    own["teaching_epochs"] = ended["teaching_epochs"].sum()
     slowest = members.groupby(["trial", "arm", "segment"])["wall_s"].max()
     each = slowest.groupby(["trial", "arm"]).sum(min_count=1)
     own["serial_wall_s"] = each.groupby("arm").median()
-    own["halts_wall_s"] = trials.groupby("arm")["halts_wall_s"].median()
-    return table.merge(own.reset_index(), on="arm", how="left")
+    own["halts_wall_s"] = ended["halts_wall_s"].median()
+    columns = ["teaching_epochs", "serial_epochs", "serial_wall_s", "halts_wall_s"]
+    return table.merge(own[columns].reset_index(), on="arm", how="left")
 
 
 def network_epochs_unshared(costs_table: pd.DataFrame) -> int:

@@ -101,12 +101,23 @@ def band(curves: pd.DataFrame) -> pd.DataFrame:
     return bands.loc[bands["n"].gt(0)].drop(columns="sd").reset_index(drop=True)
 
 
-def departures(curves: pd.DataFrame, control: str = CONTROL) -> dict[str, int]:
+def departures(
+    curves: pd.DataFrame, networks: pd.DataFrame, control: str = CONTROL
+) -> dict[str, int]:
     """Return for each arm the last epoch up to which it *is* the control.
 
-    Arms share segments with the control; up to there, their curves are the control's, bit for bit,
-    in every trial. 0 for an arm that differs from the first epoch on, and for the control.
+    Arms share segments with the control; up to there, as many networks train, and their curves are
+    the control's, bit for bit, in every trial. 0 for an arm that differs from the first epoch on,
+    and for the control.
+
+    Args:
+        curves: as `best_member_curves` returns them.
+        networks: as `networks_by_epoch` returns them: the best of a part of the control's networks,
+            or of more than them, may be the best of them, too.
+        control: name of the control arm.
     """
+    trained = networks.rename(columns={"networks": "value"}).assign(kind="networks")
+    curves = pd.concat([curves, trained], ignore_index=True)
     reference = curves.loc[curves["arm"].eq(control)]
     merged = curves.merge(reference, on=["trial", "kind", "epoch"], suffixes=("", "_control"))
     equal = merged["value"].eq(merged["value_control"]) | merged["value"].isna()
@@ -129,6 +140,12 @@ def halt_epochs(members: pd.DataFrame) -> dict[str, list[int]]:
     }
 
 
+def end_epochs(members: pd.DataFrame) -> dict[str, int]:
+    """Return for each arm the last epoch that any of its members was asked for: its end."""
+    ends = members.groupby("arm", sort=False)["last_epoch"].max()
+    return {str(arm): int(epoch) for arm, epoch in ends.items()}
+
+
 def last_epoch(curves: pd.DataFrame, control: str = CONTROL) -> int:
     """Return K, the control's last epoch; of any arm where there is no control; 0 of nothing."""
     own = curves.loc[curves["arm"].eq(control), "epoch"]
@@ -136,19 +153,33 @@ def last_epoch(curves: pd.DataFrame, control: str = CONTROL) -> int:
     return int(epochs.max()) if len(epochs) else 0
 
 
-def network_epochs_by_epoch(epochs: pd.DataFrame) -> pd.DataFrame:
+def networks_by_epoch(epochs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+    """Return how many networks trained at each epoch.
+
+    Args:
+        epochs: the table `epochs`, carried on where members ended early.
+        trials: the table `trials`; an arm's trial that failed is left out.
+
+    Returns:
+        One row per trial, arm and epoch: `networks`, 0 where all had ended early.
+    """
+    done = trials.loc[trials["status"].eq("done"), ["trial", "arm"]]
+    counted = epochs.assign(networks=networks_of(epochs)).merge(done, on=["trial", "arm"])
+    by = ["trial", "arm", "epoch"]
+    summed: pd.DataFrame = counted.groupby(by, as_index=False)[["networks"]].sum()
+    return summed
+
+
+def network_epochs_by_epoch(networks: pd.DataFrame) -> pd.DataFrame:
     """Return what each arm has spent after each epoch, a mean over the trials.
 
     Args:
-        epochs: the table `epochs`. What teachers take is not in it.
+        networks: as `networks_by_epoch` returns them. What teachers take is not in it.
 
     Returns:
         One row per arm and epoch: `network_epochs`, trained up to and with that epoch.
     """
-    by = ["trial", "arm", "epoch"]
-    counted = epochs.assign(network_epochs=networks_of(epochs))
-    spent = counted.groupby(by, as_index=False)["network_epochs"].sum()
-    spent["network_epochs"] = spent.groupby(["trial", "arm"])["network_epochs"].cumsum()
+    spent = networks.assign(network_epochs=networks.groupby(["trial", "arm"])["networks"].cumsum())
     mean: pd.DataFrame = spent.groupby(["arm", "epoch"])["network_epochs"].mean().reset_index()
     return mean
 

@@ -22,9 +22,10 @@ class Overview:
     Attributes:
         arms: names of the arms, the control first.
         trials: number of trials.
-        population: members of the first segment.
-        epochs: K, the control's; 0 if no epoch was recorded.
+        population: members of the control's first segment; of any arm's where there is no control.
+        epochs: K, the control's; of any arm where there is no control; 0 if no epoch was recorded.
         lengths: each arm's epochs one after the other, where the run recorded them.
+        ends: `curves.end_epochs`.
         zero: what is known of the zero of the run's loss.
         fitness: what chose the champions ("train_loss", "val_loss" or a metric's column), found by
             comparing it with their fitness; "" if none agrees.
@@ -33,6 +34,8 @@ class Overview:
         control_networks: what every network of the control reaches at the end, beside its champion,
             which luck chose too: the mean over trials of the mean over its networks, by loss kind
             and `test_accuracy`; empty without a finished trial.
+        control_averaged: of how many networks that is the mean, in the trial with the fewest and in
+            that with the most: those that diverged are left out.
         paired: `paired.pair_trials` of the champions and of `curves.lowest_losses`.
         summary: `paired.summarize` of `paired`, with `curves.parity_summary` beside it, of
             the curve that `curves.CURVE_BESIDE` says.
@@ -52,10 +55,12 @@ class Overview:
     population: int
     epochs: int
     lengths: dict[str, int]
+    ends: dict[str, int]
     zero: Zero
     fitness: str
     champions: pd.DataFrame
     control_networks: dict[str, float]
+    control_averaged: tuple[int, int]
     paired: pd.DataFrame
     summary: pd.DataFrame
     bands: pd.DataFrame
@@ -101,24 +106,29 @@ def overview(
     summary = summarize(paired, seed=seed).merge(reached, on=["arm", "kind"], how="left")
     lengths = _lengths(trials)
     bands = curves.band(lines)
+    networks = curves.networks_by_epoch(carried, trials)
     if lengths:
-        spent = curves.network_epochs_by_epoch(epochs)
+        spent = curves.network_epochs_by_epoch(networks)
         bands = bands.merge(spent, on=["arm", "epoch"], how="left")
-    first = members.loc[members["segment"].eq(0)]
+    ends = curves.end_epochs(members)
+    averaged = _averaged(members)
+    each = averaged.groupby("trial").size()
     return Overview(
         arms=arms_of(trials),
         trials=int(trials["trial"].nunique()),
-        population=int(first["member"].nunique()),
-        epochs=curves.last_epoch(lines) or (int(carried["epoch"].max()) if len(epochs) else 0),
+        population=_population(members),
+        epochs=_of_control(lengths) or _of_control(ends) if len(epochs) else 0,
         lengths=lengths,
+        ends=ends,
         zero=zero,
         fitness=_fitness(trials),
         champions=_champions(outcomes),
-        control_networks=_control_networks(members),
+        control_networks=_control_networks(averaged),
+        control_averaged=(int(each.min()), int(each.max())) if len(each) else (0, 0),
         paired=paired,
         summary=summary.astype({"parity_trials": "Int64", "parity_reached": "Int64"}),
         bands=bands,
-        departures=curves.departures(lines),
+        departures=curves.departures(lines, networks),
         parity=parity,
         area=curves.area_under_curve(lines),
         halts=curves.halt_epochs(members),
@@ -145,10 +155,25 @@ def _fitness(trials: pd.DataFrame) -> str:
     return metric_fitness(trials)
 
 
-def _control_networks(members: pd.DataFrame) -> dict[str, float]:
+def _of_control(epochs: dict[str, int]) -> int:
+    """Return the control's number of epochs; the largest of any arm where there is no control."""
+    return epochs[CONTROL] if CONTROL in epochs else max(epochs.values(), default=0)
+
+
+def _population(members: pd.DataFrame) -> int:
+    first = members.loc[members["segment"].eq(0)]
+    own = first.loc[first["arm"].eq(CONTROL)]
+    return int((own if len(own) else first)["member"].nunique())
+
+
+def _averaged(members: pd.DataFrame) -> pd.DataFrame:
+    """Return the control's members at the end that did not fail."""
     own = members.loc[members["arm"].eq(CONTROL)]
-    ends = own.loc[own["segment"].eq(own["segment"].max()) & own["status"].eq("done")]
-    each = ends.groupby("trial")[[*KINDS, "test_accuracy"]].mean()
+    return own.loc[own["segment"].eq(own["segment"].max()) & own["status"].eq("done")]
+
+
+def _control_networks(averaged: pd.DataFrame) -> dict[str, float]:
+    each = averaged.groupby("trial")[[*KINDS, "test_accuracy"]].mean()
     return {str(kind): float(value) for kind, value in each.mean().items()} if len(each) else {}
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from analysis.statistics.crossings import children
 from analysis.statistics.curves import carried_on, cost_to_loss
 from analysis.statistics.metrics import COMPARED, metric_names
-from analysis.tables import arms_of
+from analysis.tables import arms_of, networks_of
 
 YARDSTICK = "evolution"
 """The arm whose final loss is the target of the others: evolution whose mutants begin anew."""
@@ -74,14 +74,16 @@ def anytime(epochs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         One row per trial, arm and epoch: `epoch`, `network_epochs` and `wall_s` spent by all
-        members up to and with it (segments shared with another arm count in full), and `best`.
+        members up to and with it (segments shared with another arm count in full, what teachers
+        take does not count), and `best`.
     """
     done = trials.loc[trials["status"].eq("done"), ["trial", "arm", "val_loss"]]
     kept = epochs.merge(done.rename(columns={"val_loss": "champion"}), on=["trial", "arm"])
     kept["val_loss"] = kept["val_loss"].where(np.isfinite(kept["val_loss"]))
+    kept["networks"] = networks_of(kept)
     by = ["trial", "arm"]
     each = kept.groupby([*by, "epoch"], as_index=False).agg(
-        network_epochs=("trained", "sum"),
+        network_epochs=("networks", "sum"),
         wall_s=("wall_s", "sum"),
         best=("val_loss", "min"),
         champion=("champion", "first"),
@@ -118,7 +120,8 @@ def cost_to_yardstick(
 ) -> pd.DataFrame:
     """Return what share of its network-epochs an arm spent until it had the yardstick's loss.
 
-    The loss is that of the yardstick's champion in the same trial.
+    The loss is that of the yardstick's champion in the same trial. What teachers take counts
+    neither for the arm nor for the yardstick.
 
     Args:
         epochs: the table of that name.
@@ -158,10 +161,10 @@ def arms_summary(members: pd.DataFrame, trials: pd.DataFrame, spent: pd.DataFram
     Returns:
         One row per arm that finished a trial, the control first: `n` trials finished, means of the
         champions' `val_loss`, `test_accuracy`, `network_epochs` and other metrics on the test set
-        (`test_NAME`), their median `parameters`,
-        `architectures` tried (mean over the trials), how many trials `reached` the yardstick's
-        loss, and the median `share` of its network-epochs until then (infinite where half of the
-        trials or more did not).
+        (`test_NAME`), their median `parameters`, `genomes` tried (mean over the trials; they differ
+        in settings of training too), how many trials `reached` the yardstick's loss, and the median
+        `share` of its network-epochs until then (infinite where half of the trials or more did
+        not).
     """
     done = trials.loc[trials["status"].eq("done")]
     table = done.groupby("arm").agg(
@@ -174,7 +177,7 @@ def arms_summary(members: pd.DataFrame, trials: pd.DataFrame, spent: pd.DataFram
     others = [f"test_{name}" for name in metric_names(trials)]
     table = table.join(done.groupby("arm")[others].mean())
     tried = members.groupby(["arm", "trial"])["genome"].nunique().groupby("arm").mean()
-    table["architectures"] = tried.reindex(table.index)
+    table["genomes"] = tried.reindex(table.index)
     shares = spent.assign(share=spent["share"].fillna(np.inf)).groupby("arm")["share"]
     table["reached"] = spent.groupby("arm")["share"].count().reindex(table.index)
     table["share"] = shares.median().reindex(table.index)
@@ -184,16 +187,16 @@ def arms_summary(members: pd.DataFrame, trials: pd.DataFrame, spent: pd.DataFram
 
 
 def diversity(members: pd.DataFrame) -> pd.DataFrame:
-    """Return how many architectures and species were alive in each segment.
+    """Return how many genomes and species were alive in each segment.
 
     Returns:
         One row per arm and segment: `epoch` (the segment's last), `population`, and the means over
-        the trials of `architectures` (distinct genomes) and `species`.
+        the trials of distinct `genomes`, settings of training among their genes, and `species`.
     """
     by = ["arm", "segment", "last_epoch", "trial"]
     each = members.groupby(by, sort=False).agg(
         population=("member", "count"),
-        architectures=("genome", "nunique"),
+        genomes=("genome", "nunique"),
         species=("species", "nunique"),
     )
     means: pd.DataFrame = each.groupby(["arm", "segment", "last_epoch"], sort=False).mean()

@@ -167,8 +167,9 @@ def curves_alternative(overview: Overview) -> str:
         if len(last):
             losses = [number(last.get(kind), 3) for kind in ("loss", "val_loss")]
             ends.append(f"{arm} {losses[0]} and {losses[1]}")
+    longest = int(overview.bands["epoch"].max())
     return (
-        f"Line chart of running training and held-out loss over {count(overview.epochs, 'epoch')}. "
+        f"Line chart of running training and held-out loss over {count(longest, 'epoch')}. "
         f"Mean running training and held-out loss at the end: {'; '.join(ends)}."
     )
 

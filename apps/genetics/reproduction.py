@@ -102,7 +102,8 @@ def allot(
       ids: species [members].
       total: number of children, at least 1.
       temperature: of `shared_fitness`.
-      minimum_size: a species of fewer members does not breed, unless all are that small.
+      minimum_size: a species of fewer members does not breed, unless it has the best member, or all
+        are that small.
       elitism: whether the champion of every species that may breed survives.
 
     Returns:
@@ -127,11 +128,12 @@ def allot(
         )
     if total < 1:
         raise GeneticsError(f"At least 1 child must be allotted, received total = {total}.")
-    large = [species for species in best if list(ids).count(species) >= minimum_size]
-    breeding = sorted(large or best, key=lambda each: (fitness[best[each]], each))
+    large = {species for species in best if list(ids).count(species) >= minimum_size}
+    leader = ids[rank(fitness)[0]]
+    breeding = sorted({leader, *large} if large else best, key=lambda s: (fitness[best[s]], s))
     least = 1 if elitism else 0
     breeding = sorted(breeding[:total] if elitism else breeding)
-    # Merit is relative to the best: that must be one of those who breed.
+    # Merit is relative to those who breed.
     masked = [loss if each in breeding else np.nan for loss, each in zip(fitness, ids, strict=True)]
     shared = shared_fitness(masked, ids, temperature)
     shares = [sum(f for f, each in zip(shared, ids, strict=True) if each == s) for s in breeding]

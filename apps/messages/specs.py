@@ -249,7 +249,7 @@ class SpeciesSpec(Table):
             target that follows from the population, no species of a single member), `clustering` or
             `none`, with settings.
         temperature: of the shared fitness; a smaller one favours the better species more.
-        minimum_size: members that a species needs to breed.
+        minimum_size: members that a species needs to breed, unless it holds the best network.
         elitism: whether the champion of a species goes on unchanged.
         between: probability that a child's last parent is of another species.
         basins: in a search, how much the distance between the weights of two networks of one

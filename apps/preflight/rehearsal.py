@@ -115,7 +115,7 @@ def rehearse(
             for each in check_extremes(first[0], space, place)
         )
         if is_plugin(first[0].network.builder):
-            check_choices(first[0], space, place)
+            remarks += check_choices(first[0], space, place)
         first, failed = _built(first, max([1, *(halt.mate.parents for halt in halts)]), place)
         remarks += failed
     trainer = trainer_of(first[0], place)

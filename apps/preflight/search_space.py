@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -22,34 +23,47 @@ from apps.messages.tasks import TrainTask, Workplace
 from apps.networks.build import named_weights, read
 from apps.training.input_checks import build_for
 
-_PAIRS: Final = 3
-_DRAWS: Final = 200
+_FEW: Final = 3
+"""Pairs of networks within which a choice usually changes one."""
+
+_PAIRS: Final = 40
+"""Pairs that are tried before a choice counts as ignored: it may act with few of the others."""
+
+_DRAWS: Final = 2_000
 _COMBINATIONS: Final = 16
 """Combinations of the other parameters with which a value is tried, until one can be built."""
 
 
-def check_choices(task: TrainTask, space: Space, place: Workplace) -> None:
-    """Check that a network changes if a single choice changes.
+def check_choices(task: TrainTask, space: Space, place: Workplace) -> tuple[str, ...]:
+    """Check that a network changes if a single choice changes, at least with some of the others.
 
     Args:
         task: of a member that starts anew.
         space: what is searched.
         place: where plug-ins are looked for.
 
+    Returns:
+        A remark on each choice that changes the network with few of the others.
+
     Raises:
-        UserError: two values of a choice give the same network.
+        UserError: two values of a choice give the same network, whatever the others are.
     """
-    compared: dict[str, int] = {}
+    tried: Counter[str] = Counter()
+    compared: Counter[str] = Counter()
     seen_to_differ: set[str] = set()
     last: dict[str, tuple[Any, Any]] = {}
+    done: set[frozenset[str]] = set()
     for gene, one, other in _single_changes(space):
-        if gene.name in seen_to_differ or compared.get(gene.name, 0) == _PAIRS:
+        pair = frozenset(json.dumps(each, sort_keys=True) for each in (one, other))
+        if gene.name in seen_to_differ or tried[gene.name] == _PAIRS or pair in done:
             continue
+        done.add(pair)
+        tried[gene.name] += 1
         try:
             networks = [_network(task, space, genome, place) for genome in (one, other)]
         except HeterosisError:  # an invalid combination, of which `check_extremes` tells
             continue
-        compared[gene.name] = compared.get(gene.name, 0) + 1
+        compared[gene.name] += 1
         last[gene.name] = one[gene.name], other[gene.name]
         if _differ(*networks):
             seen_to_differ.add(gene.name)
@@ -58,10 +72,18 @@ def check_choices(task: TrainTask, space: Space, place: Workplace) -> None:
         one, other = last[name]
         raise UserError(
             f"space.{name}: network.builder {task.network.builder!r} gives the same network for "
-            f"{one} and {other}: let the function use its argument {name}, or leave it out of the "
-            "space",
+            f"{one} and {other}, in all {compared[name]} combinations that were tried: let the "
+            f"function use its argument {name}, or leave it out of the space; if it is used with "
+            "few values of others, name them by when, or make it one value a layer by per",
             code="network-builder",
         )
+    return tuple(
+        f"space.{name}: the network was the same for two of its values in the first {count - 1} "
+        "combinations that were tried: if it is used with some values of others only, name them "
+        "by when, so that no mutation is spent on it elsewhere"
+        for name, count in compared.items()
+        if count > _FEW
+    )
 
 
 def check_extremes(task: TrainTask, space: Space, place: Workplace) -> tuple[str, ...]:

@@ -30,7 +30,34 @@ GAINS = {
 Other names get a small one; `World.gains` overrides."""
 
 
+@dataclass(frozen=True)
+class Own:
+    """How an arm goes that goes another way than the rest; populations and relatives by segment."""
+
+    epochs: int
+    halts: Sequence[int] = ()
+    populations: Sequence[int] = (4,)
+    relatives: Sequence[int] = (1,)
+    teaching_epochs: float = 0.0
+
+
+DIFFERING: dict[str, Any] = {
+    "arms": ("control", "mean", "swa", "long", "evolution", "family", "heterosis"),
+    "trials": 3,
+    "halts": (3, 6),
+    "searches": True,
+    "own": {
+        "swa": Own(12),
+        "long": Own(32, populations=(1,)),
+        "evolution": Own(12, (3, 6), (8, 4, 2), (1, 1, 1)),
+        "family": Own(8, (3,), (4, 1), (1, 6), teaching_epochs=2.0),
+        "heterosis": Own(18, (3, 6, 14), (4, 4, 2, 1), (1, 1, 1, 1), teaching_epochs=2.0),
+    },
+}
+"""Arms that differ in their epochs, networks, relatives and teachers."""
+
 WORLDS: dict[str, dict[str, Any]] = {
+    "arms that differ": DIFFERING,
     "one trial": {"trials": 1},
     "two trials": {"trials": 2},
     "three trials": {"trials": 3},
@@ -104,6 +131,13 @@ class World:
     shift: float = 0.0  # subtracted from every loss
     least: float = float("-inf")  # no loss is below it
     early: bool = False  # members train fewer epochs than they were asked for
+    own: dict[str, Own] = field(default_factory=dict)
+
+    def of(self, arm: str) -> Own:
+        """How an arm goes."""
+        segments = len(self.halts) + 1
+        usual = Own(self.epochs, self.halts, [self.population] * segments, [1] * segments)
+        return self.own.get(arm, usual)
 
 
 def genome_of(world: World, segment: int, member: int) -> dict[str, Any]:
@@ -144,14 +178,17 @@ def write_run(
 
 def _one_arm(world: World, trial: int, arm: str, rows: dict[str, list[dict[str, Any]]]) -> None:
     """Add one trial of one arm to every table."""
-    edges = [0, *world.halts, world.epochs]
+    way = world.of(arm)
+    edges = [0, *way.halts, way.epochs]
     failed = (trial, arm) in world.failed_trials
-    order: list[int] = list(range(world.population))
+    order: list[int] = []
+    trained = 0
     for segment, (before, last) in enumerate(pairwise(edges)):
-        shared = segment == 0 or arm == "control"
+        first = segment == 0 and way.halts[:1] == world.of("control").halts[:1]
+        shared = first or arm == "control"
         parents = order[:2]
         made = []
-        for member in range(world.population):
+        for member in range(way.populations[segment]):
             lost = (trial, arm, segment, member) in world.failed_members
             path = _losses(world, trial, arm, segment, member, before, last)
             start = "fresh" if segment == 0 else "continue" if arm == "control" else "offspring"
@@ -205,9 +242,11 @@ def _one_arm(world: World, trial: int, arm: str, rows: dict[str, list[dict[str, 
                 if world.early and epoch > max(last - 1 - member % 2, before + 1):
                     break
                 key = {"trial": trial, "arm": arm, "segment": segment, "member": member}
+                relatives = way.relatives[segment]
                 rows["epochs"].append(
-                    {**key, "epoch": epoch, **losses, "wall_s": 0.6, "relatives": 1}
+                    {**key, "epoch": epoch, **losses, "wall_s": 0.6, "relatives": relatives}
                 )
+                trained += relatives
             if start == "offspring":
                 rows["matings"].append(_mating(trial, arm, segment, before, member, parents))
         fitness = np.array([row["fitness"] for row in made])
@@ -227,9 +266,9 @@ def _one_arm(world: World, trial: int, arm: str, rows: dict[str, list[dict[str, 
             **{metric: float("nan") if failed else best[metric] for metric in FINAL_METRICS},
             **genome_of(world, len(edges) - 2, order[0]),
             "fitness": float("nan") if failed else best["fitness"],
-            "network_epochs": world.population * world.epochs,
-            "teaching_epochs": 0.0,
-            "serial_epochs": world.epochs,
+            "network_epochs": trained,
+            "teaching_epochs": way.teaching_epochs,
+            "serial_epochs": way.epochs,
             "halts_wall_s": 0.5 + 0.01 * trial,
             "failed_members": sum(row["status"] != "done" for row in made),
         }
@@ -321,6 +360,12 @@ def tables() -> Tables:
 def odd_tables(request: pytest.FixtureRequest) -> Tables:
     """The tables of each of `WORLDS`."""
     return make_tables(World(**WORLDS[request.param]))
+
+
+@pytest.fixture(scope="session", params=[False, True], ids=["whole", "early"])
+def differing(request: pytest.FixtureRequest) -> Tables:
+    """The tables of `DIFFERING`, and of the same with members that end early."""
+    return make_tables(World(**DIFFERING, early=request.param))
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ from apps.records.tables_schema import TABLES, frame
 
 NAN = float("nan")
 
+ENDS = {"control": 6, "mean": 6}
+
 
 def _frame(table, rows):
     """Return a table in which only the given columns matter."""
@@ -70,6 +72,13 @@ def test_an_arm_is_not_read_at_the_halts_of_others(members):
     assert table.loc[table["arm"].eq("swa"), "epoch"].tolist() == [5, 5]
 
 
+def test_each_arm_is_read_at_its_own_end(members):
+    alone = _members("long", 0, 1, 9, [0.1])
+    table = member_losses(pd.concat([members, _frame("members", alone)]), {"mean": [2]})
+    ends = table.groupby("arm")["epoch"].max().to_dict()
+    assert ends == {"control": 5, "mean": 5, "long": 9}
+
+
 def _epochs(losses):
     return _frame(
         "epochs",
@@ -114,7 +123,7 @@ def test_the_gain_is_against_the_controls_mean_at_the_next_halt():
             _mating(4, 1, "1"),
         ],
     )
-    table = kinship(matings, epochs, {"mean": [2, 4]})
+    table = kinship(matings, epochs, {"mean": [2, 4]}, ENDS)
     assert table["parents"].tolist() == ["0 1", "1 0"]
     # Children 0.2 and 0.4 against 0.4: gains 50 % and 0 %. Then 0.1 against 0.2.
     assert table["gain"].tolist() == pytest.approx([0.25, 0.5])
@@ -123,11 +132,28 @@ def test_the_gain_is_against_the_controls_mean_at_the_next_halt():
     assert table["distance"].tolist() == [0.7, 0.7]
 
 
+def test_past_the_controls_end_the_gain_is_against_the_controls_end():
+    losses = {("control", 4): [0.4, 0.4], ("mean", 4): [0.4], ("mean", 9): [0.1], ("long", 20): [1]}
+    matings = _frame("matings", [_mating(2, 0, "0 1"), _mating(4, 0, "0 1")])
+    ends = {"control": 4, "mean": 9, "long": 20}
+    table = kinship(matings, _epochs(losses), {"mean": [2, 4]}, ends)
+    assert table["gain"].tolist() == pytest.approx([0.0, 0.75])
+
+
+def test_a_merge_that_was_not_followed_has_no_gain():
+    losses = {("control", 4): [0.4], ("mean", 4): [0.2]}
+    matings = _frame("matings", [_mating(4, 0, "0 1")])
+    ends = {"control": 4, "mean": 4}
+    assert kinship(matings, _epochs(losses), {"mean": [4]}, ends)["gain"].isna().all()
+
+
 def test_a_child_without_a_loss_is_left_out_of_the_gain():
     epochs = _epochs({("control", 4): [0.4], ("mean", 4): [0.2, np.inf]})
     matings = _frame("matings", [_mating(2, 0, "0 1"), _mating(2, 1, "0 1")])
-    assert kinship(matings, epochs, {"mean": [2]})["gain"].tolist() == pytest.approx([0.5])
-    lost = kinship(matings, _epochs({("control", 4): [0.4]}), {"mean": [2]})
+    assert kinship(matings, epochs, {"mean": [2]}, {"mean": 4})["gain"].tolist() == pytest.approx(
+        [0.5]
+    )
+    lost = kinship(matings, _epochs({("control", 4): [0.4]}), {"mean": [2]}, {"mean": 4})
     assert lost["gain"].isna().all()
 
 
@@ -136,13 +162,13 @@ def test_the_gain_is_a_difference_where_losses_cannot_be_divided(shift, lowest):
     values = {("control", 4): [0.4], ("mean", 4): [0.2], ("control", 6): [0.2], ("mean", 6): [0.3]}
     epochs = _epochs({key: [loss - shift for loss in losses] for key, losses in values.items()})
     matings = _frame("matings", [_mating(2, 0, "0 1"), _mating(4, 0, "0 1")])
-    table = kinship(matings, epochs, {"mean": [2, 4]}, zero=Zero(lowest))
+    table = kinship(matings, epochs, {"mean": [2, 4]}, ENDS, zero=Zero(lowest))
     assert table["gain"].tolist() == pytest.approx([0.2, -0.1])
     assert set(table["unit"]) == {"loss"}
 
 
 def test_no_mating_gives_an_empty_table():
-    assert kinship(_frame("matings", []), _epochs({("control", 1): [1.0]}), {}).empty
+    assert kinship(_frame("matings", []), _epochs({("control", 1): [1.0]}), {}, {}).empty
 
 
 def test_species_are_counted_for_arms_that_ever_had_two():

@@ -49,6 +49,17 @@ def test_late_losses_are_not_pressed_into_a_line_by_the_first():
     assert high < 1
 
 
+def test_the_loss_axis_holds_every_arms_late_losses():
+    short = BANDS.assign(arm=BANDS["arm"].replace("evolution", "short"))
+    long = BANDS.loc[BANDS["arm"].eq("control")].assign(
+        arm="long", epoch=[10, 20, 30, 40, 50], mean=[2.0, 1.0, 0.9, 0.8, 0.8]
+    )
+    figure = anytime_curves(pd.concat([short, long]), ["control", "short", "long"])
+    low, high = figure.axes[0].get_ylim()
+    assert low < 0.2
+    assert high > 0.8
+
+
 def test_the_front_joins_the_networks_that_no_other_one_beats():
     (ax,) = loss_against_size(NETWORKS, ARMS).axes
     front = {line.get_label(): line for line in ax.get_lines()}["no other is smaller and better"]

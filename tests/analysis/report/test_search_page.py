@@ -24,7 +24,7 @@ FOUND = SimpleNamespace(
             "val_loss": [0.5, 0.25],
             "test_accuracy": [0.8, 0.9],
             "parameters": [1234.4, 99.6],
-            "architectures": [1.0, 3.5],
+            "genomes": [1.0, 3.5],
             "network_epochs": [1600.0, 800.0],
             "share": [NAN, 0.25],
             "reached": [0, 1],
@@ -44,7 +44,7 @@ def test_rows_are_the_numbers_in_words():
     assert control["parameters"] == "1234"
     assert (evolution["val_loss"], evolution["test_accuracy"]) == ("0.2500", "90.00 %")
     assert evolution["share"] == "25 % in 1 of 2"
-    assert (control["network_epochs"], evolution["architectures"]) == ("1600", "3.5")
+    assert (control["network_epochs"], evolution["genomes"]) == ("1600", "3.5")
 
 
 def test_the_sentence_counts_trials_that_reached_the_yardstick_early():

@@ -45,6 +45,11 @@ def _curves(losses, failed=()):
     return c.best_member_curves(_epochs(losses), _trials(losses, failed))
 
 
+def _departures(losses):
+    networks = c.networks_by_epoch(_epochs(losses), _trials(losses))
+    return c.departures(_curves(losses), networks)
+
+
 def _values(curves, arm, kind="loss", trial=0):
     rows = curves.loc[curves["arm"].eq(arm) & curves["kind"].eq(kind) & curves["trial"].eq(trial)]
     return rows.sort_values("epoch")["value"].tolist()
@@ -77,17 +82,33 @@ def test_band_by_hand():
 
 
 def test_departure_is_the_last_epoch_shared_in_every_trial():
-    curves = _curves(
-        {
-            (0, "control"): [[3, 2, 1]],
-            (1, "control"): [[3, 2, 1]],
-            (0, "mean"): [[3, 2, 0]],
-            (1, "mean"): [[3, 1, 1]],
-            (0, "same"): [[3, 2, 1]],
-            (0, "other"): [[2, 2, 1]],
-        }
-    )
-    assert c.departures(curves) == {"control": 0, "mean": 1, "same": 3, "other": 0}
+    losses = {
+        (0, "control"): [[3, 2, 1]],
+        (1, "control"): [[3, 2, 1]],
+        (0, "mean"): [[3, 2, 0]],
+        (1, "mean"): [[3, 1, 1]],
+        (0, "same"): [[3, 2, 1]],
+        (0, "other"): [[2, 2, 1]],
+    }
+    assert _departures(losses) == {"control": 0, "mean": 1, "same": 3, "other": 0}
+
+
+def test_an_arm_of_more_or_fewer_networks_is_not_the_control_where_the_best_is_one_of_its():
+    losses = {
+        (0, "control"): [[3, 2, 1], [4, 3, 2]],
+        (0, "long"): [[3, 2, 1, 1]],
+        (0, "halving"): [[3, 2, 1], [4, 3, 2], [5, 5, 5]],
+    }
+    assert _departures(losses) == {"control": 0, "long": 0, "halving": 0}
+
+
+def test_what_was_spent_goes_on_where_all_ended_early():
+    epochs, members = _early()
+    trials = _trials({(0, "control"): 0, (0, "mean"): 0})
+    networks = c.networks_by_epoch(c.carried_on(epochs, members), trials)
+    spent = c.network_epochs_by_epoch(networks).set_index("arm")["network_epochs"]
+    assert spent["control"].tolist() == [2, 4, 5, 5]
+    assert spent["mean"].tolist() == [1, 2, 3, 4]
 
 
 def test_halts_are_where_a_population_was_changed(tables):
@@ -146,9 +167,10 @@ def test_cost_to_a_loss_counts_all_members():
 
 def test_no_epochs_at_all():
     empty = _epochs({(0, "a"): [[1]]}).iloc[:0]
-    curves = c.best_member_curves(empty, _trials({(0, "a"): 0}))
+    trials = _trials({(0, "a"): 0})
+    curves = c.best_member_curves(empty, trials)
     assert c.band(curves).empty
-    assert c.departures(curves) == {}
+    assert c.departures(curves, c.networks_by_epoch(empty, trials)) == {}
     assert c.epochs_to_parity(curves).empty
     assert c.area_under_curve(curves).empty
     assert c.lowest_losses(curves).empty

@@ -102,7 +102,7 @@ def test_an_arm_that_never_gets_there_counts_as_infinite():
     assert list(table.index) == ["control", "evolution", "heterosis"]
     assert table.loc["control", "share"] == math.inf
     assert table.loc["control", "reached"] == 0
-    assert table.loc["control", "architectures"] == 2
+    assert table.loc["control", "genomes"] == 2
     assert table.loc["heterosis", "share"] == 0.25
 
 
@@ -153,7 +153,7 @@ def test_diversity_counts_architectures_and_species():
         }
     )
     (row,) = search.diversity(members).itertuples()
-    assert (row.epoch, row.population, row.architectures, row.species) == (3, 2, 1.5, 1.5)
+    assert (row.epoch, row.population, row.genomes, row.species) == (3, 2, 1.5, 1.5)
 
 
 def test_a_run_without_genomes_is_no_search():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from apps.genetics.errors import GeneticsError
 from apps.genetics.reproduction import allot, champions, mate, shared_fitness
-from apps.genetics.selection import SELECTIONS, merit
+from apps.genetics.selection import SELECTIONS, merit, rank
 from tests.support.genetics import SEEDS
 
 NAN = float("nan")
@@ -56,7 +56,8 @@ def test_offspring_sum_to_the_total_and_champions_survive(population, total, min
     assert sum(children.values()) == total
     assert all(count >= 0 for count in children.values())
     assert all(count == 0 for species, count in children.items() if species not in best)
-    large = {species for species in best if ids.count(species) >= minimum} or set(best)
+    large = {species for species in best if ids.count(species) >= minimum}
+    large = {*large, ids[rank(fitness)[0]]} if large else set(best)
     assert all(count == 0 for species, count in children.items() if species not in large)
     if elitism:
         alive = [species for species in large if children[species] > 0]
@@ -88,8 +89,21 @@ def test_fewer_children_than_species_go_to_the_best_champions():
     assert allot([0.3, 0.1, 0.2], [0, 1, 2], 2) == {0: 0, 1: 1, 2: 1}
 
 
-def test_small_species_do_not_breed_unless_all_are_small():
-    assert allot([0.1, 0.2, 0.3], [0, 1, 1], 4, minimum_size=2) == {0: 0, 1: 4}
+@given(populations(), st.integers(1, 20), st.integers(1, 5), st.floats(0.01, 10), st.floats(0, 1))
+def test_with_elitism_a_best_member_goes_on_whatever_is_set(
+    population, total, minimum, temperature, between
+):
+    fitness, ids = population
+    children = allot(fitness, ids, total, temperature, minimum)
+    matings = mate(np.random.default_rng(0), fitness, ids, children, between=between)
+    kept = [fitness[each.parents[0]] for each in matings if each.champion]
+    assert min(kept) == fitness[rank(fitness)[0]]
+
+
+def test_small_species_do_not_breed_unless_one_has_the_best_or_all_are_small():
+    assert allot([0.3, 0.1, 0.2], [0, 1, 1], 4, minimum_size=2) == {0: 0, 1: 4}
+    assert allot([0.1, 0.2, 0.3, 0.4], [0, 1, 1, 1], 4, minimum_size=2) == {0: 3, 1: 1}
+    assert allot([0.1, 0.2, 0.3], [0, 1, 1], 4, minimum_size=3) == {0: 3, 1: 1}
     assert allot([0.1, 0.1, 0.1], [0, 1, 2], 3, minimum_size=2) == {0: 1, 1: 1, 2: 1}
 
 

@@ -270,7 +270,7 @@ BUILDING: dict[str, tuple[TrainTask, str]] = {
 
 
 def wrapped(kind: str, learning_rate: float = 0.01, weight_decay: float | None = None) -> Any:
-    """An optimiser that has the weight decay within another; one has none."""
+    """An optimiser that has the weight decay within another; `forgetful` has none."""
     import keras
 
     from tests.support.against_keras import Lookahead
@@ -286,6 +286,8 @@ def wrapped(kind: str, learning_rate: float = 0.01, weight_decay: float | None =
     if kind == "forgetful":
         return keras.optimizers.SGD(learning_rate)
     adam = keras.optimizers.Adam(learning_rate, weight_decay=weight_decay)
+    if kind == "unopened":
+        return adam if weight_decay is None else Lookahead(adam)
     if kind == "several":
         plain = keras.optimizers.OptimizerMap(keras.optimizers.SGD(learning_rate))
         plain[".*kernel"] = adam
@@ -336,6 +338,13 @@ def test_a_weight_decay_that_no_optimiser_has_is_refused(
 ) -> None:
     with pytest.raises(UserError, match=f"weight_decay = 0.125 is set, and .* None: .*{said}"):
         rehearse([tasks[0]], [], [], place, settings=[tasks[1]])
+
+
+def test_what_a_function_makes_of_an_arms_settings_is_exported_too(place: Workplace) -> None:
+    first, own = decays(f"{HERE}:wrapped", kind="unopened")
+    rehearse([first], [], [], place)
+    with pytest.raises(UserError, match=r"cannot be a champion: .* Lookahead"):
+        rehearse([first], [], [], place, settings=[own])
 
 
 def refused(first: TrainTask, halts: Any, harvests: Any, place: Workplace) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def place(tmp_path: Path) -> Workplace:
 
 def test_a_builder_that_hears_every_choice_passes(place: Workplace) -> None:
     space = Space((UNITS, Gene("depth", Integer(1, 2))))
-    check_choices(task(), space, place)
+    assert check_choices(task(), space, place) == ()
     assert check_extremes(task(), space, place) == ()
 
 
@@ -63,8 +64,48 @@ def test_a_builder_that_hears_every_choice_passes(place: Workplace) -> None:
 def test_a_choice_that_changes_nothing_is_named(deaf: str, place: Workplace) -> None:
     space = Space((UNITS, Gene("depth", Integer(1, 2))))
     heard = tuple({"units", "depth"} - {deaf})
-    with pytest.raises(UserError, match=rf"space\.{deaf}: .* gives the same network for"):
+    with pytest.raises(UserError, match=rf"space\.{deaf}: .* gives the same network for .*when"):
         check_choices(task(heard), space, place)
+
+
+def by_layer(input_shape: tuple[int, ...], classes: int, depth: int, **units: int) -> Any:
+    """A network whose widths are as many arguments as the deepest has layers."""
+    import keras
+
+    widths = [units[f"units{layer}"] for layer in range(1, depth + 1)]
+    return keras.Sequential(
+        [
+            keras.layers.Input(input_shape),
+            keras.layers.Flatten(),
+            *map(keras.layers.Dense, widths),
+            keras.layers.Dense(classes, "softmax"),
+        ]
+    )
+
+
+@pytest.mark.parametrize("deepest", range(2, 6))
+def test_a_choice_that_acts_with_some_of_the_others_only_is_no_error(
+    deepest: int, place: Workplace
+) -> None:
+    depth = Gene("depth", Integer(1, deepest))
+    units = [Gene(f"units{n}", Choice((3, 4), ordered=True)) for n in range(1, deepest + 1)]
+    builder = NetworkSpec("tests.apps.preflight.test_search_space:by_layer")
+    asked = training(network=builder)
+    remarks = check_choices(asked, Space((depth, *units)), place)
+    assert all(each.startswith("space.units") for each in remarks)
+    # With `when` each acts wherever it is.
+    whens = [{"depth": tuple(range(n, deepest + 1))} for n in range(1, deepest + 1)]
+    active = [replace(gene, when=when) for gene, when in zip(units, whens, strict=True)]
+    assert check_choices(asked, Space((depth, *active)), place) == ()
+
+
+def test_a_choice_that_acts_with_few_of_the_others_is_remarked_on(place: Workplace) -> None:
+    others = {f"units{layer}": 3 for layer in range(1, 10)}
+    builder = NetworkSpec("tests.apps.preflight.test_search_space:by_layer", others)
+    space = Space((Gene("depth", Integer(1, 10)), Gene("units10", Choice((3, 4)))))
+    (remark,) = check_choices(training(network=builder), space, place)
+    assert remark.startswith("space.units10: the network was the same for two of its values")
+    assert "name them by when" in remark
 
 
 def test_a_combination_that_cannot_be_built_is_remarked_on_where_others_can(
