@@ -201,5 +201,6 @@ def _best(found: Found) -> tuple[Best, ...]:
             if math.isfinite(cost):
                 arms = tuple(sharers[node.key])
                 fitness = objective.value(cost)
-                members.append(Best(task.folder, arms, task.last_epoch, fitness))
+                epoch = task.first_epoch + len(outcome.epochs)  # a callback may have ended it
+                members.append(Best(task.folder, arms, epoch, fitness))
     return tuple(sorted(members, key=lambda each: objective.cost(each.fitness))[:_BEST])

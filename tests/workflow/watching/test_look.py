@@ -18,7 +18,7 @@ from apps.records.result_files import Partial, save_result, stored_result
 from apps.records.run_dir import PARTIAL_RECORD, RunDir
 from apps.worker.presence import Presence, announce
 from apps.worker.stopwatch import Stopwatch
-from tests.support.experiments import TINY, broken_off, read_tables
+from tests.support.experiments import TINY, broken_off, copied, read_tables
 from tests.workflow.conftest import Mishap
 from tests.workflow.driver.test_progress import Kept
 from workflow.driver.progress import Journal, read_tally
@@ -41,6 +41,18 @@ def test_the_end_of_a_run_is_seen_whole(finished: Path) -> None:
     assert look.arms == dict.fromkeys([arm["name"] for arm in TINY["arms"]], TINY["trials"])
     assert look.workers == ()
     assert look.lines["epoch"].max() == TINY["training"]["epochs"]
+
+
+def test_the_epoch_of_the_best_is_the_last_that_it_was_trained(
+    finished: Path, tmp_path: Path
+) -> None:
+    root = copied(finished, tmp_path)
+    before = Lookout(RunDir(root)).look().best[0]
+    result = stored_result(root / before.folder, TrainResult)
+    assert result is not None
+    save_result(root / before.folder, replace(result, epochs=result.epochs[:-1]))
+    after = Lookout(RunDir(root)).look().best[0]
+    assert after == replace(before, epoch=before.epoch - 1)
 
 
 def test_looking_again_sees_what_came_meanwhile(finished: Path, tmp_path: Path) -> None:
