@@ -31,8 +31,10 @@ LOST: Final = "lost.txt"
 """In a child's folder: which layers and units of its parents it does not have."""
 
 ERROR_LOG: Final = "error.txt"
-FAILURE: Final = "failure.json"
 """In a task's folder: the traceback of its failure."""
+
+FAILURE: Final = "failure.json"
+"""In a task's folder: the record of a failure that another attempt would repeat."""
 
 MEMORY_NOTE: Final = "memory.json"
 """In the folder of a task that a worker process computes: the most memory it held so far."""
