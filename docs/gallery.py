@@ -31,6 +31,11 @@ FIGURES: Final = {
         "crossings": "What took part in children, and what they gained on their better parent.",
         "size": "Loss against the number of weights: the networks that no other one beats in both.",
     },
+    "search_cnn": {
+        "improvements": "A search over convolutional networks: five trials, and what a falling rate "
+        "brings for nothing.",
+        "anytime": "The best held-out loss at any time.",
+    },
     "relatives": {
         "improvements": "Merging relatives beside free alternatives, at equal network-epochs."
     },

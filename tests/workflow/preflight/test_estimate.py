@@ -27,7 +27,7 @@ from workflow.preflight.plan import SAMPLED
 SAMPLE = Sample(made_s=10.0, epoch_s=1.0, task_s=0.5, engine="graph", sizes=Sizes(0))
 
 RESULTS = Path(__file__).parents[3] / "analysis" / "results"
-SHARED = {"cnn"}
+SHARED = {"cnn", "search_cnn"}
 """Runs beside which much other work went on for a time: their times are not the tasks' own."""
 STORED = sorted(
     {path.parent.parent.name for path in RESULTS.glob("*/tables/members.parquet")} - SHARED
