@@ -32,8 +32,8 @@ FIGURES: Final = {
         "size": "Loss against the number of weights: the networks that no other one beats in both.",
     },
     "search_cnn": {
-        "improvements": "A search over convolutional networks: five trials, and what a falling rate "
-        "brings for nothing.",
+        "improvements": "A search over convolutional networks: five trials, and what a falling "
+        "rate brings for nothing.",
         "anytime": "The best held-out loss at any time.",
     },
     "relatives": {
