@@ -167,9 +167,6 @@ def cost_rows(overview: Overview) -> list[dict[str, str]]:
             "halts_wall": _some(row, "halts_wall_s", duration),
             "wall": duration(row["wall_s"]),
             "cpu": duration(row["cpu_s"]),
-            "memory": f"{row['peak_memory_mb']:.0f} MB"
-            if pd.notna(row["peak_memory_mb"])
-            else NOTHING,
         }
         for row in overview.costs.to_dict("records")
     ]
@@ -181,7 +178,7 @@ def _some(row: Mapping[Hashable, Any], key: str, told: Callable[[float], str]) -
 
 
 def cost_sentence(overview: Overview) -> str:
-    """Return what sharing segments saved, and how long the run took."""
+    """Return what sharing segments saved, how much memory was held, and how long the run took."""
     ran = int(overview.costs["network_epochs"].iloc[-1])
     unshared = network_epochs_unshared(overview.costs)
     saved = percent(1 - ran / unshared, 0, sign=False) if unshared else percent(0.0, 0)
@@ -191,6 +188,9 @@ def cost_sentence(overview: Overview) -> str:
         f"without shared segments: {saved} saved. The table counts training; matings, "
         f"teachers' predictions and harvests {apart}."
     )
+    held = overview.costs["peak_memory_mb"].iloc[-1]
+    if pd.notna(held):
+        text += f" A process held at most {held:.0f} MB of memory."
     took = duration(overview.elapsed_s)
     if took == NOTHING:
         return text
