@@ -54,10 +54,9 @@ def crossing_pictures(born: pd.DataFrame, arms: Sequence[str]) -> list[Picture]:
             "Children by what they have of their parents, copies of one parent among them, without "
             "members that went on as they were: the share that has two parents, of two species, "
             "weights of several of them (merged, or units selected), and teachers. Right (below "
-            "on a narrow page): how much better "
-            "the fitness of a child is at the next halt, or at the end, than that of the better of "
-            "its parents was at the halt: median (line), middle half (thick), middle nine tenths "
-            "(thin).",
+            "on a narrow page): how much better the fitness of a child is at the next halt, or at "
+            "the end, than that of the better of its parents was at the halt: median (line), "
+            "middle half (thick), middle nine tenths (thin).",
             f"Bars and ranges for each arm. {told}.",
             crossings_and_gain(table, born, shown),
             crossings_and_gain(table, born, shown, columns=1),

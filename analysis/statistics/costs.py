@@ -35,13 +35,12 @@ def costs(members: pd.DataFrame, epochs: pd.DataFrame, trials: pd.DataFrame) -> 
         `arm`, `tasks`, `network_epochs`, `wall_s` and `cpu_s` (sums over tasks; tasks that one
         process trains at a time share its processor time equally), `peak_memory_mb` (the most that
         a process has held; NaN of the arms, whose tasks share processes). All are NaN where nothing
-        was measured. Of a run that recorded the arms'
-        epochs also `teaching_epochs` (network-epochs of teachers, over all trials; not in
-        `network_epochs`), `serial_epochs` (one after the other) and `serial_wall_s` (of a trial's
-        training, on as many workers as members: the sum over segments of the slowest member's) and
-        `halts_wall_s` (of its matings, teachers' predictions and harvest; NaN where it was not
-        recorded), medians over trials, which one that a machine held up does not rule. The last row
-        has none of them.
+        was measured. Of a run that recorded the arms' epochs also `teaching_epochs` (network-epochs
+        of teachers, over all trials; not in `network_epochs`), `serial_epochs` (one after the
+        other) and `serial_wall_s` (of a trial's training, on as many workers as members: the sum
+        over segments of the slowest member's) and `halts_wall_s` (of its matings, teachers'
+        predictions and harvest; NaN where it was not recorded), medians over trials, which one that
+        a machine held up does not rule. The last row has none of them.
     """
     counted = epochs.assign(network_epochs=networks_of(epochs))
     trained = counted.groupby(_MEMBER, as_index=False)["network_epochs"].sum()

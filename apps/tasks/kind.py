@@ -29,6 +29,10 @@ def _no_parts(task: Task, upstream: Upstream) -> tuple[Any, ...]:
     return ()
 
 
+def _may_pass(task: Task, error: HeterosisError) -> bool:
+    return False
+
+
 def _needs_no_file(result: Result, root: Path) -> bool:
     return True
 
@@ -47,6 +51,8 @@ class Kind(Generic[TaskT, ResultT]):
         split: returns the upstream outcomes as the body's arguments.
         is_whole: whether files that a stored result speaks of are there, below the run directory.
             A checkpoint's are not asked for: the driver knows whether it is still needed.
+        would_fail_again: whether another attempt at a task would end in the same error. It is then
+            recorded, and not made.
     """
 
     task: type[TaskT]
@@ -55,6 +61,7 @@ class Kind(Generic[TaskT, ResultT]):
     settle: Callable[[TaskT, Upstream], tuple[TaskT, Upstream] | Failure] = _as_asked
     split: Callable[[TaskT, Upstream], tuple[Any, ...]] = _no_parts
     is_whole: Callable[[ResultT, Path], bool] = _needs_no_file
+    would_fail_again: Callable[[TaskT, HeterosisError], bool] = _may_pass
 
     def compute(self, task: TaskT, upstream: Upstream, place: Workplace) -> ResultT:
         """Return the result of a settled task, not yet stored."""

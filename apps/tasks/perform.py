@@ -13,12 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from apps.errors import HeterosisError, UserError, with_code
+from apps.errors import HeterosisError, with_code
 from apps.files import write_atomic
 from apps.messages.fingerprints import fingerprint
 from apps.messages.results import Failure, Result, Upstream
-from apps.messages.specs import Genome
-from apps.messages.tasks import Task, TrainTask, Workplace
+from apps.messages.tasks import Task, Workplace
 from apps.plugins.load import told
 from apps.records.result_files import load_failure, load_result, save_failure, save_result
 from apps.records.run_dir import ERROR_LOG, MEMORY_NOTE, RunDir
@@ -63,7 +62,8 @@ def perform(task: Task, place: Workplace, upstream: Upstream) -> Outcome:
             raise
         with suppress(OSError):  # a full disk must not hide the reason
             write_atomic(log, traceback.format_exc().encode())
-            if (failure := _lasting_failure(settled[0], error)) is not None:
+            if isinstance(error, HeterosisError) and kind.would_fail_again(settled[0], error):
+                failure = Failure(with_code(error), error_log(task), getattr(task, "member", -1))
                 save_failure(log.parent, fingerprint(*settled), failure)
         if isinstance(error, Exception):
             raise
@@ -95,22 +95,6 @@ def find(task: Task, place: Workplace, upstream: Upstream) -> Outcome | None:
 def error_log(task: Task) -> str:
     """Return where a task leaves the traceback of its failure, below the run directory."""
     return f"{task.folder}/{ERROR_LOG}"
-
-
-def _lasting_failure(task: Task, error: BaseException) -> Failure | None:
-    """Return the failure of a member whose genome the builder cannot build, or None.
-
-    Another attempt would end likewise. What is raised for want of memory, a file or a device is
-    another matter.
-    """
-    if not isinstance(task, TrainTask) or task.genome == Genome():
-        return None
-    if not isinstance(error, UserError) or error.code != "network-builder":
-        return None
-    wrong = ArithmeticError | AssertionError | LookupError | TypeError | ValueError | None
-    if not isinstance(error.__cause__, wrong):
-        return None
-    return Failure(with_code(error), error_log(task), task.member)
 
 
 def _in_main_thread() -> bool:

@@ -26,7 +26,7 @@ from apps.messages.results import (
     TrainResult,
     Upstream,
 )
-from apps.messages.specs import FamilySpec
+from apps.messages.specs import NO_GENOME, FamilySpec
 from apps.messages.tasks import (
     Continue,
     Fresh,
@@ -349,4 +349,17 @@ def settle(task: TrainTask, upstream: Upstream) -> tuple[TrainTask, Upstream] | 
     return resolved, ()
 
 
-KIND: Final = Kind(TrainTask, TrainResult, train_member, settle=settle)
+def cannot_be_built(task: TrainTask, error: HeterosisError) -> bool:
+    """Whether a member failed because the builder cannot build its genome.
+
+    What is raised for want of memory, a file or a device is another matter.
+    """
+    if task.genome == NO_GENOME or error.code != "network-builder":
+        return False
+    wrong = ArithmeticError | AssertionError | LookupError | TypeError | ValueError | None
+    return isinstance(error.__cause__, wrong)
+
+
+KIND: Final = Kind(
+    TrainTask, TrainResult, train_member, settle=settle, would_fail_again=cannot_be_built
+)

@@ -7,7 +7,6 @@ import resource
 import socket
 import threading
 import time
-from types import TracebackType
 
 from apps.messages.results import Cost
 
@@ -30,12 +29,7 @@ class Stopwatch:
             _running.add(self)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         with _lock:
             _share()
             _running.discard(self)

@@ -28,15 +28,6 @@ def compiled(input_shape: tuple[int, ...], classes: int) -> Any:
     return model
 
 
-def leaves_out(input_shape: tuple[int, ...], classes: int, label: int | None = None) -> Any:
-    """A model whose loss leaves a class out."""
-    import keras
-
-    model = keras.Sequential(_layers(input_shape, classes))
-    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(ignore_class=label))
-    return model
-
-
 def dropout_before_normalization(input_shape: tuple[int, ...], classes: int) -> Any:
     """What the normalisation sees depends on what the dropout draws."""
     import keras

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from analysis.report.page import arm_rows, facts, shown_kinds
+from analysis.report.page import arm_rows, cost_sentence, facts, shown_kinds
 from analysis.report.write import write_report
 from analysis.statistics.overview import overview
 from tests.support.pages import Page
@@ -29,6 +29,11 @@ def test_the_control_has_its_row_and_parity_stands_where_there_is_a_curve(tables
         first = arm_rows(numbers, kind)[0]
         assert (first["arm"], first["n"]) == ("control", "8")
         assert float(first["loss"]) == pytest.approx(numbers.of(kind)["control_loss"].iloc[0], 1e-3)
+
+
+def test_memory_is_told_of_all_arms_together(tables):
+    held = tables["members"]["peak_memory_mb"].max()
+    assert f"A process held at most {held:.0f} MB of memory." in cost_sentence(overview(tables))
 
 
 @pytest.mark.usefixtures("no_pictures")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from apps.breeding.family import mean_state, parts
-from apps.messages.specs import FamilySpec, OuterSpec
+from apps.messages.specs import FamilySpec, Genome, OuterSpec
 from apps.messages.tasks import Continue, TrainTask, Workplace
 from apps.records.checkpoints import Checkpoint, load_checkpoint
 from apps.seeds import Address, Purpose
@@ -58,6 +58,15 @@ def test_an_epoch_is_parted_between_steps(
     found = parts(samples, batch, merges)
     assert [part.stop for part in found] == ends
     assert [part.start for part in found] == [0, *ends[:-1]]
+
+
+def test_a_batch_size_that_is_a_gene_parts_the_epoch(tmp_path: Path) -> None:
+    by_graph = replace(ADAM, engine="graph")  # in which a search trains anyway
+    three = FamilySpec(2, 3)
+    genome = Genome(training={"batch_size": 20})
+    found, _ = trained(family(family=three, training=by_graph, genome=genome), tmp_path)
+    usual = family(family=three, training=replace(by_graph, batch_size=20), folder="usual")
+    assert equal(found, trained(usual, tmp_path)[0])
 
 
 def test_an_epoch_is_what_the_relatives_are_by_hand(tmp_path: Path) -> None:

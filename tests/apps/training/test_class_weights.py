@@ -21,8 +21,10 @@ from apps.messages.tasks import Lesson, Workplace
 from apps.records.checkpoints import Checkpoint
 from apps.training.class_weights import with_class_weights
 from apps.training.trainer import new_trainer, trainer_for
-from tests.support.small import ADAM, DATA, PLAIN, SEED, net
+from tests.support.nets import uncompiled
+from tests.support.small import ADAM, DATA, PLAIN, SEED
 
+HERE = "tests.apps.training.test_class_weights"
 SPARSE = "sparse_categorical_crossentropy"
 LABELS = np.array([0, 0, 0, 1, 2, 2], np.int32)
 
@@ -60,11 +62,19 @@ def test_what_a_loss_leaves_out_is_no_class() -> None:
     assert weights(LABELS - 1, loss, "balanced")[3:] == pytest.approx([1.5, 0.75, 0.75])
 
 
+def leaves_out(input_shape: tuple[int, ...], classes: int, label: int | None = None) -> Any:
+    import keras
+
+    model = uncompiled(input_shape, classes)
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(ignore_class=label))
+    return model
+
+
 def test_losses_that_leave_out_other_classes_have_weights_of_their_own() -> None:
     """Trainers of equal data share their tensors, in which balanced weights are."""
 
     def loss(left_out: int | None, data: DataSpec = DATA) -> float:
-        network = net("leaves_out", label=left_out)
+        network = NetworkSpec(f"{HERE}:leaves_out", {"label": left_out})
         spec = replace(ADAM, class_weight="balanced")
         trainer = new_trainer(data, network, spec, SEED, Workplace(""))
         start = Checkpoint(trainer.blueprint.initial_weights(3))

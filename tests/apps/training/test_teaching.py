@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -161,15 +162,18 @@ def two_outputs(loss: Any, named: bool = False) -> Any:
     return model
 
 
-@pytest.mark.parametrize("named", [False, True])
-def test_each_of_several_outputs_is_taught_its_own(named: bool) -> None:
-    model = two_outputs({"kind": "sparse_categorical_crossentropy", "size": "mse"}, named)
+LOSSES = {"kind": "sparse_categorical_crossentropy", "size": "mse"}
+
+
+def taught_as_by_a_mix(made: Callable[[dict[str, str]], Any], losses: dict[str, str]) -> None:
+    """Compare a step of a network of two outputs with one of the mix of labels and lessons."""
+    model = made(losses)
+    labels = {"kind": LABELS, "size": NUMBERS}
     lessons = {"size": NUMBERS + 0.3, "kind": shares(3)}
-    batch = (X, ({"kind": LABELS, "size": NUMBERS}, lessons), WEIGHTS)
-    model.train_step((X[:2], {"kind": LABELS[:2], "size": NUMBERS[:2]}))
+    model.train_step((X[:2], {name: each[:2] for name, each in labels.items()}))
     begun = model.get_weights()
-    found, _ = stepped(model, batch, Teaching(model, Lesson(0.5, 1.0)))
-    reference = two_outputs({"kind": "categorical_crossentropy", "size": "mse"}, named)
+    found, _ = stepped(model, (X, (labels, lessons), WEIGHTS), Teaching(model, Lesson(0.5, 1.0)))
+    reference = made(losses | {"kind": "categorical_crossentropy"})
     reference.set_weights(begun)
     mix = {
         "kind": (one_hot(LABELS) + lessons["kind"]) / 2,
@@ -177,6 +181,11 @@ def test_each_of_several_outputs_is_taught_its_own(named: bool) -> None:
     }
     expected, _ = stepped(reference, (X, mix, WEIGHTS))
     close(found, expected)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_each_of_several_outputs_is_taught_its_own(named: bool) -> None:
+    taught_as_by_a_mix(lambda losses: two_outputs(losses, named), LOSSES)
 
 
 def unnamed(outputs: Any, loss: Any, weights: Any = None) -> Any:
@@ -200,9 +209,6 @@ def unnamed(outputs: Any, loss: Any, weights: Any = None) -> Any:
     return model
 
 
-LOSSES = {"kind": "sparse_categorical_crossentropy", "size": "mse"}
-
-
 @pytest.mark.parametrize("first", ["kind", "size"])
 def test_outputs_that_only_the_network_names_are_taught_their_own(first: str) -> None:
     def outputs(kind: Any, size: Any) -> Any:
@@ -210,22 +216,7 @@ def test_outputs_that_only_the_network_names_are_taught_their_own(first: str) ->
 
     by_name = {name: LOSSES[name] for name in sorted(LOSSES, reverse=first == "size")}
     weights = {"kind": 2.0, "size": 0.5}
-    model = unnamed(outputs, by_name, weights)
-    lessons = {"size": NUMBERS + 0.3, "kind": shares(3)}
-    labels = {"kind": LABELS, "size": NUMBERS}
-    teaching = Teaching(model, Lesson(0.5, 1.0))
-    assert softened(teaching._outputs, lessons, 1.0).keys() == lessons.keys()
-    model.train_step((X[:2], {name: each[:2] for name, each in labels.items()}))
-    begun = model.get_weights()
-    found, _ = stepped(model, (X, (labels, lessons), WEIGHTS), teaching)
-    reference = unnamed(outputs, by_name | {"kind": "categorical_crossentropy"}, weights)
-    reference.set_weights(begun)
-    mix = {
-        "kind": (one_hot(LABELS) + lessons["kind"]) / 2,
-        "size": (NUMBERS + lessons["size"]) / 2,
-    }
-    expected, _ = stepped(reference, (X, mix, WEIGHTS))
-    close(found, expected)
+    taught_as_by_a_mix(lambda losses: unnamed(outputs, losses, weights), by_name)
 
 
 def test_several_outputs_of_one_loss_are_refused() -> None:

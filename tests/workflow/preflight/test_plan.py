@@ -58,6 +58,13 @@ def test_the_plan_of_quick_tells_the_trial_in_words(heterosis: Heterosis, tmp_pa
     assert re.search(r"halt after epoch 3: .*2 by val_loss, crossover random, 4 child", ended.out)
 
 
+def test_the_plan_of_a_search_says_how_much_mutates() -> None:
+    experiment = load_experiment(READY / "search_mlp.toml")
+    text = describe_plan(experiment, NOWHERE, workers=2, measure=False)
+    assert "genes of all parents, each mutated with probability 0.1, at least one" in text
+    assert "none mutated, start from" in text
+
+
 def test_weights_of_classes_and_the_metric_that_chooses_are_told(tmp_path: Path) -> None:
     asked = {"training.metrics": '["auc"]', "training.fitness": "val_auc"}
     settings = [f"{key}={value}" for key, value in asked.items()]
