@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,11 +14,6 @@ from apps.preflight.rehearsal import rehearse
 from tests.support.small import training
 
 HERE = "tests.apps.preflight.test_own_settings"
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Workplace:
-    return Workplace(str(tmp_path / "nowhere"))
 
 
 def wrapped(kind: str, learning_rate: float = 0.01, weight_decay: float | None = None) -> Any:

@@ -27,8 +27,6 @@ from apps.messages.tasks import Fresh, HarvestTask, MateTask, Offspring, TrainTa
 from apps.preflight import rehearsal
 from apps.preflight.rehearsal import HaltRehearsal, HarvestRehearsal, rehearse
 from apps.training.trainer import trainer_for
-from tests.support.kind_tasks import BY_NAME, data
-from tests.support.kind_tasks import task as of_kind
 from tests.support.small import ADAM, DATA, PLAIN, RICH, SEED, net, training
 
 HERE = "tests.apps.preflight.test_rehearsal"
@@ -61,11 +59,6 @@ def stumbles(input_shape: Any, classes: int, width: int = 4) -> Any:
     return keras.Sequential(
         [keras.layers.Input(input_shape), keras.layers.Flatten(), Stumbling(width), last]
     )
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Workplace:
-    return Workplace(str(tmp_path / "nowhere"))
 
 
 def halt(
@@ -370,36 +363,3 @@ def test_a_layer_that_cannot_be_repaired_is_told(place: Workplace) -> None:
 
 def test_a_layer_that_is_not_known_harms_nobody_who_does_not_align(place: Workplace) -> None:
     rehearse([STRANGE], [halt(STRANGE)], [harvest(STRANGE)], place)
-
-
-# ------------------------------------------------------------------------- what comes at the end
-@pytest.mark.parametrize(
-    ("what", "reason"),
-    [
-        ("lambda", "the deserialization of a `Lambda` layer whose `function` is a Python lambda"),
-        ("function", "Could not locate function 'bent'"),
-        ("class", "Could not locate class 'Unregistered'"),
-        ("forgetful", "its outputs are others"),
-    ],
-)
-def test_a_champion_that_could_not_be_exported_is_told_with_the_reason(
-    place: Workplace, what: str, reason: str
-) -> None:
-    with pytest.raises(UserError, match=re.escape(reason)) as caught:
-        rehearse([task(net("unopened", what=what))], [], [], place)
-    assert caught.value.code == "champion"
-    assert "\n" not in str(caught.value)
-    assert len(str(caught.value)) < 900
-
-
-def test_a_metric_that_keras_would_open_as_another_is_told_before_the_run(place: Workplace) -> None:
-    own = TrainingSpec(32, loss="mse", metrics=("tests.support.metrics:mse",))
-    given = replace(of_kind(data("one_hot")), training=own)
-    with pytest.raises(UserError, match=r"opens that again, and .* is .* before and .* then"):
-        rehearse([given], [], [], place)
-    rehearse([replace(given, training=replace(own, loss="mae"))], [], [], place)
-
-
-def test_a_champion_may_have_its_outputs_in_a_list(place: Workplace) -> None:
-    two = data("two_inputs", two_outputs=True)
-    rehearse([of_kind(two, "outputs_in_a_list", training=BY_NAME)], [], [], place)
