@@ -303,10 +303,16 @@ class _QuietFile(logging.FileHandler):
         pass
 
 
+def _has_failed(record: logging.LogRecord) -> bool:
+    """Return whether Parsl reports a failure: it counts tasks that were told to stop as failed."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], Stopped)
+
+
 @contextmanager
 def _logged_to(path: Path) -> Iterator[None]:
     """Write what the driver and Parsl log to a file, and nothing to the terminal."""
     handler = _QuietFile(path)
+    handler.addFilter(_has_failed)
     handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     before = [(logger, logger.level, logger.propagate) for logger in loggers]

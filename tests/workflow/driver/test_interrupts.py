@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from apps.records.run_dir import RunDir
 from tests.support.experiments import (
     TINY,
     assert_same,
@@ -92,6 +93,7 @@ def test_threads_killed_and_stopped(tmp_path: Path, finished: Path) -> None:
     again = f"Continue with: heterosis run {file} --runs {root.parent} --workers 2"
     assert again in out.splitlines()[-1]
     assert events(root)[-1]["how"] == "stopped"
+    assert " ERROR " not in RunDir(root).log.read_text()  # status would show it as a failure
 
     out = finish(root, file, "--workers", "2")
     assert "reused" in out

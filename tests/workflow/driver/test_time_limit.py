@@ -11,6 +11,7 @@ import pytest
 
 from apps.errors import UserError
 from apps.records.run_dir import PARTIAL_RECORD
+from apps.records.run_dir import RunDir
 from apps.worker import stopping
 from apps.worker.stopping import Stopped
 from tests.support.experiments import (
@@ -122,6 +123,7 @@ def test_stopped_at_any_time_it_goes_on_with_the_same_bits(
     assert events(root)[-1]["how"] == "stopped at its time limit"
     assert {event["status"] for event in last_start(events(root))} <= {"done"}
     assert "stopped" in heterosis("list", tmp_path).out
+    assert " ERROR " not in RunDir(root).log.read_text()  # status would show it as a failure
     assert heterosis(*again, engine=ParslEngine).code == 0
     assert_same(read_tables(root), read_tables(finished))
 
