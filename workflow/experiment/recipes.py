@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from apps.errors import did_you_mean
 from apps.messages.teachers import LOSSES_OF_NUMBERS
@@ -20,17 +20,37 @@ _USUAL_RATES: Final = {
 }
 """Keras's learning rates, where the experiment names none."""
 
-# What the recipe was tuned at: 6 networks of 784-128-10 on Fashion-MNIST, Adam at 0.001.
-_TUNED_EPOCHS: Final = 20
+# What the recipe was tuned at: 6 networks of 784-128-10 on Fashion-MNIST, Adam at 0.001, for few
+# epochs and, on other seeds of `taught_100`, for many.
 _TUNED_RATE: Final = 2 * _ADAM_LIKE
-_TUNED_DECAY: Final = 0.1
-_TUNED_WEIGHT: Final = 0.5
-_TUNED_WEIGHT_OF_NUMBERS: Final = 0.05
-"""Tuned on `tabular` and `lstm`: networks halted half-way know less of a number than its target."""
+_FEW: Final = 20
+_MANY: Final = 100
 
 _NUMBERS: Final = {"mse", "mae"} | {name.replace("_", "") for name in LOSSES_OF_NUMBERS}
+
+
+class _Tuned(NamedTuple):
+    """What follows from the epochs, at the tuned learning rate.
+
+    Attributes:
+        weight: the teachers', beside the labels.
+        decay_alone: weight decay of the networks that train alone.
+        decay_taught: that of their child.
+    """
+
+    weight: float
+    decay_alone: float
+    decay_taught: float
+
+
+_OF_CLASSES: Final = _Tuned(0.5, 0.1, 0.1), _Tuned(0.8, 0.2, 0.1)
+"""For few epochs and for many: who can learn all labels by heart has more to learn of teachers."""
+
+_OF_NUMBERS: Final = _Tuned(0.05, 0.1, 0.1)
+"""Tuned on `tabular` and `lstm`: networks halted half-way know less of a number than its target."""
+
 _FALL: Final = 0.74
-"""Exponent: at twice the epochs a decay of 0.06 and a weight of 0.3 were best."""
+"""Exponent by which settings for numbers fall beyond few epochs: to 0.6 at twice as many."""
 
 
 def heterosis(population: int, epochs: int, training: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,10 +59,11 @@ def heterosis(population: int, epochs: int, training: Mapping[str, Any]) -> dict
     For half of the epochs the networks train alone; then one child starts from the units of all of
     them that together fit their mean output, and learns that, beside the labels, for as long as
     the budget lasts. All train at twice the learning rate, constant for half of each leg and then
-    falling to zero, with weight decay and Nesterov momentum over the epochs' steps. Weight decay
-    and the teachers' weight fall as the epochs grow, and are never above what they were tuned to.
-    Where the targets are numbers, by the name of the loss, the teachers weigh little; a network
-    that compiles itself has to have its loss named beside it.
+    falling to zero, with weight decay and Nesterov momentum over the epochs' steps. Where the
+    targets are classes, the teachers' weight and the weight decay of the networks that train alone
+    grow from 20 epochs to 100. Where they are numbers, by the name of the loss, the teachers weigh
+    little, and both fall beyond 20 epochs; a network that compiles itself has to have its loss
+    named beside it.
 
     Args:
         population: N.
@@ -53,21 +74,22 @@ def heterosis(population: int, epochs: int, training: Mapping[str, Any]) -> dict
         ValueError: the optimiser's learning rate is not a number.
     """
     rate = 2 * _rate(training)
-    fall = _fallen(epochs)
+    tuned = _of_numbers(epochs) if _is_of_numbers(training.get("loss")) else _of_classes(epochs)
     # A step takes learning rate x weight decay of a weight away: no more at another rate.
-    decay = _TUNED_DECAY * min(1.0, _TUNED_RATE / rate)
+    at_rate = min(1.0, _TUNED_RATE / rate)
+    child = {"population": 1, "weight_decay": tuned.decay_taught * at_rate}
     return {
         "epochs": "budget",
         "learning_rate": rate,
-        "weight_decay": decay * fall,
+        "weight_decay": tuned.decay_alone * at_rate,
         "schedule": {"kind": "cosine", "over": "leg"},
         "outer": {"momentum": 0.7},
-        "halts": [{"at": max(1, epochs // 2), "population": 1}],
+        "halts": [{"at": max(1, epochs // 2), **child}],
         "parents": population,
         "crossover": "select",
         "mutation": "none",
         "measure": False,
-        "teach": {"weight": _teachers_weight(training.get("loss")) * fall},
+        "teach": {"weight": tuned.weight},
     }
 
 
@@ -80,7 +102,8 @@ RECIPES: Final[Mapping[str, Callable[[int, int, Mapping[str, Any]], dict[str, An
 def with_recipes(table: Any) -> Any:
     """Return an experiment's table with the recipes of its arms written out.
 
-    Keys that an arm has beside its recipe replace the recipe's.
+    Keys that an arm has beside its recipe replace the recipe's; a weight decay is then the child's,
+    too.
 
     Raises:
         ValueError: a recipe is unknown, or cannot be followed.
@@ -107,7 +130,13 @@ def _written_out(arm: Any, table: Mapping[str, Any]) -> Any:
         return own  # what is wrong there is said there
     if epochs < 2:
         raise ValueError(f"{where}: a halt needs 2 epochs or more, got epochs = {epochs}")
-    return RECIPES[name](population, epochs, training or {}) | own
+    recipe = RECIPES[name](population, epochs, training or {})
+    if "weight_decay" in own:
+        recipe["halts"] = [
+            {key: value for key, value in halt.items() if key != "weight_decay"}
+            for halt in recipe["halts"]
+        ]
+    return recipe | own
 
 
 def weight_if_of_numbers(weight: float, epochs: int, loss: Any) -> float | None:
@@ -123,21 +152,27 @@ def weight_if_of_numbers(weight: float, epochs: int, loss: Any) -> float | None:
     Returns:
         None if the weight is another one, or the file names a loss of numbers.
     """
-    fall = _fallen(epochs)
-    if _teachers_weight(loss) != _TUNED_WEIGHT or not math.isclose(weight, _TUNED_WEIGHT * fall):
+    if _is_of_numbers(loss) or not math.isclose(weight, _of_classes(epochs).weight):
         return None
-    return _TUNED_WEIGHT_OF_NUMBERS * fall
+    return _of_numbers(epochs).weight
 
 
-def _fallen(epochs: int) -> float:
-    """Return the factor on decay and teachers' weight."""
-    return min(1.0, float((_TUNED_EPOCHS / epochs) ** _FALL))
+def _of_classes(epochs: int) -> _Tuned:
+    """Return what was tuned, and between few epochs and many what lies between, by logarithm."""
+    few, many = _OF_CLASSES
+    way = math.log(epochs / _FEW) / math.log(_MANY / _FEW)
+    way = min(max(way, 0.0), 1.0)
+    return _Tuned(*(a + (b - a) * way for a, b in zip(few, many, strict=True)))
 
 
-def _teachers_weight(loss: Any) -> float:
+def _of_numbers(epochs: int) -> _Tuned:
+    fall = min(1.0, float((_FEW / epochs) ** _FALL))
+    return _Tuned(*(each * fall for each in _OF_NUMBERS))
+
+
+def _is_of_numbers(loss: Any) -> bool:
     losses = loss.values() if isinstance(loss, Mapping) else [loss]
-    plain = [str(each).lower().replace("_", "") for each in losses]
-    return _TUNED_WEIGHT_OF_NUMBERS if _NUMBERS & {*plain} else _TUNED_WEIGHT
+    return bool(_NUMBERS & {str(each).lower().replace("_", "") for each in losses})
 
 
 def _rate(training: Mapping[str, Any]) -> float:

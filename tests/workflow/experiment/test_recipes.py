@@ -36,18 +36,21 @@ def test_a_recipe_is_one_line(tmp_path: Path) -> None:
     assert Experiment.model_validate(experiment.completed()) == experiment
 
 
-def test_weight_and_decay_fall_as_epochs_grow(tmp_path: Path) -> None:
-    def recipe(epochs: int) -> tuple[float, float]:
+def test_settings_follow_from_the_epochs(tmp_path: Path) -> None:
+    def recipe(epochs: int, loss: str = "sparse_categorical_crossentropy") -> list[float]:
         table = changed(arms=[{"name": "control"}, {"name": "own", "recipe": "heterosis"}])
-        table["training"] |= {"epochs": epochs, "optimizer_params": {"learning_rate": 0.001}}
+        optimizer = {"optimizer_params": {"learning_rate": 0.001}}
+        table["training"] |= {"epochs": epochs, "loss": loss, "metrics": [], **optimizer}
         arm = own(load_experiment(write(tmp_path, table)))
-        assert arm.halts[0].teach is not None
-        assert arm.weight_decay is not None
-        return arm.weight_decay, arm.halts[0].teach.weight
+        (halt,) = arm.halts
+        found = [halt.teach and halt.teach.weight, arm.weight_decay, halt.weight_decay]
+        return [float(each) for each in found if each is not None]
 
-    assert recipe(20) == pytest.approx((0.1, 0.5))
-    assert recipe(40) == pytest.approx((0.06, 0.3), abs=0.001)
-    assert recipe(4) == recipe(20)
+    assert recipe(4) == recipe(20) == pytest.approx([0.5, 0.1, 0.1])
+    assert recipe(100) == recipe(1000) == pytest.approx([0.8, 0.2, 0.1])
+    assert recipe(45) == pytest.approx([0.651, 0.150, 0.1], abs=0.001)
+    assert recipe(4, "mse") == recipe(20, "mse") == pytest.approx([0.05, 0.1, 0.1])
+    assert recipe(40, "mse") == pytest.approx([0.03, 0.06, 0.06], abs=0.001)
 
 
 def teachers_weight(folder: Path, loss: Any = None) -> float:
@@ -84,6 +87,7 @@ def test_one_output_of_numbers_among_others_is_enough(tmp_path: Path) -> None:
 def test_keys_beside_a_recipe_replace_its_own(tmp_path: Path) -> None:
     arm = own(with_arm(tmp_path, recipe="heterosis", weight_decay=0.3, crossover="best"))
     assert arm.weight_decay == 0.3
+    assert arm.halts[0].weight_decay is None  # the child's is the arm's
     assert arm.halts[0].crossover.name == "best"
 
 
