@@ -24,7 +24,7 @@ from apps.records.labels import Labels, read_labels, relabelled
 from apps.records.run_dir import RunDir
 from apps.tasks.perform import Outcome
 from apps.training.tensorboard import check_installed
-from apps.worker.stopping import Stopped, now
+from apps.worker.stopping import Stopped, now, stopping
 from site_configs.monitoring import monitor as monitored
 from site_configs.options import Site, find_site
 from workflow.driver.engine import MakeEngine, ParslEngine, SiteEngine, in_this_process
@@ -44,7 +44,12 @@ from workflow.runs.record import as_begun, described
 from workflow.runs.run import FailedArm, Run
 from workflow.runs.tables import write_tables
 
-_LOGGERS: Final = ("workflow", "apps", "parsl", "concurrent.futures")
+_OF_TASKS: Final = ("parsl", "concurrent.futures")
+_LOGGERS: Final = ("workflow", "apps", *_OF_TASKS)
+
+
+class RunInterrupted(KeyboardInterrupt):
+    """A run was told to stop after it had begun."""
 
 
 class Silent:
@@ -165,6 +170,7 @@ def run(
     with (
         opened(directory, asked.experiment, fresh, display.say),
         _logged_to(directory.log),
+        _has_begun(),
     ):
         labels = relabelled(read_labels(directory), note, tags)
         environment = labels.written() | describe_environment(command, site, workers, place)
@@ -231,8 +237,14 @@ def _drive(
         how = "finished"
     except (KeyboardInterrupt, Stopped):
         how = "stopped at its time limit" if limit.reached else "stopped"
-        clean = engine.stop()
-        journal.close(how)
+        try:
+            if not limit.reached:
+                display.say("stopping: tasks end their epoch; once more to leave at once")
+            clean = engine.stop()
+        except KeyboardInterrupt:
+            clean = False
+        finally:
+            journal.close(how)
         if stuck is not None and not clean:
             stuck()
         raise KeyboardInterrupt from None
@@ -285,6 +297,14 @@ def _concluded(
 
 
 @contextmanager
+def _has_begun() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise RunInterrupted from None
+
+
+@contextmanager
 def _workers_noted(folder: Path) -> Iterator[None]:
     """Have the workers of this start write down what they do, and nothing of an earlier one."""
     shutil.rmtree(folder, ignore_errors=True)
@@ -303,16 +323,23 @@ class _QuietFile(logging.FileHandler):
         pass
 
 
-def _has_failed(record: logging.LogRecord) -> bool:
-    """Return whether Parsl reports a failure: it counts tasks that were told to stop as failed."""
-    return record.exc_info is None or not isinstance(record.exc_info[1], Stopped)
+def _says_something(record: logging.LogRecord) -> bool:
+    """Return whether a record is no failure of a task that only was told to stop.
+
+    Parsl counts such a task as failed, and one that it cannot start any more, too.
+    """
+    if record.levelno < logging.WARNING:
+        return True
+    if record.exc_info is not None and isinstance(record.exc_info[1], Stopped):
+        return False
+    return not (stopping.is_set() and record.name.startswith(_OF_TASKS))
 
 
 @contextmanager
 def _logged_to(path: Path) -> Iterator[None]:
     """Write what the driver and Parsl log to a file, and nothing to the terminal."""
     handler = _QuietFile(path)
-    handler.addFilter(_has_failed)
+    handler.addFilter(_says_something)
     handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     before = [(logger, logger.level, logger.propagate) for logger in loggers]

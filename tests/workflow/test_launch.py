@@ -113,7 +113,7 @@ def test_a_run_goes_on_with_more_trials_and_says_so(
     assert_same(again.tables, read_tables(finished))
     assert {path: path.read_bytes() for path in first} == first
     assert "Trials were added to this run, which had 1, then 2:" in again.report.read_text()
-    with pytest.raises(UserError, match=r"differs in trials \(there 2, here 1\)"):
+    with pytest.raises(UserError, match=r"has 2 trials, here are 1.*: --set trials=2 continues it"):
         run(tiny_file, runs=tmp_path, settings=["trials=1"])
 
 

@@ -155,8 +155,8 @@ def run(
             command=["heterosis", *sys.argv[1:]],
             stuck=_leave_at_once,
         )
-    except KeyboardInterrupt:
-        _say_how_to_continue()
+    except KeyboardInterrupt as error:
+        _say_how_to_continue(isinstance(error, launch.RunInterrupted))
         raise typer.Exit(130) from None
     _tell(done, console)
     if done.failed or done.no_champion:
@@ -204,12 +204,14 @@ def plan(
 
 def _leave_at_once() -> None:
     # A thread in the middle of a long epoch cannot be ended otherwise.
-    _say_how_to_continue()
+    _say_how_to_continue(has_begun=True)
     os._exit(130)
 
 
-def _say_how_to_continue() -> None:
-    again = shlex.join(["heterosis", *(each for each in sys.argv[1:] if each != "--fresh")])
+def _say_how_to_continue(has_begun: bool) -> None:
+    # Until it has begun, the older run is still in its place.
+    words = [each for each in sys.argv[1:] if each != "--fresh" or not has_begun]
+    again = shlex.join(["heterosis", *words])
     print(f"stopped; nothing finished is lost. Continue with: {again}", flush=True)
 
 

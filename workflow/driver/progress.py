@@ -260,7 +260,7 @@ class Journal:
                 logger.info("%s", told_remark(members, f"trained by {engine}"))
             for remark, members in self.tally.remarks.items():
                 logger.info("%s", told_remark(members, remark))
-            self.tally.running = None
+            self.tally.running, self.tally.ended = None, how
             self._display.close(self.tally)
             with suppress(OSError):
                 self._file.close()

@@ -109,6 +109,13 @@ def check_directory(run_dir: RunDir, experiment: Experiment, fresh: bool) -> boo
     stored = read_experiment(run_dir.experiment_toml)
     same = differing_keys(stored.completed(), with_trials_of(experiment, stored).completed()) == []
     differing = [] if same else differing_keys(stored.completed(), experiment.completed())
+    if len(differing) == 1 and experiment.trials < stored.trials:
+        raise UserError(
+            f"{run_dir.root} has {stored.trials} trials, here are {experiment.trials}, and trials "
+            f"stay once they are begun: --set trials={stored.trials} continues it, --fresh moves "
+            "it aside",
+            code="run-differs",
+        )
     if differing:
         left = len(differing) - _KEYS_TOLD
         more = f"; and {left} more" if left > 0 else ""

@@ -263,7 +263,7 @@ def report_of(directory: RunDir, png: bool = False) -> Path:
         other = next(directory.results(), None) is not None
         why = "its results are of another version: they are computed anew" if other else stands.told
         raise ReportError(f"{directory.root}: nothing is finished yet to report on; {why}")
-    return write_report(directory, ReportSoFar(found.tables, told(directory, stands, found)), png)
+    return write_report(directory, ReportSoFar(found.tables, told(stands, found)), png)
 
 
 def _is_finished(directory: RunDir) -> bool:

@@ -6,7 +6,8 @@ Files are read and nothing is written: a driver at work notices nothing of it.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +23,7 @@ from apps.tasks.perform import Outcome, find
 from workflow.driver.run import Outcomes
 from workflow.driver.trial import Node, build_trial
 from workflow.experiment.file import read_experiment
-from workflow.runs.status import Standing, how_to_continue
+from workflow.runs.status import Standing
 from workflow.runs.tables import make_tables
 
 Tables = dict[str, pd.DataFrame]
@@ -60,12 +61,21 @@ class Found:
 
     @property
     def arms_whole(self) -> dict[str, int]:
-        """Number of trials in which each arm has its champion, or failed."""
-        graphs = self.outcomes.graphs
-        return {
-            arm: sum(graph.harvests[arm].task.folder in self.finished for graph in graphs)
-            for arm in graphs[0].harvests
-        }
+        """Number of trials in which each arm has its champion."""
+        return self._arms(has_failed=False)
+
+    @property
+    def arms_failed(self) -> dict[str, int]:
+        """Number of trials in which each arm can have no champion any more."""
+        return self._arms(has_failed=True)
+
+    def _arms(self, has_failed: bool) -> dict[str, int]:
+        found: Counter[str] = Counter()
+        for graph in self.outcomes.graphs:
+            for arm, node in graph.harvests.items():
+                failed = isinstance(self.outcomes.by_key[node.key], Failure)
+                found[arm] += node.task.folder in self.finished and failed == has_failed
+        return dict(found)
 
     @property
     def epochs_in_part(self) -> int:
@@ -173,16 +183,16 @@ class SoFar:
         )
 
 
-def told(run: RunDir, stands: Standing, found: Found) -> tuple[str, ...]:
+def told(stands: Standing, found: Found) -> tuple[str, ...]:
     """Return how far a run is, how to go on, and what its report compares, a sentence each."""
-    return (_missing(found), _as_it_stands(run, stands), _compared(found))
+    return (_missing(found), _as_it_stands(stands), _compared(found))
 
 
 def _missing(found: Found) -> str:
     graphs = found.outcomes.graphs
     trials, arms = len(graphs), sum(len(graph.harvests) for graph in graphs)
     epochs = sum(graph.network_epochs for graph in graphs)
-    whole = sum(found.arms_whole.values())
+    whole = sum(found.arms_whole.values()) + sum(found.arms_failed.values())
     if whole == arms:
         return "All is computed, but the run has not written its tables."
     return (
@@ -192,20 +202,28 @@ def _missing(found: Found) -> str:
     )
 
 
-def _as_it_stands(run: RunDir, stands: Standing) -> str:
+def _as_it_stands(stands: Standing) -> str:
     now = time.strftime("%Y-%m-%d %H:%M:%S")
     if not stands.is_over:
         return f"At {now}: {stands.told}; `heterosis report` renews this page."
-    return f"At {now}: {stands.how}; {how_to_continue(run)}."
+    return f"At {now}: {stands.how}; {stands.again}."
 
 
 def _compared(found: Found) -> str:
     if not any(found.arms_whole.values()):
         return "No arm of any trial is whole yet, so nothing is compared."
-    arms = ", ".join(f"{arm} {trials}" for arm, trials in found.arms_whole.items())
+    arms = told_arms(found.arms_whole, found.arms_failed)
     return (
         "Everything below but the losses so far is of whole arms of trials, and of these alone. "
         f"Whole trials by arm: {arms}."
+    )
+
+
+def told_arms(whole: Mapping[str, int], failed: Mapping[str, int]) -> str:
+    """Return in how many trials each arm is whole, and in how many it failed."""
+    return ", ".join(
+        f"{arm} {trials}" + (f" ({failed[arm]} failed)" if failed.get(arm) else "")
+        for arm, trials in whole.items()
     )
 
 

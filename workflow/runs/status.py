@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import tomllib
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -26,17 +27,19 @@ class Standing:
         tally: of its latest start; empty where its event log is lost.
         state: in a word.
         how: in some words more.
+        again: how to go on.
     """
 
     tally: Tally
     state: State
     how: str
+    again: str = AGAIN
 
     @property
     def told(self) -> str:
         """How it stands, and how to go on if it is to go on."""
         goes_on = self.state in ("stopped", "failed", "not begun")
-        return f"{self.how}; {AGAIN}" if goes_on else self.how
+        return f"{self.how}; {self.again}" if goes_on else self.how
 
     @property
     def is_over(self) -> bool:
@@ -56,23 +59,39 @@ def standing_of(run: RunDir, tally: Tally) -> Standing:
     if holder is not None:
         begun = "" if tally.total else "nothing was submitted yet; "
         return Standing(tally, "running", f"{begun}running ({holder})")
-    if not tally.total:
-        return Standing(tally, *_without_events(run))
+    state, how = _how_it_ended(run, tally) if tally.total else _without_events(run)
+    return Standing(tally, state, how, _how_to_continue(run))
+
+
+def _how_it_ended(run: RunDir, tally: Tally) -> tuple[State, str]:
     if tally.ended == "finished":
-        return Standing(tally, "finished", tally.ended)
+        if not all(run.table(name).exists() for name in TABLES):
+            return "failed", "all is computed, but its tables are not written"
+        return "finished", tally.ended
     if tally.ended.startswith("stopped"):
-        return Standing(tally, "stopped", tally.ended)
-    return Standing(tally, "failed", tally.ended or "broke off without an end")
+        return "stopped", tally.ended
+    return "failed", tally.ended or "broke off without an end"
 
 
-def how_to_continue(run: RunDir) -> str:
-    """Return what starts a run again, as it was started last."""
-    try:
-        words = read_environment(run)["command"]
-        command = shlex.join(word for word in words if word != "--fresh")
-    except (KeyError, TypeError):
+def _how_to_continue(run: RunDir) -> str:
+    """Return what starts a run again as it was started last, by the name that it has now."""
+    command = read_environment(run).get("command")
+    if not isinstance(command, list) or command[:1] != ["heterosis"]:
         return AGAIN
-    return f"continue with: {command}" if command.startswith("heterosis ") else AGAIN
+    words = [str(word) for word in command if word != "--fresh"]
+    name = run.root.absolute().name
+    if "--name" in words[:-1]:
+        words[words.index("--name") + 1] = name
+    elif name != _experiment_name(run):
+        words = [*(word for word in words if not word.startswith("--name=")), "--name", name]
+    return f"continue with: {shlex.join(words)}"
+
+
+def _experiment_name(run: RunDir) -> str:
+    try:
+        return str(tomllib.loads(run.experiment_toml.read_text(encoding="utf-8")).get("name"))
+    except (OSError, ValueError):
+        return ""
 
 
 def _without_events(run: RunDir) -> tuple[State, str]:

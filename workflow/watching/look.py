@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Final
 
 import pandas as pd
@@ -66,7 +67,8 @@ class Look:
         last_event_unix_s: when the run's event log was written last.
         best: the best members so far, the best first.
         lines: losses of the best members over the epochs, as `analysis.statistics.curves.so_far`.
-        arms: the arms in their order, and the number of trials in which each is whole.
+        arms: the arms in their order, and the number of trials in which each is whole;
+            `arms_failed` those in which it failed.
         workers: those of a run under way.
         notes: failures, remarks and warnings, a line each.
         labels: the run's note and tags.
@@ -79,6 +81,7 @@ class Look:
     best: tuple[Best, ...] = ()
     lines: pd.DataFrame = field(default_factory=pd.DataFrame)
     arms: dict[str, int] = field(default_factory=dict)
+    arms_failed: dict[str, int] = field(default_factory=dict)
     workers: tuple[Worker, ...] = ()
     notes: tuple[str, ...] = ()
     labels: Labels = field(default_factory=Labels)
@@ -120,6 +123,7 @@ class Lookout:
             best=best,
             lines=lines,
             arms=found.arms_whole,
+            arms_failed=found.arms_failed,
             workers=() if stands.is_over else tuple(self._workers(found)),
             notes=tuple(self._notes(tally)),
             labels=read_labels(self._run),
@@ -145,11 +149,16 @@ class Lookout:
             )
 
     def _notes(self, tally: Tally) -> Iterator[str]:
-        for event in tally.failures[:_FAILURES_TOLD]:
-            log = f" (log: {self._run.root / event['log']})" if event["log"] else ""
-            yield f"{event['folder']}: {event['status']}: {event['reason']}{log}"
-        if len(tally.failures) > _FAILURES_TOLD:
-            yield f"... and {len(tally.failures) - _FAILURES_TOLD} more"
+        causes: dict[tuple[str, str, str], list[str]] = {}
+        for event in tally.failures:
+            cause = event["status"], event["reason"], event["log"]
+            causes.setdefault(cause, []).append(event["folder"])
+        for (status, reason, log), (first, *others) in islice(causes.items(), _FAILURES_TOLD):
+            more = f" and {len(others)} more" if others else ""
+            of = f" (log: {self._run.root / log})" if log else ""
+            yield f"{first}{more}: {status}: {reason}{of}"
+        if len(causes) > _FAILURES_TOLD:
+            yield f"... and {len(causes) - _FAILURES_TOLD} more"
         for remark, members in tally.remarks.items():
             yield told_remark(members, remark)
         yield from self._warnings(tally.started_unix_s)[-_WARNINGS_TOLD:]
@@ -178,6 +187,7 @@ def _with_parts(stands: Standing, found: Found, now_unix_s: float) -> Tally:
         new = 0  # until when they were trained no event tells, so they say nothing of the speed
     return replace(
         tally,
+        ended=tally.ended or (stands.how if stands.is_over else ""),
         epochs_done=tally.epochs_done + found.epochs_in_part,
         epochs_new=tally.epochs_new + new,
         now_unix_s=now_unix_s if goes_on else tally.now_unix_s,

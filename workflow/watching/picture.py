@@ -14,6 +14,7 @@ from rich.text import Text
 from apps.records.run_dir import RunDir
 from workflow.driver.displays import draw
 from workflow.driver.progress import summary
+from workflow.runs.so_far import told_arms
 from workflow.watching.look import Look, Lookout
 from workflow.watching.tables import WORKERS_TOLD, best_rows, worker_rows
 from workflow.watching.text_plot import MARKS, marks, plot
@@ -117,7 +118,7 @@ def pieces(look: Look, plot_height: int = _PLOT_HEIGHT) -> Iterator[RenderableTy
         yield draw(tally)
         last = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(look.last_event_unix_s))
         yield f"{look.standing.told}; last event {last}"
-        whole = ", ".join(f"{arm} {trials}" for arm, trials in look.arms.items())
+        whole = told_arms(look.arms, look.arms_failed)
         yield f"tasks {tally.done}/{tally.total}; whole trials by arm: {whole}"
     else:
         yield look.standing.told

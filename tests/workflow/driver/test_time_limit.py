@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from apps.errors import UserError
-from apps.records.run_dir import PARTIAL_RECORD
-from apps.records.run_dir import RunDir
+from apps.records.run_dir import PARTIAL_RECORD, RunDir
 from apps.worker import stopping
 from apps.worker.stopping import Stopped
 from tests.support.experiments import (

@@ -36,6 +36,7 @@ from tests.workflow.conftest import Heterosis, Mishap
 from workflow.driver.progress import read_tally
 from workflow.runs.lock import only_driver
 from workflow.runs.so_far import SoFar
+from workflow.runs.status import standing
 
 ALL = "trial-*/**"
 ARMS = len(TINY["arms"])
@@ -152,6 +153,35 @@ def test_what_broke_off_says_how_to_continue(
     text = Page(ReportDir(RunDir(root).report_so_far).html.read_text()).text
     command = " ".join(json.loads(RunDir(root).environment_json.read_text())["command"])
     assert f": broke off without an end; continue with: {command}." in text
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("run tiny.toml", "run tiny.toml --name moved"),
+        ("run --name old tiny.toml --fresh", "run --name moved tiny.toml"),
+        ("run --name=old tiny.toml", "run tiny.toml --name moved"),
+    ],
+)
+def test_a_run_that_was_renamed_goes_on_by_its_name(
+    words: str, told: str, finished: Path, tmp_path: Path
+) -> None:
+    run = RunDir(broken_off(finished, tmp_path).rename(tmp_path / "moved"))
+    run.environment_json.write_text(json.dumps({"command": ["heterosis", *words.split()]}))
+    assert standing(run).told.endswith(f"; continue with: heterosis {told}")
+
+
+def test_without_its_tables_no_run_is_finished(
+    finished: Path, tmp_path: Path, heterosis: Heterosis
+) -> None:
+    root = copied(finished, tmp_path)
+    assert standing(RunDir(root)).state == "finished"
+    shutil.rmtree(RunDir(root).tables)
+    found = standing(RunDir(root))
+    assert (found.state, found.how) == (
+        "failed", "all is computed, but its tables are not written",
+    )  # fmt: skip
+    assert "finished" not in heterosis("list", tmp_path).out
 
 
 @pytest.mark.parametrize("missing", [f"{ALL}/harvest", "trial-*/mean/**"])

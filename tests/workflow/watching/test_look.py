@@ -21,10 +21,11 @@ from apps.worker.stopwatch import Stopwatch
 from tests.support.experiments import TINY, broken_off, copied, read_tables
 from tests.workflow.conftest import Mishap
 from tests.workflow.driver.test_progress import Kept
-from workflow.driver.progress import Journal, read_tally
+from workflow.driver.progress import Journal, read_tally, summary
 from workflow.driver.trial import build_trial
 from workflow.experiment.file import read_experiment
 from workflow.runs.lock import only_driver
+from workflow.runs.so_far import told_arms
 from workflow.watching.look import Lookout
 from workflow.watching.tables import worker_rows
 
@@ -217,3 +218,38 @@ def test_failures_and_warnings_of_the_newest_start_are_told(mishap: Mishap, tmp_
     assert len([note for note in notes if "error.txt)" in note]) >= 1
     (warning,) = [note for note in notes if " WARNING " in note]
     assert warning.endswith("no worker is connected")
+
+
+def test_a_cause_is_told_once_with_the_number_of_its_tasks(finished: Path, tmp_path: Path) -> None:
+    root = broken_off(finished, tmp_path)
+    event = {"unix_s": 0.0, "event": "task", "kind": "mate", "trial": 0, "arms": [], "log": ""}
+    event |= {"status": "failed", "reused": False, "reason": "it is cold"}
+    alone = event | {"folder": "trial-001/other", "reason": "it is late"}
+    folders = [f"trial-000/{number}" for number in range(40)]
+    with RunDir(root).events_jsonl.open("a") as file:
+        for each in [*({**event, "folder": folder} for folder in folders), alone]:
+            file.write(json.dumps(each) + "\n")
+    notes = Lookout(RunDir(root)).look().notes
+    assert notes[:2] == (
+        "trial-000/0 and 39 more: failed: it is cold",
+        "trial-001/other: failed: it is late",
+    )
+
+
+def test_nothing_is_left_to_wait_for_once_a_run_broke_off(finished: Path, tmp_path: Path) -> None:
+    root = broken_off(finished, tmp_path, CHILD, "trial-001/mean/harvest")
+    tally = Lookout(RunDir(root)).look().standing.tally
+    assert tally.epochs_done < tally.epochs
+    assert tally.ended == "broke off without an end"
+    assert " left" not in summary(tally)
+
+
+def test_an_arm_that_failed_is_not_whole(mishap: Mishap) -> None:
+    look = Lookout(RunDir(mishap.root)).look()
+    trials = read_tables(mishap.root)["trials"]
+    failed = trials[trials["status"] != "done"].groupby("arm").size().to_dict()
+    assert failed
+    assert {arm: count for arm, count in look.arms_failed.items() if count} == failed
+    assert {look.arms[arm] + look.arms_failed[arm] for arm in look.arms} == {TINY["trials"]}
+    (arm, count), *_ = failed.items()
+    assert f"{arm} {look.arms[arm]} ({count} failed)" in told_arms(look.arms, look.arms_failed)

@@ -40,7 +40,7 @@ def test_status_of_a_run_that_broke_off_says_so(
     log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:20]))
     RunDir(root).lock.unlink()
     ended = heterosis("status", root)
-    assert "broke off without an end; run the same command again" in ended.out
+    assert "broke off without an end; continue with: heterosis run " in ended.out
     assert not RunDir(root).lock.exists()
 
 
@@ -69,7 +69,7 @@ def test_status_without_an_event_log_tells_what_it_can(
     RunDir(root).table("epochs").unlink()
     ended = heterosis("status", root)
     assert "its progress is unknown" in ended.out
-    assert "run the same command again" in ended.out
+    assert "; continue with: heterosis run " in ended.out
 
 
 def test_status_of_something_else_is_refused(heterosis: Heterosis, tmp_path: Path) -> None:
@@ -100,6 +100,7 @@ def test_watching_ends_when_the_run_ends(
 ) -> None:
     root = broken_off(finished, tmp_path, "trial-001/twice/harvest")
     run, held, seen, look = RunDir(root), threading.Event(), threading.Event(), Lookout.look
+    shutil.copytree(RunDir(finished).tables, run.tables)
 
     def look_on(lookout: Lookout) -> Look:
         found = look(lookout)
