@@ -195,6 +195,13 @@ def _as_given(given: Any, arrays: Mapping[str, Array]) -> Named:
 
 
 def _weights(name: str, given: Any, samples: int) -> Array:
+    if isinstance(given, Mapping):
+        raise UserError(
+            f"the weights of {name} must be one array, a number a sample, got several by name: "
+            f"{', '.join(map(str, given))}; outputs have their weights in the loss (loss_weights "
+            "of a network that compiles itself)",
+            code="data-weights",
+        )
     weights = _numeric(f"the weights of {name}", given).astype(np.float32)
     if weights.shape != (samples,) or weights.min() < 0 or not weights.any():
         raise UserError(

@@ -25,6 +25,7 @@ class Dataset:
         input_scale: factor on the inputs, applied as float32 when they are batched.
         byte_targets: names of the targets that are bytes like the inputs; "" of a single array.
         form: what other samples are made to inputs with; {} where they are taken as they are.
+        drawn: names of the parts that were drawn, and did not come as they are.
     """
 
     train: Part
@@ -33,6 +34,7 @@ class Dataset:
     input_scale: float = 1.0
     byte_targets: frozenset[str] = frozenset()
     form: Form = field(default_factory=dict)
+    drawn: frozenset[str] = frozenset()
     _scaled: dict[frozenset[str], Dataset] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -55,7 +57,7 @@ class Dataset:
             )
             left = self.byte_targets - names
             self._scaled[names] = Dataset(
-                train, validation, test, self.input_scale, left, self.form
+                train, validation, test, self.input_scale, left, self.form, self.drawn
             )
         return self._scaled[names]
 

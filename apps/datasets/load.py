@@ -330,6 +330,9 @@ def _check_sizes(spec: DataSpec, source: Source) -> None:
 def _split(spec: DataSpec, source: Source, seed: int) -> Dataset:
     """Return the data set: permute the training set, hold out its first, limit the rest."""
     train, validation = source.train, source.validation
+    drawn = {"validation"} if validation is None and spec.validation else set()
+    if spec.name in READERS:  # which may have drawn both
+        drawn = {"validation", "test"}
     if isinstance(train, Samples):
         order = Address(seed).stream(Purpose.DATA_SPLIT).permutation(len(train))
         if validation is None:
@@ -339,7 +342,15 @@ def _split(spec: DataSpec, source: Source, seed: int) -> Dataset:
         train = train[order[: spec.train_limit]]
     assert validation is not None  # `checked` asks for it with batches
     train, validation, test = (_read_only(part) for part in (train, validation, source.test))
-    return Dataset(train, validation, test, source.input_scale, source.byte_targets, source.form)
+    return Dataset(
+        train,
+        validation,
+        test,
+        source.input_scale,
+        source.byte_targets,
+        source.form,
+        frozenset(drawn),
+    )
 
 
 def _read_only(part: Part) -> Part:

@@ -15,6 +15,7 @@ from apps.plugins.load import is_plugin
 
 _GAP: Final = 10
 _OF_CLASSES: Final = "crossentropy"  # in the name of a loss of classes
+_CURE: Final = ": say data.stratified = true, or bring more samples"
 _SAMPLES_A_CLASS: Final = 3  # at least, where whole numbers are taken for classes
 
 
@@ -29,6 +30,10 @@ def remarks(data: Dataset, stratified: bool, loss: Loss | None = None) -> Iterat
     yield from _told_scale(data)
     yield from _told_classes(data, stratified, loss)
     yield from _told_gap(data)
+    if stratified and not data.drawn:
+        yield (
+            "data.stratified = true changes nothing: all parts come as they are, and none is drawn"
+        )
 
 
 def _told_scale(data: Dataset) -> Iterator[str]:
@@ -71,7 +76,8 @@ def _told_classes(data: Dataset, stratified: bool, loss: Loss | None) -> Iterato
         for part, there in labels.items():
             if missing := sorted(every - there):
                 shown = first_few([names[each] if names else each for each in missing])
-                cure = "" if stratified else ": say data.stratified = true, or bring more samples"
+                helps = not stratified and (part in data.drawn or part == "training")
+                cure = _CURE if helps and data.drawn else ""
                 yield (
                     f"no {part} sample has the class{'es' * (len(missing) > 1)} {shown}"
                     f"{' of ' + repr(name) if name else ''}, which other parts have{cure}"

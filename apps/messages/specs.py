@@ -118,8 +118,9 @@ class TrainingSpec(Table):
             keeps its own.
         metrics: names or plug-ins, or several for each output by name; a compiled model keeps its
             own.
-        class_weight: how much each class counts in the loss of training, by its number; those not
-            named count 1. `balanced` gives all classes of the training set the same share.
+        class_weight: how much each class counts in the loss of training, by its name in the data,
+            or by its number where they name none; those not named count 1. `balanced` gives all
+            classes of the training set the same share.
         callbacks: names with settings, or plug-ins; they are called once per epoch of a member.
         digest: filled in when the run begins: SHA-256 of the plug-ins' sources.
         engine: what trains: `xla` compiles an epoch, `graph` does without compiling, `fit` is

@@ -34,26 +34,21 @@ def _weights_of_classes(value: Any) -> Any:
     if value is None or value == "balanced":
         return value
     if not isinstance(value, Mapping) or not value:
-        raise ValueError(
-            'should be "balanced", or a table of weights by the numbers of the classes'
-        )
+        raise ValueError('should be "balanced", or a table of weights by the classes')
     weights: dict[str, Any] = {}
     for key, weight in value.items():
-        if not str(key).isascii() or not str(key).isdigit():
-            raise ValueError(f"classes are numbered from 0, got {key!r}")
         number = isinstance(weight, int | float) and not isinstance(weight, bool)
         if not number or not 0 <= weight < math.inf:
             raise ValueError(f"the weight of a class is a number from 0, got {weight!r} of {key}")
-        if str(int(key)) in weights:
-            raise ValueError(f"class {int(key)} is named twice")
-        weights[str(int(key))] = float(weight)
+        weights[str(key)] = float(weight)
     return weights
 
 
 Loss = Annotated[str | dict[str, str], BeforeValidator(_one_loss)]
 Metrics = Annotated[Names | dict[str, Names], BeforeValidator(_lists_of_names)]
 ClassWeight = Literal["balanced"] | dict[str, float] | None
-"""Weights by the classes' numbers; None for all classes alike."""
+"""Weights by the classes' names in the data, or by their numbers where they have none; None for all
+classes alike."""
 
 GivenClassWeight = Annotated[ClassWeight, BeforeValidator(_weights_of_classes)]
 """The same, as a file may have it."""

@@ -54,7 +54,7 @@ def _compile(
 ) -> None:
     def loss(name: str) -> Any:
         if is_plugin(name):
-            return load_plugin(name, search_path)
+            return _own("loss", name, search_path)
         _understood(keras.losses, name, f"training.loss {name!r}")
         return name
 
@@ -83,8 +83,9 @@ def open_network(path: Path, training: TrainingSpec, search_path: str | None = N
     own = [load_plugin(name, search_path) for name in names if is_plugin(name)]
     if is_plugin(training.optimizer or ""):
         own += map(type, parts(_optimizer(load_keras(), training, search_path)))
+    named = (each if hasattr(each, "__name__") else type(each) for each in own)
     return load_keras().models.load_model(
-        path, custom_objects={each.__name__: each for each in own}
+        path, custom_objects={each.__name__: each for each in named}
     )
 
 
@@ -107,11 +108,30 @@ def _optimizer(keras: Any, training: TrainingSpec, search_path: str | None) -> A
 
 def _metric(keras: Any, name: str, search_path: str | None) -> Any:
     if is_plugin(name):
-        found = load_plugin(name, search_path)
-        return found() if isinstance(found, type) else found
+        if isinstance(load_plugin(name, search_path), keras.metrics.Metric):
+            raise UserError(
+                f"training.metrics {name!r} is an object, which all members would share: give its "
+                "class",
+                code="training-setting",
+            )
+        return _own("metrics", name, search_path)
     if name.lower() not in _CHOSEN_BY_OUTPUTS:
         _understood(keras.metrics, name, f"training.metrics {name!r}")
     return name
+
+
+def _own(key: str, name: str, search_path: str | None) -> Any:
+    """Return the user's own loss or metric; of a class, a new object."""
+    found = load_plugin(name, search_path)
+    if not isinstance(found, type):
+        return found
+    try:
+        return call_plugin(name, {}, search_path)
+    except UserError as error:
+        raise UserError(
+            f"training.{key} {name!r}: {error}; a class is made without arguments",
+            code="training-setting",
+        ) from error
 
 
 def _understood(module: Any, name: str, what: str, description: Any = None) -> Any:

@@ -74,6 +74,19 @@ class HaltRehearsal:
 
 
 @dataclass(frozen=True)
+class SettingRehearsal:
+    """An arm's own settings of the optimiser.
+
+    Attributes:
+        where: its name, for the message.
+        task: of one of its members.
+    """
+
+    where: str
+    task: TrainTask
+
+
+@dataclass(frozen=True)
 class HarvestRehearsal:
     """The harvest of an arm, and its name for the message."""
 
@@ -87,7 +100,7 @@ def rehearse(
     harvests: Sequence[HarvestRehearsal],
     place: Workplace,
     space: Space | None = None,
-    settings: Sequence[TrainTask] = (),
+    settings: Sequence[SettingRehearsal] = (),
 ) -> tuple[str, ...]:
     """Build the network of a trial, and perform its halts with untrained networks.
 
@@ -98,7 +111,7 @@ def rehearse(
         harvests: likewise.
         place: where plug-ins are looked for; nothing is written below its root.
         space: of a search; a user's own builder must use every choice.
-        settings: tasks of other settings of the optimiser than the first's.
+        settings: other settings of the optimiser than the first's.
 
     Returns:
         Remarks: on a search some of whose combinations cannot be built, and on what is meant to
@@ -129,11 +142,12 @@ def rehearse(
         _set_rates(trainer_of(task, place), task)
         for asked in {each.harvest.objective for each in harvests}:
             _check_measured(asked, standard_names(metrics_of(model)))
-    for task in settings:
-        _takes_settings(trainer_of(task, place), task)
+    for each in settings:
+        with _named(each.where):
+            _takes_settings(trainer_of(each.task, place), each.task)
     with TemporaryDirectory(prefix="heterosis-") as root:
         # What a function of the user's own makes of an arm's settings may be another class.
-        own = [each for each in settings if is_plugin(each.training.optimizer or "")]
+        own = [each.task for each in settings if is_plugin(each.task.training.optimizer or "")]
         for task in [*first, *own]:
             _can_be_exported(trainer_of(task, place), task, place, Path(root))
         here = replace(place, root=root)
@@ -142,11 +156,11 @@ def rehearse(
             with _named(halt.where):
                 told_of = _go_through(halt, networks, here, space is not None)
             remarks += tuple(f"{halt.where}: {each}" for each in told_of)
-    for each in harvests:
-        with _named(each.where):
-            if each.harvest.align != "none":
+    for last in harvests:
+        with _named(last.where):
+            if last.harvest.align != "none":
                 _ = trainer.measures.spec
-            if each.harvest.repair:
+            if last.harvest.repair:
                 _ = trainer.measures.unit_layers
     return remarks
 
@@ -213,12 +227,14 @@ def _takes_settings(trainer: Trainer, task: TrainTask) -> None:
         name = task.training.optimizer
         why = (
             f"network {task.network.builder!r} compiles itself; name training.optimizer, which "
-            "replaces the network's own"
+            "replaces the network's own, with the learning rate that the network was compiled with "
+            "in training.optimizer_params"
             if name is None
             else f"training.optimizer {name!r} takes it and does not hand it on"
         )
         raise UserError(
-            f"arms: weight_decay = {asked} is set, and the optimiser has {found[-1]}: {why}",
+            f"weight_decay = {asked} is set, by the arm or its recipe, and the optimiser has "
+            f"{found[-1]}: {why}",
             code="training-setting",
         )
 

@@ -7,7 +7,7 @@ much as the label beside it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -17,12 +17,13 @@ from apps.datasets.arrays import Array, listed
 from apps.datasets.batches import Batches
 from apps.datasets.dataset import Dataset
 from apps.datasets.weighing import ClassWeights, classes_of, weighted
-from apps.errors import UserError
+from apps.errors import UserError, did_you_mean, first_few
 from apps.messages.values import ClassWeight
 from apps.training.targets import ignored_label, is_of_numbers, loss_name, takes_labels
 
 _TWO: Final = "binary"
 _NEARLY_ONE: Final = 1e-3
+_TOLD: Final = 20  # of the names of classes
 
 
 def with_class_weights(
@@ -33,14 +34,16 @@ def with_class_weights(
     Args:
         data: what is learnt.
         loss: the model's, or several by the outputs' names.
-        given: weights by the classes' numbers; `balanced`: each class of the training set gets
-            samples / (classes x samples of the class), scikit-learn's rule; None changes nothing.
+        given: weights by the classes' names in the data, or by their numbers where the data name
+            none; `balanced`: each class of the training set gets samples / (classes x samples of
+            the class), scikit-learn's rule; None changes nothing.
 
     Returns:
         The data, and remarks for the user.
 
     Raises:
-        UserError: the targets are no classes, or those of several outputs or positions.
+        UserError: the targets are no classes, or those of several outputs or positions; or a class
+            is named that the data do not have.
     """
     if given is None:
         return data, ()
@@ -50,19 +53,46 @@ def with_class_weights(
     its = listed(loss)[0] if isinstance(loss, Mapping) else loss
     train = data.train
     _check_classes(targets[0] if isinstance(train, Batches) else listed(train.y)[0], its)
-    if given == "balanced":
-        weights = _balanced(train, its)
-    else:
-        weights = {int(number): weight for number, weight in given.items()}
+    names: list[Any] = data.form.get("classes") or []
+    weights = _balanced(train, its) if given == "balanced" else _by_numbers(given, names)
     if isinstance(train, Batches):
         return replace(data, train=train.weighted(weights), _scaled={}), ()
     learnt = weighted(train, weights)
     if not np.any(learnt.weights):
         raise _refused("no training sample is left with a weight above 0")
     there = {*classes_of(listed(train.y)[0]).tolist()}
-    absent = ", ".join(str(number) for number in sorted(weights.keys() - there))
+    missing = sorted(weights.keys() - there)
+    absent = ", ".join(str(names[number] if names else number) for number in missing)
     told = f"training.class_weight names {absent}, of which there is no training sample"
     return replace(data, train=learnt, _scaled={}), (told,) if absent else ()
+
+
+def _by_numbers(given: Mapping[str, float], names: Sequence[Any]) -> ClassWeights:
+    """Return weights by the numbers that stand for classes in the targets."""
+    if names:
+        known = {str(name): number for number, name in enumerate(names)}
+        if odd := [name for name in given if name not in known]:
+            all_named = first_few(list(known), _TOLD)
+            raise UserError(
+                f"training.class_weight names {odd[0]!r}, and the classes are {all_named}; "
+                f"{did_you_mean(odd[0], known)}name them as the data do",
+                code="training-setting",
+            )
+        return {known[name]: weight for name, weight in given.items()}
+    numbers: dict[int, float] = {}
+    for name, weight in given.items():
+        if not name.isascii() or not name.isdigit():
+            raise UserError(
+                f"training.class_weight names {name!r}, and the data name no classes: these are "
+                "numbered from 0",
+                code="training-setting",
+            )
+        if int(name) in numbers:
+            raise UserError(
+                f"training.class_weight names class {int(name)} twice", code="training-setting"
+            )
+        numbers[int(name)] = weight
+    return numbers
 
 
 def _balanced(train: Any, loss: Any) -> ClassWeights:

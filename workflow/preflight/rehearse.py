@@ -19,7 +19,7 @@ from apps.errors import HeterosisError, UserError
 from apps.messages.objective import HELD_OUT, WHOLE
 from apps.messages.tasks import TrainTask, Workplace
 from apps.output import keep_going
-from apps.preflight.rehearsal import HaltRehearsal, HarvestRehearsal, rehearse
+from apps.preflight.rehearsal import HaltRehearsal, HarvestRehearsal, SettingRehearsal, rehearse
 from apps.training.callbacks import LOWERS_RATE
 from heterosis.rooms import command
 from workflow.driver.trial import TrialGraph, build_trial
@@ -55,11 +55,15 @@ def rehearse_experiment(
     first = new[:1] if experiment.space is None else new
     usual = experiment.training.spec
     others = {
-        repr((task.training, task.family)): task
-        for task in graph.training
+        repr((task.training, task.family)): (arm, task)
+        for arm, segments in graph.segments.items()
+        for task in (node.task for segment in segments for node in segment.members)
         if (task.training != usual or task.family) and not task.lesson
     }
-    settings = [replace(task, genome=first[0].genome) for task in others.values()]
+    settings = [
+        SettingRehearsal(f"arms.{arm}", replace(task, genome=first[0].genome))
+        for arm, task in others.values()
+    ]
     harvests = [
         HarvestRehearsal(f"arms.{arm}, harvest", harvest.task)
         for arm, harvest in graph.harvests.items()

@@ -83,3 +83,12 @@ def test_targets_that_are_pictures_too_are_known_by_name() -> None:
 def test_what_breaks_a_rule_is_refused_by_name(returned: Any, told: str) -> None:
     with pytest.raises(UserError, match=told):
         checked(returned)
+
+
+def test_weights_by_output_are_refused_by_the_names() -> None:
+    x, y = np.zeros((9, 2), np.float32), np.resize([0, 1], 9)
+    part = x, {"label": y, "num": y / 2}, {"label": np.ones(9), "num": np.ones(9)}
+    told = r"weights of train must be one array, a number a sample, .* label, num; .*loss_weights"
+    with pytest.raises(UserError, match=told) as raised:
+        checked({"train": part, "test": part})
+    assert raised.value.code == "data-weights"

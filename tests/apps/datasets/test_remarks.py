@@ -8,7 +8,11 @@ import pytest
 from apps.datasets.arrays import Samples
 from apps.datasets.checks import checked
 from apps.datasets.dataset import Dataset
+from apps.datasets.load import told
 from apps.datasets.remarks import remarks
+from apps.messages.specs import DataSpec
+
+HERE = "tests.apps.datasets.test_remarks"
 
 
 @pytest.mark.parametrize(
@@ -43,3 +47,42 @@ def test_whole_numbers_of_a_regression_are_no_classes(loss: str | None, told: bo
     assert isinstance(source.validation, Samples)
     data = Dataset(source.train, source.validation, source.test)
     assert any("has the class" in each for each in remarks(data, False, loss)) == told
+
+
+def lacking(part: str, given: int) -> dict[str, object]:
+    """Data with a class that a part lacks, in two parts or in three."""
+    y = np.resize([0, 1, 2], 60)
+    few = np.resize([0, 1], 60)
+    names = ["train", "test", "validation"][:given]
+    return {name: (np.zeros((60, 2), np.float32), few if name == part else y) for name in names}
+
+
+@pytest.mark.parametrize(
+    ("part", "given", "validation", "advised"),
+    [
+        ("test", 3, 9, False),
+        ("validation", 3, 9, False),
+        ("test", 2, 9, False),  # only validation data are drawn
+        ("train", 2, 9, True),
+        ("train", 2, 0, False),
+    ],
+)
+def test_a_stratified_split_is_advised_where_a_part_is_drawn(
+    part: str, given: int, validation: int, advised: bool
+) -> None:
+    params = {"part": part, "given": given}
+    spec = DataSpec(f"{HERE}:lacking", params, validation=validation)
+    found = [each for each in told(spec, 1).remarks if "has the class 2, which other" in each]
+    assert found
+    assert any("data.stratified = true" in each for each in found) == advised
+
+
+@pytest.mark.parametrize(("given", "does_nothing"), [(3, True), (2, False)])
+def test_a_stratified_split_of_nothing_is_told(given: int, does_nothing: bool) -> None:
+    params = {"part": "test", "given": given}
+    spec = DataSpec(f"{HERE}:lacking", params, validation=9, stratified=True)
+    found = [each for each in told(spec, 1).remarks if "stratified" in each]
+    assert found == (
+        ["data.stratified = true changes nothing: all parts come as they are, and none is drawn"]
+        * does_nothing
+    )

@@ -10,7 +10,7 @@ import pytest
 from apps.errors import UserError
 from apps.messages.specs import DataSpec, NetworkSpec, TrainingSpec
 from apps.messages.tasks import TrainTask, Workplace
-from apps.preflight.rehearsal import rehearse
+from apps.preflight.rehearsal import SettingRehearsal, rehearse
 from tests.support.small import training
 
 HERE = "tests.apps.preflight.test_own_settings"
@@ -67,13 +67,13 @@ def test_a_weight_decay_reaches_an_optimiser_however_it_is_wrapped(
 ) -> None:
     tasks = decays(f"{HERE}:wrapped", kind=kind) if kind else decays("adam")
     first, own = map(half, tasks) if scaled else tasks
-    rehearse([first], [], [], place, settings=[own])
+    rehearse([first], [], [], place, settings=[SettingRehearsal("arms.own", own)])
 
 
 @pytest.mark.parametrize(
     ("tasks", "said"),
     [
-        (decays(None, "compiled"), "compiles itself; name training.optimizer"),
+        (decays(None, "compiled"), "compiles itself; .*with in training.optimizer_params"),
         (
             decays(f"{HERE}:wrapped", kind="forgetful"),
             "test_own_settings:wrapped' takes it and does not hand it on",
@@ -84,12 +84,13 @@ def test_a_weight_decay_reaches_an_optimiser_however_it_is_wrapped(
 def test_a_weight_decay_that_no_optimiser_has_is_refused(
     place: Workplace, tasks: tuple[TrainTask, TrainTask], said: str
 ) -> None:
-    with pytest.raises(UserError, match=f"weight_decay = 0.125 is set, and .* None: .*{said}"):
-        rehearse([tasks[0]], [], [], place, settings=[tasks[1]])
+    told = f"^arms.own: weight_decay = 0.125 is set, by the arm or its recipe, .* None: .*{said}"
+    with pytest.raises(UserError, match=told):
+        rehearse([tasks[0]], [], [], place, settings=[SettingRehearsal("arms.own", tasks[1])])
 
 
 def test_what_a_function_makes_of_an_arms_settings_is_exported_too(place: Workplace) -> None:
     first, own = decays(f"{HERE}:wrapped", kind="unopened")
     rehearse([first], [], [], place)
     with pytest.raises(UserError, match=r"cannot be a champion: .* Lookahead"):
-        rehearse([first], [], [], place, settings=[own])
+        rehearse([first], [], [], place, settings=[SettingRehearsal("arms.own", own)])

@@ -98,6 +98,69 @@ def test_a_class_that_is_not_there_is_told() -> None:
     assert told == ("training.class_weight names 7, of which there is no training sample",)
 
 
+@pytest.mark.parametrize(
+    ("names", "given", "found"),
+    [
+        ([1, 2, 3], {"1": 5.0, "2": 2.0}, [5, 5, 5, 2, 1, 1]),
+        (["cat", "dog", "ox"], {"dog": 4.0}, [1, 1, 1, 4, 1, 1]),
+        (["0", "10", "2"], {"2": 3.0, "10": 4.0}, [1, 1, 1, 4, 3, 3]),  # folders, as text is sorted
+        (["02", "2", "x"], {"02": 3.0}, [3, 3, 3, 1, 1, 1]),
+        ([-1, 0, 1.5], {"-1": 3.0, "1.5": 4.0}, [3, 3, 3, 1, 4, 4]),
+        ([0, 1, 2], {"0": 3.0, "2": 4.0}, [3, 3, 3, 1, 4, 4]),
+    ],
+)
+def test_classes_are_called_as_the_data_call_them(
+    names: list[Any], given: dict[str, float], found: list[float]
+) -> None:
+    data, told = with_class_weights(named(names), SPARSE, given)
+    assert isinstance(data.train, Samples)
+    assert data.train.weights is not None
+    assert data.train.weights.tolist() == found
+    assert told == ()
+
+
+@pytest.mark.parametrize(
+    ("names", "given", "told"),
+    [
+        ([1, 2, 3], {"0": 5.0, "1": 1.0}, "names '0', and the classes are 1, 2, 3; "),
+        (["cat", "dog", "ox"], {"0": 5.0}, "names '0', and the classes are cat, dog, ox; name"),
+        (["cat", "dog", "ox"], {"cta": 5.0}, r"names 'cta', .* dog, ox; did you mean 'cat'\? name"),
+        ([], {"cat": 5.0}, "names 'cat', and the data name no classes: these are numbered from 0"),
+        ([], {"-1": 5.0}, "names '-1', and the data name no classes"),
+        ([], {"1": 5.0, "01": 2.0}, "names class 1 twice"),
+    ],
+)
+def test_a_class_that_the_data_do_not_have_is_refused(
+    names: list[Any], given: dict[str, float], told: str
+) -> None:
+    with pytest.raises(UserError, match=rf"^training\.class_weight {told}") as raised:
+        with_class_weights(named(names), SPARSE, given)
+    assert raised.value.code == "training-setting"
+
+
+def named(names: list[Any]) -> Dataset:
+    return replace(data_of(LABELS), form={"classes": names} if names else {})
+
+
+def test_a_named_class_without_a_training_sample_is_told_by_its_name() -> None:
+    names = ["cat", "dog", "ox", "yak"]
+    _, told = with_class_weights(named(names), SPARSE, {"yak": 2.0})
+    assert told == ("training.class_weight names yak, of which there is no training sample",)
+
+
+def test_a_table_of_classes_1_2_3_is_weighed_by_these(tmp_path: Any) -> None:
+    labels = np.resize([1, 2, 3, 2], 60)
+    rows = [f"{number % 7}.5,{label}" for number, label in enumerate(labels)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,y", *rows]))
+    params = {"path": "t.csv", "target": "y", "task": "classes", "standardize": False}
+    data = load_dataset(DataSpec("table", params, validation=10), SEED, str(tmp_path))
+    weighed, _ = with_class_weights(data, SPARSE, {"1": 5.0, "2": 2.0})
+    assert isinstance(weighed.train, Samples)
+    assert weighed.train.weights is not None
+    by_number = np.array([5.0, 2.0, 1.0])
+    np.testing.assert_array_equal(weighed.train.weights, by_number[np.asarray(data.train.y)])
+
+
 ONE_HOT = np.eye(3, dtype=np.float32)[LABELS]
 REFUSED: dict[str, tuple[Any, Any, str]] = {
     "several outputs": (

@@ -239,8 +239,8 @@ BAD: dict[str, tuple[Change, list[str]]] = {
     ),
     "a direction that is none": (put("training", "fitness_mode", "up"), ["fitness_mode", "'max'"]),
     "weights of no classes": (
-        put("training", "class_weight", {"cat": 2.0}),
-        ["training.class_weight", "numbered from 0", "'cat'"],
+        put("training", "class_weight", {"cat": -2.0}),
+        ["training.class_weight", "a number from 0", "-2.0 of cat"],
     ),
     "classes neither weighed nor balanced": (
         put("training", "class_weight", "balance"),
