@@ -19,6 +19,9 @@ FIGURES: Final = {
         "trial, the diamond their mean, the bar its 95 % interval.",
         "loss_by_spent": "Loss over the network-epochs that an arm has spent.",
     },
+    "taught_100": {
+        "loss_by_spent": "The same at the poster's 100 epochs: loss over the network-epochs spent.",
+    },
     "poster": {
         "improvements": "The poster's crossovers and the free yardsticks.",
         "loss_curves": "The population's best member at each epoch.",
