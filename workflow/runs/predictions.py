@@ -145,9 +145,11 @@ def _tabled(champion: Champion, outputs: Array, name: str | None) -> pd.DataFram
     probabilities = champion.probabilities(outputs, name)
     if probabilities is not None:
         called = champion.preparation.classes if name is None else []
-        # A network may have more outputs than there are classes.
-        numbers = range(len(called), probabilities.shape[1])
-        called = [*called, *numbers][: probabilities.shape[1]]
+        # A network may have more outputs than there are classes, whose names may be numbers.
+        numbered = [*called] == [*range(len(called))]
+        others = range(len(called), probabilities.shape[1])
+        called = [*called, *(each if numbered else f"output_{each}" for each in others)]
+        called = called[: probabilities.shape[1]]
         columns = {
             f"probability_{each}": row for each, row in zip(called, probabilities.T, strict=True)
         }

@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from tests.support.experiments import read_tables, serial
 from tests.support.reports import without_pictures
 from tests.workflow.conftest import Heterosis
 from workflow.launch import run
+from workflow.runs.predictions import tabled
 from workflow.runs.run import Run
 
 PIXELS = np.arange(3 * 28 * 28, dtype=np.uint8).reshape(3, 28, 28)
@@ -272,3 +274,23 @@ def test_a_card_that_is_older_asks_the_data(of_pictures: Path, tmp_path: Path) -
         assert Run.open(old).trained_champion.preparation.to_json() == stored
     finally:
         (folder / "pictures").rename(folder / "moved-pictures")
+
+
+@pytest.mark.parametrize(
+    ("classes", "called"),
+    [
+        ([], ["0", "1", "2", "3"]),
+        ([0, 1, 2], ["0", "1", "2", "3"]),
+        ([1, 2, 3], ["1", "2", "3", "output_3"]),
+        (["cat", "dog"], ["cat", "dog", "output_2", "output_3"]),
+    ],
+)
+def test_each_output_has_a_name_of_its_own(classes: list[Any], called: list[str]) -> None:
+    outputs = np.eye(4, dtype=np.float32)
+    champion: Any = SimpleNamespace(
+        probabilities=lambda array, _: array, preparation=SimpleNamespace(classes=classes)
+    )
+    table = tabled(champion, outputs)
+    assert list(table) == ["class", *(f"probability_{each}" for each in called)]
+    assert [str(each) for each in table["class"]] == called
+    np.testing.assert_array_equal(table.drop(columns="class"), outputs)
