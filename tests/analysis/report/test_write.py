@@ -168,7 +168,7 @@ def test_a_table_of_another_version_is_refused(tables, run_of):
 def test_an_unwritable_report_is_said_and_leaves_no_scraps(tables, run_of):
     run = run_of(tables)
     run.report.write_text("in the way")
-    with pytest.raises(NotWritten, match="the report cannot be written: Not a directory") as told:
+    with pytest.raises(NotWritten, match="report cannot be written: File exists") as told:
         write_report(run)
     assert not isinstance(told.value, UserError)
     assert told.value.code == "file-system"
