@@ -2,11 +2,12 @@
 
     HeterosisError              raised on purpose; ends a command with exit code 1
     |-- UserError               wrong input: file, option, plug-in, data; exit code 2
-    |   |-- ReportError         a run that nothing can be said of, or a page that can't be written
+    |   |-- ReportError         a run that nothing can be said of
     |   |   `-- NotebookError   the same in a notebook: one line (analysis.notebook.opening)
     |   |-- UnknownAnatomy      a network that cannot be grown (apps.architecture.morphable)
     |   `-- UnknownSymmetry     a layer that cannot be aligned (apps.architecture.unit_trace)
     |-- DamagedFile             a file is not what its record says (apps.files)
+    |-- NotWritten              the disk takes no more, or a folder nothing
     |-- GeneticsError           an operator cannot take its arguments (apps.genetics.errors)
     |-- SiteError               workers cannot be had, or are lost (workflow.driver.engine)
     |-- Stopped                 a task was told to end (apps.worker.stopping)
@@ -21,6 +22,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Final, Literal
 
 Code = Literal[
@@ -129,8 +131,28 @@ class UserError(HeterosisError):
         super().__init__(text, code=code)
 
 
+class NotWritten(HeterosisError):
+    """The system refused to write: the disk is full, say. What was computed is stored."""
+
+    code: Code = "file-system"
+
+    def __init__(self, where: Path | str, what: str, error: OSError, do: str) -> None:
+        """Raise for what the system said.
+
+        Args:
+            where: the folder that was written to.
+            what: it is, for the message.
+            error: of the system.
+            do: the next step.
+        """
+        reason = error.strerror or str(error)
+        named = error.filename is not None and Path(error.filename) != Path(where)
+        at = f" ({error.filename})" if named else ""
+        super().__init__(f"{where}: {what} cannot be written: {reason}{at}; {do}")
+
+
 class ReportError(UserError):
-    """A run is not what a report, a comparison or a statistic is made of, or can't be written."""
+    """A run is not what a report, a comparison or a statistic is made of."""
 
     def __init__(self, text: str) -> None:
         """Raise with the text: the file or name, the rule, what was found, the next step."""

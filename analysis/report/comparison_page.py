@@ -27,7 +27,7 @@ from analysis.statistics.intervals import RESAMPLES, SMALLEST_BOOTSTRAP
 from analysis.statistics.scale import size_text, without_sole_unit
 from analysis.statistics.wording import NAMES, held_out_kind, units_in_words, verdict
 from analysis.tables import CONTROL
-from apps.errors import ReportError
+from apps.errors import NotWritten
 from apps.files import write_atomic
 from apps.records.run_dir import RunDir
 
@@ -48,7 +48,8 @@ def write_comparison(runs: Sequence[RunDir], folder: Path, margin: float = MARGI
         margin: how much higher a loss may be and still count as not worse, a fraction.
 
     Raises:
-        ReportError: there is nothing to compare, or the comparison can't be written.
+        ReportError: there is nothing to compare.
+        NotWritten: the comparison can't be written.
     """
     entrants = enter(runs, margin)
     settings = differing(entrants)
@@ -62,10 +63,8 @@ def write_comparison(runs: Sequence[RunDir], folder: Path, margin: float = MARGI
         for name, text in files.items():
             write_atomic(folder / name, text.encode())
     except OSError as error:
-        raise ReportError(
-            f"{folder}: the folder of the comparison must be writable, and writing says: {error}. "
-            "Choose another with --out."
-        ) from error
+        again = "make room, or choose another folder with --out"
+        raise NotWritten(folder, "the comparison", error, again) from error
     return folder / "comparison.html"
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 
 from analysis.report.write import write_report
 from analysis.tables import read_tables
+from apps.records.json_records import not_written_by_a_run, read_record
 from apps.records.run_dir import RunDir
 
 PRIVATE: Final = ("interpreter", "host", "system", "folder")
@@ -34,23 +35,30 @@ def store(run: RunDir, stored: RunDir) -> Path:
         The report's page, which is not worth storing: it is made of what is.
 
     Raises:
-        ReportError: the run has no tables, or the report can't be written.
+        ReportError: the run has no tables.
+        UserError: its `environment.json` is damaged.
+        NotWritten: the report can't be written.
         OSError: something can't be read or written.
     """
     tables = read_tables(run)
+    environment = _published(run.environment_json)
+    experiment = run.experiment_toml.read_bytes()
     stored.tables.mkdir(parents=True, exist_ok=True)
-    stored.experiment_toml.write_bytes(run.experiment_toml.read_bytes())
-    environment = json.loads(run.environment_json.read_text())
-    stored.environment_json.write_text(json.dumps(_published(environment), indent=2) + "\n")
+    stored.experiment_toml.write_bytes(experiment)
+    stored.environment_json.write_text(json.dumps(environment, indent=2) + "\n")
     for name, table in tables.items():
         _nameless(table).to_parquet(stored.table(name), index=False, compression="zstd")
     return write_report(stored, png=True)
 
 
-def _published(environment: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what names one machine and its folders."""
+def _published(path: Path) -> dict[str, Any]:
+    """Return an `environment.json` without what names one machine and its folders."""
+    environment = read_record(path)
+    words = environment.get("command")
+    if not isinstance(words, list):
+        raise not_written_by_a_run(path, "it has no command")
     command: list[str] = []
-    for word in environment["command"]:
+    for word in words:
         if command and command[-1] in PATHS:
             command.pop()
             continue

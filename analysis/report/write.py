@@ -26,7 +26,7 @@ from analysis.statistics.paired import KINDS, RESAMPLES, SMALLEST_BOOTSTRAP
 from analysis.statistics.scale import FRACTION, without_sole_unit
 from analysis.statistics.search import YARDSTICK, Search, searched
 from analysis.tables import CONTROL, loss_names, read_tables, training_of
-from apps.errors import ReportError
+from apps.errors import NotWritten
 from apps.files import write_atomic
 from apps.records.labels import read_labels
 from apps.records.run_dir import ReportDir, RunDir
@@ -60,7 +60,8 @@ def write_report(run: RunDir, so_far: SoFar | None = None, png: bool = False) ->
         png: write each figure as `report/figures/*.png` too.
 
     Raises:
-        ReportError: there are no tables, or the report can't be written.
+        ReportError: there are no tables.
+        NotWritten: the report can't be written.
     """
     tables = read_tables(run) if so_far is None else so_far.whole
     to = ReportDir(run.report if so_far is None else run.report_so_far)
@@ -98,10 +99,8 @@ def write_report(run: RunDir, so_far: SoFar | None = None, png: bool = False) ->
         text = _html(run, numbers, pictures, statistics, spent, told)
         write_atomic(to.html, text.encode())
     except OSError as error:
-        raise ReportError(
-            f"{to.root}: the report must be writable, and writing it says: {error}. "
-            "Make room or change the rights, and run `heterosis report` again."
-        ) from error
+        again = "make room or change the rights, and write it again with `heterosis report`"
+        raise NotWritten(to.root, "the report", error, again) from error
     if so_far is None:
         shutil.rmtree(run.report_so_far, ignore_errors=True)
     return to.html

@@ -32,7 +32,7 @@ from apps.errors import UserError
 from apps.messages.specs import DataSpec
 from apps.messages.values import Loss
 from apps.plugins.load import call_plugin, is_plugin, unknown
-from apps.plugins.sources import digest_of, files_named, plugin_sources
+from apps.plugins.sources import digest_of, files_absent, files_named, plugin_sources
 from apps.recent import Recent
 from apps.seeds import Address, Purpose
 
@@ -233,9 +233,12 @@ def _read_plugin(spec: DataSpec, search_path: str | None) -> Source:
         files = sources | files_named(spec.name, spec.params, search_path)
         # Older runs know the module's own file alone.
         if spec.digest not in (digest_of(files), next(iter(sources.values()))):
+            absent = ", ".join(files_absent(spec.params, search_path))
+            folder = Path(search_path or ".").absolute()
+            gone = f"; there is no {absent} in {folder}" if absent else ""
             raise UserError(
                 f'the source of data plug-in "{spec.name}", or a file that it reads, has changed '
-                f"since this run began ({', '.join(files)}); undo the change, or start over",
+                f"since this run began ({', '.join(files)}{gone}); undo the change, or start over",
                 code="data-changed",
             )
     returned = call_plugin(spec.name, spec.params, search_path)

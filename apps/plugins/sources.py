@@ -89,6 +89,21 @@ def files_named(
     return dict(sorted(found.items()))
 
 
+def files_absent(params: Mapping[str, Any], search_path: str | None = None) -> list[str]:
+    """Return the texts of a plug-in's settings that look like a file's path and are none.
+
+    Which of them are paths is not known: these have an ending, or a folder.
+    """
+    folder = Path(search_path or ".")
+    absent = []
+    for each in _texts(params):
+        path = Path(os.path.expanduser(each))
+        with suppress(OSError, ValueError):  # a text that can be no path
+            if (path.suffix or path.name != each) and not (folder / path).exists():
+                absent.append(each)
+    return sorted(set(absent))
+
+
 def check_loaded(
     what: str, references: Iterable[str], digest: str, search_path: str | None = None
 ) -> None:

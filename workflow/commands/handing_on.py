@@ -120,11 +120,9 @@ def replay(run: RunFolder) -> None:
     from workflow.runs.run import Run
 
     opened = Run.open(run)
-    card = opened.card
+    trial, arm = opened.origin
     with only_driver(opened.directory.lock):
-        found = train_again(
-            opened.directory, opened.experiment, card["trial"], card["arm"], opened.place, print
-        )
+        found = train_again(opened.directory, opened.experiment, trial, arm, opened.place, print)
     trained = f"{found.networks} network{'s' * (found.networks != 1)} trained again"
     if found.identical:
         print(f"{trained}: the champion's weights are bit-identical")
@@ -149,13 +147,13 @@ def clean(
     """
     from rich.filesize import decimal
 
-    from workflow.experiment.file import read_experiment
+    from workflow.experiment.file import recorded_experiment
     from workflow.runs.cleaning import find_waste, remove
     from workflow.runs.lock import only_driver
     from workflow.runs.opening import existing_run
 
     directory = existing_run(run.absolute())
-    experiment = read_experiment(directory.experiment_toml)
+    experiment = recorded_experiment(directory)
     # A dry run only reads, and leaves not even a lock.
     with nullcontext() if dry_run else only_driver(directory.lock):
         waste = find_waste(directory, experiment)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Protocol, TypeVar
 
+from apps.errors import NotWritten
 from apps.messages.results import Failure, HarvestResult, Result, TrainResult
 from apps.messages.specs import NetworkSpec, TrainingSpec, phenotype
 from apps.messages.tasks import ExportTask, Task, TrainTask, Workplace
@@ -113,6 +116,20 @@ class Outcomes:
         return [(trial, arm, r) for trial, arm, r in harvests if isinstance(r, Failure)]
 
 
+@contextmanager
+def writing(root: Path | str) -> Iterator[None]:
+    """Say of a refusal to write to which run directory, and how the run goes on.
+
+    Raises:
+        NotWritten: something within raised an `OSError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        again = "what is finished is stored; make room, and run the same command again"
+        raise NotWritten(root, "the run directory", error, again) from error
+
+
 def run_experiment(
     experiment: Experiment,
     engine: Engine,
@@ -131,16 +148,18 @@ def run_experiment(
 
     Raises:
         SiteError: the site can bring no workers.
-        Exception: a watcher or the retention of checkpoints failed, on a full disk for example.
+        NotWritten: the run directory cannot be written: the disk is full, for example.
+        Exception: a watcher or the retention of checkpoints failed.
         KeyboardInterrupt: the user stops the run; what is finished is stored.
         Stopped: likewise, seen first by a task.
     """
     graphs = tuple(build_trial(experiment, trial) for trial in range(experiment.trials))
     nodes = [node for graph in graphs for node in graph.nodes.values()]
     retention = Retention(graphs, place, keep_all)
-    retention.prepare()
-    for watcher in watchers:
-        watcher.begin(graphs)
+    with writing(place.root):
+        retention.prepare()
+        for watcher in watchers:
+            watcher.begin(graphs)
     left = threading.Semaphore(0)
     troubles: list[Exception] = []
 
@@ -152,9 +171,10 @@ def run_experiment(
             outcome = engine.outcome(future)
             if engine.broken is not None or (stopping.is_set() and isinstance(outcome, Failure)):
                 return  # what fails now says nothing of the tasks
-            retention.finished(node.key, outcome)
-            for watcher in watchers:
-                watcher.finished(node, outcome, engine.reused(node.task))
+            with writing(place.root):
+                retention.finished(node.key, outcome)
+                for watcher in watchers:
+                    watcher.finished(node, outcome, engine.reused(node.task))
         except Exception as error:  # a full disk, say: the driver's own thread is told
             troubles.append(error)
         finally:

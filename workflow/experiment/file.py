@@ -19,6 +19,7 @@ from apps.lookup import check_settings, lookup
 from apps.networks.builders import BUILDERS
 from apps.plugins.load import forget_plugins, is_plugin, libraries_of, load_plugin
 from apps.plugins.sources import files_named, joint_digest, plugin_digest, plugin_sources
+from apps.records.run_dir import RunDir
 from apps.strict import key_value
 from workflow.experiment.config import Experiment
 from workflow.experiment.wording import TOO_DEEP, explained
@@ -117,6 +118,23 @@ def read_experiment(path: Path, settings: Sequence[str] = ()) -> Experiment:
     except ValidationError as error:
         text = explained(str(path), error, table)
         raise UserError(text, code="experiment-file") from error
+
+
+def recorded_experiment(run: RunDir) -> Experiment:
+    """Read the experiment that a run directory keeps, which is the run's own record.
+
+    Raises:
+        UserError: it cannot be read, or is not what a run writes.
+    """
+    try:
+        return read_experiment(run.experiment_toml)
+    except UserError as error:
+        why = str(error).splitlines()[0]
+        raise UserError(
+            f"{why}; it is the run's own record, and damaged: put it back from a copy, or let "
+            "`heterosis run` with --fresh move the run aside",
+            code="run-damaged",
+        ) from error
 
 
 def _check_plugins(source: Path | str, experiment: Experiment, folder: str) -> None:

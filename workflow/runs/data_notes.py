@@ -91,4 +91,5 @@ def _stored(run: RunDir) -> dict[str, Any] | None:
         content = json.loads(run.data_json.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None  # an older run has none
-    return content if isinstance(content, dict) and "preparation" in content else None
+    preparation = content.get("preparation") if isinstance(content, dict) else None
+    return content if isinstance(preparation, dict) and "form" in preparation else None

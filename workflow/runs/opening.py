@@ -12,7 +12,7 @@ from apps.errors import UserError
 from apps.files import write_atomic
 from apps.records.run_dir import RunDir
 from workflow.experiment.config import Experiment
-from workflow.experiment.file import read_experiment
+from workflow.experiment.file import recorded_experiment
 from workflow.experiment.options import checked_name
 from workflow.runs.lock import only_driver
 
@@ -106,7 +106,7 @@ def check_directory(run_dir: RunDir, experiment: Experiment, fresh: bool) -> boo
     if fresh or not _has_results(run_dir):
         return True
     # Read as an experiment, so that a setting that is younger than the run has its default.
-    stored = read_experiment(run_dir.experiment_toml)
+    stored = recorded_experiment(run_dir)
     same = differing_keys(stored.completed(), with_trials_of(experiment, stored).completed()) == []
     differing = [] if same else differing_keys(stored.completed(), experiment.completed())
     if len(differing) == 1 and experiment.trials < stored.trials:
@@ -184,7 +184,7 @@ def _store(run_dir: RunDir, experiment: Experiment, say: Callable[[str], None]) 
 
 
 def _add_trials(run_dir: RunDir, experiment: Experiment, say: Callable[[str], None]) -> None:
-    there = read_experiment(run_dir.experiment_toml).trials
+    there = recorded_experiment(run_dir).trials
     if there == experiment.trials:
         return
     try:

@@ -5,6 +5,7 @@ They are written down when a run begins, and a run that goes on is held to them.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from apps.runtime import variables
 from apps.tasks.checkup import versions
 from workflow.driver.trial import build_trial
 from workflow.experiment.config import Experiment
-from workflow.experiment.file import plugin_files, plugin_packages, read_experiment
+from workflow.experiment.file import plugin_files, plugin_packages, recorded_experiment
 from workflow.runs.opening import differing_keys, with_trials_of
 
 COMPUTING: Final = ("tensorflow", "keras", "numpy", "scipy")
@@ -47,7 +48,7 @@ def described(
     if begins:
         return record
     record[_BEGUN] = _begun(read_environment(run_dir)) or here
-    there = read_experiment(run_dir.experiment_toml).trials
+    there = recorded_experiment(run_dir).trials
     counts = trial_counts.added(trial_counts.read_trial_counts(run_dir), there, experiment.trials)
     return record | trial_counts.written(counts)
 
@@ -72,29 +73,39 @@ def as_begun(
     """
     if not run_dir.experiment_toml.is_file() or next(run_dir.results(), None) is None:
         return experiment
-    stored, recorded = read_experiment(run_dir.experiment_toml), read_environment(run_dir)
+    stored, recorded = recorded_experiment(run_dir), read_environment(run_dir)
     same = with_trials_of(experiment, stored)
     if differing_keys(_without_digests(stored), _without_digests(same)):
         return experiment  # the keys that differ tell more
     known = recorded.get(_SOURCES)
     if isinstance(known, dict):
-        _check_files(run_dir, known, plugin_files(experiment, str(folder)))
+        _check_files(run_dir, known, plugin_files(experiment, str(folder)), folder)
     if not other_versions:
         _check_versions(run_dir, experiment, folder, _begun(recorded) or {})
     return _with_older_digests(experiment, stored, str(folder))
 
 
-def _check_files(run_dir: RunDir, known: Mapping[str, str], now: Mapping[str, str]) -> None:
+def _check_files(
+    run_dir: RunDir, known: Mapping[str, str], now: Mapping[str, str], folder: Path
+) -> None:
     # What names a new file has changed itself; and older runs did not look at all of them.
-    changed = [name for name, digest in known.items() if digest != now.get(name)]
-    if changed:
-        told = ", ".join(changed)
-        raise UserError(
-            f"{run_dir.root} was begun with another {told}: what is missing would not be computed "
-            "by what computed the rest; undo the change, choose another --name, or --fresh to move "
-            "the old run aside",
-            code="run-differs",
-        )
+    others = [name for name, digest in known.items() if digest != now.get(name)]
+    if not others:
+        return
+    gone = [
+        name
+        for name in others
+        if name not in now and not (folder / os.path.expanduser(name)).exists()
+    ]
+    changed = [name for name in others if name not in gone]
+    told = [f"with {', '.join(gone)}, which is not in {folder} any more"] if gone else []
+    told += [f"with another {', '.join(changed)}"] if changed else []
+    raise UserError(
+        f"{run_dir.root} was begun {', and '.join(told)}: what is missing would not be computed "
+        "by what computed the rest; undo the change, choose another --name, or --fresh to move "
+        "the old run aside",
+        code="run-differs",
+    )
 
 
 def _check_versions(

@@ -14,15 +14,16 @@ from analysis.tables import loss_names, read_tables, training_of
 from apps.champion import Asked, Champion, load_champion
 from apps.datasets.arrays import Named
 from apps.datasets.preparation import Preparation
-from apps.errors import HeterosisError, ReportError, UserError, first_line
+from apps.errors import HeterosisError, ReportError, first_line
 from apps.files import DamagedFile
 from apps.messages.fingerprints import from_json
 from apps.messages.specs import DataSpec, NetworkSpec, TrainingSpec
 from apps.messages.tasks import Workplace
+from apps.records.json_records import AGAIN, not_written_by_a_run, read_record
 from apps.records.labels import Labels, read_labels
 from apps.records.run_dir import RunDir
 from workflow.experiment.config import Experiment, Training
-from workflow.experiment.file import read_experiment
+from workflow.experiment.file import recorded_experiment
 from workflow.runs.opening import existing_run
 from workflow.runs.predictions import read_asked
 
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 _CARD: Final = RunDir(Path()).card_json.name
 _KERAS: Final = RunDir(Path()).champion_keras.name
-_AGAIN: Final = "start the same `heterosis run` again to have it written"
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class Run:
     @cached_property
     def experiment(self) -> Experiment:
         """The completed experiment, as it was run."""
-        return read_experiment(self.directory.experiment_toml)
+        return recorded_experiment(self.directory)
 
     @cached_property
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -148,7 +148,7 @@ class Run:
             return report_of(self.directory)
         if self.no_report:
             raise HeterosisError(
-                f"there is no report: {self.no_report}; all is computed and stored, "
+                f"there is no report: {self.no_report.rstrip('.')}; all is computed and stored, "
                 f"`heterosis report {self.folder}` tries again",
                 code="report",
             )
@@ -171,7 +171,7 @@ class Run:
         """The champion with how samples become its inputs; see `champion` for the errors."""
         if self.no_champion:
             raise HeterosisError(
-                f"{self.folder}: there is no champion: {self.no_champion}; {_AGAIN}",
+                f"{self.folder}: there is no champion: {self.no_champion}; {AGAIN}",
                 code="champion",
             )
         experiment = self.experiment
@@ -219,7 +219,20 @@ class Run:
         Raises:
             UserError: it is missing or damaged.
         """
-        return _json(self.directory.card_json)
+        return read_record(self.directory.card_json)
+
+    @property
+    def origin(self) -> tuple[int, str]:
+        """The trial and the arm that the champion comes from.
+
+        Raises:
+            UserError: as `card`.
+        """
+        card = self.card
+        trial, arm = card.get("trial"), card.get("arm")
+        if not isinstance(trial, int) or not isinstance(arm, str):
+            raise not_written_by_a_run(self.directory.card_json, "it names no trial and arm")
+        return trial, arm
 
     @property
     def place(self) -> Workplace:
@@ -228,7 +241,7 @@ class Run:
         Plug-ins are looked for where the run found them, or in the current folder if that folder
         does not exist here.
         """
-        recorded = _json(self.directory.environment_json)
+        recorded = read_record(self.directory.environment_json)
         folder = recorded.get("folder")
         there = isinstance(folder, str) and Path(folder).is_dir()
         threads = recorded.get("threads", 1)
@@ -247,7 +260,8 @@ def report_of(directory: RunDir, png: bool = False) -> Path:
         png: write each figure as PNG, too.
 
     Raises:
-        ReportError: nothing of it is finished, its tables are damaged, or it can't be written.
+        ReportError: nothing of it is finished, or its tables are damaged.
+        NotWritten: it can't be written.
     """
     from analysis.report.so_far import SoFar as ReportSoFar  # late: they load what draws figures
     from analysis.report.write import write_report
@@ -280,13 +294,13 @@ def champion_at(path: Path) -> Champion:
     card = path / _CARD
     if RunDir(path).experiment_toml.exists() or not card.is_file():
         return Run.open(path).trained_champion
-    recorded = _json(card)
+    recorded = read_record(card)
     try:
         data = from_json(DataSpec, _encoded(recorded["data"]))
         network = from_json(NetworkSpec, _encoded(recorded["network"]))
         training = from_json(Training, _encoded(recorded["training"]))
     except (KeyError, DamagedFile) as error:
-        raise _no_card(card, error) from error
+        raise not_written_by_a_run(card, first_line(error)) from error
     place = Workplace(root=str(path.absolute()), search_path=str(Path.cwd()))
     return _opened(path, (data, network, training.spec), place)
 
@@ -295,36 +309,15 @@ def _opened(
     folder: Path, specs: tuple[DataSpec, NetworkSpec, TrainingSpec], place: Workplace
 ) -> Champion:
     """Open a champion by what its card says."""
-    card = _json(folder / _CARD)
+    card = read_record(folder / _CARD)
     try:
         stored = card.get("preparation")  # a card that is older has none
         preparation = None if stored is None else Preparation.from_json(stored)
         digest, seed = card["sha256"], card["seed"]
     except (KeyError, TypeError) as error:
-        raise _no_card(folder / _CARD, error) from error
+        raise not_written_by_a_run(folder / _CARD, first_line(error)) from error
     return load_champion(folder / _KERAS, digest, specs, seed, place, preparation)
 
 
 def _encoded(value: Any) -> bytes:
     return json.dumps(value).encode()
-
-
-def _no_card(path: Path, error: Exception) -> UserError:
-    return UserError(
-        f"{path}: is not what a run writes: {first_line(error)}; {_AGAIN}", code="run-damaged"
-    )
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(
-            f"{path}: is needed here and cannot be read: {error.strerror}; {_AGAIN}",
-            code="run-damaged",
-        ) from error
-    except ValueError as error:
-        raise UserError(f"{path}: not JSON: {error}; {_AGAIN}", code="run-damaged") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: a table is needed here; {_AGAIN}", code="run-damaged")
-    return content

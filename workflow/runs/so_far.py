@@ -22,7 +22,7 @@ from apps.records.tables_schema import UNFINISHED
 from apps.tasks.perform import Outcome, find
 from workflow.driver.run import Outcomes
 from workflow.driver.trial import Node, build_trial
-from workflow.experiment.file import read_experiment
+from workflow.experiment.file import recorded_experiment
 from workflow.runs.status import Standing
 from workflow.runs.tables import make_tables
 
@@ -119,7 +119,7 @@ class SoFar:
             UserError: it cannot be read.
         """
         self._run = run
-        self._experiment = read_experiment(run.experiment_toml)
+        self._experiment = recorded_experiment(run)
         self._graphs = tuple(
             build_trial(self._experiment, trial) for trial in range(self._experiment.trials)
         )

@@ -34,7 +34,7 @@ from apps.records.tables_schema import (
     frame,
     other_metrics,
 )
-from workflow.driver.run import Outcomes
+from workflow.driver.run import Outcomes, writing
 from workflow.driver.trial import Node, Segment, TrialGraph
 from workflow.experiment.halts import Halt
 
@@ -61,10 +61,15 @@ def make_tables(outcomes: Outcomes) -> dict[str, pd.DataFrame]:
 
 
 def write_tables(outcomes: Outcomes, run: RunDir) -> dict[str, pd.DataFrame]:
-    """Write every table as a Parquet file, atomically, and return the tables."""
+    """Write every table as a Parquet file, atomically, and return the tables.
+
+    Raises:
+        NotWritten: the disk is full, for example.
+    """
     tables = make_tables(outcomes)
-    for name, table in tables.items():
-        write_atomic(run.table(name), table.to_parquet(index=False))
+    with writing(run.root):
+        for name, table in tables.items():
+            write_atomic(run.table(name), table.to_parquet(index=False))
     return tables
 
 

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from analysis.figures import drawing
 from analysis.report.write import arms_table, write_report
-from apps.errors import ReportError
+from apps.errors import NotWritten, ReportError, UserError
 from apps.records.run_dir import RunDir
 from apps.records.tables_schema import STILL, TABLES, frame
 from tests.analysis.conftest import World, make_tables, write_run
@@ -168,8 +168,10 @@ def test_a_table_of_another_version_is_refused(tables, run_of):
 def test_an_unwritable_report_is_said_and_leaves_no_scraps(tables, run_of):
     run = run_of(tables)
     run.report.write_text("in the way")
-    with pytest.raises(ReportError, match="must be writable"):
+    with pytest.raises(NotWritten, match="report cannot be written: File exists") as told:
         write_report(run)
+    assert not isinstance(told.value, UserError)
+    assert told.value.code == "file-system"
     assert not [name for name in os.listdir(run.root) if name.startswith(".")]
 
 

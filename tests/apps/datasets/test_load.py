@@ -28,7 +28,7 @@ from apps.datasets.load import (
 )
 from apps.errors import UserError
 from apps.messages.specs import DataSpec
-from apps.plugins.sources import plugin_digest
+from apps.plugins.sources import files_named, plugin_digest
 from tests.support.sample_files import needs_full_set, no_fetch
 
 SPEC = DataSpec("fashion_mnist_sample", validation=500)
@@ -378,6 +378,22 @@ def test_plugin_is_found_beside_the_experiment(
     source.write_text(source.read_text() + "# changed\n")
     with pytest.raises(UserError, match="has changed since this run began"):
         prepare(known, str(tmp_path))
+
+
+def test_a_file_of_a_plugin_that_is_gone_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "data_of_a_file.py").write_text("def load(path, kind):\n    return path\n")
+    (tmp_path / "d.npz").write_bytes(b"1")
+    name, params = "data_of_a_file:load", {"path": "d.npz", "kind": "plain"}
+    digest = plugin_digest(name, str(tmp_path), files_named(name, params, str(tmp_path)))
+    (tmp_path / "d.npz").unlink()
+    with pytest.raises(UserError) as caught:
+        prepare(DataSpec(name, params=params, validation=1, digest=digest), str(tmp_path))
+    assert f"data_of_a_file.py; there is no d.npz in {tmp_path}" in str(caught.value)
+    assert "plain" not in str(caught.value)
+    assert caught.value.code == "data-changed"
 
 
 def test_plugin_may_build_on_a_built_in(plugin: Callable[..., DataSpec]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
+from apps.errors import HeterosisError, UserError, with_code
 from apps.records.run_dir import RunDir
 from apps.records.tables_schema import FINAL_METRICS
 from tests.support.experiments import assert_same, copied, drive, events, read_tables
@@ -146,3 +149,38 @@ def test_continuing_while_it_lasts_fails_again_and_loses_nothing(
     assert "failed: trial 0, arm two" in ended.err
     ours, theirs = read_tables(root), read_tables(mishap.root)
     assert_same(ours, theirs)
+
+
+# ---------------------------------------------------------------------------------- a full disk
+class Full:
+    """A watcher that finds no room, when the run begins or when a task has finished."""
+
+    def __init__(self, at: str) -> None:
+        self.at = at
+
+    def begin(self, graphs: object) -> None:
+        self._write("begin")
+
+    def finished(self, node: object, outcome: object, reused: bool) -> None:
+        self._write("finished")
+
+    def tick(self) -> None:
+        pass
+
+    def _write(self, when: str) -> None:
+        if when == self.at:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("at", ["begin", "finished"])
+def test_a_full_disk_is_told_with_the_run_directory_and_how_to_go_on(
+    at: str, finished: Path, tiny_file: Path, tmp_path: Path
+) -> None:
+    root = copied(finished, tmp_path)
+    with pytest.raises(HeterosisError) as told:
+        drive(load_experiment(tiny_file), root, watchers=[Full(at)])
+    assert with_code(told.value) == (
+        f"{root}: the run directory cannot be written: No space left on device; what is finished "
+        "is stored; make room, and run the same command again [file-system]"
+    )
+    assert not isinstance(told.value, UserError)

@@ -118,6 +118,25 @@ def test_a_file_that_results_depend_on_is_told_by_name(begun: Begun, name: str) 
     assert caught.value.code == "run-differs"
 
 
+@pytest.mark.parametrize("name", ["numbers.csv", "words.txt", "turns.txt"])
+def test_a_file_that_is_gone_is_told_with_its_folder(begun: Begun, name: str) -> None:
+    (begun.folder / name).rename(begun.folder / "elsewhere")
+    with pytest.raises(UserError) as caught:
+        begun.go_on()
+    said = str(caught.value)
+    assert f"was begun with {name}, which is not in {begun.folder} any more: " in said
+    assert "another numbers" not in said
+    assert caught.value.code == "run-differs"
+
+
+def test_a_file_that_is_gone_and_one_that_changed_are_both_told(begun: Begun) -> None:
+    (begun.folder / "numbers.csv").unlink()
+    (begun.folder / "words.txt").write_text("two")
+    gone = "with numbers.csv, which is not in .* any more, and with another words.txt: "
+    with pytest.raises(UserError, match=gone):
+        begun.go_on()
+
+
 def test_a_file_that_a_choice_of_a_search_names_is_told(begun: Begun) -> None:
     network = {"builder": "held_net:build"}
     begun.table |= {"network": network, "space": {"words": ["words.txt", "none"]}}
