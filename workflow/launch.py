@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 
 from apps import runtime
 from apps.datasets.load import prepare
-from apps.errors import ReportError, UserError
+from apps.errors import NotWritten, ReportError, UserError
 from apps.files import write_atomic
 from apps.messages.results import ExportResult, Failure
 from apps.messages.tasks import Workplace
@@ -287,7 +287,7 @@ def _concluded(
     try:
         with runtime.collecting_later():
             write_report(directory)
-    except ReportError as error:
+    except (NotWritten, ReportError) as error:
         no_report = str(error)
     failed = tuple(
         FailedArm(trial, arm, failure.reason, failure.log)

@@ -13,8 +13,6 @@ from tests.workflow.conftest import Heterosis
 
 DAMAGE: Final = {
     "cut": lambda whole: whole[: len(whole) // 2],
-    "empty": lambda _: b"",
-    "a list": lambda _: b"[]",
     "another table": lambda _: b'{"a": 1}',
     "null": lambda _: b"null",
     "not UTF-8": lambda _: b'{"\xff\xfe": 1}',
@@ -23,7 +21,7 @@ DAMAGE: Final = {
 COMMANDS: Final = {
     "list": ("list", "{runs}"),
     "status": ("status", "{run}"),
-    "watch": ("watch", "{run}"),
+    "watch": ("watch", "{run}", "--once"),
     "report": ("report", "{run}"),
     "versus": ("versus", "{run}", "mean"),
     "merging": ("merging", "{run}"),
@@ -38,25 +36,24 @@ COMMANDS: Final = {
 RESULT: Final = "trial-000/random/harvest/result.json"
 
 READ: Final = {
-    "experiment.toml": (
-        "list", "status", "report", "versus", "merging", "store", "predict", "replay", "clean",
-    ),
-    "environment.json": ("list", "status", "report", "store", "predict", "replay", "run"),
-    "data.json": ("report", "run"),
-    "events.jsonl": ("list", "status", "clean", "run"),
+    "experiment.toml": ("list", "versus", "merging", "store", "predict", "replay"),
+    "environment.json": ("list", "store", "run"),
+    "data.json": ("report",),
+    "events.jsonl": ("list", "status", "clean"),
     "driver.lock": ("status", "clean"),
-    "champion/card.json": ("predict", "predict alone", "replay", "run"),
-    RESULT: ("status", "clean", "run"),
-}  # fmt: skip
-"""The records of a finished run, and the commands that read them."""
+    "champion/card.json": ("predict alone", "replay"),
+    RESULT: ("status", "run"),
+}
+"""The records of a finished run, and commands that read them."""
 
 READ_UNFINISHED: Final = {
-    "experiment.toml": ("list", "watch", "status", "report"),
-    "events.jsonl": ("watch", "status", "report"),
-    "workers/a.json": ("watch", "status"),
-    RESULT: ("status", "report", "clean"),
-    f"trial-000/random/harvest/{FAILURE}": ("status", "report"),
-    f"trial-000/random/segment-1/member-00/{PARTIAL_RECORD}": ("status", "report"),
+    "experiment.toml": ("watch", "report"),
+    "environment.json": ("status",),
+    "events.jsonl": ("watch",),
+    "workers/a.json": ("status",),
+    RESULT: ("clean",),
+    f"trial-000/random/harvest/{FAILURE}": ("status",),
+    f"trial-001/mean/segment-2/member-02/{PARTIAL_RECORD}": ("status", "report"),
 }
 """The same of a run that is not finished."""
 
