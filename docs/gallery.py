@@ -34,6 +34,9 @@ FIGURES: Final = {
         "crossings": "What took part in children, and what they gained on their better parent.",
         "size": "Loss against the number of weights: the networks that no other one beats in both.",
     },
+    "search_decay": {
+        "improvements": "The search with a falling rate in every arm: what its teaching adds.",
+    },
     "search_cnn": {
         "improvements": "A search over convolutional networks: five trials, and what a falling "
         "rate brings for nothing.",

@@ -112,7 +112,7 @@ def test_the_words_say_what_a_simulation_sees(trials, compared):
     told = re.fullmatch(
         rf"{trials} trials can see a difference of about (\d+\.\d) % in held-out loss "
         r"\(80 % power, (Holm's correction over 4 arms, )?"
-        r"spread 2\.0 % as in the project's own runs\)",
+        rf"spread {100 * OWN_SPREAD:.1f} % as in the project's own runs\)",
         text,
     )
     assert told, text
