@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import shutil
 import socket
@@ -362,12 +363,14 @@ class PressedTwice(AnsweringEngine):
 
 
 def test_stopped_twice_a_run_is_stopped_and_nothing_failed(
-    tiny_file: Path, tmp_path: Path, heterosis: Heterosis
+    tiny_file: Path, tmp_path: Path, heterosis: Heterosis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(os, "_exit", sys.exit)  # it leaves at once, and would take pytest along
     try:
         ended = heterosis("run", tiny_file, "--runs", tmp_path, engine=PressedTwice)
     finally:
         stopping.clear()
+    assert ended.code == 130
     assert "stopping: tasks end their epoch; once more to leave at once" in ended.out
     assert "Continue with: heterosis run" in ended.out.splitlines()[-1]
     run = RunDir(tmp_path / "tiny")
