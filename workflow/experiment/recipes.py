@@ -77,7 +77,9 @@ def heterosis(population: int, epochs: int, training: Mapping[str, Any]) -> dict
     tuned = _of_numbers(epochs) if _is_of_numbers(training.get("loss")) else _of_classes(epochs)
     # A step takes learning rate x weight decay of a weight away: no more at another rate.
     at_rate = min(1.0, _TUNED_RATE / rate)
-    child = {"population": 1, "weight_decay": tuned.decay_taught * at_rate}
+    child: dict[str, float] = {"population": 1}
+    if tuned.decay_taught != tuned.decay_alone:
+        child["weight_decay"] = tuned.decay_taught * at_rate
     return {
         "epochs": "budget",
         "learning_rate": rate,
