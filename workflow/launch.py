@@ -298,6 +298,7 @@ def _concluded(
 
 @contextmanager
 def _has_begun() -> Iterator[None]:
+    """Have an interrupt say that the run had begun: an older one is no longer in its place."""
     try:
         yield
     except KeyboardInterrupt:

@@ -58,8 +58,12 @@ READ_UNFINISHED: Final = {
 """The same of a run that is not finished."""
 
 
-def pairs(read: dict[str, tuple[str, ...]]) -> list[tuple[str, str]]:
-    return [(command, record) for record, commands in read.items() for command in commands]
+CASES: Final = [
+    (finishes, command, record)
+    for finishes, read in ((True, READ), (False, READ_UNFINISHED))
+    for record, commands in read.items()
+    for command in commands
+]
 
 
 def check(
@@ -84,21 +88,14 @@ def check(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("command", "record"), pairs(READ))
-def test_a_damaged_record_of_a_finished_run(
-    command: str, record: str, finished: Path, tiny_file: Path, tmp_path: Path, heterosis: Heterosis
-) -> None:
+@pytest.mark.parametrize(("finishes", "command", "record"), CASES)
+def test_a_damaged_record_ends_a_command_in_order(
+    finishes: bool, command: str, record: str, finished: Path, tiny_file: Path, tmp_path: Path,
+    heterosis: Heterosis,
+) -> None:  # fmt: skip
     root = copied(finished, tmp_path / "runs")
-    check(root, tiny_file, tmp_path, command, record, heterosis)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("command", "record"), pairs(READ_UNFINISHED))
-def test_a_damaged_record_of_a_run_that_is_not_finished(
-    command: str, record: str, finished: Path, tiny_file: Path, tmp_path: Path, heterosis: Heterosis
-) -> None:
-    root = copied(finished, tmp_path / "runs")
-    RunDir(root).table("trials").unlink()
+    if not finishes:
+        RunDir(root).table("trials").unlink()
     check(root, tiny_file, tmp_path, command, record, heterosis)
 
 
