@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from apps.datasets import fashion_mnist
-from apps.errors import ReportError, UserError
+from apps.errors import NotWritten, ReportError, UserError
 from apps.files import sha256_file
 from apps.messages.results import Failure
 from apps.messages.tasks import ExportTask, TrainTask
@@ -268,7 +268,15 @@ def test_a_champion_that_cannot_be_exported_ends_with_code_1(
     assert f"report: {root}/report/index.html" in ended.out
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        ReportError("too little to compare"),
+        NotWritten("report", "too little to compare", OSError(28, "No space left"), "make room"),
+    ],
+)
 def test_without_a_report_all_is_computed_and_the_code_is_1(
+    error: Exception,
     finished: Path,
     tiny_file: Path,
     tmp_path: Path,
@@ -278,7 +286,7 @@ def test_without_a_report_all_is_computed_and_the_code_is_1(
     root = copied(finished, tmp_path)
 
     def refuse(*_: Any) -> None:
-        raise ReportError("too little to compare")
+        raise error
 
     monkeypatch.setattr("analysis.report.write.write_report", refuse)
     ended = heterosis("run", tiny_file, "--runs", tmp_path)

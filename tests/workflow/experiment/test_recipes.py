@@ -87,8 +87,17 @@ def test_one_output_of_numbers_among_others_is_enough(tmp_path: Path) -> None:
 def test_keys_beside_a_recipe_replace_its_own(tmp_path: Path) -> None:
     arm = own(with_arm(tmp_path, recipe="heterosis", weight_decay=0.3, crossover="best"))
     assert arm.weight_decay == 0.3
-    assert arm.halts[0].weight_decay is None  # the child's is the arm's
     assert arm.halts[0].crossover.name == "best"
+
+
+def test_a_weight_decay_beside_a_recipe_is_the_childs_too(tmp_path: Path) -> None:
+    many = changed(arms=[{"name": "control"}, {"name": "own", "recipe": "heterosis"}])
+    many["training"]["epochs"] = 100
+    usual = own(load_experiment(write(tmp_path, many)))
+    assert usual.halts[0].weight_decay not in (None, usual.weight_decay)
+    many["arms"][1]["weight_decay"] = 0.3
+    arm = own(load_experiment(write(tmp_path, many)))
+    assert (arm.weight_decay, arm.halts[0].weight_decay) == (0.3, None)
 
 
 @pytest.mark.parametrize(
