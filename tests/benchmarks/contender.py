@@ -13,11 +13,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from apps.datasets.load import load_dataset
 from apps.messages.specs import DataSpec, EngineName, NetworkSpec, TrainingSpec
 from apps.messages.tasks import Workplace
+
+if TYPE_CHECKING:
+    from apps.training.trainer import Trainer
 
 SEED: Final = 1
 HERE: Final = str(Path(__file__).parent)
@@ -87,15 +90,21 @@ def answer_by_fit(work: Workload) -> None:
     model.fit(x, y, batch_size=work.batch_size, epochs=1_000_000, verbose=0, callbacks=[Asked()])
 
 
+def trainer_of(work: Workload, engine: EngineName) -> Trainer:
+    """Return a trainer as a worker has it, before a first member is in it."""
+    from apps.training.trainer import new_trainer
+
+    training = TrainingSpec(work.batch_size, optimizer="adam", engine=engine)
+    return new_trainer(work.data, work.spec, training, SEED, Workplace("", search_path=HERE))
+
+
 def by_engine(work: Workload, engine: EngineName) -> Epoch:
     """Train as a worker does."""
     import numpy as np
 
     from apps.records.checkpoints import Checkpoint
-    from apps.training.trainer import new_trainer
 
-    training = TrainingSpec(work.batch_size, optimizer="adam", engine=engine)
-    trainer = new_trainer(work.data, work.spec, training, SEED, Workplace("", search_path=HERE))
+    trainer = trainer_of(work, engine)
     rng = np.random.default_rng(SEED)
     trainer.member.load(Checkpoint(trainer.blueprint.initial_weights(SEED)), rng)
     print(f"{work.network}: {trainer.engine}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The engines against `keras.Model.fit`, and two threads against one."""
+"""The engines against `keras.Model.fit`, two threads against one, a teacher against itself."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ from statistics import median
 from typing import IO, Final
 
 import networks
-from contender import BY_KERAS, BY_KERAS_ANYWHERE, Workload, by_engine
+import numpy as np
+from contender import BY_KERAS, BY_KERAS_ANYWHERE, SEED, Workload, by_engine, trainer_of
 from measures import Measure
+
+from apps.records.checkpoints import Checkpoint
 
 ROUNDS: Final = 5
 """Measured epochs a way; each way trains one more before, in which it is compiled."""
@@ -33,6 +36,12 @@ MOST_LOSS: Final = 2.0
 
 IMAGES: Final = 1_200
 BATCH: Final = 64
+
+TAUGHT: Final = (Workload(), Workload("two_convolutions", BATCH, 10 * IMAGES))
+"""Whose predictions are measured against their training."""
+
+MOST_OF_AN_EPOCH: Final = 0.5
+"""What a teacher's pass may take of an epoch: budgets count a third."""
 
 
 def against_fit() -> Iterator[Measure]:
@@ -96,6 +105,30 @@ def threads(batch_size: int = 128) -> Measure:
         details=f"{Gang.EPOCHS} epochs: one thread {_spread(alone)}, two threads at once "
         f"{_spread(together)}, on {cores} cores",
     )
+
+
+def passes() -> Iterator[Measure]:
+    """Compare a teacher's predictions of the training set with an epoch of its training."""
+    for work in TAUGHT:
+        trainer, rng = trainer_of(work, "auto"), np.random.default_rng(SEED)
+        weights = trainer.blueprint.initial_weights(SEED)
+        epochs, predictions = [], []
+        for _ in range(ROUNDS + 1):  # in the first both are compiled
+            trainer.member.load(Checkpoint(weights), rng)
+            order = trainer.order(rng)
+            began = time.perf_counter()
+            trainer.run_epoch(order)
+            trained = time.perf_counter()
+            trainer.measures.training_predictions(weights)
+            epochs.append(trained - began)
+            predictions.append(time.perf_counter() - trained)
+        yield Measure(
+            f"a teacher's pass, {work.network.replace('_', ' ')}, batch {work.batch_size}",
+            median(predictions[1:]) / median(epochs[1:]),
+            "epochs",
+            most=MOST_OF_AN_EPOCH,
+            details=f"{_spread(predictions[1:])}, an epoch {_spread(epochs[1:])}, on one thread",
+        )
 
 
 class Gang:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from apps.messages.specs import TrainingSpec
+from apps.datasets.load import load_dataset
+from apps.messages.specs import NetworkSpec, TrainingSpec
 from apps.messages.tasks import Workplace
 from apps.records.checkpoints import Checkpoint
+from apps.training.data_parts import EVALUATION_BATCH
 from apps.training.trainer import new_trainer, trainer_for
 from tests.support.few_trainers import equal, fresh, samples
 from tests.support.small import ADAM, DATA, MOMENTUM, SEED, net
@@ -105,3 +108,18 @@ def test_statistics_of_another_kind_of_layer_go_on_from_where_they_are(place: Wo
     assert {key for key in weights if not np.array_equal(found[key], weights[key])} == {name}
     elsewhere = trainer.measures.refreshed(weights | {name: np.ones_like(weights[name])})
     assert not np.array_equal(elsewhere[name], found[name])
+
+
+@pytest.mark.parametrize("network", ["dropout", "one_lstm", "two_convolutions", "residual"])
+def test_teachers_predict_to_the_bit_what_keras_predicts(place: Workplace, network: str) -> None:
+    """The last batch is a part of one."""
+    data = replace(DATA, validation=20, train_limit=EVALUATION_BATCH + 30)
+    spec = NetworkSpec(f"tests.benchmarks.networks:{network}")
+    trainer = new_trainer(data, spec, ADAM, SEED, place)
+    made = trainer.measures.training_predictions(trainer.blueprint.initial_weights(9))
+    found = load_dataset(data, SEED)
+    x = np.asarray(found.train.x, np.float32) * np.float32(found.input_scale)
+    expected = trainer.model.predict(x, batch_size=EVALUATION_BATCH, verbose=0)
+    np.testing.assert_array_equal(made, expected)
+    assert len(expected) == EVALUATION_BATCH + 30
+    assert np.ptp(expected[:, 0]) > 0
