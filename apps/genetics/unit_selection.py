@@ -67,8 +67,8 @@ def select(
     Layer after layer: units are chosen by `choose`, with their in-weights where they read the
     network's inputs. A layer that reads chosen units is fitted by least squares: to what the units
     chosen for it receive in their own parents; the last one to the mean of the parents' outputs
-    before their activation. Units of layers that are not linear, and that such layers read, stay
-    the first parent's.
+    before their activation. Several outputs weigh alike, whatever unit each is in. Units of layers
+    that are not linear, and that such layers read, stay the first parent's.
 
     Args:
       rng: not used; there for the common signature.
@@ -123,8 +123,8 @@ def select_for(
         )
     units = [network.units(weights) for weights in parents]
     samples = len(next(iter(units[0].values()), np.zeros((0, 0))))
-    target = np.concatenate(
-        [_by_sample(np.mean(received[name][1:], axis=0), samples) for name in last], 1
+    target = _side_by_side(
+        [_by_sample(np.mean(received[name][1:], axis=0), samples) for name in last]
     )
     picks = {
         group: _picked(group, network.spec.groups[group], units, target, ridge)
@@ -337,6 +337,15 @@ def _received(network: Network, weights: Weights, layer: LinearLayer) -> Array:
 def _by_sample(rows: Array, samples: int) -> Array:
     """Return the means over the positions of each sample [samples, outputs]."""
     return rows.reshape(samples, -1, rows.shape[1]).mean(axis=1) if samples else rows
+
+
+def _side_by_side(outputs: Sequence[Array]) -> Array:
+    """Return outputs [samples, all columns], several divided by their distance from their mean."""
+    if len(outputs) == 1:
+        return outputs[0]
+    spread = [np.linalg.norm(_centred(each)) for each in outputs]
+    alike = [each / (size or 1.0) for each, size in zip(outputs, spread, strict=True)]
+    return np.concatenate(alike, axis=1)
 
 
 def _centred(values: Array) -> Floats:

@@ -139,6 +139,29 @@ def test_a_child_of_strangers_is_near_their_mean_and_its_first_units_are_theirs(
     assert all(child[name].dtype == array.dtype for name, array in parents[0].items())
 
 
+def test_no_output_decides_by_the_unit_that_it_is_in() -> None:
+    class Two(Seen):
+        def inputs(self, weights: Weights, layer: LinearLayer) -> Array:
+            return self.read(weights, min(2, int(layer.kernel[1])))
+
+    seen = Two()
+    seen.layers += (LinearLayer("l3/kernel", "l3/bias", True),)
+    two = seen.spec.axes["l2/kernel"][0]
+    seen.spec = PermutationSpec({**seen.spec.axes, "l3/kernel": (two, ()), "l3/bias": ((),)})
+    children = []
+    for scale in (1, 1_000):
+        parents = []
+        for seed in (1, 2, 3):
+            added = network(seed + 10)
+            other = {f"l3/{name}": scale * added[f"l2/{name}"] for name in ("kernel", "bias")}
+            parents.append({**network(seed), **other})
+        children.append(select(rng(), Parents(tuple(parents), (0.1, 0.2, 0.3)), seen))
+    one, other = children
+    for name in ("l0/kernel", "l1/kernel", "l2/kernel"):
+        np.testing.assert_allclose(one[name], other[name], rtol=1e-4)
+    np.testing.assert_allclose(1_000 * one["l3/kernel"], other["l3/kernel"], rtol=1e-3, atol=1)
+
+
 def test_units_that_another_layer_reads_stay_the_first_parents() -> None:
     one, two = network(1), network(2)
     seen = Seen(layers=Seen().layers[::2])  # l1 is no linear layer: it makes two and reads one
