@@ -128,7 +128,7 @@ def select_for(
     )
     picks = {
         group: _picked(group, network.spec.groups[group], units, target, ridge)
-        for group in _choosable(first, network)
+        for group in choosable(first, network)
         if group in units[0]
     }
     child = _gathered(first, parents, network.spec, picks)
@@ -144,6 +144,30 @@ def select_for(
         if layer.bias is not None:
             child[layer.bias] = bias.astype(first[layer.bias].dtype)
     return child
+
+
+def choosable(weights: Weights, network: Network) -> list[str]:
+    """Return the groups of units that `select` chooses from.
+
+    They are those that linear layers alone make and read, beside what goes with a unit.
+
+    Args:
+      weights: of the architecture.
+      network: the same.
+    """
+    spec = network.spec
+    kernels = {layer.kernel for layer in network.layers}
+    made: set[str] = set()
+    tied: set[str] = set()
+    for name, axes in spec.axes.items():
+        groups = [[s.group for s in axis if s.group is not None] for axis in axes]
+        if name in kernels:
+            own = _whole(axes[-1], weights[name].shape[-1])
+            made |= {own} if own else set()
+            tied |= set() if own else set(groups[-1])
+        elif weights[name].ndim != 1 or (groups[0] and not _whole(axes[0], len(weights[name]))):
+            tied |= {group for each in groups for group in each}
+    return [group for group in spec.groups if group in made - tied]
 
 
 def fresh(rng: np.random.Generator, parents: Parents, initial: Weights) -> Weights:
@@ -266,23 +290,6 @@ def _picked(
     taken = np.stack([parent + 1, chosen - np.concatenate([[0], ends])[parent]], axis=1)
     own = np.arange(len(chosen), size)
     return np.concatenate([taken, np.stack([np.zeros_like(own), own], axis=1)])
-
-
-def _choosable(weights: Weights, network: Network) -> list[str]:
-    """Return the groups that linear layers alone make and read, beside what goes with a unit."""
-    spec = network.spec
-    kernels = {layer.kernel for layer in network.layers}
-    made: set[str] = set()
-    tied: set[str] = set()
-    for name, axes in spec.axes.items():
-        groups = [[s.group for s in axis if s.group is not None] for axis in axes]
-        if name in kernels:
-            own = _whole(axes[-1], weights[name].shape[-1])
-            made |= {own} if own else set()
-            tied |= set() if own else set(groups[-1])
-        elif weights[name].ndim != 1 or (groups[0] and not _whole(axes[0], len(weights[name]))):
-            tied |= {group for each in groups for group in each}
-    return [group for group in spec.groups if group in made - tied]
 
 
 def _whole(axis: Sequence[Segment], length: int) -> str | None:

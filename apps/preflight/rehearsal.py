@@ -33,7 +33,7 @@ from apps.messages.tasks import (
 from apps.networks.optimizers import parts
 from apps.plugins.load import is_plugin, told
 from apps.preflight.search_space import check_choices, check_extremes
-from apps.preflight.variation import first_weights, mutation_acts
+from apps.preflight.variation import first_weights, mutation_acts, units_are_chosen
 from apps.records.checkpoints import Checkpoint, save_checkpoint
 from apps.records.run_dir import CHAMPION
 from apps.seeds import Address, Purpose
@@ -328,7 +328,10 @@ def _go_through(
     if isinstance(start, Offspring):
         start = replace(start, plan=child)
         made = breed(task, start, place, trainer)
-        remarks = mutation_acts(task, start, place, trainer, made.weights)
+        remarks = (
+            *mutation_acts(task, start, place, trainer, made.weights),
+            *units_are_chosen(start, trainer, made.weights),
+        )
     if isinstance(start, Survive):
         _goes_on(trainer, replace(halt.before, genome=child.genome), place)
     remarks += _teachers_weigh(trainer, task, halt.weight_of_numbers)

@@ -10,6 +10,7 @@ import numpy as np
 
 from apps.breeding.offspring import breed
 from apps.datasets.arrays import Array
+from apps.genetics.unit_selection import ACROSS_WIDTHS, choosable
 from apps.messages.specs import OperatorSpec
 from apps.messages.tasks import Offspring, TrainTask, Workplace
 from apps.training.trainer import Trainer
@@ -77,6 +78,27 @@ def mutation_acts(
     return (
         f"mutation {asked.name!r} with {asked.params} changes nothing, so children of one merge "
         'begin alike: raise its scale, or say mutation = "none"',
+    )
+
+
+def units_are_chosen(
+    start: Offspring, trainer: Trainer, child: Mapping[str, Array]
+) -> tuple[str, ...]:
+    """Return a remark if a crossover that chooses units finds none that it can choose.
+
+    Args:
+        start: the child's operators and plan.
+        trainer: of its architecture.
+        child: its weights.
+    """
+    if start.crossover.name not in ACROSS_WIDTHS or not start.inherit or start.plan is None:
+        return ()
+    if len(start.plan.parents) < 2 or choosable(child, trainer.measures.observed):
+        return ()
+    return (
+        f"crossover {start.crossover.name!r} chooses no units in this network: it takes those of "
+        "dense and convolutional layers that such layers read; its children begin as their best "
+        "parent, with the layer of the output fitted anew",
     )
 
 

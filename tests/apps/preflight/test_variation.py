@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from apps.messages.specs import NetworkSpec, OperatorSpec
+from apps.messages.specs import CrossoverSpec, NetworkSpec, OperatorSpec
 from apps.messages.tasks import Workplace
 from apps.networks.build import named_weights
 from apps.preflight.rehearsal import rehearse
 from tests.apps.preflight.test_rehearsal import halt, task
+from tests.support.small import PLAIN
 
 HERE = "tests.apps.preflight.test_variation"
 ALIKE = "gives the same first weights for every seed: all members of all trials begin as one"
@@ -100,6 +101,21 @@ def test_a_mutation_that_changes_nothing_is_told(
     assert all(
         each.startswith("arms.mean, halt after epoch 2: mutation 'gaussian'") for each in found
     )
+
+
+def test_a_crossover_that_can_choose_no_unit_is_told(place: Workplace) -> None:
+    networks = (
+        (PLAIN, False),
+        (NetworkSpec("tests.benchmarks.networks:two_convolutions"), False),
+        (NetworkSpec("tests.benchmarks.networks:one_lstm"), True),
+        (NetworkSpec("tests.benchmarks.networks:two_grus"), True),
+    )
+    for network, told in networks:
+        first = task(network)
+        crossover = CrossoverSpec("select")
+        found = rehearse([first], [halt(first, crossover, measure=False)], [], place)
+        said = [each for each in found if "'select' chooses no units in this network" in each]
+        assert len(said) == told, network
 
 
 def test_arrays_without_names_are_the_same_in_every_network(place: Workplace) -> None:
