@@ -93,8 +93,10 @@ def train_family(
         numbers = range(len(relatives))
         done = list(map(train, numbers) if threads < 2 else _pool(threads).map(train, numbers))
         mean = mean_state([each.weights for each, _ in done])
+        weights = step(state.weights, mean)
         optimizer = mean_state([each.optimizer for each, _ in done])
-        state = replace(state, weights=step(state.weights, mean), optimizer=optimizer)
+        optimizer = trainer.member.moved(optimizer, mean, weights)
+        state = replace(state, weights=weights, optimizer=optimizer)
         weighed += [(part.stop - part.start, metrics) for _, metrics in done]
     trainer.member.load(state, np.random.default_rng(0))
     total = sum(count for count, _ in weighed)

@@ -56,6 +56,13 @@ class Member:
         """Load weights only; optimiser and random states stay as they are."""
         assign(named_weights(self._model), weights)
 
+    def move(self, weights: Mapping[str, Array]) -> None:
+        """Load weights to which a step outside the optimiser has led; see `moved`."""
+        states = named_optimizer_states(self._model)
+        copies = {name: states[name] for name in self._copies}
+        assign(copies, self.moved(read(copies), self.weights(), weights))
+        self.put(weights)
+
     def adapted(
         self, optimizer: Mapping[str, Array], weights: Mapping[str, Array]
     ) -> dict[str, Array]:
@@ -64,6 +71,28 @@ class Member:
         Its averages of the weights, and what begins as a copy of them, become the weights.
         """
         copies = {state: weights[name] for state, name in self._copies.items()}
+        return {**optimizer, **copies}
+
+    def moved(
+        self,
+        optimizer: Mapping[str, Array],
+        before: Mapping[str, Array],
+        after: Mapping[str, Array],
+    ) -> dict[str, Array]:
+        """Return an optimiser's state after its weights were moved as a whole.
+
+        Averages of the weights, and what begins as a copy of them, go as far as the weights: they
+        lie to them as before.
+
+        Args:
+            optimizer: the state that belongs to `before`.
+            before: the weights that the optimiser's last step led to.
+            after: those from which its next one starts.
+        """
+        copies = {
+            state: _shifted(optimizer[state], before[name], after[name])
+            for state, name in self._copies.items()
+        }
         return {**optimizer, **copies}
 
     def end_training(self, tell: Callable[[], None]) -> dict[str, Array]:
@@ -132,6 +161,14 @@ class Member:
     def parameters(self) -> int:
         """Number of trained weights."""
         return int(sum(np.prod(variable.shape) for variable in self._model.trainable_variables))
+
+
+def _shifted(copy: Array, before: Array, after: Array) -> Array:
+    # A member that diverges may have gone from one infinity to another.
+    with np.errstate(invalid="ignore", over="ignore"):
+        way = after.astype(np.float64) - before.astype(np.float64)
+        there = (copy.astype(np.float64) + way).astype(copy.dtype)
+    return np.where(way == 0, copy, there)
 
 
 def _fresh_random(states: dict[str, Any], rng: np.random.Generator) -> dict[str, Array]:

@@ -72,11 +72,11 @@ class Outer:
 
     @contextmanager
     def epoch(self, trainer: Trainer) -> Iterator[None]:
-        """Step over the epoch that is trained within."""
+        """Step over the epoch that is trained within; see `Member.moved` for the optimiser's."""
         if self._spec is None:
             yield
             return
         member = trainer.member
         slow = member.weights()
         yield
-        member.put(self.step(slow, member.weights(), member.statistics))
+        member.move(self.step(slow, member.weights(), member.statistics))

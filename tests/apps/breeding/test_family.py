@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from apps.breeding.family import mean_state, parts
-from apps.messages.specs import FamilySpec, Genome, OuterSpec
+from apps.messages.specs import FamilySpec, Genome, OuterSpec, TrainingSpec
 from apps.messages.tasks import Continue, TrainTask, Workplace
 from apps.records.checkpoints import Checkpoint, load_checkpoint
 from apps.seeds import Address, Purpose
@@ -69,10 +69,19 @@ def test_a_batch_size_that_is_a_gene_parts_the_epoch(tmp_path: Path) -> None:
     assert equal(found, trained(usual, tmp_path)[0])
 
 
-def test_an_epoch_is_what_the_relatives_are_by_hand(tmp_path: Path) -> None:
-    task = family(network=PLAIN, last_epoch=1)
+# Of the last two, some states stand for weights.
+OPTIMIZERS = {
+    "adam": ADAM,
+    "average": TrainingSpec(32, "adam", {"use_ema": True, "ema_momentum": 0.8}, engine="graph"),
+    "free": TrainingSpec(32, "schedulefreeadamw", {"learning_rate": 0.01}, engine="graph"),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_epoch_is_what_the_relatives_are_by_hand(name: str, tmp_path: Path) -> None:
+    task = family(network=PLAIN, training=OPTIMIZERS[name], last_epoch=1)
     found, _ = trained(task, tmp_path)
-    trainer = trainer_for(DATA, PLAIN, ADAM, SEED, Workplace(str(tmp_path)))
+    trainer = trainer_for(DATA, PLAIN, OPTIMIZERS[name], SEED, Workplace(str(tmp_path)))
     seed = Address(SEED, 1, 0).seed_integer(Purpose.INITIAL_WEIGHTS)
     trainer.member.load(
         Checkpoint(trainer.blueprint.initial_weights(seed)), np.random.default_rng(0)
@@ -87,7 +96,11 @@ def test_an_epoch_is_what_the_relatives_are_by_hand(tmp_path: Path) -> None:
             after.append(trainer.member.state())
         mean = mean_state([each.weights for each in after])
         weights, momentum = outer_step(state.weights, mean, momentum, 0.5)
-        state = replace(state, weights=weights, optimizer=mean_state([e.optimizer for e in after]))
+        optimizer = mean_state([each.optimizer for each in after])
+        ways = {name: weights[name].astype(np.float64) - mean[name] for name in mean}
+        for copy, way in trainer.member.adapted({}, ways).items():
+            optimizer[copy] = (optimizer[copy] + way).astype(np.float32)
+        state = replace(state, weights=weights, optimizer=optimizer)
     assert equal(found, replace(state, outer=momentum))
     assert not np.array_equal(*orders)
 
@@ -100,12 +113,12 @@ def test_threads_change_no_number(tmp_path: Path) -> None:
     assert losses == others
 
 
-def test_halting_changes_no_number(tmp_path: Path) -> None:
-    whole, losses = trained(family(network=PLAIN), tmp_path)
-    first = train_member(
-        family(network=PLAIN, last_epoch=1, folder="first"), Workplace(str(tmp_path))
-    )
-    second = family(network=PLAIN, first_epoch=1, start=Continue(first.checkpoint), folder="second")
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_halting_changes_no_number(name: str, tmp_path: Path) -> None:
+    task = family(network=PLAIN, training=OPTIMIZERS[name])
+    whole, losses = trained(task, tmp_path)
+    first = train_member(replace(task, last_epoch=1, folder="first"), Workplace(str(tmp_path)))
+    second = replace(task, first_epoch=1, start=Continue(first.checkpoint), folder="second")
     halted, later = trained(second, tmp_path)
     assert equal(whole, halted)
     assert losses == [first.epochs[0].metrics["loss"], *later]

@@ -95,6 +95,23 @@ def test_only_what_stands_for_weights_is_adapted() -> None:
     assert sum(array.size for array in map(made.__getitem__, adapted)) == member.parameters
 
 
+def test_moving_leaves_what_stays_and_takes_what_diverges() -> None:
+    member = Member(compiled(use_ema=True))
+    (copy,) = [s for s, a in member.adapted({}, member.weights()).items() if a.shape == (3, 2)]
+    (kernel,) = [name for name in member.learnt if name.endswith("kernel")]
+    before = {name: np.ones_like(array) for name, array in member.weights().items()}
+    after = {name: array.copy() for name, array in before.items()}
+    before[kernel][0], after[kernel][0] = np.inf, np.inf
+    before[kernel][1], after[kernel][1] = 1.0, -2.5
+    state = member.state().optimizer
+    zeros = {name: np.negative(np.zeros_like(array)) for name, array in state.items()}
+    moved = member.moved(zeros, before, after)[copy]
+    assert np.isnan(moved[0]).all()
+    assert moved[1].tolist() == [-3.5, -3.5]
+    assert np.signbit(moved[2]).all(), "not even the sign of a zero"
+    assert moved.dtype == state[copy].dtype
+
+
 @pytest.mark.parametrize("use_ema", [True, False])
 def test_training_ends_with_the_average_and_keeps_the_latest_weights(use_ema: bool) -> None:
     model = compiled(use_ema=use_ema, ema_momentum=0.5)
