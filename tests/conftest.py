@@ -62,6 +62,7 @@ LONGEST: Final = (
     "apps/preflight/test_search_space.py",
     "apps/breeding/test_offspring.py",
     "apps/breeding/test_family.py",
+    "apps/training/test_outer_momentum.py",
     "workflow/runs/test_replay.py",
     "workflow/driver/test_taught.py",
     "analysis/report/test_browser.py",

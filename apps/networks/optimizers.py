@@ -61,6 +61,14 @@ def copies_of_weights(optimizer: Any) -> list[tuple[Any, Any]]:
     return pairs
 
 
+def averages_its_path(optimizer: Any) -> bool:
+    """Whether every step makes the weights of the mean of all steps so far: schedule-free."""
+    from keras import optimizers
+
+    kind = getattr(optimizers, "ScheduleFreeAdamW", None)
+    return kind is not None and any(isinstance(each, kind) for each in parts(optimizer))
+
+
 def finalizes(optimizer: Any) -> bool:
     """Whether the weights that a `fit` ends with are others than those of its last step."""
     usual = _keras_optimizer().finalize_variable_values

@@ -11,13 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from apps.breeding.family import check_can_be_parted
 from apps.breeding.offspring import breed
 from apps.errors import HeterosisError, UserError, did_you_mean
+from apps.genetics.domains import Choice
 from apps.genetics.genes import Space
 from apps.messages.objective import HELD_OUT, WHOLE, Objective
 from apps.messages.results import CheckpointRef, TrainResult
@@ -43,6 +44,7 @@ from apps.tasks.train import trainer_of
 from apps.training.callbacks import Callbacks, check_monitors
 from apps.training.graph import metrics_of
 from apps.training.measures import standard_names
+from apps.training.outer_momentum import check_optimizer
 from apps.training.teaching import taught_outputs
 from apps.training.trainer import Trainer
 
@@ -101,6 +103,7 @@ def rehearse(
     place: Workplace,
     space: Space | None = None,
     settings: Sequence[SettingRehearsal] = (),
+    outer: str = "",
 ) -> tuple[str, ...]:
     """Build the network of a trial, and perform its halts with untrained networks.
 
@@ -112,6 +115,7 @@ def rehearse(
         place: where plug-ins are looked for; nothing is written below its root.
         space: of a search; a user's own builder must use every choice.
         settings: other settings of the optimiser than the first's.
+        outer: the name of an arm with an optimiser over the epochs, for the message.
 
     Returns:
         Remarks: on a search some of whose combinations cannot be built, and on what is meant to
@@ -142,6 +146,11 @@ def rehearse(
         _set_rates(trainer_of(task, place), task)
         for asked in {each.harvest.objective for each in harvests}:
             _check_measured(asked, standard_names(metrics_of(model)))
+    if outer:
+        optimizers = [trainer_of(task, place).model.optimizer for task in first]
+        with _named(outer):
+            for optimizer in [*optimizers, *_searched_optimizers(space)]:
+                check_optimizer(optimizer)
     for each in settings:
         with _named(each.where):
             _takes_settings(trainer_of(each.task, place), each.task)
@@ -163,6 +172,15 @@ def rehearse(
             if last.harvest.repair:
                 _ = trainer.measures.unit_layers
     return remarks
+
+
+def _searched_optimizers(space: Space | None) -> Iterator[Any]:
+    import keras
+
+    for gene in () if space is None else space.genes:
+        if (gene.target, gene.name) == ("training", "optimizer"):
+            assert isinstance(gene.domain, Choice)
+            yield from map(keras.optimizers.get, gene.domain.values)
 
 
 def _check_measured(asked: Objective, metrics: Collection[str]) -> None:

@@ -49,7 +49,7 @@ from apps.tasks.kind import Kind
 from apps.training.callbacks import Callbacks
 from apps.training.data_order import epoch_order
 from apps.training.measures import standard_names
-from apps.training.outer_momentum import Outer
+from apps.training.outer_momentum import Outer, check_optimizer
 from apps.training.path_average import PathAverage
 from apps.training.tensorboard import EventLog
 from apps.training.trainer import Trainer, trainer_for
@@ -76,7 +76,7 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
         place: run directory and limits.
 
     Raises:
-        UserError: network, data or operators do not fit together.
+        UserError: network, data, optimiser or operators do not fit together.
         DamagedFile: a checkpoint it needs is not what its record says.
         OSError: the run directory cannot be written.
         Stopped: the run is being stopped; a partial checkpoint is stored.
@@ -86,6 +86,8 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
     folder = Path(place.root) / task.folder
     folder.mkdir(parents=True, exist_ok=True)  # a callback may write there
     trainer = trainer_of(task, place)
+    if task.outer is not None:
+        check_optimizer(trainer.model.optimizer)
     if task.lesson is not None:
         trainer.learn_from(_predictions(task.lesson, place))
     records, start, average, outer = _put_in(trainer, task, place, folder, mark)

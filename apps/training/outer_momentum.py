@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
 from apps.datasets.arrays import Array
+from apps.errors import UserError
 from apps.genetics.weights import Weights, is_floating
 from apps.messages.specs import OuterSpec
+from apps.networks.optimizers import averages_its_path
 from apps.training.trainer import Trainer
 
 
@@ -46,6 +49,24 @@ def outer_step(
         momentum[name] = moved.astype(theta.dtype)
         weights[name] = (theta - (mu * moved + delta)).astype(theta.dtype)
     return weights, momentum
+
+
+def check_optimizer(optimizer: Any) -> None:
+    """Check that momentum over epochs goes with the optimiser within them.
+
+    The way of an epoch is no gradient where the weights are, at every step, a mean of the whole
+    path: whatever becomes of that mean at the outer step, the losses were higher than without.
+
+    Raises:
+        UserError: it does not.
+    """
+    if averages_its_path(optimizer):
+        raise UserError(
+            "outer is set, by the arm or its recipe, and the optimiser is ScheduleFreeAdamW, whose "
+            "weights are at every step a mean of its whole path, which momentum over epochs leads "
+            "astray: give the arm outer = { momentum = 0 }, or name another training.optimizer",
+            code="training-setting",
+        )
 
 
 class Outer:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from apps.errors import did_you_mean
+from apps.messages.specs import OuterSpec
 from apps.messages.teachers import LOSSES_OF_NUMBERS
 
 _ADAM_LIKE: Final = 0.001
@@ -63,7 +64,7 @@ def heterosis(population: int, epochs: int, training: Mapping[str, Any]) -> dict
     targets are classes, the teachers' weight and the weight decay of the networks that train alone
     grow from 20 epochs to 100. Where they are numbers, by the name of the loss, the teachers weigh
     little, and both fall beyond 20 epochs; a network that compiles itself has to have its loss
-    named beside it.
+    named beside it. There is no momentum over epochs beside `ScheduleFreeAdamW`.
 
     Args:
         population: N.
@@ -85,7 +86,7 @@ def heterosis(population: int, epochs: int, training: Mapping[str, Any]) -> dict
         "learning_rate": rate,
         "weight_decay": tuned.decay_alone * at_rate,
         "schedule": {"kind": "cosine", "over": "leg"},
-        "outer": {"momentum": 0.7},
+        "outer": {"momentum": 0.0 if _is_schedule_free(training.get("optimizer")) else 0.7},
         "halts": [{"at": max(1, epochs // 2), **child}],
         "parents": population,
         "crossover": "select",
@@ -157,6 +158,20 @@ def weight_if_of_numbers(weight: float, epochs: int, loss: Any) -> float | None:
     if _is_of_numbers(loss) or not math.isclose(weight, _of_classes(epochs).weight):
         return None
     return _of_numbers(epochs).weight
+
+
+def without_outer(outer: OuterSpec | None, optimizer: Any) -> bool:
+    """Whether an arm has no momentum over epochs because its optimiser does not go with it.
+
+    Args:
+        outer: the arm's.
+        optimizer: as `[training]` has it.
+    """
+    return outer is not None and not outer.momentum and _is_schedule_free(optimizer)
+
+
+def _is_schedule_free(optimizer: Any) -> bool:
+    return str(optimizer).lower() == "schedulefreeadamw"
 
 
 def _of_classes(epochs: int) -> _Tuned:

@@ -24,7 +24,7 @@ from apps.training.callbacks import LOWERS_RATE
 from heterosis.rooms import command
 from workflow.driver.trial import TrialGraph, build_trial
 from workflow.experiment.config import Experiment
-from workflow.experiment.recipes import weight_if_of_numbers
+from workflow.experiment.recipes import weight_if_of_numbers, without_outer
 from workflow.experiment.space import as_space
 
 LEAST_HELD_OUT: Final = 10
@@ -56,8 +56,7 @@ def rehearse_experiment(
     usual = experiment.training.spec
     others = {
         repr((task.training, task.family)): (arm, task)
-        for arm, segments in graph.segments.items()
-        for task in (node.task for segment in segments for node in segment.members)
+        for arm, task in _tasks(graph)
         if (task.training != usual or task.family) and not task.lesson
     }
     settings = [
@@ -69,11 +68,14 @@ def rehearse_experiment(
         for arm, harvest in graph.harvests.items()
     ]
     space = None if experiment.space is None else as_space(experiment.space)
+    outer = next((f"arms.{arm}" for arm, task in _tasks(graph) if task.outer), "")
     try:
         _check_validation(experiment, place)
         _check_batch_size(experiment, place)
         _check_rates(experiment, graph)
-        return rehearse(first, list(_halts(experiment, graph)), harvests, place, space, settings)
+        halts = list(_halts(experiment, graph))
+        remarks = rehearse(first, halts, harvests, place, space, settings, outer)
+        return (*_left_away(experiment), *remarks)
     except UserError as error:
         raise UserError(f"{source}: {error}", code=error.code) from error
 
@@ -172,13 +174,28 @@ def _check_batch_size(experiment: Experiment, place: Workplace) -> None:
 def _check_rates(experiment: Experiment, graph: TrialGraph) -> None:
     if all(each.name != LOWERS_RATE for each in experiment.training.callbacks):
         return
-    for arm, segments in graph.segments.items():
-        if any(node.task.sets_rate for segment in segments for node in segment.members):
+    for arm, task in _tasks(graph):
+        if task.sets_rate:
             raise UserError(
                 f"arms.{arm}: its schedule, learning_rate_factor or family sets the learning rate "
                 f"in every epoch, which undoes what training.callbacks {LOWERS_RATE!r} lowers: "
                 "leave one of them out",
                 code="callback",
+            )
+
+
+def _tasks(graph: TrialGraph) -> Iterator[tuple[str, TrainTask]]:
+    """Yield what trains the members, each with its arm's name."""
+    for arm, segments in graph.segments.items():
+        yield from ((arm, node.task) for segment in segments for node in segment.members)
+
+
+def _left_away(experiment: Experiment) -> Iterator[str]:
+    for arm in experiment.arms:
+        if without_outer(arm.outer, experiment.training.optimizer):
+            yield (
+                f"arms.{arm.name}: without momentum over epochs, which a recipe leaves away where "
+                f"training.optimizer is {experiment.training.optimizer!r}: it leads that astray"
             )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from apps.datasets.arrays import Array
+from apps.errors import UserError
 from apps.messages.specs import DataSpec, NetworkSpec, OuterSpec, TrainingSpec
 from apps.messages.tasks import Continue, TrainTask, Workplace
 from apps.networks.optimizers import finalizes
@@ -56,24 +57,17 @@ def test_dtypes_stay() -> None:
 
 
 # ---------------------------------------------------------------- optimisers with copies of weights
-HERE = "tests.support.against_keras"
+HERE, SELF = "tests.support.against_keras", "tests.apps.training.test_outer_momentum"
 MU = 0.7
 EMA = {"use_ema": True, "ema_momentum": 0.9}
 COPYING: Mapping[str, tuple[str, dict[str, Any]]] = {
-    "free of a schedule": ("schedulefreeadamw", {"learning_rate": 0.05}),
-    "free, and averaged": ("schedulefreeadamw", {"learning_rate": 0.05, **EMA}),
     "average of sgd": ("sgd", {"learning_rate": 0.1, "momentum": 0.9, **EMA}),
     "average of adam": ("adam", {"learning_rate": 0.05, **EMA}),
     "average put in place": ("adam", {"learning_rate": 0.05, **EMA, "ema_overwrite_frequency": 3}),
     "lookahead": (f"{HERE}:lookahead", {}),
     "several": (f"{HERE}:several", {}),
 }
-PLAIN: Mapping[str, tuple[str, dict[str, Any]]] = {
-    "adam": ("adam", {}),
-    "adamw": ("adamw", {"weight_decay": 0.1}),
-    "sgd": ("sgd", {"learning_rate": 0.1, "momentum": 0.9}),
-}
-ALL = {**COPYING, **PLAIN}
+ALL = {**COPYING, "without copies": ("adamw", {"weight_decay": 0.1})}
 
 
 def task_of(optimizer: str, settings: dict[str, Any], **changes: Any) -> TrainTask:
@@ -101,14 +95,14 @@ def test_what_stands_for_weights_goes_as_far_as_they_do(kind: str, tmp_path: Pat
     begun = trainer.blueprint.initial_weights(first.seed_integer(Purpose.INITIAL_WEIGHTS))
     trainer.member.load(Checkpoint(begun), np.random.default_rng(0))
     learnt, momentum = trainer.member.learnt, {}
-    copies = {state: begun[name] for state, name in copied(trainer.member, begun).items()}
+    copies = copied(trainer.member, begun)
     assert bool(copies) is (kind in COPYING)
     for epoch in range(task.last_epoch):
         slow = trainer.member.weights()
         trainer.run_epoch(epoch_order(task, epoch, trainer))
         fast, optimizer = trainer.member.weights(), dict(trainer.member.state().optimizer)
         stepped, momentum = outer_step({name: slow[name] for name in learnt}, fast, momentum, MU)
-        for state, name in copied(trainer.member, begun).items():
+        for state, name in copies.items():
             way = stepped[name].astype(np.float64) - fast[name]
             assert np.abs(way).max() > 1e-4
             optimizer[state] = (optimizer[state] + way).astype(np.float32)
@@ -164,11 +158,9 @@ def own(name: str) -> Callable[[], Any]:
 @pytest.mark.parametrize(
     "make",
     [
-        of("ScheduleFreeAdamW"),
-        of("ScheduleFreeAdamW", warmup_steps=9, **EMA),
+        of("ScheduleFreeAdamW", warmup_steps=9),
         of("SGD", momentum=0.9, **EMA),
         of("Adam", **EMA, ema_overwrite_frequency=2),
-        scaled(of("ScheduleFreeAdamW")),
         scaled(of("SGD", **EMA)),
         scaled(own("lookahead")),
         own("lookahead"),
@@ -200,6 +192,23 @@ def test_an_optimiser_goes_on_beside_its_way_where_it_was_moved(make: Callable[[
     for stayed, gone in zip(*ends, strict=True):
         for name, way in ways.items():
             np.testing.assert_allclose(gone[name] - stayed[name], way, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("optimizer", ["schedulefreeadamw", f"{SELF}:free"])
+def test_momentum_over_a_path_that_is_averaged_anyway_is_refused(
+    optimizer: str, tmp_path: Path
+) -> None:
+    task = task_of(optimizer, {"learning_rate": 0.01}, last_epoch=1)
+    with pytest.raises(UserError, match=r"give the arm outer = \{ momentum = 0 \}") as seen:
+        train_member(task, Workplace(str(tmp_path)))
+    assert seen.value.code == "training-setting"
+    assert train_member(replace(task, outer=None), Workplace(str(tmp_path))).status == "done"
+
+
+def free(learning_rate: float) -> Any:
+    """An optimiser within another, as for `mixed_float16`."""
+    optimizers = load_keras().optimizers
+    return optimizers.LossScaleOptimizer(optimizers.ScheduleFreeAdamW(learning_rate))
 
 
 def copied(member: Member, weights: Mapping[str, Array]) -> dict[str, str]:

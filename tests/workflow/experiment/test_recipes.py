@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from apps.errors import UserError
+from apps.messages.specs import OuterSpec
 from apps.runtime import load_keras
 from apps.training.teaching import TAUGHT, Output
 from tests.support.experiments import changed, load, write
+from workflow.driver.trial import build_trial
 from workflow.experiment.arms import Arm
 from workflow.experiment.config import Experiment
 from workflow.experiment.file import load_experiment
@@ -82,6 +84,18 @@ def test_teachers_of_numbers_weigh_little_whatever_their_loss_is_called(tmp_path
 def test_one_output_of_numbers_among_others_is_enough(tmp_path: Path) -> None:
     several = {"y": "sparse_categorical_crossentropy", "z": "poisson"}
     assert teachers_weight(tmp_path, several) == pytest.approx(teachers_weight(tmp_path) / 10)
+
+
+@pytest.mark.parametrize("name", ["schedulefreeadamw", "ScheduleFreeAdamW", "adamw"])
+def test_an_optimiser_that_averages_its_path_has_no_momentum_over_epochs(
+    name: str, tmp_path: Path
+) -> None:
+    table = changed(arms=[{"name": "control"}, {"name": "own", "recipe": "heterosis"}])
+    table["training"] |= {"optimizer": name, "optimizer_params": {"learning_rate": 0.01}}
+    experiment = load_experiment(write(tmp_path, table))
+    segments = build_trial(experiment, 0).segments["own"]
+    outer = {node.task.outer for segment in segments for node in segment.members}
+    assert outer == {OuterSpec(0.7) if name == "adamw" else None}
 
 
 def test_keys_beside_a_recipe_replace_its_own(tmp_path: Path) -> None:

@@ -244,6 +244,28 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     ),
 }
 
+FREE = {"optimizer": "schedulefreeadamw", "optimizer_params": {"learning_rate": 0.01}}
+AVERAGES = "outer is set, by the arm or its recipe, and the optimiser is ScheduleFreeAdamW"
+BAD |= {
+    "outer momentum": (
+        training(**FREE) | {"arms": [*arms("control"), {"name": "own", "outer": {}}]},
+        f"arms.own: {AVERAGES}",
+    ),
+    "outer momentum from a halt on": (
+        training(**FREE) | {"arms": with_arm(halts=[{"at": 2, "outer": {}}])["arms"]},
+        f"arms.mean: {AVERAGES}",
+    ),
+    "outer momentum of a search": (
+        changed(
+            training={k: v for k, v in changed()["training"].items() if "optimizer" not in k},
+            network={"builder": "mlp"},
+            space={"optimizer": {"values": ["adam", FREE["optimizer"]], "of": "training"}},
+            arms=[*arms("control"), {"name": "own", "outer": {}}],
+        ),
+        f"arms.own: {AVERAGES}",
+    ),
+}
+
 UNITS = {"values": [4, 6]}
 BAD |= {
     what: (changed(network={"builder": "mlp"}, space=space), told)
@@ -316,6 +338,21 @@ def test_a_recipe_that_took_numbers_for_classes_is_told(
     for each in told:
         assert each.startswith("arms.own, halt after epoch 2: the teachers weigh 0.5, as for ")
         assert "with mean_squared_error, a loss of numbers, where 0.05 was best" in each
+
+
+@pytest.mark.parametrize("optimizer", [FREE, {}], ids=["free", "usual"])
+def test_a_recipe_that_leaves_momentum_over_epochs_away_is_told(
+    tmp_path: Path, optimizer: dict[str, Any]
+) -> None:
+    table = training(**optimizer) | {
+        "arms": [*arms("control"), {"name": "own", "recipe": "heterosis"}],
+    }
+    file = write(tmp_path, table)
+    place = Workplace(root=str(tmp_path / "nowhere"))
+    remarks = rehearse_experiment(file, load_experiment(file), place)
+    told = [each for each in remarks if "without momentum over epochs" in each]
+    assert len(told) == bool(optimizer)
+    assert all(each.startswith("arms.own: ") for each in told)
 
 
 # ------------------------------------------------------------------------- in a process of its own
