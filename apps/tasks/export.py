@@ -38,7 +38,11 @@ def export(task: ExportTask, place: Workplace) -> ExportResult:
     trainer = trainer_for(task.data, task.network, task.training, task.seed, place)
     stored = open_checkpoint(task.checkpoint, place)
     # With the optimiser's own state: whoever trains the champion on goes on from it.
-    trainer.member.load(replace(stored, weights=stored.network), np.random.default_rng(0))
+    optimizer = stored.optimizer
+    if optimizer and stored.average:
+        optimizer = trainer.member.adapted(optimizer, stored.network)
+    network = replace(stored, weights=stored.network, optimizer=optimizer)
+    trainer.member.load(network, np.random.default_rng(0))
     if not stored.optimizer:
         trainer.rate.multiply(1.0)  # a fresh state has the rate that the trainer was made with
     path = root / task.folder / CHAMPION

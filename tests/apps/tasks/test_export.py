@@ -16,7 +16,7 @@ from apps.datasets.load import load_dataset
 from apps.errors import HeterosisError
 from apps.files import DamagedFile, sha256_file
 from apps.messages.results import CheckpointRef, ExportResult, TrainResult
-from apps.messages.specs import NetworkSpec, TrainingSpec
+from apps.messages.specs import AverageSpec, NetworkSpec, TrainingSpec
 from apps.messages.tasks import ExportTask, Workplace
 from apps.networks.build import named_optimizer_states, named_weights, read
 from apps.records.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
@@ -25,7 +25,7 @@ from apps.tasks.export import export
 from apps.tasks.perform import perform
 from apps.tasks.train import train_member
 from apps.training.trainer import trainer_for
-from tests.support.small import ADAM, DATA, MOMENTUM, RICH, SEED, net, training
+from tests.support.small import ADAM, DATA, MOMENTUM, PLAIN, RICH, SEED, net, training
 
 RATE = "learning_rate"
 
@@ -122,6 +122,34 @@ def test_the_file_holds_the_champion_and_not_who_was_in_the_program_before(
     assert all(np.array_equal(weights[name], array) for name, array in stored.weights.items())
     states = read(named_optimizer_states(opened))
     assert all(np.array_equal(states[name], array) for name, array in stored.optimizer.items())
+
+
+@pytest.mark.parametrize("averaged", [True, False])
+@pytest.mark.parametrize(
+    ("optimizer", "settings"),
+    [("schedulefreeadamw", {RATE: 0.01}), ("adam", {"use_ema": True, "ema_momentum": 0.5})],
+)
+def test_an_averages_optimiser_keeps_no_copies_of_other_weights(
+    optimizer: str, settings: dict[str, Any], averaged: bool, place: Workplace
+) -> None:
+    """Who trains the champion on would else be led back to the weights that were averaged."""
+    trained = TrainingSpec(32, optimizer, settings, engine="graph")
+    folder = f"{optimizer}-{averaged}"
+    average = AverageSpec("swa", 0) if averaged else None
+    task = training(
+        network=PLAIN, training=trained, last_epoch=2, folder=f"{folder}-member", average=average
+    )
+    champion = train_member(task, place)
+    made = export(task_of(champion, PLAIN, trained, folder=folder), place)
+    opened = load_keras().models.load_model(Path(place.root) / made.path)
+    weights, states = read(named_weights(opened)), read(named_optimizer_states(opened))
+    stored = load_checkpoint(Path(place.root) / champion.checkpoint.path)
+    held = trainer_for(DATA, PLAIN, trained, SEED, place).member.adapted({}, weights)
+    assert len(held) == len(weights)
+    latest = optimizer == "schedulefreeadamw" and not averaged
+    expected = {**stored.optimizer, **({} if latest else held)}
+    assert all(np.array_equal(states[name], array) for name, array in expected.items())
+    assert all(np.array_equal(weights[name], array) for name, array in stored.network.items())
 
 
 def test_a_champion_of_other_bytes_than_recorded_is_refused(
