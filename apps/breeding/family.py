@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,14 +117,26 @@ def check_can_be_parted(trainer: Trainer) -> None:
 
 
 def parts(samples: int, batch_size: int, merges: int) -> list[slice]:
-    """Return the parts of an epoch that a merge ends, all but the last of equally many steps.
+    """Return the parts of an epoch that a merge ends; it has no more of them than steps.
+
+    All but the last are of equally many steps. Where these would be fewer parts than merges, parts
+    differ by one step: there is a program for each length.
 
     >>> parts(10, 2, 2)
     [slice(0, 6, None), slice(6, 10, None)]
+    >>> [part.stop for part in parts(7, 1, 6)]
+    [1, 2, 4, 5, 6, 7]
     """
     steps = -(-samples // batch_size)
-    each = -(-steps // merges) * batch_size
-    return [slice(start, min(start + each, samples)) for start in range(0, samples, each)]
+    merges = min(merges, steps)
+    each = -(-steps // merges)
+    ends = [*range(each, steps, each), steps]
+    if len(ends) < merges:
+        ends = [(2 * steps * number // merges + 1) // 2 for number in range(1, merges + 1)]
+    return [
+        slice(begin * batch_size, min(end * batch_size, samples))
+        for begin, end in pairwise([0, *ends])
+    ]
 
 
 def mean_state(states: Sequence[Mapping[str, Array]]) -> dict[str, Array]:

@@ -214,7 +214,7 @@ class FamilySpec(Table):
     Attributes:
         members: number of relatives; each epoch counts as so many network-epochs.
         merges: how often in an epoch weights and the optimiser's state become their mean, and the
-            outer optimiser takes its step.
+            outer optimiser takes its step; once a step at most.
     """
 
     members: Annotated[int, Field(ge=1)] = 1

@@ -75,7 +75,8 @@ def rehearse_experiment(
         _check_rates(experiment, graph)
         halts = list(_halts(experiment, graph))
         remarks = rehearse(first, halts, harvests, place, space, settings, outer)
-        return (*_left_away(experiment), *remarks)
+        told = dict.fromkeys(_merges(experiment, graph, place))
+        return (*_left_away(experiment), *told, *remarks)
     except UserError as error:
         raise UserError(f"{source}: {error}", code=error.code) from error
 
@@ -196,6 +197,24 @@ def _left_away(experiment: Experiment) -> Iterator[str]:
             yield (
                 f"arms.{arm.name}: without momentum over epochs, which a recipe leaves away where "
                 f"training.optimizer is {experiment.training.optimizer!r}: it leads that astray"
+            )
+
+
+def _merges(experiment: Experiment, graph: TrialGraph, place: Workplace) -> Iterator[str]:
+    """Yield a remark on each arm whose relatives cannot be merged as often as is asked for."""
+    train = load_dataset(experiment.data, experiment.seed, place.search_path).train
+    gene = (experiment.space or {}).get("batch_size")
+    sizes = [experiment.training.batch_size]
+    if gene is not None and gene.of == "training":
+        sizes = [int(each) for each in gene.numbers]
+    for arm, task in _tasks(graph):
+        if task.family is None or not isinstance(train, Samples):
+            continue
+        steps = -(-len(train) // max(sizes))
+        if task.family.merges > steps:
+            yield (
+                f"arms.{arm}: family: merges = {task.family.merges}, and an epoch has {steps} "
+                f"steps of {max(sizes)} samples: relatives are merged after every step"
             )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,7 +51,14 @@ def equal(one: Checkpoint, other: Checkpoint) -> bool:
 
 @pytest.mark.parametrize(
     ("samples", "batch", "merges", "ends"),
-    [(100, 32, 2, [64, 100]), (100, 32, 6, [32, 64, 96, 100]), (7, 7, 3, [7]), (1, 5, 1, [1])],
+    [
+        (100, 32, 2, [64, 100]),
+        (100, 32, 6, [32, 64, 96, 100]),
+        (7, 7, 3, [7]),
+        (1, 5, 1, [1]),
+        (13, 2, 6, [2, 4, 8, 10, 12, 13]),
+        (50_000, 128, 6, [8448, 16896, 25344, 33792, 42240, 50_000]),
+    ],
 )
 def test_an_epoch_is_parted_between_steps(
     samples: int, batch: int, merges: int, ends: list[int]
@@ -58,6 +66,28 @@ def test_an_epoch_is_parted_between_steps(
     found = parts(samples, batch, merges)
     assert [part.stop for part in found] == ends
     assert [part.start for part in found] == [0, *ends[:-1]]
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.parametrize("rest", [0, 1])
+def test_there_are_as_many_merges_as_are_asked_for_but_one_a_step_at_most(
+    batch: int, rest: int
+) -> None:
+    for steps, merges in itertools.product(range(1, 40), range(1, 45)):
+        samples = steps * batch - rest * (batch - 1)
+        found = parts(samples, batch, merges)
+        assert len(found) == min(merges, steps)
+        assert [part.start for part in found] == [0, *(part.stop for part in found[:-1])]
+        assert found[-1].stop == samples
+        lengths = [-(-part.stop // batch) - part.start // batch for part in found]
+        assert all(part.start % batch == 0 for part in found)
+        assert min(lengths) >= 1
+        assert len(set(lengths)) <= 2
+        each = -(-steps // merges)
+        if -(-steps // each) == len(found):  # as many parts of equally many steps are enough
+            assert lengths[:-1] == [each] * (len(found) - 1)
+        else:
+            assert max(lengths) - min(lengths) == 1
 
 
 def test_a_batch_size_that_is_a_gene_parts_the_epoch(tmp_path: Path) -> None:

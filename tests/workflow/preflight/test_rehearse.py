@@ -101,6 +101,9 @@ LATE = {"kind": "step", "start": 0.0, "every": 4}
 LONG = {"population": 1, "epochs": "budget"}
 RELATIVES = {"members": 3, "merges": 1}
 
+STEPS, BATCH = 4, 50
+"""Of an epoch of `TINY`."""
+
 
 @pytest.mark.parametrize(
     "arm",
@@ -338,6 +341,31 @@ def test_a_recipe_that_took_numbers_for_classes_is_told(
     for each in told:
         assert each.startswith("arms.own, halt after epoch 2: the teachers weigh 0.5, as for ")
         assert "with mean_squared_error, a loss of numbers, where 0.05 was best" in each
+
+
+@pytest.mark.parametrize(
+    ("merges", "batch_sizes", "said"),
+    [
+        (3, None, ""),
+        (STEPS, None, ""),
+        (STEPS + 1, None, f"an epoch has {STEPS} steps of {BATCH} samples"),
+        (STEPS, [BATCH, 2 * BATCH], f"an epoch has {-(-STEPS // 2)} steps of {2 * BATCH} samples"),
+    ],
+)
+def test_more_merges_than_steps_are_told(
+    merges: int, batch_sizes: list[int] | None, said: str, tmp_path: Path
+) -> None:
+    own = {"name": "own", "epochs": 0.5, "family": {"members": 2, "merges": merges}}
+    table = changed(arms=[*arms("control"), own])
+    if batch_sizes is not None:
+        table |= {"network": {"builder": "mlp"}, "space": {"batch_size": {"values": batch_sizes}}}
+        table["space"]["batch_size"]["of"] = "training"
+    file = write(tmp_path, table)
+    remarks = rehearse_experiment(file, load_experiment(file), Workplace(root=str(tmp_path / "no")))
+    told = [each for each in remarks if "are merged after every step" in each]
+    assert len(told) == bool(said)
+    assert all(each.startswith(f"arms.own: family: merges = {merges}, and ") for each in told)
+    assert all(said in each for each in told)
 
 
 @pytest.mark.parametrize("optimizer", [FREE, {}], ids=["free", "usual"])
