@@ -200,7 +200,8 @@ class Champion:
         return None
 
     def _loss(self, name: str | None) -> tuple[str, bool]:
-        loss = load_keras().losses.get(loss_of(losses_of(self.model), name or ""))
+        # One that is not known is none.
+        loss = load_keras().losses.get(loss_of(losses_of(self.model), name or "") or None)
         settings = loss.get_config() if hasattr(loss, "get_config") else {}
         return loss_name(loss), bool(settings.get("from_logits", False))
 

@@ -21,7 +21,7 @@ from apps.errors import HeterosisError, UserError, did_you_mean
 from apps.genetics.domains import Choice
 from apps.genetics.genes import Space
 from apps.messages.objective import HELD_OUT, WHOLE, Objective
-from apps.messages.results import CheckpointRef, TrainResult
+from apps.messages.results import CheckpointRef, ChildPlan, TrainResult
 from apps.messages.specs import Genome, phenotype
 from apps.messages.tasks import (
     HarvestTask,
@@ -151,19 +151,21 @@ def rehearse(
         with _named(outer):
             for optimizer in [*optimizers, *_searched_optimizers(space)]:
                 check_optimizer(optimizer)
-    for each in settings:
-        with _named(each.where):
-            _takes_settings(trainer_of(each.task, place), each.task)
+    # With genes that are known to make a network: what fails now is the arm's.
+    of_arms = [(each.where, replace(each.task, genome=first[0].genome)) for each in settings]
+    for where, task in of_arms:
+        with _named(where):
+            _takes_settings(trainer_of(task, place), task)
     with TemporaryDirectory(prefix="heterosis-") as root:
         # What a function of the user's own makes of an arm's settings may be another class.
-        own = [each.task for each in settings if is_plugin(each.task.training.optimizer or "")]
+        own = [task for _, task in of_arms if is_plugin(task.training.optimizer or "")]
         for task in [*first, *own]:
             _can_be_exported(trainer_of(task, place), task, place, Path(root))
         here = replace(place, root=root)
         networks = _networks(first, place, Path(root)) if halts else []
         for halt in halts:
             with _named(halt.where):
-                told_of = _go_through(halt, networks, here, space is not None)
+                told_of = _go_through(halt, networks, here, None if space is None else first[0])
             remarks += tuple(f"{halt.where}: {each}" for each in told_of)
     for last in harvests:
         with _named(last.where):
@@ -321,27 +323,48 @@ def _go_through(
     halt: HaltRehearsal,
     networks: Sequence[tuple[CheckpointRef, Genome]],
     place: Workplace,
-    searched: bool,
+    searched: TrainTask | None,
 ) -> tuple[str, ...]:
-    """Perform a halt; return remarks on what it does not do."""
-    start = halt.child.start
+    """Perform a halt; return remarks on what it does not do.
+
+    Args:
+        halt: what is performed.
+        networks: of the members before it, by turns.
+        place: where they are.
+        searched: in a search, the task of a member that was built; None where all have one network.
+    """
     # What is measured between parents takes longer than all the rest, and has no settings.
     size = min(halt.mate.members, max(halt.mate.parents, _MEMBERS))
     mate = replace(halt.mate, measure=False, members=size, offspring=_after(halt.mate, size))
     plan = plan_mating(mate, [_member(mate, n, networks) for n in range(size)], None, place)
     # All children are made in one way, but some stay as they are and some have one parent only.
     ordered = sorted(plan.children, key=lambda each: (each.mutate, len(each.parents)), reverse=True)
-    for child in ordered if searched else ordered[:1]:
-        task = replace(halt.child, genome=child.genome)
+    if searched is None:
+        return _go_on_as(ordered[0], halt, place)
+    for child in ordered:
         try:
-            trainer = trainer_of(task, place)
-            break
+            return _go_on_as(child, halt, place)
         except UserError:
-            # Parents that can be built may have a child that cannot: it will fail alone.
-            if not searched:
+            # Parents that can be built may have a child that cannot, whatever the halt asks for:
+            # it will fail alone.
+            if _can_be_built(replace(searched, genome=child.genome), place):
                 raise
-    else:
-        return ()
+    return _go_on_as(replace(ordered[0], genome=ordered[0].genomes[0]), halt, place)
+
+
+def _can_be_built(task: TrainTask, place: Workplace) -> bool:
+    try:
+        trainer_of(task, place).checks.takes_a_step()
+    except UserError:
+        return False
+    return True
+
+
+def _go_on_as(child: ChildPlan, halt: HaltRehearsal, place: Workplace) -> tuple[str, ...]:
+    """Make a child as it is made after a halt, and try how it is trained."""
+    start = halt.child.start
+    task = replace(halt.child, genome=child.genome)
+    trainer = trainer_of(task, place)
     remarks: tuple[str, ...] = ()
     if isinstance(start, Offspring):
         start = replace(start, plan=child)

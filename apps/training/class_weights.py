@@ -13,13 +13,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from apps.datasets.arrays import Array, listed
+from apps.datasets.arrays import Array, Named, listed
 from apps.datasets.batches import Batches
 from apps.datasets.dataset import Dataset
 from apps.datasets.weighing import ClassWeights, classes_of, weighted
 from apps.errors import UserError, did_you_mean, first_few
 from apps.messages.values import ClassWeight
-from apps.training.targets import ignored_label, is_of_numbers, loss_name, takes_labels
+from apps.training.targets import ignored_label, is_of_numbers, loss_name, loss_of, takes_labels
 
 _TWO: Final = "binary"
 _NEARLY_ONE: Final = 1e-3
@@ -50,7 +50,7 @@ def with_class_weights(
     targets = listed(data.probe.y)
     if len(targets) > 1:
         raise _refused(f"the targets are of {len(targets)} outputs, and a class is of one")
-    its = listed(loss)[0] if isinstance(loss, Mapping) else loss
+    its = _loss_of(loss, data.probe.y)
     train = data.train
     _check_classes(targets[0] if isinstance(train, Batches) else listed(train.y)[0], its)
     names: list[Any] = data.form.get("classes") or []
@@ -65,6 +65,13 @@ def with_class_weights(
     absent = ", ".join(str(names[number] if names else number) for number in missing)
     told = f"training.class_weight names {absent}, of which there is no training sample"
     return replace(data, train=learnt, _scaled={}), (told,) if absent else ()
+
+
+def _loss_of(loss: Any, y: Named) -> Any:
+    """Return the loss of the only output that has targets."""
+    if isinstance(y, Mapping) or not isinstance(loss, Mapping):
+        return loss_of(loss, next(iter(y)) if isinstance(y, Mapping) else "")
+    return next((each for each in loss.values() if each is not None), None)
 
 
 def _by_numbers(given: Mapping[str, float], names: Sequence[Any]) -> ClassWeights:

@@ -22,6 +22,7 @@ from apps.training.targets import (
     loss_name,
     loss_of,
     losses_of,
+    output_names,
     takes_labels,
 )
 
@@ -201,8 +202,7 @@ def _width(model: Any, name: str) -> int | None:
     if isinstance(shape, Mapping):
         shape = shape.get(name)
     elif isinstance(shape, list):
-        names = list(getattr(model, "output_names", ()))
-        shape = dict(zip(names, shape, strict=False)).get(name)
+        shape = dict(zip(output_names(model), shape, strict=False)).get(name)
     if not isinstance(shape, tuple) or len(shape) < 2 or not isinstance(shape[-1], int):
         return None
     return shape[-1]
@@ -299,13 +299,13 @@ def _outputs(model: Any) -> Any:
     if shape is None:
         return "of several kinds"
     return ", ".join(
-        f"{name} {each[1:]}" for name, each in zip(model.output_names, shape, strict=True)
+        f"{name} {each[1:]}" for name, each in zip(output_names(model), shape, strict=True)
     )
 
 
 def _by_output(model: Any, y: Any) -> str:
-    names = list(getattr(model, "output_names", ()))
-    if len(names) < 2 or (isinstance(y, Mapping) and isinstance(model.loss, Mapping)):
+    names = output_names(model)
+    if len(names) < 2 or (isinstance(y, Mapping) and isinstance(losses_of(model), Mapping)):
         return ""
     return (
         f"there are {len(names)} outputs: give the targets by name, "

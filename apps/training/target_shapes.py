@@ -18,7 +18,7 @@ from apps.datasets.batches import Batches
 from apps.datasets.checks import Part
 from apps.datasets.dataset import Dataset
 from apps.errors import UserError
-from apps.training.targets import loss_of, losses_of
+from apps.training.targets import loss_of, losses_of, output_names
 
 Shape = tuple[int | None, ...]
 
@@ -116,7 +116,7 @@ def _with_targets(data: Dataset, model: Any, shape: Any) -> dict[str, Shape]:
     if not isinstance(targets, Mapping):
         return {"": shape[1:]} if isinstance(shape, tuple) else {}
     if isinstance(shape, list):
-        shape = dict(zip(getattr(model, "output_names", ()), shape, strict=False))
+        shape = dict(zip(output_names(model), shape, strict=False))
     if not isinstance(shape, Mapping):
         return {}
     return {name: shape[name][1:] for name in targets if name in shape}

@@ -16,16 +16,45 @@ _ANY_LOSS: Final = frozenset(("Loss", "LossFunctionWrapper", "KerasSaveable"))
 _ONE_HOT: Final = "categorical"  # of one whose targets are an output a class
 
 
+def output_names(model: Any) -> list[str]:
+    """Return what losses and targets call a model's outputs, in Keras's order.
+
+    Of outputs that the model returns by name these are the names, which its layers need not have.
+    There are none of a sequential model, nor of a class of the user's own.
+    """
+    from keras import tree
+
+    returned = getattr(model, "_outputs_struct", None)
+    if isinstance(returned, Mapping):
+        return [str(path[0]) for path, _ in tree.flatten_with_path(returned)]
+    return list(getattr(model, "output_names", None) or ())
+
+
 def losses_of(model: Any) -> Any:
-    """Return a model's loss, or several by the outputs' names, also where it has them in a list."""
-    loss, names = model.loss, list(getattr(model, "output_names", None) or ())
-    if isinstance(loss, list | tuple) and len(loss) == len(names):
-        loss = dict(zip(names, loss, strict=True))
+    """Return a model's loss, or several by the outputs' names, also where it has them in a list.
+
+    They stay in a list where Keras knows no names of the outputs before they are computed.
+    """
+    loss, names = model.loss, output_names(model)
+    if isinstance(loss, list | tuple) and len(loss) == 1 and len(names) < 2:
+        return loss[0]
+    if isinstance(loss, list | tuple) and len(loss) <= len(names):
+        loss = dict(zip(names, loss, strict=False))
     return loss[names[0]] if isinstance(loss, Mapping) and [*loss] == names[:1] == names else loss
 
 
 def loss_of(loss: Any, name: str) -> Any:
-    """Return the loss of an output; `name` is "" of the only one."""
+    """Return the loss of an output; `name` is "" of the only one.
+
+    Args:
+        loss: as `losses_of` gives it.
+        name: of the output.
+
+    Returns:
+        The loss; "" where it is not known which one is the output's.
+    """
+    if isinstance(loss, list | tuple):
+        return ""
     return loss.get(name, "") if isinstance(loss, Mapping) else loss
 
 

@@ -19,6 +19,7 @@ from apps.datasets.arrays import Array, Named, listed, mapped
 from apps.errors import UserError
 from apps.messages.tasks import Lesson
 from apps.messages.teachers import LOSSES_OF_NUMBERS
+from apps.training.targets import output_names
 
 _CLASSES: Final = frozenset(
     {"sparse_categorical_crossentropy", "categorical_crossentropy", "kl_divergence"}
@@ -39,12 +40,14 @@ class Output:
         settings: the loss's.
         reduction: of the losses of the samples.
         weight: of the output in the network's loss.
+        path: where the output is in what the network returns.
     """
 
     loss: str
     settings: Mapping[str, Any]
     reduction: str = "sum_over_batch_size"
     weight: float = 1.0
+    path: tuple[Any, ...] = ()
 
     @property
     def from_logits(self) -> bool:
@@ -78,46 +81,61 @@ class Output:
 
 
 def taught_outputs(model: Any, temperature: float) -> dict[str, Output]:
-    """Return what each output of a compiled model can be taught; "" is the name of the only one.
+    """Return what each output of a model can be taught; "" is the name of the only one.
+
+    Which output a loss or a weight in a list is of, Keras alone knows: it goes by the outputs'
+    order here and by that of sorted names there. So it is asked for what it made of them.
+
+    Args:
+        model: compiled, and evaluated once: Keras makes its losses then.
+        temperature: of the lessons.
 
     Raises:
         UserError: predictions are no targets for a loss, or a step is of the model's own.
     """
-    import keras
+    from keras import tree
 
     own = [
         name
         for name in ("train_step", "compute_loss", "compute_metrics", "_compute_loss")
-        if not getattr(type(model), name).__module__.startswith("keras.")
+        if not _is_keras(getattr(type(model), name))
     ]
     if own:
         raise _refused(f"the network has a {own[0]} of its own")
-    loss, weights = model.loss, model._compile_loss._user_loss_weights
-    if not isinstance(loss, Mapping | list | tuple):
-        names = _names(model)
-        if len(names) > 1:
-            raise _refused(f"{len(names)} outputs have one loss; give each its own by name")
-        [weight] = weights if isinstance(weights, list | tuple) else listed(weights)
-        return {"": _output(keras, loss, weight, temperature)}
-    by_name = loss if isinstance(loss, Mapping) else _by_output(model, loss)
-    if isinstance(weights, list | tuple):
-        weights = dict(zip(by_name, weights, strict=True))
-    found = {
-        name: _output(keras, each, (weights or {}).get(name), temperature)
-        for name, each in by_name.items()
-        if each is not None
-    }
-    alone = len(getattr(model, "output_names", ())) == 1
-    return {"": next(iter(found.values()))} if alone else found
+    compiled = model._compile_loss
+    if compiled is None:
+        raise _refused("the network is compiled without a loss")
+    if not compiled.built:
+        raise _refused("the network has a test_step of its own, which leaves its loss out")
+    outputs = len(tree.flatten(compiled._y_pred_build_structure))
+    if outputs > 1 and not tree.is_nested(compiled._user_loss):
+        raise _refused(f"{outputs} outputs have one loss; give each its own by name")
+    found: dict[str, Output] = {}
+    for path, loss, weight, _ in compiled._flat_losses:
+        name = "" if outputs == 1 else _name(model, path, outputs)
+        if name in found:
+            of = f" called {name!r}" if name else ""
+            raise _refused(f"several losses are of an output{of}; give each one, and its own name")
+        found[name] = _output(loss, weight, path, temperature)
+    if not found:
+        raise _refused("the network is compiled without a loss")
+    return found
 
 
-def _output(keras: Any, loss: Any, weight: Any, temperature: float) -> Output:
-    found = keras.losses.get(loss)
-    function = getattr(found, "fn", found)
-    name = str(getattr(function, "__name__", type(found).__name__))
-    settings = dict(getattr(found, "_fn_kwargs", {}))
-    known = str(getattr(function, "__module__", "")).startswith("keras.") and name in TAUGHT
-    if not known:
+def _name(model: Any, path: tuple[Any, ...], outputs: int) -> str:
+    if len(path) != 1:
+        raise _refused("the network returns outputs within outputs")
+    (place,) = path
+    return _names(model, outputs)[place] if isinstance(place, int) else str(place)
+
+
+def _output(loss: Any, weight: Any, path: tuple[Any, ...], temperature: float) -> Output:
+    kind, function = type(loss), getattr(loss, "fn", None)
+    name = str(getattr(function, "__name__", kind.__name__))
+    settings = dict(getattr(loss, "_fn_kwargs", {}))
+    if not all(map(_is_keras, (kind.call, kind.__call__))):
+        name = kind.__name__  # it need not do what the function within does
+    if name not in TAUGHT or not _is_keras(function):
         raise _refused(f"predictions are no targets of the loss {name}")
     if settings.get("ignore_class") is not None:
         raise _refused("the loss leaves a class out (ignore_class)")
@@ -125,8 +143,12 @@ def _output(keras: Any, loss: Any, weight: Any, temperature: float) -> Output:
         raise _refused("the loss has its classes on another axis than the last")
     if name in LOSSES_OF_NUMBERS and temperature != 1:
         raise _refused(f"a temperature is of classes, and the loss is {name}: leave it at 1")
-    reduction = getattr(found, "reduction", "sum_over_batch_size")
-    return Output(name, settings, reduction, 1.0 if weight is None else float(weight))
+    weighs = 1.0 if weight is None else float(weight)
+    return Output(name, settings, loss.reduction, weighs, path)
+
+
+def _is_keras(function: Any) -> bool:
+    return str(getattr(function, "__module__", "")).startswith("keras.")
 
 
 def _refused(why: str) -> UserError:
@@ -146,7 +168,7 @@ class Teaching:
         """Teach nothing yet.
 
         Args:
-            model: built and compiled.
+            model: as `taught_outputs` takes it.
             lesson: weight and temperature.
 
         Raises:
@@ -215,14 +237,11 @@ class Teaching:
     def _taught(self, lessons: Any, y_pred: Any, sample_weight: Any) -> Any:
         total: Any = 0.0
         for name, loss in self._losses.items():
-            value = loss(_of(lessons, name), self._predicted(y_pred, name), sample_weight)
-            total = total + self._outputs[name].weight * value
+            output, predicted = self._outputs[name], y_pred
+            for place in output.path:
+                predicted = predicted[place]
+            total = total + output.weight * loss(_of(lessons, name), predicted, sample_weight)
         return total
-
-    def _predicted(self, y_pred: Any, name: str) -> Any:
-        if isinstance(y_pred, list | tuple):
-            return y_pred[_names(self._model).index(name) if name else 0]
-        return _of(y_pred, name)
 
 
 def named_outputs(model: Any, made: Any) -> Named:
@@ -235,31 +254,24 @@ def named_outputs(model: Any, made: Any) -> Named:
 
 
 def softened(outputs: Mapping[str, Output], made: Named, temperature: float) -> Named:
-    """Return `Output.softened` of each output that is taught.
-
-    Raises:
-        UserError: several outputs have one loss.
-    """
+    """Return `Output.softened` of each output that is taught."""
     if "" in outputs:
-        if len(listed(made)) > 1:
-            raise _refused(f"{len(listed(made))} outputs have one loss; give each its own by name")
         return outputs[""].softened(_of(made, ""), temperature)
     return {name: each.softened(_of(made, name), temperature) for name, each in outputs.items()}
 
 
-def _names(model: Any) -> list[str]:
-    # A sequential model has one output, and does not name it.
-    return list(getattr(model, "output_names", [""]))
-
-
-def _by_output(model: Any, values: Sequence[Any]) -> dict[str, Any]:
-    names = _names(model)
-    if len(names) != len(values):
+def _names(model: Any, outputs: int) -> list[str]:
+    names = output_names(model)
+    if len(names) != outputs:
         raise _refused(
             "the network returns several outputs without names; return them by name, and give "
             "each its loss by name"
         )
-    return dict(zip(names, values, strict=True))
+    return names
+
+
+def _by_output(model: Any, values: Sequence[Any]) -> dict[str, Any]:
+    return dict(zip(_names(model, len(values)), values, strict=True))
 
 
 def _of(values: Any, name: str) -> Any:

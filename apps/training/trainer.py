@@ -176,8 +176,9 @@ def new_trainer(
     made = Trainer(blueprint, model, parts, few_steps, (*remarks, *told))
     if lesson is not None:
         made.checks.in_memory("teach", "teachers predict for samples")
-        parts.teaching = Teaching(model, lesson)
     made.checks.fits_the_data(built)
+    if lesson is not None:
+        parts.teaching = Teaching(model, lesson)
     return made
 
 

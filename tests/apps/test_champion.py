@@ -85,6 +85,28 @@ def test_outputs_in_a_list_are_told_by_name(loss: Any) -> None:
     assert list(tabled(asked, asked.predict(X))) == ["kind_class", *numbers, "size_output"]
 
 
+@pytest.mark.parametrize("of_its_own", [False, True], ids=["functional", "a class of its own"])
+def test_outputs_by_name_are_told_by_these_names(of_its_own: bool) -> None:
+    """Keras hands the losses of a list out by the sorted names, of a class when it is trained."""
+    keras = load_keras()
+    kind, size = keras.layers.Dense(3, "softmax"), keras.layers.Dense(1)
+
+    class Net(keras.Model):
+        def call(self, x: Any) -> Any:
+            return {"size": size(x), "kind": kind(x)}
+
+    x = keras.Input((2,))
+    model = Net() if of_its_own else keras.Model(x, {"size": size(x), "kind": kind(x)})
+    model.compile(loss=["sparse_categorical_crossentropy", "mse"])
+    given = np.ones((4, 2), np.float32)
+    part = Samples(given, {"kind": np.zeros(4, np.int32), "size": np.zeros(4, np.float32)})
+    data = Dataset(part, part, part)
+    asked = Champion(model, Preparation.of(data), lambda: data)
+    numbers = [f"kind_{'output' if of_its_own else 'probability'}_{n}" for n in range(3)]
+    found = {*tabled(asked, asked.predict(X))}
+    assert found == {*numbers, "size_output", *([] if of_its_own else ["kind_class"])}
+
+
 def test_a_loss_by_another_name_has_probabilities_too() -> None:
     asked = champion(losses().SparseCategoricalCrossentropy(name="ce"), 3, "softmax")
     assert "class" in tabled(asked, asked.predict(X))

@@ -47,6 +47,12 @@ def listed() -> Any:
     )
 
 
+def named() -> Any:
+    """The same by name, of layers that have other names."""
+    inputs = layers.Input((5,))
+    return keras.Model(inputs, {"one": layers.Dense(1)(inputs), "two": layers.Dense(2)(inputs)})
+
+
 def squared(target: Any, output: Any) -> Any:
     """For targets of the outputs' shape."""
     return (target - output) ** 2

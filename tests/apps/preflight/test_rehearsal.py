@@ -20,12 +20,26 @@ from apps.messages.specs import (
     Genome,
     NetworkSpec,
     OperatorSpec,
+    SearchSpec,
     SpeciesSpec,
     TrainingSpec,
 )
-from apps.messages.tasks import Fresh, HarvestTask, MateTask, Offspring, TrainTask, Workplace
+from apps.messages.tasks import (
+    Fresh,
+    HarvestTask,
+    Lesson,
+    MateTask,
+    Offspring,
+    TrainTask,
+    Workplace,
+)
 from apps.preflight import rehearsal
-from apps.preflight.rehearsal import HaltRehearsal, HarvestRehearsal, rehearse
+from apps.preflight.rehearsal import (
+    HaltRehearsal,
+    HarvestRehearsal,
+    SettingRehearsal,
+    rehearse,
+)
 from apps.training.trainer import trainer_for
 from tests.support.small import ADAM, DATA, PLAIN, RICH, SEED, net, training
 
@@ -59,6 +73,51 @@ def stumbles(input_shape: Any, classes: int, width: int = 4) -> Any:
     return keras.Sequential(
         [keras.layers.Input(input_shape), keras.layers.Flatten(), Stumbling(width), last]
     )
+
+
+def narrow(input_shape: Any, classes: int, width: int = 4, depth: int = 1) -> Any:
+    """A network that cannot be built with two layers of 5 units."""
+    import keras
+
+    if (width, depth) == (5, 2):
+        raise ValueError("5 units are too many twice")
+    hidden = [keras.layers.Dense(width) for _ in range(depth)]
+    last = keras.layers.Dense(classes, activation="softmax")
+    return keras.Sequential(
+        [keras.layers.Input(input_shape), keras.layers.Flatten(), *hidden, last]
+    )
+
+
+def searched(input_shape: Any, classes: int, how: str = "", width: int = 4) -> Any:
+    """A network of a search that compiles itself, if it is told how."""
+    import keras
+
+    @keras.saving.register_keras_serializable("rehearsal")
+    class OwnStep(keras.Sequential):
+        def train_step(self, data: Any) -> Any:
+            return super().train_step(data)
+
+    @keras.saving.register_keras_serializable("rehearsal")
+    class OwnLoss(keras.Sequential):
+        def compute_loss(self, *given: Any, **named: Any) -> Any:
+            return super().compute_loss(*given, **named)
+
+    kind = {"train_step": OwnStep, "compute_loss": OwnLoss}.get(how, keras.Sequential)
+    last = keras.layers.Dense(classes, activation="softmax" if classes > 1 else None)
+    model = kind([keras.layers.Input(input_shape), keras.layers.Dense(width), last])
+    if how == "ignore_class":
+        model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(ignore_class=7))
+    elif how == "falling":
+        rate = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5)
+        model.compile(keras.optimizers.SGD(rate), "mse")
+    elif how:
+        model.compile("sgd", "mse")
+    return model
+
+
+def distance(y_true: Any, y_pred: Any) -> Any:
+    """A loss of one's own."""
+    return abs(y_true - y_pred)
 
 
 def halt(
@@ -339,6 +398,155 @@ def test_a_combination_that_fails_in_its_first_step_is_a_failed_member(place: Wo
     assert "ValueError: 5 units are too many" in remark
     with pytest.raises(UserError, match="only 1 of 3 members can be built, and a halt takes 2"):
         rehearse([first[0], first[1], first[0]], [halt(whole)], [], place, space)
+
+
+WIDTHS = Space((Gene("width", Choice((4, 5))),))
+NUMBERS = DataSpec("tests.support.kinds:regression")
+OF_CLASSES = DataSpec("tests.support.kinds:labels_from", {"lowest": 0}, validation=16)
+IN_BATCHES = DataSpec("tests.support.kinds:streamed", {"kind": "dataset"})
+PLAIN_LESSON = Lesson(0.5, 1.0)
+
+
+def of_search(
+    data: DataSpec, how: str = "", loss: str = "mse", optimizer: str | None = None
+) -> TrainTask:
+    """The task of a network whose width is searched."""
+    params = {"how": how} if how else {}
+    training = TrainingSpec(32, optimizer, loss=loss, metrics=())
+    return replace(task(NetworkSpec(f"{HERE}:searched", params), training), data=data)
+
+
+SPARSE = "sparse_categorical_crossentropy"
+OF_HALTS: dict[str, tuple[TrainTask, dict[str, Any], str]] = {
+    **{
+        f"taught {what}": (first, {"lesson": PLAIN_LESSON}, f"teach: .*{said}")
+        for what, first, said in (
+            ("by hinge", of_search(NUMBERS, loss="hinge"), "of the loss hinge"),
+            ("by a cosine", of_search(NUMBERS, loss="cosine_similarity"), "cosine_similarity"),
+            ("by a loss of one's own", of_search(NUMBERS, loss=f"{HERE}:distance"), "distance"),
+            ("by a step of one's own", of_search(NUMBERS, "train_step"), "train_step of its own"),
+            ("by its compute_loss", of_search(NUMBERS, "compute_loss"), "compute_loss of its own"),
+            (
+                "without a class",
+                of_search(OF_CLASSES, "ignore_class", SPARSE),
+                "leaves a class out",
+            ),
+            ("in batches", of_search(IN_BATCHES, loss=SPARSE), "come in batches"),
+        )
+    },
+    "taught numbers with a temperature": (
+        of_search(NUMBERS),
+        {"lesson": Lesson(0.5, 2.0)},
+        "teach: a temperature is of classes",
+    ),
+    "optimiser's setting": (
+        of_search(NUMBERS, optimizer="adam"),
+        {"training": TrainingSpec(32, "adam", {"lr": 0.1}, loss="mse", metrics=())},
+        "training.optimizer 'adam' .*'lr'",
+    ),
+    "what only a step tells": (
+        of_search(NUMBERS, optimizer="adam"),
+        {"training": TrainingSpec(32, "adam", {"beta_1": "big"}, loss="mse", metrics=())},
+        "first step .*'adam' .*'big'",
+    ),
+    "rate beside a schedule": (
+        of_search(NUMBERS, "falling"),
+        {"training": TrainingSpec(32, None, {"learning_rate": 0.1}, metrics=())},
+        "compiled with a schedule",
+    ),
+}
+
+
+@pytest.mark.parametrize(("first", "settings", "said"), OF_HALTS.values(), ids=OF_HALTS.keys())
+def test_what_a_halt_asks_for_is_no_childs_fault_in_a_search(
+    place: Workplace, first: TrainTask, settings: dict[str, Any], said: str
+) -> None:
+    """What is refused without a space is refused with one, in the same words."""
+    told = []
+    for among in (None, WIDTHS):
+        search = None if among is None else SearchSpec(space=among, inherit=True)
+        each = halt(first, search=search)
+        each = replace(each, child=replace(each.child, **settings))
+        members = [replace(first, genome=Genome({"width": width})) for width in (4, 5)]
+        with pytest.raises(UserError) as caught:
+            rehearse([first] if among is None else members, [each], [], place, among)
+        told.append((str(caught.value), caught.value.code))
+    assert told[0] == told[1]
+    assert re.search(f"^arms.mean, halt after epoch 2: .*{said}", told[0][0])
+
+
+def searching(
+    builder: str, space: Space, genome: dict[str, int], **settings: Any
+) -> tuple[list[TrainTask], HaltRehearsal]:
+    """The members of one genome, and a halt whose children have others."""
+    whole = task(NetworkSpec(f"{HERE}:{builder}"))
+    first = [replace(whole, member=n, genome=Genome(dict(genome))) for n in range(3)]
+    given = halt(whole, search=SearchSpec(space=space, inherit=True))
+    return first, replace(given, child=replace(given.child, **settings))
+
+
+BOTH = Space((Gene("width", Choice((4, 5))), Gene("depth", Choice((1, 2)))))
+
+
+@pytest.mark.parametrize(
+    ("builder", "space", "genome", "said"),
+    [
+        ("narrow", BOTH, {"width": 4, "depth": 2}, "too many twice"),
+        ("stumbles", WIDTHS, {"width": 4}, ""),
+    ],
+    ids=["not built", "not trained"],
+)
+def test_a_child_that_cannot_be_built_is_passed_over(
+    place: Workplace,
+    monkeypatch: pytest.MonkeyPatch,
+    builder: str,
+    space: Space,
+    genome: dict[str, int],
+    said: str,
+) -> None:
+    failed: list[str] = []
+    made: list[Genome] = []
+    trainer_of = rehearsal.trainer_of
+
+    def watched(asked: TrainTask, where: Workplace) -> Any:
+        try:
+            return trainer_of(asked, where)
+        except UserError as error:
+            failed.append(str(error))
+            raise
+
+    plan_mating = rehearsal.plan_mating
+
+    def planned(*given: Any) -> Any:
+        plan = plan_mating(*given)
+        made.extend(child.genome for child in plan.children)
+        return plan
+
+    first, given = searching(builder, space, genome)
+    monkeypatch.setattr(rehearsal, "trainer_of", watched)
+    monkeypatch.setattr(rehearsal, "plan_mating", planned)
+    rehearse(first, [given], [], place, space)
+    assert any(each.network["width"] == 5 for each in made)
+    assert bool(said) == bool(failed)
+    assert all(said in each for each in failed)
+
+
+def test_a_halt_is_rehearsed_where_none_of_its_children_can_be_built(place: Workplace) -> None:
+    wrong = TrainingSpec(32, "adam", {"lr": 0.1})
+    first, given = searching("stumbles", WIDTHS, {"width": 4}, training=wrong)
+    with pytest.raises(UserError, match=r"^arms\.mean, halt after epoch 2: .*'lr'"):
+        rehearse(first, [given], [], place, WIDTHS)
+
+
+def test_an_arms_settings_are_tried_with_genes_that_make_a_network(place: Workplace) -> None:
+    whole = task(NetworkSpec(f"{HERE}:stumbles"))
+    first = [
+        replace(whole, member=member, genome=Genome({"width": width}))
+        for member, width in enumerate((5, 4, 4))
+    ]
+    own = replace(first[0], training=replace(ADAM, optimizer="adam"))
+    (remark,) = rehearse(first, [], [], place, WIDTHS, [SettingRehearsal("arms.own", own)])
+    assert remark.startswith("member 0 will fail: ")
 
 
 # ------------------------------------------------------------------------------------ symmetries

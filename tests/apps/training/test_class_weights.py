@@ -53,6 +53,18 @@ def test_balanced_is_scikit_learns_rule() -> None:
     assert shares == pytest.approx([2, 2, 2])
 
 
+@pytest.mark.parametrize("y", [LABELS, {"kind": LABELS}], ids=["alone", "by name"])
+def test_the_loss_is_that_of_the_output_with_targets(y: Any) -> None:
+    """Of the other output, one of numbers would refuse three classes, and none leave none out."""
+    import keras
+
+    size = "mse" if isinstance(y, dict) else None
+    kind = keras.losses.SparseCategoricalCrossentropy(ignore_class=0)
+    assert weights(y, {"size": size, "kind": kind}, "balanced")[3:] == pytest.approx(
+        [1.5, 0.75, 0.75]
+    )
+
+
 def test_what_a_loss_leaves_out_is_no_class() -> None:
     import keras
 

@@ -103,11 +103,12 @@ def test_batches_are_refused(tmp_path: Path) -> None:
     assert trainer_of(tmp_path, [], [1], metrics=("mse",), data="streamed").evaluate("test")
 
 
-def test_one_of_several_outputs_is_made_right(tmp_path: Path) -> None:
+@pytest.mark.parametrize("network", ["listed", "named"])
+def test_one_of_several_outputs_is_made_right(network: str, tmp_path: Path) -> None:
     losses = {"one": "mse", "two": "mse"}
     trainer = new_trainer(
         DataSpec(f"{HERE}:by_name"),
-        NetworkSpec(f"{HERE}:listed"),
+        NetworkSpec(f"{HERE}:{network}"),
         TrainingSpec(16, "sgd", loss=losses, metrics={"one": (f"{HERE}:squared",), "two": ()}),
         SEED,
         Workplace(str(tmp_path)),

@@ -17,7 +17,7 @@ from apps.messages.specs import NetworkSpec, TrainingSpec
 from apps.messages.tasks import Workplace
 from apps.runtime import load_keras
 from apps.training.input_checks import Span, build_for, check_shapes, facts, label_span
-from apps.training.targets import losses_of, with_scaled_targets
+from apps.training.targets import loss_of, losses_of, with_scaled_targets
 
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(0, 3, (30, 4, 4))
@@ -67,6 +67,29 @@ def two(input_shape, classes):
     model.told = classes
     model.compile(loss=["sparse_categorical_crossentropy", "mse"])
     return model
+
+
+class Net(keras.Model):
+    def __init__(self, classes):
+        super().__init__()
+        self.b = layers.Dense(3, "softmax")
+        self.a = layers.Dense(1)
+
+    def call(self, x):
+        return {"b": self.b(x), "a": self.a(x)}
+
+
+def by_name(input_shape, classes, way):
+    x = keras.Input(input_shape)
+    names = ("a", "b") if way == "swapped" else (None, None)
+    net = Net(classes)
+    if way != "a class of its own":
+        b, a = layers.Dense(3, "softmax", name=names[0]), layers.Dense(1, name=names[1])
+        net = keras.Model(x, {"b": b(x), "a": a(x)})
+    net(x)
+    net.told = classes
+    net.compile(loss=["mse", "sparse_categorical_crossentropy"])
+    return net
 """
 
 
@@ -199,6 +222,31 @@ def test_losses_in_a_list_are_those_of_the_outputs_in_their_order(place: Workpla
     model = built(dataset(x, y), place, "two")
     assert losses_of(model) == {"b": "sparse_categorical_crossentropy", "a": "mse"}
     assert model.told == {"b": 3, "a": 1}
+
+
+@pytest.mark.parametrize("way", ["other layers' names", "swapped"])
+def test_outputs_by_name_have_their_own_names_and_not_their_layers(
+    way: str, place: Workplace
+) -> None:
+    """Keras hands the losses of a list out by the sorted names of the outputs."""
+    x, numbers = np.zeros((30, 4), np.float32), RNG.normal(size=30)
+    model = built(dataset(x, {"b": LABELS[:, 0, 0], "a": numbers}), place, "by_name", way=way)
+    assert losses_of(model) == {"a": "mse", "b": "sparse_categorical_crossentropy"}
+    assert model.told == {"b": 3, "a": 1}
+    with pytest.raises(UserError, match=r"outputs a \(1,\), b \(3,\), .* labels of 'b' reach 3"):
+        built(dataset(x, {"b": np.arange(30) % 4, "a": numbers}), place, "by_name", way=way)
+
+
+def test_losses_in_a_list_of_outputs_not_known_by_name_say_nothing_of_targets(
+    place: Workplace,
+) -> None:
+    data = dataset(np.zeros((30, 4), np.float32), {"b": LABELS[:, 0, 0], "a": RNG.normal(size=30)})
+    model = built(data, place, "by_name", way="a class of its own")
+    assert loss_of(losses_of(model), "b") == ""
+    bytes_of = dataset(PIXELS, {"b": LABELS[:20, 0, 0], "a": PIXELS})
+    assert with_scaled_targets(bytes_of, losses_of(model)) is bytes_of
+    model.compile(loss=["mse"])
+    assert losses_of(model) == "mse"
 
 
 # --------------------------------------------------------------------------------------- bytes
