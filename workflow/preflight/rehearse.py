@@ -19,7 +19,8 @@ from apps.errors import HeterosisError, UserError
 from apps.messages.objective import HELD_OUT, WHOLE
 from apps.messages.tasks import TrainTask, Workplace
 from apps.output import keep_going
-from apps.preflight.rehearsal import HaltRehearsal, HarvestRehearsal, SettingRehearsal, rehearse
+from apps.preflight.rehearsal import HarvestRehearsal, SettingRehearsal, rehearse
+from apps.preflight.rehearsed_halts import HaltRehearsal
 from apps.training.callbacks import LOWERS_RATE
 from heterosis.rooms import command
 from workflow.driver.trial import TrialGraph, build_trial

@@ -33,13 +33,9 @@ from apps.messages.tasks import (
     TrainTask,
     Workplace,
 )
-from apps.preflight import rehearsal
-from apps.preflight.rehearsal import (
-    HaltRehearsal,
-    HarvestRehearsal,
-    SettingRehearsal,
-    rehearse,
-)
+from apps.preflight import rehearsed_halts
+from apps.preflight.rehearsal import HarvestRehearsal, SettingRehearsal, rehearse
+from apps.preflight.rehearsed_halts import HaltRehearsal
 from apps.training.trainer import trainer_for
 from tests.support.small import ADAM, DATA, PLAIN, RICH, SEED, net, training
 
@@ -211,13 +207,13 @@ def test_a_large_population_is_rehearsed_with_few_members(
     place: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
-    plan_mating = rehearsal.plan_mating
+    plan_mating = rehearsed_halts.plan_mating
 
     def count(mate: MateTask, population: Any, *others: Any) -> Any:
         sizes.append(len(population))
         return plan_mating(mate, population, *others)
 
-    monkeypatch.setattr(rehearsal, "plan_mating", count)
+    monkeypatch.setattr(rehearsed_halts, "plan_mating", count)
     first = task()
     parents = [halt(first, members=500, parents=parents) for parents in (2, 9)]
     rehearse([first], [*parents, halt(first, members=3)], [], place)
@@ -228,14 +224,14 @@ def test_a_population_grows_or_shrinks_in_the_rehearsal_as_in_its_halt(
     place: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[tuple[int, int]] = []
-    plan_mating = rehearsal.plan_mating
+    plan_mating = rehearsed_halts.plan_mating
 
     def count(mate: MateTask, population: Any, *others: Any) -> Any:
         plan = plan_mating(mate, population, *others)
         sizes.append((len(population), len(plan.children)))
         return plan
 
-    monkeypatch.setattr(rehearsal, "plan_mating", count)
+    monkeypatch.setattr(rehearsed_halts, "plan_mating", count)
     first = task()
     changes = [(2, 4), (500, 1000), (500, 0), (500, 2), (2, 1), (1, 3)]
     rehearse(
@@ -506,7 +502,7 @@ def test_a_child_that_cannot_be_built_is_passed_over(
 ) -> None:
     failed: list[str] = []
     made: list[Genome] = []
-    trainer_of = rehearsal.trainer_of
+    trainer_of = rehearsed_halts.trainer_of
 
     def watched(asked: TrainTask, where: Workplace) -> Any:
         try:
@@ -515,7 +511,7 @@ def test_a_child_that_cannot_be_built_is_passed_over(
             failed.append(str(error))
             raise
 
-    plan_mating = rehearsal.plan_mating
+    plan_mating = rehearsed_halts.plan_mating
 
     def planned(*given: Any) -> Any:
         plan = plan_mating(*given)
@@ -523,8 +519,8 @@ def test_a_child_that_cannot_be_built_is_passed_over(
         return plan
 
     first, given = searching(builder, space, genome)
-    monkeypatch.setattr(rehearsal, "trainer_of", watched)
-    monkeypatch.setattr(rehearsal, "plan_mating", planned)
+    monkeypatch.setattr(rehearsed_halts, "trainer_of", watched)
+    monkeypatch.setattr(rehearsed_halts, "plan_mating", planned)
     rehearse(first, [given], [], place, space)
     assert any(each.network["width"] == 5 for each in made)
     assert bool(said) == bool(failed)
