@@ -37,6 +37,7 @@ LONGEST: Final = (
     "apps/test_runtime.py",
     "heterosis/test_rooms.py",
     "apps/preflight/test_rehearsal.py",
+    "apps/preflight/test_rehearsed_halts.py",
     "apps/training/test_trainer.py",
     "apps/training/test_batch_graph.py",
     "workflow/driver/test_retention.py",
