@@ -18,6 +18,8 @@ from apps.records.run_dir import RunDir
 
 RESULTS = Path(__file__).parents[3] / "analysis" / "results"
 RUNS = sorted(path.parent for path in RESULTS.glob("*/tables"))
+RASTERED = "poster"
+"""The run whose figures are drawn as PNG, too: they are the figures of the SVG files."""
 
 
 def test_there_are_published_runs():
@@ -30,7 +32,7 @@ def test_the_report_of_a_published_run_is_made_again(stored, tmp_path):
     """Numbers to the byte; pictures are there and drawn, whatever the version that draws them."""
     copy = RunDir(tmp_path / stored.name)
     shutil.copytree(stored, copy.root, ignore=shutil.ignore_patterns("report"))
-    write_report(copy, png=True)
+    write_report(copy, png=stored.name == RASTERED)
     kept = sorted(path.relative_to(stored) for path in (stored / "report").rglob("*.*"))
     assert {".csv", ".svg", ".png"} == {path.suffix for path in kept}
     numbers = [path for path in kept if path.suffix == ".csv"]
@@ -40,7 +42,7 @@ def test_the_report_of_a_published_run_is_made_again(stored, tmp_path):
         if path.suffix == ".svg":
             shown, again = (_drawn(root / path) for root in (stored, copy.root))
             assert again == shown, path
-        if path.suffix == ".png":
+        if path.suffix == ".png" and stored.name == RASTERED:
             with Image.open(copy.root / path) as image:
                 colours = image.convert("RGB").getcolors(maxcolors=2**24)
             assert colours is not None

@@ -22,8 +22,8 @@ from apps.tasks.train import train_member
 from tests.support.small import ADAM, training
 
 ROOT: Final = Path(__file__).parents[3]
-NETWORKS: Final = {"two_convolutions": "graph", "residual": "graph", "wide": "graph"}
-"""The kinds of network that oneDNN computes, and what trains them."""
+NETWORKS: Final = {"residual": "graph", "wide": "graph"}
+"""Convolutions and a large product, which oneDNN computes, and what trains them."""
 
 THREADS: Final = 2
 

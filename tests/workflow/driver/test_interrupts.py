@@ -145,8 +145,14 @@ def test_processes_end_when_their_driver_is_killed(tmp_path: Path, finished: Pat
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("whom", ["the driver", "its group"])
-@pytest.mark.parametrize("site", ["local_threads", "local_processes"])
+@pytest.mark.parametrize(
+    ("site", "whom"),
+    [
+        ("local_threads", "the driver"),  # which is all of its group
+        ("local_processes", "the driver"),
+        ("local_processes", "its group"),
+    ],
+)
 def test_a_background_job_is_stopped_by_sigterm(
     site: str, whom: str, tmp_path: Path, finished: Path
 ) -> None:
