@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any, Final
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
 
 from apps.architecture.own_layers import kind_of
 from apps.datasets.arrays import Array
@@ -33,20 +36,35 @@ def rows_of(layer: Any, values: Array) -> Array:
         [samples * positions, inputs of the kernel], up to `_POSITIONS` of each sample, spread
         evenly.
     """
-    import tensorflow as tf
+    if kind_of(layer) == "Dense":
+        rows = values.reshape(len(values), -1, values.shape[-1])
+        return np.asarray(rows[:, _spread(rows.shape[1])].reshape(-1, rows.shape[-1]))
+    # Of one dimension: a picture that is one pixel high.
+    images = values if values.ndim == 4 else values[:, None]
+    sizes, strides, rates = (
+        [1, *each][-2:] for each in (layer.kernel_size, layer.strides, layer.dilation_rate)
+    )
+    spans = [(size - 1) * rate + 1 for size, rate in zip(sizes, rates, strict=True)]
+    if layer.padding == "same":
+        zeros = map(_zeros, images.shape[1:3], spans, strides)
+        images = np.pad(images, [(0, 0), *zeros, (0, 0)])
+    windows = sliding_window_view(images, spans, axis=(1, 2))
+    windows = windows[:, :: strides[0], :: strides[1], :, :: rates[0], :: rates[1]]
+    high, wide = np.unravel_index(_spread(prod(windows.shape[1:3])), windows.shape[1:3])
+    taken = np.moveaxis(windows[:, high, wide], 2, -1)
+    return taken.reshape(-1, prod(taken.shape[2:]))
 
-    if kind_of(layer) != "Dense":
-        images = values if values.ndim == 4 else values[:, None]
-        # Of one dimension: a picture that is one pixel high.
-        sizes, strides, rates = (
-            [1, *[1, *each][-2:], 1]
-            for each in (layer.kernel_size, layer.strides, layer.dilation_rate)
-        )
-        patches = tf.image.extract_patches(
-            images, sizes, strides, rates, padding=layer.padding.upper()
-        )
-        values = patches.numpy()
-    rows = values.reshape(len(values), -1, values.shape[-1])
-    count = min(rows.shape[1], _POSITIONS)
-    taken = np.linspace(0, rows.shape[1] - 1, count).round().astype(np.intp)
-    return np.asarray(rows[:, taken].reshape(-1, rows.shape[-1]))
+
+def _spread(positions: int) -> NDArray[np.intp]:
+    """Return up to `_POSITIONS` of a sample's positions, spread evenly."""
+    count = min(positions, _POSITIONS)
+    return np.linspace(0, positions - 1, count).round().astype(np.intp)
+
+
+def _zeros(length: int, span: int, stride: int) -> tuple[int, int]:
+    """Return how many zeros TensorFlow's "same" padding puts before and after a side of an image.
+
+    https://www.tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2
+    """
+    added = max((-(-length // stride) - 1) * stride + span - length, 0)
+    return added // 2, added - added // 2

@@ -6,7 +6,7 @@ the layers are in `layer_symmetries`. The arrays have the canonical names of `ap
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import prod
@@ -112,21 +112,24 @@ class Symmetries:
     def unit_means(self, x: Named, batch_size: int = 500) -> dict[str, Array]:
         """Return `activations` as means over the positions: group -> [samples, units]."""
         tensors = [tensor for tensor, _ in self.signals.values()]
-        return self._of_groups(self._outputs(tensors, x, batch_size, _mean_over_positions))
+        reduced = [_mean_over_positions] * len(tensors)
+        return self._of_groups(self._outputs(tensors, x, batch_size, reduced))
 
-    def rows(self, layer: LinearLayer, x: Named, batch_size: int = 500) -> Array:
-        """Return what a linear layer reads on samples, for least squares.
+    def rows(self, layers: Sequence[LinearLayer], x: Named, batch_size: int = 500) -> list[Array]:
+        """Return what linear layers read on samples, for least squares: of all in one pass.
 
         Args:
-            layer: one of `linear`.
+            layers: some of `linear`.
             x: inputs [samples, ...], or several by name.
             batch_size: samples at a time.
 
         Returns:
-            [rows, inputs]: of every sample some positions, the same number of each.
+            For each [rows, inputs]: of every sample some positions, the same number of each.
         """
-        found, source = next(each[1:] for each in self.linear if each[0] == layer)
-        return self._outputs([source], x, batch_size, partial(rows_of, found))[0]
+        found = {each: (layer, source) for each, layer, source in self.linear}
+        sources = [found[each][1] for each in layers]
+        reduced = [partial(rows_of, found[each][0]) for each in layers]
+        return self._outputs(sources, x, batch_size, reduced)
 
     def _of_groups(self, seen: list[Array]) -> dict[str, Array]:
         """Return each group's units of the tensors of `signals` [..., units]."""
@@ -140,20 +143,22 @@ class Symmetries:
         tensors: list[Any],
         x: Named,
         batch_size: int,
-        reduced: Callable[[Array], Array] = np.asarray,
+        reduced: Sequence[Callable[[Array], Array]] = (),
     ) -> list[Array]:
+        """Return tensors on samples, each batch of one as its function of `reduced` makes it."""
         import keras
 
         if not tensors:
             return []
         watched = keras.Model(self.inputs, tensors)
-        parts = [
-            [
-                reduced(np.asarray(values))
-                for values in keras.tree.flatten(watched(each, training=False))
-            ]
-            for each in _batches(x, batch_size)
-        ]
+        parts = []
+        for each in _batches(x, batch_size):
+            seen = map(np.asarray, keras.tree.flatten(watched(each, training=False)))
+            parts.append(
+                [make(one) for make, one in zip(reduced, seen, strict=True)]
+                if reduced
+                else list(seen)
+            )
         return [np.concatenate(values) for values in zip(*parts, strict=True)]
 
 

@@ -3,7 +3,7 @@
 The parents may be strangers: no unit of one is taken for the counterpart of another's.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol
@@ -20,6 +20,9 @@ Floats = NDArray[np.float64]
 
 _INDEPENDENT = 1e-10
 """Share of its squared length that a unit must keep to count as none of those chosen before."""
+
+_HELD = 4096
+"""Numbers a row of what layers read that are held together, unless one layer reads more."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,11 @@ class Network(Protocol):
         """Return group -> activations [samples, units], means over positions."""
         ...
 
-    def inputs(self, weights: Weights, layer: LinearLayer) -> Array:
-        """Return what a layer reads [rows, inputs]; the rows are the same for all weights."""
+    def inputs(self, weights: Weights, layers: Sequence[LinearLayer]) -> Sequence[Array]:
+        """Return what each of some layers reads [rows, inputs], the rows the same for all weights.
+
+        They are seen in one pass through the network.
+        """
         ...
 
 
@@ -111,10 +117,10 @@ def select_for(
     """
     _check_ridge(ridge)
     # Number 0 is what the child has already, from 1 on come the parents.
-    received = {
-        layer.kernel: [_received(network, weights, layer) for weights in (first, *parents)]
-        for layer in network.layers
-    }
+    received: dict[str, list[Array]] = {layer.kernel: [] for layer in network.layers}
+    for weights in (first, *parents):
+        for name, made in _received(network, weights):
+            received[name].append(made)
     last = [layer.kernel for layer in network.layers if layer.output]
     if not last:
         raise GeneticsError(
@@ -136,9 +142,8 @@ def select_for(
         wanted = _wanted(layer, received[layer.kernel], network.spec, picks)
         if wanted is None:
             continue
-        kernel, bias = least_squares(
-            network.inputs(child, layer), wanted, ridge, constant=layer.bias is not None
-        )
+        (inputs,) = network.inputs(child, [layer])
+        kernel, bias = least_squares(inputs, wanted, ridge, constant=layer.bias is not None)
         shape, dtype = first[layer.kernel].shape, first[layer.kernel].dtype
         child[layer.kernel] = kernel.reshape(shape).astype(dtype)
         if layer.bias is not None:
@@ -335,10 +340,31 @@ def _wanted(
     return np.stack([received[source][:, number] for source, number in picks[group]], axis=1)
 
 
-def _received(network: Network, weights: Weights, layer: LinearLayer) -> Array:
-    kernel = weights[layer.kernel]
-    made = network.inputs(weights, layer) @ kernel.reshape(-1, kernel.shape[-1])
-    return np.asarray(made if layer.bias is None else made + weights[layer.bias])
+def _received(network: Network, weights: Weights) -> Iterator[tuple[str, Array]]:
+    """Yield of every layer its kernel's name and what its units receive [rows, units]."""
+    for layers in _at_once(network.layers, weights):
+        for layer, inputs in zip(layers, network.inputs(weights, layers), strict=True):
+            made = inputs @ _flat(weights[layer.kernel])
+            yield layer.kernel, made if layer.bias is None else made + weights[layer.bias]
+
+
+def _at_once(layers: Sequence[LinearLayer], weights: Weights) -> Iterator[list[LinearLayer]]:
+    """Yield the layers in their order, as many together as memory should hold the inputs of."""
+    together: list[LinearLayer] = []
+    held = 0
+    for layer in layers:
+        inputs = len(_flat(weights[layer.kernel]))
+        if together and held + inputs > _HELD:
+            yield together
+            together, held = [], 0
+        together.append(layer)
+        held += inputs
+    if together:
+        yield together
+
+
+def _flat(kernel: Array) -> Array:
+    return kernel.reshape(-1, kernel.shape[-1])
 
 
 def _by_sample(rows: Array, samples: int) -> Array:

@@ -210,10 +210,10 @@ class Observed:
         self._put(weights)
         return self._found.unit_means(self._probe)
 
-    def inputs(self, weights: Mapping[str, Array], layer: LinearLayer) -> Array:
-        """Return what a layer reads [rows, inputs]."""
+    def inputs(self, weights: Mapping[str, Array], layers: Sequence[LinearLayer]) -> list[Array]:
+        """Return what each of some layers reads [rows, inputs]."""
         self._put(weights)
-        return self._found.rows(layer, self._probe)
+        return self._found.rows(layers, self._probe)
 
 
 class ObservedWidths:
@@ -239,9 +239,9 @@ class ObservedWidths:
         """Return group -> activations [samples, units], means over positions."""
         return self._by_shapes[_shapes(weights)].units(weights)
 
-    def inputs(self, weights: Mapping[str, Array], layer: LinearLayer) -> Array:
-        """Return what a layer reads [rows, inputs]."""
-        return self._by_shapes[_shapes(weights)].inputs(weights, layer)
+    def inputs(self, weights: Mapping[str, Array], layers: Sequence[LinearLayer]) -> list[Array]:
+        """Return what each of some layers reads [rows, inputs]."""
+        return self._by_shapes[_shapes(weights)].inputs(weights, layers)
 
 
 _Shapes = tuple[tuple[str, tuple[int, ...]], ...]

@@ -14,6 +14,27 @@ LAYERS: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
     "dense over steps": ("Dense", {"units": 3}, (4, 5)),
     "picture": ("Conv2D", {"filters": 3, "kernel_size": (2, 3)}, (5, 6, 2)),
     "same padding": ("Conv2D", {"filters": 3, "kernel_size": 3, "padding": "same"}, (4, 5, 2)),
+    "an even kernel": (
+        "Conv2D",
+        {"filters": 3, "kernel_size": (2, 4), "padding": "same"},
+        (4, 5, 2),
+    ),
+    "same padding and strides": (
+        "Conv2D",
+        {"filters": 3, "kernel_size": (3, 2), "strides": (2, 3), "padding": "same"},
+        (6, 8, 2),
+    ),
+    "same padding and holes": (
+        "Conv2D",
+        {"filters": 3, "kernel_size": 3, "dilation_rate": (2, 3), "padding": "same"},
+        (5, 6, 2),
+    ),
+    "smaller than its kernel": (
+        "Conv2D",
+        {"filters": 3, "kernel_size": 5, "padding": "same"},
+        (2, 3, 2),
+    ),
+    "a sequence by strides": ("Conv1D", {"filters": 3, "kernel_size": 3, "strides": 2}, (9, 2)),
     "strides": ("Conv2D", {"filters": 3, "kernel_size": 2, "strides": 2}, (6, 6, 1)),
     "holes": ("Conv2D", {"filters": 3, "kernel_size": 2, "dilation_rate": 2}, (6, 6, 1)),
     "sequence": ("Conv1D", {"filters": 3, "kernel_size": 3, "padding": "same"}, (7, 2)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import signature
 from itertools import pairwise
@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from apps.genetics import unit_selection
 from apps.genetics.crossover import Parents
 from apps.genetics.errors import GeneticsError
 from apps.genetics.permutation import PermutationSpec, Segment
@@ -98,6 +99,7 @@ class Seen:
     )
     spec: PermutationSpec = field(default_factory=spec)
     probe: Array = field(default_factory=lambda: rng(99).normal(size=(400, SIZES[0])))
+    passes: list[int] = field(default_factory=list)
 
     def read(self, weights: Weights, number: int) -> Array:
         values = self.probe
@@ -109,8 +111,9 @@ class Seen:
     def units(self, weights: Weights) -> Mapping[str, Array]:
         return {"one": self.read(weights, 1), "two": self.read(weights, 2)}
 
-    def inputs(self, weights: Weights, layer: LinearLayer) -> Array:
-        return self.read(weights, int(layer.kernel[1]))
+    def inputs(self, weights: Weights, layers: Sequence[LinearLayer]) -> list[Array]:
+        self.passes.append(len(layers))
+        return [self.read(weights, int(layer.kernel[1])) for layer in layers]
 
     def output(self, weights: Weights) -> Array:
         return self.read(weights, 2) @ weights["l2/kernel"] + weights["l2/bias"]
@@ -141,8 +144,8 @@ def test_a_child_of_strangers_is_near_their_mean_and_its_first_units_are_theirs(
 
 def test_no_output_decides_by_the_unit_that_it_is_in() -> None:
     class Two(Seen):
-        def inputs(self, weights: Weights, layer: LinearLayer) -> Array:
-            return self.read(weights, min(2, int(layer.kernel[1])))
+        def inputs(self, weights: Weights, layers: Sequence[LinearLayer]) -> list[Array]:
+            return [self.read(weights, min(2, int(layer.kernel[1]))) for layer in layers]
 
     seen = Two()
     seen.layers += (LinearLayer("l3/kernel", "l3/bias", True),)
@@ -160,6 +163,20 @@ def test_no_output_decides_by_the_unit_that_it_is_in() -> None:
     for name in ("l0/kernel", "l1/kernel", "l2/kernel"):
         np.testing.assert_allclose(one[name], other[name], rtol=1e-4)
     np.testing.assert_allclose(1_000 * one["l3/kernel"], other["l3/kernel"], rtol=1e-3, atol=1)
+
+
+def test_a_network_is_gone_through_once_whatever_its_depth(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    parents = Parents((network(1), network(2)), (0.1, 0.2))
+    seen = Seen()
+    child = select(rng(), parents, seen)
+    # The first parent is seen as the child, too, whose layers are then fitted one by one.
+    assert seen.passes == [3, 3, 3, 1, 1]
+    monkeypatch.setattr(unit_selection, "_HELD", SIZES[0] + SIZES[1])
+    seen = Seen()
+    assert same(select(rng(), parents, seen), child)
+    assert seen.passes == [2, 1] * 3 + [1, 1]
 
 
 def test_units_that_another_layer_reads_stay_the_first_parents() -> None:
