@@ -47,6 +47,7 @@ def _measures(part: str, run: Path | None) -> Iterator[Measure]:
         yield from training.against_fit()
         yield training.threads()
         yield from training.passes()
+        yield from training.choices()
     elif part == "architectures":
         import architectures
 

@@ -1,4 +1,4 @@
-"""The engines against `keras.Model.fit`, two threads against one, a teacher against itself."""
+"""The engines against `keras.Model.fit`, two threads against one, a halt against an epoch."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ import numpy as np
 from contender import BY_KERAS, BY_KERAS_ANYWHERE, SEED, Workload, by_engine, trainer_of
 from measures import Measure
 
+from apps.genetics.crossover import Parents
+from apps.genetics.unit_selection import select
 from apps.records.checkpoints import Checkpoint
 
 ROUNDS: Final = 5
@@ -42,6 +44,13 @@ TAUGHT: Final = (Workload(), Workload("two_convolutions", BATCH, 10 * IMAGES))
 
 MOST_OF_AN_EPOCH: Final = 0.5
 """What a teacher's pass may take of an epoch: budgets count a third."""
+
+PARENTS: Final = 4
+MOST_FOR_A_CHOICE: Final = 2.0
+"""What a choice of their units, which budgets do not count, may take of a child's epochs."""
+
+SAMPLES: Final = 50_000
+"""Of such an epoch: a choice takes as long for any number of samples."""
 
 
 def against_fit() -> Iterator[Measure]:
@@ -128,6 +137,32 @@ def passes() -> Iterator[Measure]:
             "epochs",
             most=MOST_OF_AN_EPOCH,
             details=f"{_spread(predictions[1:])}, an epoch {_spread(epochs[1:])}, on one thread",
+        )
+
+
+def choices() -> Iterator[Measure]:
+    """Compare the crossover `select`, once a halt, with an epoch of its child."""
+    for work in TAUGHT:
+        trainer, rng = trainer_of(work, "auto"), np.random.default_rng(SEED)
+        weights = [trainer.blueprint.initial_weights(SEED + number) for number in range(PARENTS)]
+        parents = Parents(tuple(weights), (0.0,) * PARENTS, trainer.member.statistics)
+        epochs, chosen = [], []
+        for _ in range(ROUNDS + 1):  # in the first both are compiled
+            trainer.member.load(Checkpoint(weights[0]), rng)
+            order = trainer.order(rng)
+            began = time.perf_counter()
+            trainer.run_epoch(order)
+            trained = time.perf_counter()
+            select(rng, parents, trainer.measures.observed)
+            epochs.append((trained - began) * SAMPLES / len(order))
+            chosen.append(time.perf_counter() - trained)
+        yield Measure(
+            f"units of {PARENTS} networks chosen, {work.network.replace('_', ' ')}",
+            median(chosen[1:]) / median(epochs[1:]),
+            "epochs",
+            most=MOST_FOR_A_CHOICE,
+            details=f"{_spread(chosen[1:])}, an epoch of {SAMPLES} samples {_spread(epochs[1:])}, "
+            "on one thread",
         )
 
 
