@@ -116,11 +116,12 @@ def select_for(
       GeneticsError: as `select`.
     """
     _check_ridge(ridge)
+    seen = [dict(_received(network, weights)) for weights in parents]
+    own = seen[0] if first is parents[0] else dict(_received(network, first))
     # Number 0 is what the child has already, from 1 on come the parents.
-    received: dict[str, list[Array]] = {layer.kernel: [] for layer in network.layers}
-    for weights in (first, *parents):
-        for name, made in _received(network, weights):
-            received[name].append(made)
+    received = {
+        layer.kernel: [each[layer.kernel] for each in (own, *seen)] for layer in network.layers
+    }
     last = [layer.kernel for layer in network.layers if layer.output]
     if not last:
         raise GeneticsError(

@@ -185,6 +185,24 @@ def test_pre_activations_are_those_before_the_activation(models):
     assert model.layers[0].activation.__name__ == "relu"
 
 
+@pytest.mark.parametrize("builder", [dense, convolutional, residual], ids=lambda b: b.__name__)
+def test_what_linear_layers_read_is_seen_in_one_pass(models, builder, monkeypatch):
+    import keras
+
+    found, x = symmetries(models[builder]), samples(models[builder])
+    layers = [layer for layer, _, _ in found.linear]
+    assert len(layers) > 1
+    alone = [found.rows([layer], x)[0] for layer in layers]
+    passes = []
+    made = keras.Model.__call__
+    monkeypatch.setattr(
+        keras.Model, "__call__", lambda self, *a, **b: passes.append(self) or made(self, *a, **b)
+    )
+    together = found.rows(layers, x)
+    assert len(passes) == 1
+    assert all(np.array_equal(one, other) for one, other in zip(together, alone, strict=True))
+
+
 def test_running_statistics_are_named(models):
     assert permutation_spec(models[image_dense]).statistics == {
         "batch_normalization/moving_mean",

@@ -171,12 +171,12 @@ def test_a_network_is_gone_through_once_whatever_its_depth(
     parents = Parents((network(1), network(2)), (0.1, 0.2))
     seen = Seen()
     child = select(rng(), parents, seen)
-    # The first parent is seen as the child, too, whose layers are then fitted one by one.
-    assert seen.passes == [3, 3, 3, 1, 1]
+    # Both parents, and the child, whose layers are fitted one after the other.
+    assert seen.passes == [3, 3, 1, 1]
     monkeypatch.setattr(unit_selection, "_HELD", SIZES[0] + SIZES[1])
     seen = Seen()
     assert same(select(rng(), parents, seen), child)
-    assert seen.passes == [2, 1] * 3 + [1, 1]
+    assert seen.passes == [2, 1] * 2 + [1, 1]
 
 
 def test_units_that_another_layer_reads_stay_the_first_parents() -> None:
