@@ -145,20 +145,17 @@ class Symmetries:
         batch_size: int,
         reduced: Sequence[Callable[[Array], Array]] = (),
     ) -> list[Array]:
-        """Return tensors on samples, each batch of one as its function of `reduced` makes it."""
+        """Return tensors on samples, or what `reduced` makes of the batches of each."""
         import keras
 
         if not tensors:
             return []
         watched = keras.Model(self.inputs, tensors)
+        makes = reduced or [np.asarray] * len(tensors)
         parts = []
         for each in _batches(x, batch_size):
-            seen = map(np.asarray, keras.tree.flatten(watched(each, training=False)))
-            parts.append(
-                [make(one) for make, one in zip(reduced, seen, strict=True)]
-                if reduced
-                else list(seen)
-            )
+            seen = keras.tree.flatten(watched(each, training=False))
+            parts.append([make(np.asarray(one)) for make, one in zip(makes, seen, strict=True)])
         return [np.concatenate(values) for values in zip(*parts, strict=True)]
 
 

@@ -10,8 +10,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import IO, Final
@@ -24,6 +25,7 @@ from measures import Measure
 from apps.genetics.crossover import Parents
 from apps.genetics.unit_selection import select
 from apps.records.checkpoints import Checkpoint
+from apps.training.trainer import Trainer
 
 ROUNDS: Final = 5
 """Measured epochs a way; each way trains one more before, in which it is compiled."""
@@ -119,24 +121,17 @@ def threads(batch_size: int = 128) -> Measure:
 def passes() -> Iterator[Measure]:
     """Compare a teacher's predictions of the training set with an epoch of its training."""
     for work in TAUGHT:
-        trainer, rng = trainer_of(work, "auto"), np.random.default_rng(SEED)
+        trainer = trainer_of(work, "auto")
         weights = trainer.blueprint.initial_weights(SEED)
-        epochs, predictions = [], []
-        for _ in range(ROUNDS + 1):  # in the first both are compiled
-            trainer.member.load(Checkpoint(weights), rng)
-            order = trainer.order(rng)
-            began = time.perf_counter()
-            trainer.run_epoch(order)
-            trained = time.perf_counter()
-            trainer.measures.training_predictions(weights)
-            epochs.append(trained - began)
-            predictions.append(time.perf_counter() - trained)
+        epochs, predictions = _beside_epochs(
+            trainer, partial(trainer.measures.training_predictions, weights)
+        )
         yield Measure(
             f"a teacher's pass, {work.network.replace('_', ' ')}, batch {work.batch_size}",
-            median(predictions[1:]) / median(epochs[1:]),
+            median(predictions) / median(epochs),
             "epochs",
             most=MOST_OF_AN_EPOCH,
-            details=f"{_spread(predictions[1:])}, an epoch {_spread(epochs[1:])}, on one thread",
+            details=f"{_spread(predictions)}, an epoch {_spread(epochs)}, on one thread",
         )
 
 
@@ -146,24 +141,35 @@ def choices() -> Iterator[Measure]:
         trainer, rng = trainer_of(work, "auto"), np.random.default_rng(SEED)
         weights = [trainer.blueprint.initial_weights(SEED + number) for number in range(PARENTS)]
         parents = Parents(tuple(weights), (0.0,) * PARENTS, trainer.member.statistics)
-        epochs, chosen = [], []
-        for _ in range(ROUNDS + 1):  # in the first both are compiled
-            trainer.member.load(Checkpoint(weights[0]), rng)
-            order = trainer.order(rng)
-            began = time.perf_counter()
-            trainer.run_epoch(order)
-            trained = time.perf_counter()
-            select(rng, parents, trainer.measures.observed)
-            epochs.append((trained - began) * SAMPLES / len(order))
-            chosen.append(time.perf_counter() - trained)
+        epochs, chosen = _beside_epochs(
+            trainer, partial(select, rng, parents, trainer.measures.observed)
+        )
+        whole = [seconds * SAMPLES / len(trainer.order(rng)) for seconds in epochs]
         yield Measure(
             f"units of {PARENTS} networks chosen, {work.network.replace('_', ' ')}",
-            median(chosen[1:]) / median(epochs[1:]),
+            median(chosen) / median(whole),
             "epochs",
             most=MOST_FOR_A_CHOICE,
-            details=f"{_spread(chosen[1:])}, an epoch of {SAMPLES} samples {_spread(epochs[1:])}, "
+            details=f"{_spread(chosen)}, an epoch of {SAMPLES} samples {_spread(whole)}, "
             "on one thread",
         )
+
+
+def _beside_epochs(trainer: Trainer, call: Callable[[], object]) -> tuple[list[float], list[float]]:
+    """Return the seconds of epochs of a trainer, and those of a call after each of them."""
+    rng = np.random.default_rng(SEED)
+    weights = trainer.blueprint.initial_weights(SEED)
+    epochs, calls = [], []
+    for _ in range(ROUNDS + 1):
+        trainer.member.load(Checkpoint(weights), rng)
+        order = trainer.order(rng)
+        began = time.perf_counter()
+        trainer.run_epoch(order)
+        trained = time.perf_counter()
+        call()
+        epochs.append(trained - began)
+        calls.append(time.perf_counter() - trained)
+    return epochs[1:], calls[1:]  # in the first both are compiled
 
 
 class Gang:

@@ -24,7 +24,7 @@ from apps.messages.tasks import Lesson, MateTask, TrainTask, Workplace
 from apps.preflight import rehearsed_halts
 from apps.preflight.rehearsal import rehearse
 from apps.preflight.rehearsed_halts import HaltRehearsal
-from tests.support.rehearsals import HERE, SPECIES, STRANGE, halt, harvest, refused, task
+from tests.support.rehearsals import HERE, SPECIES, halt, refused, task
 
 
 def test_a_large_population_is_rehearsed_with_few_members(
@@ -255,20 +255,3 @@ def test_a_halt_is_rehearsed_where_none_of_its_children_can_be_built(place: Work
     first, given = searching("stumbles", WIDTHS, {"width": 4}, training=wrong)
     with pytest.raises(UserError, match=r"^arms\.mean, halt after epoch 2: .*'lr'"):
         rehearse(first, [given], [], place, WIDTHS)
-
-
-# ------------------------------------------------------------------------------------ symmetries
-@pytest.mark.parametrize("align", ["weights", "activations"])
-def test_a_layer_that_cannot_be_aligned_is_told(place: Workplace, align: Any) -> None:
-    merge = CrossoverSpec("mean", align=align)
-    told = refused(STRANGE, [halt(STRANGE, crossover=merge)], [], place)
-    assert told.startswith("arms.mean, halt after epoch 2: ")
-    assert "'strange'" in told
-    told = refused(STRANGE, [], [harvest(STRANGE, align=align)], place)
-    assert told.startswith("arms.mean, harvest: ")
-    assert "'strange'" in told
-
-
-def test_a_layer_that_cannot_be_repaired_is_told(place: Workplace) -> None:
-    told = refused(STRANGE, [], [harvest(STRANGE, repair=True)], place)
-    assert told.startswith("arms.mean, harvest: ")
