@@ -56,37 +56,24 @@ DIFFERING: dict[str, Any] = {
 }
 """Arms that differ in their epochs, networks, relatives and teachers."""
 
-WORLDS: dict[str, dict[str, Any]] = {
-    "arms that differ": DIFFERING,
+LACKING: dict[str, dict[str, Any]] = {
     "one trial": {"trials": 1},
-    "two trials": {"trials": 2},
-    "three trials": {"trials": 3},
     "one epoch": {"epochs": 1, "halts": ()},
     "no halts": {"halts": ()},
-    "every epoch a halt": {"halts": range(1, 12)},
     "only the control": {"arms": ("control",)},
     "no control": {"arms": ("mean", "clone")},
     "one member": {"population": 1},
-    "regression": {"regression": True},
     "members that end early": {"early": True, "halts": (4, 8), "regression": True},
-    "an arm that always failed": {"failed_trials": [(t, "mean") for t in range(8)]},
     "all failed": {
         "failed_trials": [(t, a) for t in range(2) for a in ("control", "mean")],
         "arms": ("control", "mean"),
         "trials": 2,
     },
     "some failed": {
-        "failed_trials": [(0, "control"), (2, "mean")],
-        "failed_members": [(1, "mean", 1, 2), (3, "clone", 0, 0)],
+        "failed_trials": [(0, "control"), (2, "clone"), *((t, "mean") for t in range(8))],
+        "failed_members": [(1, "random", 1, 2), (3, "clone", 0, 0)],
     },
     "odd names": {"arms": ("control", "<b>a & b</b>", "two words", "$x_1$", "\u5909", "x" * 90)},
-    "many arms": {"arms": ("control", *(f"arm {i}" for i in range(29))), "trials": 2},
-    "ruin": {"gains": {"mean": (-15.0, -3.0)}},
-    "averages": {"averaged": ("clone", "mean")},
-    "the control an average": {"averaged": ("control",)},
-    "losses below zero": {"shift": 2.0, "regression": True},
-    "losses that cross zero": {"shift": 0.43, "regression": True, "trials": 6},
-    "losses of exactly zero": {"shift": 0.43, "least": 0.0, "trials": 6},
     "a search below zero": {
         "searches": True,
         "arms": ("control", "evolution"),
@@ -94,6 +81,28 @@ WORLDS: dict[str, dict[str, Any]] = {
         "halts": (4, 8),
         "regression": True,
     },
+    "a search that failed": {
+        "searches": True,
+        "arms": ("control", "evolution"),
+        "trials": 2,
+        "failed_trials": [(t, a) for t in range(2) for a in ("control", "evolution")],
+    },
+}
+"""Runs that lack something which pages and notebooks usually show, or show it in other words."""
+
+WORLDS: dict[str, dict[str, Any]] = {
+    **LACKING,
+    "arms that differ": DIFFERING,
+    "ruin in three trials": {"trials": 3, "gains": {"mean": (-15.0, -3.0)}},
+    "every epoch a halt": {"halts": range(1, 12)},
+    "many arms in two trials": {
+        "arms": ("control", *(f"arm {i}" for i in range(29))),
+        "trials": 2,
+    },
+    "averages": {"averaged": ("clone", "mean"), "regression": True},
+    "the control an average": {"averaged": ("control",)},
+    "losses that cross zero": {"shift": 0.43, "regression": True, "trials": 6},
+    "losses of exactly zero": {"shift": 0.43, "least": 0.0, "trials": 6},
     "a search that ends early": {
         "searches": True,
         "arms": ("control", "evolution"),
@@ -101,12 +110,6 @@ WORLDS: dict[str, dict[str, Any]] = {
         "regression": True,
     },
     "a search": {"searches": True, "arms": ("control", "evolution", "heterosis"), "halts": (4, 8)},
-    "a search that failed": {
-        "searches": True,
-        "arms": ("control", "evolution"),
-        "trials": 2,
-        "failed_trials": [(t, a) for t in range(2) for a in ("control", "evolution")],
-    },
 }
 """Runs that statistics, figures and report must survive."""
 
@@ -360,6 +363,12 @@ def tables() -> Tables:
 def odd_tables(request: pytest.FixtureRequest) -> Tables:
     """The tables of each of `WORLDS`."""
     return make_tables(World(**WORLDS[request.param]))
+
+
+@pytest.fixture(scope="session", params=LACKING, ids=lambda name: name.replace(" ", "-"))
+def lacking_tables(request: pytest.FixtureRequest) -> Tables:
+    """The tables of each of `LACKING`."""
+    return make_tables(World(**LACKING[request.param]))
 
 
 @pytest.fixture(scope="session", params=[False, True], ids=["whole", "early"])

@@ -134,8 +134,8 @@ def test_a_notebook_runs_on_stored_results(name, folder, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PICTURES)
-def test_a_notebook_survives_odd_runs(name, odd_tables, run_of):
-    shown = played(name, run_of(odd_tables).root)
+def test_a_notebook_survives_odd_runs(name, lacking_tables, run_of):
+    shown = played(name, run_of(lacking_tables).root)
     text = "\n".join(each._repr_html_() for each in shown if isinstance(each, Text | Table))
     assert "<b>" not in text
     text_of(shown)
