@@ -13,7 +13,8 @@ _Value = TypeVar("_Value")
 class Recent(Generic[_Value]):
     """Keeps what was asked for last, and drops what was not asked for the longest.
 
-    Threads share one: who asks for what another is making waits for it. A maker may ask, too.
+    Values that weigh much together are dropped sooner, down to a few that are always kept. Threads
+    share one: who asks for what another is making waits for it. A maker may ask, too.
 
     >>> recent: Recent[int] = Recent(most=2)
     >>> [recent.get(number, lambda: number * 10) for number in (1, 2, 1, 3)]
@@ -22,9 +23,25 @@ class Recent(Generic[_Value]):
     (10, 0)
     """
 
-    def __init__(self, most: int) -> None:
-        """Keep nothing yet, and `most` values at most."""
+    def __init__(
+        self,
+        most: int,
+        weigh: Callable[[_Value], int] = lambda value: 0,
+        allowed: int = 0,
+        always: int = 1,
+    ) -> None:
+        """Keep nothing yet.
+
+        Args:
+            most: how many values are kept at most.
+            weigh: gives a value's weight, which may change while it is kept.
+            allowed: what all values may weigh together.
+            always: so many are kept whatever they weigh.
+        """
         self._most = most
+        self._weigh = weigh
+        self._allowed = allowed
+        self._always = always
         self._kept: OrderedDict[Hashable, _Value] = OrderedDict()
         self._lock = threading.RLock()
 
@@ -33,10 +50,16 @@ class Recent(Generic[_Value]):
         with self._lock:
             if key not in self._kept:
                 self._kept[key] = make()
-                while len(self._kept) > self._most:
+                while len(self._kept) > self._most or self._too_heavy():
                     self._kept.popitem(last=False)
             self._kept.move_to_end(key)
             return self._kept[key]
+
+    def _too_heavy(self) -> bool:
+        return (
+            len(self._kept) > self._always
+            and sum(map(self._weigh, self._kept.values())) > self._allowed
+        )
 
     def forget(self) -> None:
         """Drop everything."""

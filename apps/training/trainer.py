@@ -39,7 +39,13 @@ from apps.training.target_shapes import with_fitting_targets
 from apps.training.targets import ignored_label, losses_of, with_scaled_targets
 from apps.training.teaching import Teaching
 
-_TRAINERS_A_THREAD: Final = 6
+_TRAINERS_A_THREAD: Final = 32
+_ALWAYS_KEPT: Final = 6
+_ALLOWED_BYTES: Final = 2**28
+"""A search trains many architectures in turn, and many of them again in the next generation.
+Trainers that hold more together are dropped, but for the few that the arms of a run go through."""
+
+_BYTES_A_NUMBER: Final = 4
 
 _local = threading.local()
 
@@ -116,6 +122,14 @@ class Trainer:
             self.predictions = predictions
             self._parts.teaching.learn_from(predictions)
 
+    @property
+    def nbytes(self) -> int:
+        """About what it holds beside the data: model, optimiser, the teachers' predictions."""
+        variables = [*self.model.variables, *self.model.optimizer.variables]
+        lessons = [] if self.predictions is None else listed(self.predictions)
+        numbers = sum(int(np.prod(each.shape)) for each in variables)
+        return _BYTES_A_NUMBER * numbers + sum(each.nbytes for each in lessons)
+
     def evaluate(self, part: PartName) -> dict[str, float]:
         """Return loss and metrics on a whole part of the data; the state stays as it is."""
         return self._loop.evaluate(part)
@@ -184,7 +198,9 @@ def new_trainer(
 
 def forget_trainers() -> None:
     """Drop the trainers that this thread keeps: the next one is built anew."""
-    _local.trainers = Recent(_TRAINERS_A_THREAD)
+    _local.trainers = Recent(
+        _TRAINERS_A_THREAD, lambda trainer: trainer.nbytes, _ALLOWED_BYTES, _ALWAYS_KEPT
+    )
 
 
 def trainer_for(

@@ -21,6 +21,29 @@ def test_what_was_not_asked_for_the_longest_is_dropped() -> None:
     assert made == list("abcb")
 
 
+def test_what_weighs_too_much_together_is_dropped_but_for_a_few() -> None:
+    weights = {"light": 1, "heavy": 10, "heavier": 30}
+    recent: Recent[str] = Recent(most=9, weigh=weights.__getitem__, allowed=12, always=2)
+    made: list[str] = []
+
+    def ask(key: str) -> str:
+        return recent.get(key, lambda: made.append(key) or key)
+
+    for key in ("light", "heavy", "light", "heavy"):
+        ask(key)
+    assert made == ["light", "heavy"]
+    ask("heavier")  # 41 together, and 40 without the light one, which is no less than two
+    assert made == ["light", "heavy", "heavier"]
+    ask("heavy")
+    assert len(made) == 3
+    weights["heavy"] = weights["heavier"] = 1
+    ask("light")
+    assert made[3:] == ["light"]
+    for key in ("heavy", "heavier", "light"):
+        ask(key)
+    assert len(made) == 4
+
+
 def test_what_cannot_be_made_is_not_kept() -> None:
     recent: Recent[float] = Recent(most=1)
     with pytest.raises(ZeroDivisionError):

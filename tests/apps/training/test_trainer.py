@@ -180,20 +180,30 @@ def test_a_state_without_an_optimiser_starts_with_a_fresh_one(rich: Trainer) -> 
     assert equal(rich.member.state(), used)
 
 
-def test_a_thread_keeps_few_trainers_and_finds_them_again(
-    rich: Trainer, place: Workplace, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("nbytes", "kept"), [(2**20, 32), (2**26, 6)])
+def test_a_thread_finds_the_trainers_of_a_generation_again_and_few_that_are_large(
+    nbytes: int, kept: int, rich: Trainer, place: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Stub:
         def __init__(self, *specs: Any) -> None:
             self.specs = specs
+            self.nbytes = nbytes
 
     monkeypatch.setattr(trainers, "new_trainer", Stub)
     assert trainer_for(DATA, RICH, ADAM, SEED, place) is rich
     monkeypatch.setattr(trainers, "_local", trainers.threading.local())
-    made = [trainer_for(DATA, RICH, TrainingSpec(size), SEED, place) for size in range(1, 31)]
-    assert trainer_for(DATA, RICH, TrainingSpec(30), SEED, place) is made[-1]
-    assert trainer_for(DATA, RICH, TrainingSpec(1), SEED, place) is not made[0]
-    assert trainer_for(DATA, RICH, TrainingSpec(30), SEED + 1, place) is not made[-1]
+    sizes = range(1, 41)
+    made = [trainer_for(DATA, RICH, TrainingSpec(size), SEED, place) for size in sizes]
+    found = [trainer_for(DATA, RICH, TrainingSpec(size), SEED, place) for size in sizes[-kept:]]
+    assert found == made[-kept:]
+    assert trainer_for(DATA, RICH, TrainingSpec(sizes[-kept - 1]), SEED, place) not in made
+    assert trainer_for(DATA, RICH, TrainingSpec(sizes[-1]), SEED + 1, place) not in made
+
+
+def test_a_trainer_knows_what_it_holds(rich: Trainer) -> None:
+    held = rich.member.state()
+    arrays = [*held.weights.values(), *held.optimizer.values()]
+    assert rich.nbytes == pytest.approx(4 * sum(array.size for array in arrays), rel=0.01)
 
 
 # --------------------------------------------------------------------------------- the fallback
