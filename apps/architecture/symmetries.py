@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 __all__ = ["Symmetries", "UnknownSymmetry", "permutation_spec", "symmetries"]
 
 _REPAIRABLE: Final = frozenset({"Dense", "Conv1D", "Conv2D", "Conv3D"})
+_HELD: Final = 2**27
+"""Pre-activations that are held at a time, unless a single layer has more: half a gigabyte."""
+
 # Operations of keras.ops (`x + y` in a functional model) that work element by element.
 _ELEMENTWISE = (
     "Add Divide Maximum Minimum Multiply Subtract TrueDivide "
@@ -87,27 +90,23 @@ class Symmetries:
         seen = self._outputs([tensor for tensor, _ in self.signals.values()], x, batch_size)
         return self._of_groups(seen)
 
-    def pre_activations(self, layer: UnitLayer, x: Named, batch_size: int = 500) -> Array:
-        """Return the pre-activations of a layer's units on samples, for `repair`.
+    def pre_activations(
+        self, layers: Sequence[UnitLayer], x: Named, batch_size: int = 500
+    ) -> Iterator[Array]:
+        """Yield the pre-activations of layers' units on samples, for `repair`.
+
+        All are seen in one pass, unless they are more than `_HELD` numbers: then in several.
 
         Args:
-            layer: one of `unit_layers`.
+            layers: some of `unit_layers`.
             x: inputs [samples, ...], or several by name.
             batch_size: samples at a time.
 
-        Returns:
-            [samples, ..., units].
+        Yields:
+            Of each layer [samples, ..., units].
         """
-        import keras
-
-        found, source = self.layers[layer.kernel]
-        (read,) = self._outputs([source], x, batch_size)
-        kept = found.activation
-        found.activation = keras.activations.linear
-        try:
-            return np.concatenate([np.asarray(found(each)) for each in _batches(read, batch_size)])
-        finally:
-            found.activation = kept
+        for together in self._passes(layers, x):
+            yield from self._before_activations(together, x, batch_size)
 
     def unit_means(self, x: Named, batch_size: int = 500) -> dict[str, Array]:
         """Return `activations` as means over the positions: group -> [samples, units]."""
@@ -130,6 +129,29 @@ class Symmetries:
         sources = [found[each][1] for each in layers]
         reduced = [partial(rows_of, found[each][0]) for each in layers]
         return self._outputs(sources, x, batch_size, reduced)
+
+    def _passes(self, layers: Sequence[UnitLayer], x: Named) -> list[list[UnitLayer]]:
+        """Divide layers into those whose pre-activations are held at a time."""
+        if len(layers) < 2:
+            return [[*layers]]
+        samples, first = len(listed(x)[0]), mapped(itemgetter(slice(1)), x)
+        passes: list[list[UnitLayer]] = [[]]
+        held = 0
+        for layer, seen in zip(layers, self._before_activations(layers, first, 1), strict=True):
+            size = samples * seen.size
+            if passes[-1] and held + size > _HELD:
+                passes.append([])
+                held = 0
+            passes[-1].append(layer)
+            held += size
+        return passes
+
+    def _before_activations(
+        self, layers: Sequence[UnitLayer], x: Named, batch_size: int
+    ) -> list[Array]:
+        found = [self.layers[each.kernel] for each in layers]
+        reduced = [partial(_before_activation, layer) for layer, _ in found]
+        return self._outputs([source for _, source in found], x, batch_size, reduced)
 
     def _of_groups(self, seen: list[Array]) -> dict[str, Array]:
         """Return each group's units of the tensors of `signals` [..., units]."""
@@ -383,6 +405,17 @@ def _signals(
             if start is not None:
                 signals[group] = (tensor, start)
     return {group: signals[group] for group in spec.groups if group in signals}
+
+
+def _before_activation(layer: Any, values: Array) -> Array:
+    import keras
+
+    kept = layer.activation
+    layer.activation = keras.activations.linear
+    try:
+        return np.asarray(layer(values))
+    finally:
+        layer.activation = kept
 
 
 def _mean_over_positions(values: Array) -> Array:

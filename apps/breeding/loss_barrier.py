@@ -42,26 +42,36 @@ class Kinship:
         found = dict(self.unknown)
         statistics = self._trainer.member.statistics
         found["distance_raw"] = raw_distance(first, second, statistics)
-        found["barrier_raw"] = self.barrier(first, second)
+        at_first = self._loss(_between(first, second, 0.0))
+        found["barrier_raw"] = self._barrier(first, second, at_first)
         try:
             _, aligned = align_parents(self._trainer, [first, second], self._align, self._address)
         except UnknownSymmetry:
             return found
+        if all(np.array_equal(aligned[name], array) for name, array in second.items()):
+            raw = {"distance_aligned": "distance_raw", "barrier_aligned": "barrier_raw"}
+            return found | {name: found[same] for name, same in raw.items()}
         found["distance_aligned"] = raw_distance(first, aligned, statistics)
-        found["barrier_aligned"] = self.barrier(first, aligned)
+        found["barrier_aligned"] = self._barrier(first, aligned, at_first)
         return found
 
-    def barrier(self, first: Weights, second: Weights) -> float:
+    def _barrier(self, first: Weights, second: Weights, at_first: float) -> float:
         r"""Return the loss barrier on the straight line between two networks.
 
         .. math:: \max_t L((1-t) a + t b) - ((1-t) L(a) + t L(b))
 
         over t = 0, 1/4, 1/2, 3/4, 1; at least 0, since the ends count.
 
+        Args:
+            first: a, the same for all that it is compared with.
+            second: b.
+            at_first: L(a).
+
         Reference: Frankle et al., arXiv:1912.05671; Ainsworth et al., arXiv:2209.04836.
         """
         steps = np.linspace(0.0, 1.0, _STEPS)
-        losses = np.array([self._loss(_between(first, second, float(t))) for t in steps])
+        others = [self._loss(_between(first, second, float(t))) for t in steps[1:]]
+        losses = np.array([at_first, *others])
         chord = (1 - steps) * losses[0] + steps * losses[-1]
         return float(np.max(losses - chord))
 

@@ -138,18 +138,11 @@ def _match_weights(
 
 
 def _repaired(trainer: Trainer, merged: Weights, parents: Sequence[Weights]) -> Weights:
+    measures = trainer.measures
+    layers = measures.unit_layers
+    of_parents = [measures.moments(parent, layers) for parent in parents]
     # Layer after layer: repairing one changes what the next one sees.
-    for layer in trainer.measures.unit_layers:
-        target = repairing.average_moments(
-            [
-                repairing.moments(trainer.measures.pre_activations(parent, layer))
-                for parent in parents
-            ]
-        )
-        merged = repairing.repair(
-            merged,
-            layer,
-            repairing.moments(trainer.measures.pre_activations(merged, layer)),
-            target,
-        )
+    for layer, *seen in zip(layers, *of_parents, strict=True):
+        (found,) = measures.moments(merged, [layer])
+        merged = repairing.repair(merged, layer, found, repairing.average_moments(seen))
     return merged

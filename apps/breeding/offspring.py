@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from apps.architecture.morphable import anatomy
 from apps.breeding.family import mean_state
@@ -23,14 +27,28 @@ from apps.messages.tasks import Offspring, TrainTask, Workplace
 from apps.records.checkpoints import Checkpoint, open_checkpoint
 from apps.records.run_dir import LOST
 from apps.seeds import Address, Purpose
-from apps.training.blueprint import Blueprint
 from apps.training.trainer import Trainer
 
 _Shapes = Mapping[str, tuple[int, ...]]
 
 
-def breed(task: TrainTask, start: Offspring, place: Workplace, trainer: Trainer) -> Checkpoint:
-    """Return the initial state of an offspring.
+@dataclass(frozen=True, eq=False)
+class Bred:
+    """An offspring as it begins.
+
+    Attributes:
+        state: its weights, and its optimiser states if the plan lets it inherit them.
+        unmutated: its weights before its mutation.
+        givers: the parents, by member number, that the weights come from.
+    """
+
+    state: Checkpoint
+    unmutated: Weights
+    givers: tuple[int, ...]
+
+
+def breed(task: TrainTask, start: Offspring, place: Workplace, trainer: Trainer) -> Bred:
+    """Make an offspring.
 
     A parent of another architecture, in a search, is first grown or cut to the child's, unless
     units are selected among parents of several widths; what gets lost is told in the child's
@@ -43,9 +61,6 @@ def breed(task: TrainTask, start: Offspring, place: Workplace, trainer: Trainer)
         place: where the parents' checkpoints are.
         trainer: of the architecture; what was in it is replaced.
 
-    Returns:
-        The child's weights, and its optimiser states if the plan lets it inherit them.
-
     Raises:
         DamagedFile: a parent's checkpoint is not what its record says.
         GeneticsError: the operators do not take these parents or settings.
@@ -55,22 +70,28 @@ def breed(task: TrainTask, start: Offspring, place: Workplace, trainer: Trainer)
     if plan is None:
         raise HeterosisError("an offspring's plan is filled in before it is bred")
     if not start.inherit and plan.mutate:
-        return Checkpoint(trainer.blueprint.initial_weights(_fresh_seed(task)))
-    weights = _merged(task, start, plan, place, trainer)
+        weights: Weights = trainer.blueprint.initial_weights(_fresh_seed(task))
+        return Bred(Checkpoint(weights), weights, ())
+    models = _Models(task, plan, trainer)
+    read = _read(start, plan, trainer, models)
+    weights = unmutated = _merged(task, start, plan, place, trainer, models, read)
     if plan.mutate:
         mutation = lookup(MUTATIONS, start.mutation.name, "mutation", place.search_path)
         own = Address(task.seed, task.trial, plan.child, task.first_epoch)
         rng = own.stream(Purpose.MUTATION)
+        # One of the user's own may change what it is given.
+        unmutated = {name: np.array(array) for name, array in weights.items()}
         weights = mutation(rng, weights, keep=trainer.member.statistics, **start.mutation.params)
     fresh = _shapes(trainer.member.state().optimizer)
     optimizer, outer = _inherited(plan.optimizer, _shapes(weights), fresh, place)
     if optimizer:
         optimizer = trainer.member.adapted(optimizer, weights)
-    return Checkpoint(weights, optimizer=optimizer, outer=outer)
+    state = Checkpoint(weights, optimizer=optimizer, outer=outer)
+    return Bred(state, unmutated, _given(start, plan, read))
 
 
 def givers(task: TrainTask, start: Offspring, trainer: Trainer) -> tuple[int, ...]:
-    """Return the parents, by member number, that a child's weights come from.
+    """Return the `givers` of an offspring that was bred before.
 
     Args:
         task: the child's.
@@ -81,13 +102,41 @@ def givers(task: TrainTask, start: Offspring, trainer: Trainer) -> tuple[int, ..
         UserError: a layer's symmetries are not known.
     """
     plan = start.plan
-    taken = PARENTS_TAKEN.get(start.crossover.name)
-    if plan is None or (not start.inherit and plan.mutate) or taken == 0:
+    if plan is None or (not start.inherit and plan.mutate) or _taken(start) == 0:
         return ()
-    return tuple(plan.members[number] for number in _read(task, start, plan, trainer))[:taken]
+    return _given(start, plan, _read(start, plan, trainer, _Models(task, plan, trainer)))
 
 
-def _read(task: TrainTask, start: Offspring, plan: ChildPlan, trainer: Trainer) -> dict[int, Any]:
+def _given(start: Offspring, plan: ChildPlan, read: Iterable[int]) -> tuple[int, ...]:
+    return tuple(plan.members[place] for place in read)[: _taken(start)]
+
+
+def _taken(start: Offspring) -> int | None:
+    return PARENTS_TAKEN.get(start.crossover.name)
+
+
+class _Models:
+    """Models of the parents' architectures, each built once, when it is asked for."""
+
+    def __init__(self, task: TrainTask, plan: ChildPlan, trainer: Trainer) -> None:
+        self._task = task
+        self._plan = plan
+        self._trainer = trainer
+        self._built: list[tuple[Genome, Any]] = []
+
+    def of(self, place: int) -> Any:
+        """Return a model of the architecture of the parent at a place of the plan."""
+        genome = self._plan.genomes[place]
+        for other, model in self._built:
+            if other == genome:
+                return model
+        specs = phenotype(self._task.network, self._task.training, genome)
+        model = self._trainer.blueprint.of(*specs).build(0)
+        self._built.append((genome, model))
+        return model
+
+
+def _read(start: Offspring, plan: ChildPlan, trainer: Trainer, models: _Models) -> dict[int, Any]:
     """Return the places of the parents whose weights are read, each with a model of its own.
 
     There is a model where units are selected among parents that differ from the child in the widths
@@ -98,7 +147,7 @@ def _read(task: TrainTask, start: Offspring, plan: ChildPlan, trainer: Trainer) 
     for place, member in enumerate(plan.members):
         model = None
         if chosen and plan.genomes[place].network != plan.genome.network:
-            model = _blueprint(task, plan.genomes[place], trainer).build(0)
+            model = models.of(place)
             model = model if trainer.measures.differs_in_width_only(model) else None
         given = place == 0 or member not in plan.strange or start.merge_architectures
         if given or model is not None:
@@ -107,55 +156,62 @@ def _read(task: TrainTask, start: Offspring, plan: ChildPlan, trainer: Trainer) 
 
 
 def _merged(
-    task: TrainTask, start: Offspring, plan: ChildPlan, place: Workplace, trainer: Trainer
+    task: TrainTask,
+    start: Offspring,
+    plan: ChildPlan,
+    place: Workplace,
+    trainer: Trainer,
+    models: _Models,
+    read: Mapping[int, Any],
 ) -> Weights:
-    """Return what the parents' weights become, in the child's architecture."""
-    models = _read(task, start, plan, trainer)
-    if len(models) == 1:
-        models = {0: None}  # with no other to select units from
+    """Return what the weights of the parents that are read become, in the child's architecture."""
+    if len(read) == 1:
+        read = {0: None}  # with no other to select units from
     seed = _fresh_seed(task)
-    stored: list[Weights] = [open_checkpoint(plan.parents[n], place).network for n in models]
+    fresh = cache(lambda: trainer.blueprint.initial_weights(seed))
+    stored: list[Weights] = [open_checkpoint(plan.parents[n], place).network for n in read]
     networks = list(stored)
     if any(genome.network != plan.genome.network for genome in plan.genomes):
         lost = []
-        for number, (parent, model) in enumerate(models.items()):
+        for number, (parent, model) in enumerate(read.items()):
             if model is None:
-                genome = plan.genomes[parent]
-                made = _morphed(stored[number], _blueprint(task, genome, trainer), trainer, seed)
+                made = _morphed(stored[number], parent, models, trainer, fresh)
                 lost += [f"of parent {plan.members[parent]}: {line}" for line in made.lost]
                 networks[number] = made.weights
         if lost:
             told = "".join(f"{line}\n" for line in lost)
             write_atomic(Path(place.root) / task.folder / LOST, told.encode())
-    watched = [model for model in models.values() if model is not None]
+    watched = [model for model in read.values() if model is not None]
     if not watched:
-        fitness = [plan.fitness[parent] for parent in models]
+        fitness = [plan.fitness[parent] for parent in read]
         address = Address(task.seed, task.trial, plan.merge, task.first_epoch)
         return merge(trainer, networks, fitness, start.crossover, address, place, seed)
-    first = _morphed(stored[0], _blueprint(task, plan.genomes[0], trainer), trainer, seed)
+    first = _morphed(stored[0], 0, models, trainer, fresh)
     return select_widths(trainer, first.weights, networks, watched, start.crossover)
 
 
-def _blueprint(task: TrainTask, genome: Genome, trainer: Trainer) -> Blueprint:
-    return trainer.blueprint.of(*phenotype(task.network, task.training, genome))
-
-
-def _morphed(weights: Weights, parent: Blueprint, trainer: Trainer, seed: int) -> Morph:
+def _morphed(
+    weights: Weights,
+    parent: int,
+    models: _Models,
+    trainer: Trainer,
+    fresh: Callable[[], Weights],
+) -> Morph:
     """Return the weights of a parent of another architecture, grown or cut to the child's.
 
     Args:
         weights: the parent's.
-        parent: what it was built of.
+        parent: its place in the plan.
+        models: of the parents.
         trainer: of the child's architecture.
-        seed: of the initial weights that new units and layers start from.
+        fresh: gives the initial weights that new units and layers start from.
 
     Raises:
         UserError: it is not known how a layer grows; the message names it.
     """
     if _shapes(weights) == _shapes(trainer.member.weights()):
         return Morph(dict(weights), ())
-    fresh = trainer.blueprint.initial_weights(seed)
-    return morph(weights, fresh, anatomy(parent.build(0)), anatomy(trainer.model))
+    return morph(weights, fresh(), anatomy(models.of(parent)), anatomy(trainer.model))
 
 
 def _fresh_seed(task: TrainTask) -> int:

@@ -132,8 +132,8 @@ def _go_on_as(child: ChildPlan, halt: HaltRehearsal, place: Workplace) -> tuple[
         start = replace(start, plan=child)
         made = breed(task, start, place, trainer)
         remarks = (
-            *mutation_acts(task, start, place, trainer, made.weights),
-            *units_are_chosen(start, trainer, made.weights),
+            *mutation_acts(start, made),
+            *units_are_chosen(start, trainer, made.state.weights),
         )
     if isinstance(start, Survive):
         _goes_on(trainer, replace(halt.before, genome=child.genome), place)

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
-from apps.breeding.offspring import breed
+from apps.breeding.offspring import Bred
 from apps.datasets.arrays import Array
 from apps.genetics.unit_selection import ACROSS_WIDTHS, choosable
-from apps.messages.specs import OperatorSpec
-from apps.messages.tasks import Offspring, TrainTask, Workplace
+from apps.messages.tasks import Offspring
 from apps.training.trainer import Trainer
 
 _SEEDS: Final = (1, 2)
-_NO_MUTATION: Final = OperatorSpec("none")
 
 
 def first_weights(trainer: Trainer) -> tuple[str, ...]:
@@ -53,27 +50,18 @@ def first_weights(trainer: Trainer) -> tuple[str, ...]:
     )
 
 
-def mutation_acts(
-    task: TrainTask,
-    start: Offspring,
-    place: Workplace,
-    trainer: Trainer,
-    child: Mapping[str, Array],
-) -> tuple[str, ...]:
+def mutation_acts(start: Offspring, child: Bred) -> tuple[str, ...]:
     """Return a remark if a mutation that is asked for leaves a child as it was.
 
     Args:
-        task: the child's.
-        start: its operators and its plan.
-        place: where the parents' checkpoints are.
-        trainer: of its architecture.
-        child: its weights.
+        start: the child's operators and its plan.
+        child: what was bred.
     """
     asked = start.mutation
     if asked.name == "none" or not start.inherit or start.plan is None or not start.plan.mutate:
         return ()
-    unmutated = breed(task, replace(start, mutation=_NO_MUTATION), place, trainer).weights
-    if any(not np.array_equal(array, unmutated[name]) for name, array in child.items()):
+    before = child.unmutated
+    if any(not np.array_equal(array, before[name]) for name, array in child.state.weights.items()):
         return ()
     return (
         f"mutation {asked.name!r} with {asked.params} changes nothing, so children of one merge "

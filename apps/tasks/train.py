@@ -90,7 +90,7 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
         check_optimizer(trainer.model.optimizer)
     if task.lesson is not None:
         trainer.learn_from(_predictions(task.lesson, place))
-    records, start, average, outer = _put_in(trainer, task, place, folder, mark)
+    records, start, average, outer, given = _put_in(trainer, task, place, folder, mark)
     earlier = len(records)
     trainer.rate.multiply(1.0)
     log = RunDir(Path(place.root)).tensorboard / task.folder if place.tensorboard else None
@@ -120,7 +120,7 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
         parameters=trainer.member.parameters,
         engine=trainer.engine.engine,
         engine_reason=trainer.engine.reason,
-        givers=givers(task, task.start, trainer) if isinstance(task.start, Offspring) else None,
+        givers=given,
     )
 
 
@@ -201,38 +201,44 @@ def _predictions(lesson: Lesson, place: Workplace) -> Named:
 
 def _put_in(
     trainer: Trainer, task: TrainTask, place: Workplace, folder: Path, mark: str
-) -> tuple[list[EpochRecord], dict[str, float], PathAverage, Outer]:
+) -> tuple[list[EpochRecord], dict[str, float], PathAverage, Outer, tuple[int, ...] | None]:
     address = Address(task.seed, task.trial, task.member, task.first_epoch)
     random_layers = address.stream(Purpose.RANDOM_LAYERS)
     if (stored := load_partial(folder, mark)) is not None:
         trainer.member.load(stored.state, random_layers)
         average = PathAverage(task.average, stored.state)
         outer = Outer(task.outer, stored.state.outer)
-        return list(stored.records), stored.start, average, outer
-    begun = _initial_state(trainer, task, place)
+        given = givers(task, task.start, trainer) if isinstance(task.start, Offspring) else None
+        return list(stored.records), stored.start, average, outer, given
+    begun, given = _initial_state(trainer, task, place)
     trainer.member.load(begun, random_layers)
     average, outer = PathAverage(task.average, begun), Outer(task.outer, begun.outer)
     if not isinstance(task.start, Offspring):
-        return [], {}, average, outer
+        return [], {}, average, outer, given
     losses = {
         "loss": trainer.evaluate("train")["loss"],
         "val_loss": trainer.evaluate("validation")["loss"],
     }
-    return [], losses, average, outer
+    return [], losses, average, outer, given
 
 
-def _initial_state(trainer: Trainer, task: TrainTask, place: Workplace) -> Checkpoint:
+def _initial_state(
+    trainer: Trainer, task: TrainTask, place: Workplace
+) -> tuple[Checkpoint, tuple[int, ...] | None]:
+    """Return what a member begins with and, of an offspring, the parents that gave it."""
     match task.start:
         case Fresh():
             seed = Address(task.seed, task.trial, task.member).seed_integer(Purpose.INITIAL_WEIGHTS)
-            return Checkpoint(trainer.blueprint.initial_weights(seed))
+            return Checkpoint(trainer.blueprint.initial_weights(seed)), None
         case Offspring() as start:
-            return breed(task, start, place, trainer)
+            bred = breed(task, start, place, trainer)
+            return bred.state, bred.givers
         case Continue(checkpoint=ref) | Restart(checkpoint=ref):
             if ref is None:
                 raise HeterosisError(_UNRESOLVED)
             stored = open_checkpoint(ref, place)
-            return stored if isinstance(task.start, Continue) else Checkpoint(stored.network)
+            begun = stored if isinstance(task.start, Continue) else Checkpoint(stored.network)
+            return begun, None
         case Survive():
             raise HeterosisError(_UNRESOLVED)
 

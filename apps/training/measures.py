@@ -12,7 +12,7 @@ from apps.architecture.symmetries import Symmetries, symmetries
 from apps.architecture.widths import same_but_for_widths
 from apps.datasets.arrays import Array, Named, concatenated, listed
 from apps.genetics.permutation import PermutationSpec
-from apps.genetics.repair import UnitLayer
+from apps.genetics.repair import Moments, UnitLayer, moments
 from apps.genetics.unit_selection import LinearLayer
 from apps.networks.build import assign, named_weights, read
 from apps.records.checkpoints import Checkpoint
@@ -84,13 +84,12 @@ class Measures:
             UnknownSymmetry: a layer's symmetries are not known.
         """
         probe = self._parts.samples("probe").x
+        own = self.observed
         others = {
             _shapes(read(named)): Observed(partial(assign, named), symmetries(model), probe)
             for model, named in ((each, named_weights(each)) for each in models)
         }
-        return ObservedWidths(
-            self.observed, {**others, _shapes(self._member.weights()): self.observed}
-        )
+        return ObservedWidths(own, {**others, _shapes(self._member.weights()): own})
 
     def differs_in_width_only(self, model: Any) -> bool:
         """Whether another model has the layers of this architecture, with other numbers of units.
@@ -110,10 +109,11 @@ class Measures:
         self._member.put(weights)
         return self._symmetries.activations(self._parts.samples("probe").x)
 
-    def pre_activations(self, weights: Mapping[str, Array], layer: UnitLayer) -> Array:
-        """Return a layer's units before their activation on the probe."""
+    def moments(self, weights: Mapping[str, Array], layers: Sequence[UnitLayer]) -> list[Moments]:
+        """Return the moments of layers' units before their activation on the probe, in one pass."""
         self._member.put(weights)
-        return self._symmetries.pre_activations(layer, self._parts.samples("probe").x)
+        x = self._parts.samples("probe").x
+        return [moments(each) for each in self._symmetries.pre_activations(layers, x)]
 
     def loss_of(self, weights: Mapping[str, Array], part: PartName) -> dict[str, float]:
         """Return loss and metrics of weights on a part of the data."""

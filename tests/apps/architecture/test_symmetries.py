@@ -155,11 +155,11 @@ def test_repaired_layers_have_the_moments_wanted(models, builder):
         seen = []
         for network in (*parents, merged):
             assign(named_weights(model), network)
-            seen.append(moments(found.pre_activations(layer, x, batch_size=16)))
+            seen += map(moments, found.pre_activations([layer], x, batch_size=16))
         target = average_moments(seen[:2])
         merged = repair(merged, layer, seen[2], target)
         assign(named_weights(model), merged)
-        after = moments(found.pre_activations(layer, x))
+        (after,) = map(moments, found.pre_activations([layer], x))
         np.testing.assert_allclose(after.mean, target.mean, rtol=1e-3, atol=1e-3)
         np.testing.assert_allclose(after.std, target.std, rtol=1e-3, atol=1e-3)
     assign(named_weights(model), random_weights(model, 1))
@@ -178,29 +178,57 @@ def test_pre_activations_are_those_before_the_activation(models):
     model, found = models[dense], symmetries(models[dense])
     x, weights = samples(model), read(named_weights(model))
     z = x @ weights["a/kernel"] + weights["a/bias"]
-    np.testing.assert_allclose(found.pre_activations(found.unit_layers[0], x), z, rtol=1e-4)
     second = np.maximum(z, 0) @ weights["b/kernel"] + weights["b/bias"]
-    seen = found.pre_activations(found.unit_layers[1], x)
-    np.testing.assert_allclose(seen, second, rtol=1e-3, atol=1e-3)
+    first_seen, second_seen = found.pre_activations(found.unit_layers, x)
+    np.testing.assert_allclose(first_seen, z, rtol=1e-4)
+    np.testing.assert_allclose(second_seen, second, rtol=1e-3, atol=1e-3)
     assert model.layers[0].activation.__name__ == "relu"
 
 
-@pytest.mark.parametrize("builder", [dense, convolutional, residual], ids=lambda b: b.__name__)
-def test_what_linear_layers_read_is_seen_in_one_pass(models, builder, monkeypatch):
+@pytest.fixture
+def passes(monkeypatch):
+    """The numbers of samples that models are called with, one call after another."""
     import keras
 
+    sizes = []
+    made = keras.Model.__call__
+    monkeypatch.setattr(
+        keras.Model, "__call__", lambda self, x, **b: sizes.append(len(x)) or made(self, x, **b)
+    )
+    return sizes
+
+
+SEVERAL_LAYERS = pytest.mark.parametrize(
+    "builder", [dense, convolutional, residual], ids=lambda b: b.__name__
+)
+
+
+@SEVERAL_LAYERS
+def test_what_linear_layers_read_is_seen_in_one_pass(models, builder, passes):
     found, x = symmetries(models[builder]), samples(models[builder])
     layers = [layer for layer, _, _ in found.linear]
     assert len(layers) > 1
     alone = [found.rows([layer], x)[0] for layer in layers]
-    passes = []
-    made = keras.Model.__call__
-    monkeypatch.setattr(
-        keras.Model, "__call__", lambda self, *a, **b: passes.append(self) or made(self, *a, **b)
-    )
+    passes.clear()
     together = found.rows(layers, x)
-    assert len(passes) == 1
+    assert passes == [len(x)]
     assert all(np.array_equal(one, other) for one, other in zip(together, alone, strict=True))
+
+
+@SEVERAL_LAYERS
+def test_pre_activations_are_seen_in_one_pass_unless_they_are_too_many(
+    models, builder, passes, monkeypatch
+):
+    found, x = symmetries(models[builder]), samples(models[builder], 7)
+    layers = found.unit_layers
+    assert len(layers) > 1
+    alone = [next(found.pre_activations([layer], x)) for layer in layers]
+    for held, expected in ((2**27, [1, 7]), (1, [1, *[7] * len(layers)])):
+        monkeypatch.setattr("apps.architecture.symmetries._HELD", held)
+        passes.clear()
+        together = list(found.pre_activations(layers, x))
+        assert passes == expected  # one sample says how many they are
+        assert all(np.array_equal(one, other) for one, other in zip(together, alone, strict=True))
 
 
 def test_running_statistics_are_named(models):

@@ -11,12 +11,14 @@ import pytest
 from apps.breeding.merge import align_parents, merge, restored
 from apps.errors import UserError
 from apps.genetics.permutation import PermutationSpec, Segment, permute
+from apps.genetics.repair import UnitLayer, moments
 from apps.messages.specs import CrossoverSpec
 from apps.messages.tasks import Workplace
 from apps.seeds import Address
 
 UNITS = (Segment(3, "h"),)
 SPEC = PermutationSpec({"in": ((), UNITS), "bias": (UNITS,), "out": (UNITS, ())})
+LAYERS = (UnitLayer("in", 1, "bias"), UnitLayer("out", 1, "out_bias"))
 ADDRESS, PLACE = Address(5, 0, 1), Workplace(".")
 NONE = CrossoverSpec("mean", {}, "none", False)
 
@@ -27,6 +29,8 @@ class Measures:
     def __init__(self, spec: PermutationSpec | None) -> None:
         self.refreshed_networks = 0
         self.asked = 0
+        self.passes: list[int] = []
+        self.unit_layers = LAYERS
         self._spec = spec
 
     @property
@@ -37,6 +41,10 @@ class Measures:
     def refreshed(self, weights: Any) -> Any:
         self.refreshed_networks += 1
         return weights
+
+    def moments(self, weights: Any, layers: Any) -> Any:
+        self.passes.append(len(layers))
+        return [moments(weights[each.kernel] + weights[each.bias]) for each in layers]
 
     def activations(self, weights: Any) -> Any:
         return {"h": weights["in"]}
@@ -90,6 +98,20 @@ def test_statistics_are_measured_anew_of_several_parents_only() -> None:
     assert trainer.measures.refreshed_networks == 0
     restored(trainer, one, [one, other], repair=False)
     assert trainer.measures.refreshed_networks == 1
+
+
+def test_a_repair_sees_each_parent_once_and_the_merge_once_a_layer() -> None:
+    rng = np.random.default_rng(1)
+    shapes = {"in": (20, 3), "bias": (3,), "out": (3, 2), "out_bias": (2,)}
+    *mated, merged = ({name: rng.normal(size=of) for name, of in shapes.items()} for _ in range(4))
+    trainer = trainer_of()
+    made = restored(trainer, merged, mated, repair=True)
+    assert trainer.measures.passes == [2, 2, 2, 1, 1]
+    for layer in LAYERS:
+        (found,) = trainer.measures.moments(made, [layer])
+        wanted = [trainer.measures.moments(each, [layer])[0] for each in mated]
+        assert np.allclose(found.mean, np.mean([each.mean for each in wanted], axis=0))
+        assert np.allclose(found.std, np.mean([each.std for each in wanted], axis=0))
 
 
 def test_only_an_operator_that_asks_for_them_needs_the_symmetries() -> None:

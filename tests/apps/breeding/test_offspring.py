@@ -18,6 +18,7 @@ from apps.messages.specs import CrossoverSpec, Genome, NetworkSpec, OperatorSpec
 from apps.messages.tasks import Offspring, Workplace
 from apps.records.checkpoints import Checkpoint, save_checkpoint
 from apps.tasks.train import train_member
+from apps.training.blueprint import Blueprint
 from apps.training.trainer import Trainer, trainer_for
 from tests.support.small import ADAM, DATA, PLAIN, RICH, SEED, net, training
 
@@ -73,7 +74,7 @@ def bred(
     start: Offspring, place: Workplace, network: NetworkSpec = PLAIN, **changes: Any
 ) -> Checkpoint:
     task = training(network=network, first_epoch=2, start=start, **changes)
-    return breed(task, start, place, trainer(place, network))
+    return breed(task, start, place, trainer(place, network)).state
 
 
 def same(one: Checkpoint, other: Checkpoint) -> bool:
@@ -164,7 +165,7 @@ def test_choices_depend_on_their_address_and_not_on_the_arm(
     for change in ({"seed": 1}, {"trial": 0}):
         assert not same(bred(start, place, **change), first)
     task = training(network=PLAIN, first_epoch=3, start=start)
-    assert not same(breed(task, start, place, trainer(place)), first)
+    assert not same(breed(task, start, place, trainer(place)).state, first)
 
 
 def test_running_statistics_are_not_mutated(place: Workplace) -> None:
@@ -301,7 +302,8 @@ def test_selected_units_are_near_the_mean_of_what_strangers_predict(
         for seed in (1, 2, 3)
     ]
     start = offspring(put_down(place, *strangers), "select")
-    child = breed(training(network=network, data=data, start=start), start, place, made)
+    task = training(network=network, data=data, start=start)
+    child = breed(task, start, place, made).state
     measures = made.measures
     aim = np.mean([measures.predictions(each.weights) for each in strangers], axis=0)
 
@@ -311,7 +313,7 @@ def test_selected_units_are_near_the_mean_of_what_strangers_predict(
     nearest = min(error(each.weights) for each in strangers)
     assert error(child.weights) < 0.6 * nearest
     assert list(child.weights) == list(strangers[0].weights)
-    assert same(child, breed(training(network=network, data=data, start=start), start, place, made))
+    assert same(child, breed(task, start, place, made).state)
 
 
 def test_fresh_children_differ_and_have_nothing_of_their_parents(
@@ -352,7 +354,9 @@ def of_strangers(
     start = replace(offspring(refs, "select", **plan), nearest=nearest)
     task = training(network=MLP, first_epoch=2, start=start, genome=child)
     held = trainer_for(DATA, MLP, ADAM, SEED, place, child)
-    return breed(task, start, place, held), givers(task, start, held)
+    made = breed(task, start, place, held)
+    assert made.givers == givers(task, start, held)
+    return made.state, made.givers
 
 
 def test_units_are_selected_of_parents_that_differ_in_width_alone(place: Workplace) -> None:
@@ -369,6 +373,29 @@ def test_units_are_selected_of_parents_that_differ_in_width_alone(place: Workpla
     assert sum(found) == 6
     assert found[2] == 0
     assert sum(number > 0 for number in found) >= 2
+
+
+def test_each_architecture_is_built_once_for_a_child(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child, *genomes = of(6, 5), of(8, 5), of(4, 7), of(3, 2, 4), of(4, 7)
+    refs = [stranger(place, seed, genome) for seed, genome in enumerate(genomes)]
+    plan = {"genome": child, "genomes": tuple(genomes), "strange": (1, 2, 3)}
+    start = replace(offspring(refs, "select", **plan), nearest=True, merge_architectures=True)
+    task = training(
+        network=MLP, first_epoch=2, last_epoch=3, start=start, genome=child, folder="built"
+    )
+    trainer_for(DATA, MLP, ADAM, SEED, place, child)
+    built = []
+    build = Blueprint.build
+    monkeypatch.setattr(
+        Blueprint,
+        "build",
+        lambda self, seed: built.append(self.network.params["units"]) or build(self, seed),
+    )
+    assert train_member(task, place).givers == (0, 1, 2, 3)
+    # The child's own initial weights fill up what the parents do not give.
+    assert sorted(built) == sorted(genome.network["units"] for genome in [child, *genomes[:3]])
 
 
 def test_a_child_with_layers_of_its_own_starts_from_its_nearest_parent(place: Workplace) -> None:
@@ -393,5 +420,6 @@ def test_givers_are_whose_weights_a_child_has(
 ) -> None:
     start = offspring(refs, crossover)
     task = training(network=PLAIN, first_epoch=2, start=start)
-    assert givers(task, start, trainer(place)) == whose
-    assert givers(task, replace(start, inherit=False), trainer(place)) == ()
+    for each, given in ((start, whose), (replace(start, inherit=False), ())):
+        assert breed(task, each, place, trainer(place)).givers == given
+        assert givers(task, each, trainer(place)) == given

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from apps.breeding import offspring
 from apps.messages.specs import CrossoverSpec, NetworkSpec, OperatorSpec
 from apps.messages.tasks import Workplace
 from apps.networks.build import named_weights
@@ -101,6 +102,25 @@ def test_a_mutation_that_changes_nothing_is_told(
     assert all(
         each.startswith("arms.mean, halt after epoch 2: mutation 'gaussian'") for each in found
     )
+
+
+def in_place(rng: Any, weights: Any, **_: Any) -> Any:
+    """A mutation that changes the network that it is given."""
+    for array in weights.values():
+        array += 1
+    return weights
+
+
+def test_a_rehearsed_child_is_bred_once(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a mutation that changes what it is given has acted."""
+    first, merges = task(), []
+    made = offspring.merge
+    monkeypatch.setattr(offspring, "merge", lambda *given: merges.append(given) or made(*given))
+    for mutation in (OperatorSpec(f"{HERE}:in_place"), OperatorSpec("gaussian", {"scale": 0.05})):
+        merges.clear()
+        halts = [halt(first, mutation=mutation, first_unmutated=False)]
+        assert rehearse([first], halts, [], place) == ()
+        assert len(merges) == 1
 
 
 def test_a_crossover_that_can_choose_no_unit_is_told(place: Workplace) -> None:

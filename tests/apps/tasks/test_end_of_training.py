@@ -83,7 +83,7 @@ def test_a_restart_and_a_child_begin_with_the_average(place: Workplace) -> None:
     refs = [result.checkpoint for result in results]
     networks = [open_checkpoint(ref, place).network for ref in refs]
     trainer = trainer_for(*_specs(task()), place)
-    made = breed(task(first_epoch=3), child(refs, []), place, trainer)
+    made = breed(task(first_epoch=3), child(refs, []), place, trainer).state
     for name, array in made.weights.items():
         np.testing.assert_allclose(array, (networks[0][name] + networks[1][name]) / 2, rtol=1e-6)
     again = task(first_epoch=2, start=Restart(refs[0]), settings={**EMA, "learning_rate": 0.0})
@@ -99,7 +99,7 @@ def test_a_child_that_inherits_an_optimiser_averages_its_own_weights(
     given = task(optimizer, settings)
     refs = [train_member(replace(given, member=n, folder=str(n)), place).checkpoint for n in (0, 1)]
     trainer = trainer_for(*_specs(given), place)
-    made = breed(replace(given, first_epoch=3), child(refs, refs), place, trainer)
+    made = breed(replace(given, first_epoch=3), child(refs, refs), place, trainer).state
     assert made.optimizer
     held = trainer.member.adapted({}, made.weights)
     assert len(held) == 4
