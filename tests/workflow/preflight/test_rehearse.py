@@ -88,6 +88,7 @@ CHOICES = {
 
 def search(*hears: str) -> dict[str, Any]:
     return changed(
+        population=1,
         network={"builder": "own:deaf", "params": {"hears": list(hears)}},
         space=CHOICES,
         arms=[{"name": "control"}],
@@ -292,7 +293,7 @@ def test_more_merges_than_steps_are_told(
     merges: int, batch_sizes: list[int] | None, said: str, tmp_path: Path
 ) -> None:
     own = {"name": "own", "epochs": 0.5, "family": {"members": 2, "merges": merges}}
-    table = changed(arms=[*arms("control"), own])
+    table = changed(population=1, arms=[*arms("control"), own])
     if batch_sizes is not None:
         table |= {"network": {"builder": "mlp"}, "space": {"batch_size": {"values": batch_sizes}}}
         table["space"]["batch_size"]["of"] = "training"
