@@ -34,6 +34,7 @@ LONGEST: Final = (
     "apps/tasks/test_repeats.py",
     "workflow/driver/test_time_limit.py",
     "workflow/preflight/test_rehearse.py",
+    "workflow/preflight/test_rehearse_apart.py",
     "apps/test_runtime.py",
     "heterosis/test_rooms.py",
     "apps/preflight/test_rehearsal.py",

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import subprocess
 import sys
 import threading
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -84,104 +86,150 @@ def test_what_a_library_says_while_loading_is_heard_only_when_it_fails(
     assert capfd.readouterr().err == "heard the reason"
 
 
-PLUGINS = {
+EARLY = {
     "imports": "import keras\n",
     "computes": "import keras\n\nSTATE = keras.Variable([1.0])\n",
     "imports a part": "from tensorflow.python import keras\n",
 }
+"""What plug-ins do while they are imported."""
+
+PLAIN = ["float32 1e-07 channels_last", "float32 None"]
+"""Keras's own settings."""
+
+TELL = """
+print(keras.config.floatx(), keras.config.epsilon(), keras.config.image_data_format())
+print(keras.layers.Dense(1).compute_dtype, keras.config.max_epochs(), flush=True)
+"""
+
+WORKER = f"""
+import os
+import sys
+from apps.messages.fingerprints import from_json, to_json
+from apps.messages.tasks import TrainTask, Workplace
+from apps.plugins.load import load_plugin
+from apps.runtime import load_keras
+from apps.tasks.train import train_member
+root, *plugin = sys.argv[1:]
+if plugin:
+    load_plugin(*plugin)
+keras = load_keras(1)
+import tensorflow as tf
+tf.constant(1) + 1
+{TELL}
+print(keras.backend.backend(), tf.get_logger().level, os.environ["TF_ENABLE_ONEDNN_OPTS"])
+print(tf.config.threading.get_intra_op_parallelism_threads())
+print(os.environ["TF_NUM_INTRAOP_THREADS"])
+print(tf.__loader__ is tf.__spec__.loader, type(tf.__loader__).__name__, flush=True)
+task = from_json(TrainTask, sys.stdin.buffer.read())
+sys.stdout.buffer.write(to_json(train_member(task, Workplace(root))))
+"""
 
 
-def fresh_process(*arguments: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    """A Python process that has inherited none of the settings of this one."""
+def fresh_process(
+    home: Path, code: str, *arguments: str, given: bytes = b""
+) -> subprocess.CompletedProcess[bytes]:
+    """A Python process that has inherited none of the settings of this one.
+
+    Args:
+        home: its home directory, which has settings of Keras.
+        code: what it runs.
+        arguments: its own.
+        given: what it reads.
+    """
     ours = ("TF_", "KERAS_")
-    return subprocess.run(
-        [sys.executable, *arguments],
+    env = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
         input=given,
-        env={key: value for key, value in os.environ.items() if not key.startswith(ours)},
+        env=env | {"HOME": str(home)},
         cwd=ROOT,
         capture_output=True,
     )
+    assert done.returncode == 0, done.stderr
+    return done
 
 
-def plugin(folder: Path, source: str) -> tuple[str, str]:
-    """Write a plug-in that says something before and after its imports."""
-    says = "import sys\n\nprint({!r}, file=sys.stderr)\n"
-    text = f"{says.format('before')}{source}{says.format('after')}\n\ndef build(): ...\n"
-    (folder / "early.py").write_text(text)
-    return "early:build", str(folder)
+def at_home(folder: Path, **more: str) -> Path:
+    """Return a home directory with settings of Keras that would change the numbers."""
+    settings = {"floatx": "float16", "epsilon": 0.1, "image_data_format": "channels_first"}
+    (folder / ".keras").mkdir()
+    (folder / ".keras" / "keras.json").write_text(json.dumps(settings | more))
+    return folder
+
+
+@dataclass(frozen=True)
+class Worked:
+    """What a fresh process says of its settings and is heard to say, and the member it trained."""
+
+    keras: list[str]
+    others: list[str]
+    heard: bytes
+    member: TrainResult
+
+
+def worked(folder: Path, *plugin: str) -> Worked:
+    """Let a process load a plug-in, if there is one, and train a member step by step."""
+    given = to_json(training(network=net("eager"), training=ADAM))
+    home = at_home(folder, backend="jax")
+    found = fresh_process(home, WORKER, str(folder), *plugin, given=given)
+    *said, result = found.stdout.split(b"\n", 6)
+    lines = [line.decode() for line in said]
+    return Worked(lines[:2], lines[2:], found.stderr, from_json(TrainResult, result))
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Worked:
+    """A process without plug-ins."""
+    return worked(tmp_path_factory.mktemp("run"))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("source", PLUGINS.values(), ids=PLUGINS.keys())
-def test_a_plugin_that_imports_keras_changes_no_setting_and_is_heard_alone(
-    tmp_path: Path, source: str
+def test_settings_of_a_home_directory_never_count(alone: Worked) -> None:
+    assert alone.keras == PLAIN
+    assert alone.heard == b""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source", EARLY.values(), ids=EARLY.keys())
+def test_a_plugin_that_imports_keras_changes_no_setting_and_no_number_and_is_heard_alone(
+    tmp_path: Path, alone: Worked, source: str
 ) -> None:
-    code = f"""if True:
-        import os
-        from apps.plugins.load import load_plugin
-        from apps.runtime import collecting_later, load_keras
-        load_plugin(*{plugin(tmp_path, source)})
-        keras = load_keras(1)
-        import tensorflow as tf
-        tf.constant(1) + 1
-        print(keras.backend.backend(), tf.get_logger().level, os.environ["TF_ENABLE_ONEDNN_OPTS"])
-        print(tf.config.threading.get_intra_op_parallelism_threads())
-        print(os.environ["TF_NUM_INTRAOP_THREADS"])
-        print(tf.__loader__ is tf.__spec__.loader, type(tf.__loader__).__name__)
-    """
-    found = fresh_process("-c", code)
-    assert found.stderr == b"before\nafter\n"
-    backend, threads, threads_if_unset, loader = found.stdout.decode().splitlines()
+    says = "import sys\n\nprint({!r}, file=sys.stderr)\n"
+    text = f"{says.format('before')}{source}{says.format('after')}\n\ndef build(): ...\n"
+    (tmp_path / "early.py").write_text(text)
+    found = worked(tmp_path, "early:build", str(tmp_path))
+    assert found.heard == b"before\nafter\n"
+    assert found.keras == PLAIN
+    backend, threads, threads_if_unset, loader = found.others
     assert backend == "tensorflow 40 1"
     assert (threads, threads_if_unset) == ("0" if "Variable" in source else "1", "1")
     assert loader == "True SourceFileLoader"
+    assert found.member.final == alone.member.final
+    assert found.member.checkpoint.sha256 == alone.member.checkpoint.sha256
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("threads", ["", "1"])
-def test_threads_that_cannot_be_set_any_more_are_told(threads: str) -> None:
-    code = f"""if True:
-        import os
-        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-        if {threads!r}:
-            os.environ["TF_NUM_INTRAOP_THREADS"] = {threads!r}
-        import tensorflow as tf
-        tf.constant(1) + 1
-        from apps.runtime import collecting_later, load_keras
-        load_keras()
-    """
-    said = fresh_process("-c", code).stderr.decode()
-    assert ("before its threads could be set" in said) == (not threads)
-
-
-CODE = """if True:
-    import sys
-    sys.path.append({folder!r})
-    {first}
-    from apps.runtime import collecting_later, load_keras
-    keras = load_keras()
-    print(keras.config.floatx(), keras.config.epsilon(), keras.config.image_data_format())
-    print(keras.layers.Dense(1).compute_dtype, keras.config.max_epochs())
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "first", ["", "import keras", "from apps.plugins.load import load_plugin; load_plugin('own:f')"]
-)
-def test_settings_of_a_home_directory_never_count(
-    tmp_path: Path, first: str, monkeypatch: pytest.MonkeyPatch
+def test_after_an_import_of_keras_its_settings_are_undone_and_late_threads_told(
+    tmp_path: Path, threads: str
 ) -> None:
-    home = tmp_path / ".keras"
-    home.mkdir()
-    settings = '"floatx": "float16", "epsilon": 0.1, "image_data_format": "channels_first"'
-    (home / "keras.json").write_text(f'{{{settings}, "backend": "jax"}}')
-    (tmp_path / "own.py").write_text("import keras\ndef f(): ...")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    if "keras" in first and "own" not in first:  # before us nobody keeps Keras from another backend
-        (home / "keras.json").write_text(f"{{{settings}}}")
-    found = fresh_process("-c", CODE.format(folder=str(tmp_path), first=first))
-    assert found.stdout.decode() == "float32 1e-07 channels_last\nfloat32 None\n", found.stderr
+    code = f"""
+import os
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+if {threads!r}:
+    os.environ["TF_NUM_INTRAOP_THREADS"] = {threads!r}
+import keras
+import tensorflow as tf
+tf.constant(1) + 1
+from apps.runtime import load_keras
+load_keras()
+{TELL}
+"""
+    # Before us nobody keeps Keras from another backend.
+    found = fresh_process(at_home(tmp_path), code)
+    assert found.stdout.decode().splitlines() == PLAIN
+    said = found.stderr.decode()
+    assert ("before its threads could be set" in said) == (not threads)
 
 
 def test_another_backend_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,25 +244,3 @@ def test_variables_that_train_otherwise_are_taken_away(monkeypatch: pytest.Monke
     monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
     assert runtime.variables()["NVIDIA_TF32_OVERRIDE"] == "0"
     assert "KERAS_MAX_EPOCHS" not in os.environ
-
-
-@pytest.fixture(scope="module")
-def eager(tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
-    """A member trained step by step, in a process without plug-ins that import Keras."""
-    root = tmp_path_factory.mktemp("run")
-    given = to_json(training(network=net("eager"), training=ADAM))
-    found = fresh_process("-m", "tests.support.elsewhere", str(root), given=given)
-    return from_json(TrainResult, found.stdout.split(b"\n", 1)[1])
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("source", [PLUGINS["imports"], PLUGINS["computes"]])
-def test_a_plugin_that_imports_keras_changes_no_number(
-    tmp_path: Path, eager: TrainResult, source: str
-) -> None:
-    given = to_json(training(network=net("eager"), training=ADAM))
-    early = plugin(tmp_path, source)
-    found = fresh_process("-m", "tests.support.elsewhere", str(tmp_path), *early, given=given)
-    result = from_json(TrainResult, found.stdout.split(b"\n", 1)[1])
-    assert result.final == eager.final
-    assert result.checkpoint.sha256 == eager.checkpoint.sha256

@@ -20,8 +20,16 @@ def _part(seed: int, samples: int = SAMPLES) -> tuple[Any, Any]:
 
 
 def arrays() -> Any:
-    """Inputs [6, 4] and labels of three classes."""
-    return {"train": _part(1), "validation": _part(2, 20), "test": _part(3, 20)}
+    """Inputs [6, 4] and labels of three classes; the last batch is a smaller one.
+
+    All parts are of one size: one compiled evaluation serves them.
+    """
+    return {"train": _part(1), "validation": _part(2), "test": _part(3)}
+
+
+def whole() -> Any:
+    """`arrays` in whole batches."""
+    return {name: _part(seed, 4 * BATCH) for seed, name in enumerate(arrays(), start=1)}
 
 
 def weighted() -> Any:
@@ -35,11 +43,6 @@ def weighted() -> Any:
 def one_hot() -> Any:
     """`arrays` with an output a class."""
     return {name: (x, np.eye(3, dtype=np.float32)[y]) for name, (x, y) in arrays().items()}
-
-
-def binary() -> Any:
-    """`arrays` with two classes, as numbers in a column."""
-    return {name: (x, (y > 1).astype(np.float32)[:, None]) for name, (x, y) in arrays().items()}
 
 
 def named() -> Any:
@@ -85,13 +88,6 @@ def dense(policy: str = "float32") -> Any:
             layers.Dense(8, activation="relu"),
             layers.Dense(3, activation="softmax", dtype="float32"),
         ]
-    )
-
-
-def of_two() -> Any:
-    """Dense layers with one probability."""
-    return keras.Sequential(
-        [layers.Input((6, 4)), layers.Flatten(), layers.Dense(1, activation="sigmoid")]
     )
 
 

@@ -1,7 +1,7 @@
 """A worker of the tests in a process of its own.
 
-`python -m tests.support.elsewhere ROOT [PLUGIN SEARCH_PATH] < task` loads a plug-in before,
-prints the intra-op threads it computed with, and the result.
+`python -m tests.support.elsewhere ROOT < task` prints the intra-op threads it computed with, and
+the result.
 """
 
 from __future__ import annotations
@@ -10,12 +10,9 @@ import sys
 
 from apps.messages.fingerprints import from_json, to_json
 from apps.messages.tasks import TrainTask, Workplace
-from apps.plugins.load import load_plugin
 from apps.tasks.train import train_member
 
 if __name__ == "__main__":
-    if len(sys.argv) > 2:
-        load_plugin(*sys.argv[2:])
     task = from_json(TrainTask, sys.stdin.buffer.read())
     result = train_member(task, Workplace(sys.argv[1]))
     import tensorflow as tf

@@ -207,6 +207,7 @@ def test_targets_that_are_no_classes_are_refused(what: str) -> None:
         (ONE_HOT, "mse"),
         (LABELS[:, None], SPARSE),
         (np.minimum(LABELS, 1), "binary_crossentropy"),
+        (np.minimum(LABELS, 1)[:, None], "binary_crossentropy"),
         (np.minimum(LABELS, 1), "mse"),
         ({"out": LABELS}, {"out": SPARSE}),
     ],

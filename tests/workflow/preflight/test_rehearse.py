@@ -8,65 +8,10 @@ from typing import Any
 
 import pytest
 
-from apps.errors import HeterosisError, UserError
-from apps.messages.tasks import Workplace
-from tests.support.experiments import arms, changed, write
-from workflow.experiment.file import load_experiment
-from workflow.preflight.rehearse import rehearse_apart, rehearse_experiment
-
-PLUGIN = """
-import sys
-
-import keras
-
-
-def rotated(rng, weights, keep=frozenset(), how="raise"):
-    if how == "exit":
-        sys.exit("enough")
-    raise ArithmeticError("no rotation\\nfor you")
-
-
-def network(input_shape, classes, how="raise"):
-    if how == "raise":
-        raise LookupError("no such layer")
-    layers = [keras.layers.Input(input_shape), keras.layers.Flatten()]
-    if how == "unknown layer":
-        layers.append(Unheard())
-    return keras.Sequential([*layers, keras.layers.Dense(classes, activation="softmax")])
-
-
-def deaf(input_shape, classes, units=8, rate=0.1, activation="relu", hears=()):
-    heard = dict(units=units, rate=rate, activation=activation)
-    heard = {"units": 8, "rate": 0.1, "activation": "relu"} | {key: heard[key] for key in hears}
-    return keras.Sequential([
-        keras.layers.Input(input_shape),
-        keras.layers.Flatten(),
-        keras.layers.Dense(heard["units"], activation=heard["activation"]),
-        keras.layers.Dropout(heard["rate"]),
-        keras.layers.Dense(classes, activation="softmax"),
-    ])
-
-
-def fixed(input_shape, classes):
-    seeded = keras.initializers.GlorotUniform(seed=7)
-    return keras.Sequential([
-        keras.layers.Input(input_shape),
-        keras.layers.Flatten(),
-        keras.layers.Dense(classes, activation="softmax", kernel_initializer=seeded),
-    ])
-
-
-def measured(input_shape, classes):
-    model = keras.Sequential([keras.layers.Input(input_shape), keras.layers.Dense(1)])
-    model.compile("adam", "mse")
-    return model
-
-
-@keras.saving.register_keras_serializable()
-class Unheard(keras.layers.Dense):
-    def __init__(self, units=5, **settings):
-        super().__init__(units, **settings)
-"""
+from apps.errors import UserError
+from tests.support.experiments import arms, changed
+from tests.support.rehearsed import PLUGINS, network, prepared
+from workflow.preflight.rehearse import rehearse_experiment
 
 
 def with_arm(**settings: Any) -> dict[str, Any]:
@@ -78,15 +23,9 @@ def training(**settings: Any) -> dict[str, Any]:
     return changed(training=changed()["training"] | settings)
 
 
-def network(**settings: Any) -> dict[str, Any]:
-    return changed(network=settings)
-
-
 def rehearse(folder: Path, table: dict[str, Any]) -> list[str]:
-    file = write(folder, table)
-    (folder / "own.py").write_text(PLUGIN)
-    place = Workplace(root=str(folder / "nowhere"), search_path=str(folder))
-    rehearse_experiment(file, load_experiment(file), place)
+    """Rehearse an experiment; return what is in its folder after that."""
+    rehearse_experiment(*prepared(folder, table, PLUGINS))
     return sorted(path.name for path in folder.iterdir() if path.name != "__pycache__")
 
 
@@ -141,14 +80,15 @@ def test_a_good_experiment_is_gone_through_and_leaves_nothing(tmp_path: Path) ->
 
 
 CHOICES = {
-    "units": {"low": 4, "high": 16},
-    "rate": {"low": 0.1, "high": 0.5},
+    "units": {"values": [4, 16]},
+    "rate": {"values": [0.1, 0.5]},
     "activation": ["relu", "tanh"],
 }
 
 
 def search(*hears: str) -> dict[str, Any]:
     return changed(
+        population=1,
         network={"builder": "own:deaf", "params": {"hears": list(hears)}},
         space=CHOICES,
         arms=[{"name": "control"}],
@@ -328,13 +268,10 @@ def test_a_recipe_that_took_numbers_for_classes_is_told(
         "network": {"builder": "own:measured"},
         "arms": [*arms("control"), {"name": "own", "recipe": "heterosis", **arm}],
     }
-    file = write(tmp_path, table)
-    (tmp_path / "own.py").write_text(PLUGIN)
-    experiment = load_experiment(file)
+    file, experiment, place = prepared(tmp_path, table, PLUGINS)
     (halt,) = experiment.arms[1].halts
     assert halt.teach is not None
     assert halt.teach.weight == pytest.approx(weight)
-    place = Workplace(root=str(tmp_path / "nowhere"), search_path=str(tmp_path))
     remarks = rehearse_experiment(file, experiment, place)
     told = [each for each in remarks if "the teachers weigh" in each]
     assert len(told) == (weight == 0.5)
@@ -356,12 +293,11 @@ def test_more_merges_than_steps_are_told(
     merges: int, batch_sizes: list[int] | None, said: str, tmp_path: Path
 ) -> None:
     own = {"name": "own", "epochs": 0.5, "family": {"members": 2, "merges": merges}}
-    table = changed(arms=[*arms("control"), own])
+    table = changed(population=1, arms=[*arms("control"), own])
     if batch_sizes is not None:
         table |= {"network": {"builder": "mlp"}, "space": {"batch_size": {"values": batch_sizes}}}
         table["space"]["batch_size"]["of"] = "training"
-    file = write(tmp_path, table)
-    remarks = rehearse_experiment(file, load_experiment(file), Workplace(root=str(tmp_path / "no")))
+    remarks = rehearse_experiment(*prepared(tmp_path, table, PLUGINS))
     told = [each for each in remarks if "are merged after every step" in each]
     assert len(told) == bool(said)
     assert all(each.startswith(f"arms.own: family: merges = {merges}, and ") for each in told)
@@ -375,43 +311,7 @@ def test_a_recipe_that_leaves_momentum_over_epochs_away_is_told(
     table = training(**optimizer) | {
         "arms": [*arms("control"), {"name": "own", "recipe": "heterosis"}],
     }
-    file = write(tmp_path, table)
-    place = Workplace(root=str(tmp_path / "nowhere"))
-    remarks = rehearse_experiment(file, load_experiment(file), place)
+    remarks = rehearse_experiment(*prepared(tmp_path, table, PLUGINS))
     told = [each for each in remarks if "without momentum over epochs" in each]
     assert len(told) == bool(optimizer)
     assert all(each.startswith("arms.own: ") for each in told)
-
-
-# ------------------------------------------------------------------------- in a process of its own
-def apart(folder: Path, table: dict[str, Any]) -> tuple[str, ...]:
-    file = write(folder, table)
-    (folder / "own.py").write_text(PLUGIN)
-    place = Workplace(root=str(folder / "nowhere"), search_path=str(folder))
-    return rehearse_apart(file, load_experiment(file), place)
-
-
-@pytest.mark.slow
-def test_in_a_process_of_its_own_a_good_experiment_passes(tmp_path: Path) -> None:
-    assert apart(tmp_path, changed()) == ()
-
-
-@pytest.mark.slow
-def test_remarks_come_out_of_a_process_of_its_own(tmp_path: Path) -> None:
-    (remark,) = apart(tmp_path, network(builder="own:fixed"))
-    assert "gives the same first weights for every seed" in remark
-
-
-def test_in_a_process_of_its_own_a_mistake_is_the_same_error(tmp_path: Path) -> None:
-    """It is one that needs no TensorFlow to be seen."""
-    data = changed()["data"] | {"validation": 5}
-    with pytest.raises(UserError, match=r"tiny\.toml: data\.validation: 5 held-out") as seen:
-        apart(tmp_path, changed(data=data))
-    assert seen.value.code == "data-split"
-
-
-def test_a_process_that_ends_without_an_answer_is_told(tmp_path: Path) -> None:
-    (tmp_path / "ends.py").write_text("import os\n\n\ndef data():\n    os._exit(3)\n")
-    with pytest.raises(HeterosisError, match="ended with exit code 3 and no answer") as seen:
-        apart(tmp_path, changed(data={"name": "ends:data"}))
-    assert seen.value.code == "rehearsal"
