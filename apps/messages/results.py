@@ -102,7 +102,7 @@ class TrainResult(NetworkResult):
     Attributes:
         status: `diverged` when a loss was not finite; training stopped there.
         epochs: one record per epoch of this segment.
-        start: `loss` and `val_loss` of an offspring before training; empty for other starts.
+        start: `val_loss` of an offspring before training; empty for other starts.
         log: remarks for the run's log.
         engine: what trained it: `xla`, `graph` or `fit`.
         engine_reason: why that one.

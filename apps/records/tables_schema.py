@@ -56,8 +56,7 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         "reason": "str",
         "log": "str",
         **_METRIC_COLUMNS,
-        "start_loss": "float64",  # training loss of an offspring before it trains, else NaN
-        "start_val_loss": "float64",
+        "start_val_loss": "float64",  # of an offspring before it trains, else NaN
         "genome": "str",  # JSON: what the network has of its own in a search; empty otherwise
         "parameters": "int64",  # trained weights; 0 where it was not recorded
         "engine": "str",  # xla | graph | fit, and why; empty where it was not recorded
@@ -98,8 +97,7 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         "optimizer": "str",
         "parents_fitness": "float64",  # mean over the parents
         **dict.fromkeys(KINSHIP, "float64"),
-        "child_loss": "float64",  # training loss of the child before it trains
-        "child_val_loss": "float64",
+        "child_val_loss": "float64",  # of the child before it trains
         # continued (it is its parent) | fresh (no parent's weights) | inherited (one's) | crossed
         # (several's) | selected (units of several); empty where it was not recorded
         "took_part": "str",

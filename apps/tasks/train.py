@@ -215,11 +215,8 @@ def _put_in(
     average, outer = PathAverage(task.average, begun), Outer(task.outer, begun.outer)
     if not isinstance(task.start, Offspring):
         return [], {}, average, outer, given
-    losses = {
-        "loss": trainer.evaluate("train")["loss"],
-        "val_loss": trainer.evaluate("validation")["loss"],
-    }
-    return [], losses, average, outer, given
+    start = {"val_loss": trainer.evaluate("validation")["loss"]}
+    return [], start, average, outer, given
 
 
 def _initial_state(

@@ -149,7 +149,6 @@ def _members(cell: _Cell) -> Iterator[Row]:
                     name: (result.final if result else {}).get(name, math.nan)
                     for name in FINAL_METRICS
                 },
-                "start_loss": (result.start if result else {}).get("loss", math.nan),
                 "start_val_loss": (result.start if result else {}).get("val_loss", math.nan),
                 **_genome(result.genome if result else (child or task).genome, result),
                 "engine": result.trained_by if result else "",
@@ -222,7 +221,6 @@ def _matings(cell: _Cell) -> Iterator[Row]:
                     math.fsum(child.fitness) / len(child.fitness)
                 ),
                 **{name: plan.merges[child.merge][name] for name in KINSHIP},
-                "child_loss": start.get("loss", math.nan),
                 "child_val_loss": start.get("val_loss", math.nan),
                 "took_part": _took_part(node.task.start, child, crossover, givers),
                 "parent_count": len(set(child.members)),
