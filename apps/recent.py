@@ -35,7 +35,7 @@ class Recent(Generic[_Value]):
         Args:
             most: how many values are kept at most.
             weigh: gives a value's weight, which may change while it is kept.
-            allowed: what all values may weigh together.
+            allowed: what all values may weigh together; without `weigh` they weigh nothing.
             always: so many are kept whatever they weigh.
         """
         self._most = most

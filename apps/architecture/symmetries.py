@@ -41,8 +41,9 @@ if TYPE_CHECKING:
 __all__ = ["Symmetries", "UnknownSymmetry", "permutation_spec", "symmetries"]
 
 _REPAIRABLE: Final = frozenset({"Dense", "Conv1D", "Conv2D", "Conv3D"})
-_HELD: Final = 2**27
-"""Pre-activations that are held at a time, unless a single layer has more: half a gigabyte."""
+_HELD: Final = 2**25
+"""Pre-activations that are seen in one pass, unless a single layer has more: 128 MB, and as much
+again while batches are joined."""
 
 # Operations of keras.ops (`x + y` in a functional model) that work element by element.
 _ELEMENTWISE = (
@@ -95,7 +96,8 @@ class Symmetries:
     ) -> Iterator[Array]:
         """Yield the pre-activations of layers' units on samples, for `repair`.
 
-        All are seen in one pass, unless they are more than `_HELD` numbers: then in several.
+        All are seen in one pass, unless they are more than `_HELD` numbers: then in several. The
+        model must keep its weights until the last one is taken.
 
         Args:
             layers: some of `unit_layers`.

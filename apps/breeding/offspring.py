@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,7 +22,7 @@ from apps.genetics.unit_selection import ACROSS_WIDTHS, PARENTS_TAKEN
 from apps.genetics.weights import Weights
 from apps.lookup import lookup
 from apps.messages.results import CheckpointRef, ChildPlan
-from apps.messages.specs import Genome, phenotype
+from apps.messages.specs import Params, phenotype
 from apps.messages.tasks import Offspring, TrainTask, Workplace
 from apps.records.checkpoints import Checkpoint, open_checkpoint
 from apps.records.run_dir import LOST
@@ -37,7 +37,8 @@ class Bred:
     """An offspring as it begins.
 
     Attributes:
-        state: its weights, and its optimiser states if the plan lets it inherit them.
+        state: its weights, and its optimiser states if the plan lets it inherit them; without any
+            it gets those of a fresh one.
         unmutated: its weights before its mutation.
         givers: the parents, by member number, that the weights come from.
     """
@@ -72,9 +73,9 @@ def breed(task: TrainTask, start: Offspring, place: Workplace, trainer: Trainer)
     if not start.inherit and plan.mutate:
         weights: Weights = trainer.blueprint.initial_weights(_fresh_seed(task))
         return Bred(Checkpoint(weights), weights, ())
-    models = _Models(task, plan, trainer)
-    read = _read(start, plan, trainer, models)
-    weights = unmutated = _merged(task, start, plan, place, trainer, models, read)
+    parents = _Parents(task, start, plan, trainer)
+    weights = _merged(task, start, plan, place, trainer, parents)
+    unmutated = weights
     if plan.mutate:
         mutation = lookup(MUTATIONS, start.mutation.name, "mutation", place.search_path)
         own = Address(task.seed, task.trial, plan.child, task.first_epoch)
@@ -87,11 +88,11 @@ def breed(task: TrainTask, start: Offspring, place: Workplace, trainer: Trainer)
     if optimizer:
         optimizer = trainer.member.adapted(optimizer, weights)
     state = Checkpoint(weights, optimizer=optimizer, outer=outer)
-    return Bred(state, unmutated, _given(start, plan, read))
+    return Bred(state, unmutated, parents.givers)
 
 
-def givers(task: TrainTask, start: Offspring, trainer: Trainer) -> tuple[int, ...]:
-    """Return the `givers` of an offspring that was bred before.
+def givers_of(task: TrainTask, start: Offspring, trainer: Trainer) -> tuple[int, ...]:
+    """Return the parents, by member number, that the weights of an offspring came from.
 
     Args:
         task: the child's.
@@ -104,55 +105,62 @@ def givers(task: TrainTask, start: Offspring, trainer: Trainer) -> tuple[int, ..
     plan = start.plan
     if plan is None or (not start.inherit and plan.mutate) or _taken(start) == 0:
         return ()
-    return _given(start, plan, _read(start, plan, trainer, _Models(task, plan, trainer)))
-
-
-def _given(start: Offspring, plan: ChildPlan, read: Iterable[int]) -> tuple[int, ...]:
-    return tuple(plan.members[place] for place in read)[: _taken(start)]
+    return _Parents(task, start, plan, trainer).givers
 
 
 def _taken(start: Offspring) -> int | None:
     return PARENTS_TAKEN.get(start.crossover.name)
 
 
-class _Models:
-    """Models of the parents' architectures, each built once, when it is asked for."""
+class _Parents:
+    """A child's parents.
 
-    def __init__(self, task: TrainTask, plan: ChildPlan, trainer: Trainer) -> None:
+    Attributes:
+        read: the places in the plan of those whose weights are read, each with a model of its own
+            where units are selected among parents that differ from the child in the widths of
+            layers alone; otherwise None stands for one.
+        givers: the members that they are.
+    """
+
+    def __init__(
+        self, task: TrainTask, start: Offspring, plan: ChildPlan, trainer: Trainer
+    ) -> None:
         self._task = task
         self._plan = plan
         self._trainer = trainer
-        self._built: list[tuple[Genome, Any]] = []
+        self._models: list[tuple[Params, Any]] = []
+        self.read = {
+            place: model
+            for place, model in enumerate(self._watched(start))
+            if model is not None or self._comes_in(place, start)
+        }
+        self.givers = tuple(plan.members[place] for place in self.read)[: _taken(start)]
 
-    def of(self, place: int) -> Any:
-        """Return a model of the architecture of the parent at a place of the plan."""
+    def model(self, place: int) -> Any:
+        """Return a model of the architecture of the parent at a place of the plan.
+
+        Each architecture is built once, when it is asked for.
+        """
         genome = self._plan.genomes[place]
-        for other, model in self._built:
-            if other == genome:
+        for genes, model in self._models:
+            if genes == genome.network:
                 return model
         specs = phenotype(self._task.network, self._task.training, genome)
         model = self._trainer.blueprint.of(*specs).build(0)
-        self._built.append((genome, model))
+        self._models.append((genome.network, model))
         return model
 
+    def _watched(self, start: Offspring) -> Iterator[Any]:
+        plan = self._plan
+        chosen = start.nearest and start.crossover.name in ACROSS_WIDTHS and len(plan.members) > 1
+        for place, genome in enumerate(plan.genomes):
+            differs = chosen and genome.network != plan.genome.network
+            model = self.model(place) if differs else None
+            yield model if differs and self._trainer.measures.differs_in_width_only(model) else None
 
-def _read(start: Offspring, plan: ChildPlan, trainer: Trainer, models: _Models) -> dict[int, Any]:
-    """Return the places of the parents whose weights are read, each with a model of its own.
-
-    There is a model where units are selected among parents that differ from the child in the widths
-    of layers alone; otherwise None stands for one.
-    """
-    chosen = start.nearest and start.crossover.name in ACROSS_WIDTHS and len(plan.members) > 1
-    found: dict[int, Any] = {}
-    for place, member in enumerate(plan.members):
-        model = None
-        if chosen and plan.genomes[place].network != plan.genome.network:
-            model = models.of(place)
-            model = model if trainer.measures.differs_in_width_only(model) else None
-        given = place == 0 or member not in plan.strange or start.merge_architectures
-        if given or model is not None:
-            found[place] = model
-    return found
+    def _comes_in(self, place: int, start: Offspring) -> bool:
+        strange = self._plan.members[place] in self._plan.strange
+        return place == 0 or not strange or start.merge_architectures
 
 
 def _merged(
@@ -161,12 +169,10 @@ def _merged(
     plan: ChildPlan,
     place: Workplace,
     trainer: Trainer,
-    models: _Models,
-    read: Mapping[int, Any],
+    parents: _Parents,
 ) -> Weights:
     """Return what the weights of the parents that are read become, in the child's architecture."""
-    if len(read) == 1:
-        read = {0: None}  # with no other to select units from
+    read = parents.read if len(parents.read) > 1 else {0: None}  # no other to select units from
     seed = _fresh_seed(task)
     fresh = cache(lambda: trainer.blueprint.initial_weights(seed))
     stored: list[Weights] = [open_checkpoint(plan.parents[n], place).network for n in read]
@@ -175,7 +181,7 @@ def _merged(
         lost = []
         for number, (parent, model) in enumerate(read.items()):
             if model is None:
-                made = _morphed(stored[number], parent, models, trainer, fresh)
+                made = _morphed(stored[number], parent, parents, trainer, fresh)
                 lost += [f"of parent {plan.members[parent]}: {line}" for line in made.lost]
                 networks[number] = made.weights
         if lost:
@@ -186,14 +192,14 @@ def _merged(
         fitness = [plan.fitness[parent] for parent in read]
         address = Address(task.seed, task.trial, plan.merge, task.first_epoch)
         return merge(trainer, networks, fitness, start.crossover, address, place, seed)
-    first = _morphed(stored[0], 0, models, trainer, fresh)
+    first = _morphed(stored[0], 0, parents, trainer, fresh)
     return select_widths(trainer, first.weights, networks, watched, start.crossover)
 
 
 def _morphed(
     weights: Weights,
     parent: int,
-    models: _Models,
+    parents: _Parents,
     trainer: Trainer,
     fresh: Callable[[], Weights],
 ) -> Morph:
@@ -202,7 +208,7 @@ def _morphed(
     Args:
         weights: the parent's.
         parent: its place in the plan.
-        models: of the parents.
+        parents: gives a model of it.
         trainer: of the child's architecture.
         fresh: gives the initial weights that new units and layers start from.
 
@@ -211,7 +217,7 @@ def _morphed(
     """
     if _shapes(weights) == _shapes(trainer.member.weights()):
         return Morph(dict(weights), ())
-    return morph(weights, fresh(), anatomy(models.of(parent)), anatomy(trainer.model))
+    return morph(weights, fresh(), anatomy(parents.model(parent)), anatomy(trainer.model))
 
 
 def _fresh_seed(task: TrainTask) -> int:

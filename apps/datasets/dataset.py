@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -12,6 +12,7 @@ from apps.datasets.arrays import Samples
 from apps.datasets.batches import PROBE, Batches
 from apps.datasets.checks import Part
 from apps.datasets.sources.reader import Form
+from apps.datasets.weighing import ClassWeights
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +36,7 @@ class Dataset:
     byte_targets: frozenset[str] = frozenset()
     form: Form = field(default_factory=dict)
     drawn: frozenset[str] = frozenset()
-    _scaled: dict[frozenset[str], Dataset] = field(default_factory=dict, repr=False)
+    _derived: dict[Hashable, Dataset] = field(default_factory=dict, repr=False)
 
     @cached_property
     def probe(self) -> Samples:
@@ -50,16 +51,34 @@ class Dataset:
         """
         if not names:
             return self
-        if names not in self._scaled:
-            train, validation, test = (
-                _scaled_targets(part, names, self.input_scale)
-                for part in (self.train, self.validation, self.test)
-            )
-            left = self.byte_targets - names
-            self._scaled[names] = Dataset(
-                train, validation, test, self.input_scale, left, self.form, self.drawn
-            )
-        return self._scaled[names]
+        return self._once(names, lambda: self._scaled(names))
+
+    def with_weights(self, weights: ClassWeights) -> Dataset:
+        """Return it with training batches whose samples count by their classes.
+
+        Args:
+            weights: by class.
+        """
+        if not isinstance(self.train, Batches):
+            raise TypeError("only batches are weighed while they are read")
+        train = self.train.weighted(weights)
+        return self._once(
+            tuple(sorted(weights.items())), lambda: replace(self, train=train, _derived={})
+        )
+
+    def _once(self, key: Hashable, make: Callable[[], Dataset]) -> Dataset:
+        """Return what is derived from it, one for all who ask: each has a probe of its own."""
+        if key not in self._derived:
+            self._derived[key] = make()
+        return self._derived[key]
+
+    def _scaled(self, names: frozenset[str]) -> Dataset:
+        train, validation, test = (
+            _scaled_targets(part, names, self.input_scale)
+            for part in (self.train, self.validation, self.test)
+        )
+        left = self.byte_targets - names
+        return Dataset(train, validation, test, self.input_scale, left, self.form, self.drawn)
 
 
 def _scaled_targets(part: Part, names: frozenset[str], scale: float) -> Part:

@@ -177,6 +177,9 @@ ADDED: Final[dict[str, str | int | float]] = {
 }
 """Columns that older runs did not record, and the value they get when read."""
 
+FORMER: Final = frozenset({"start_loss", "child_loss"})
+"""Columns of numbers that older runs recorded: no metrics of a user's own."""
+
 
 def completed(data: pd.DataFrame, table: str) -> pd.DataFrame:
     """Return a stored table with the columns added that it is too old to have.
@@ -209,7 +212,8 @@ def other_metrics(table: str, metrics: Mapping[str, float]) -> dict[str, float]:
 def columns_of(data: pd.DataFrame, table: str) -> dict[str, str]:
     """Return the columns of a stored table that count, and their dtypes: schema and metrics."""
     columns = TABLES[table]
-    more = [name for name in data.columns if name not in columns and table in WITH_METRICS]
+    known = columns.keys() | FORMER
+    more = [name for name in data.columns if name not in known and table in WITH_METRICS]
     return columns | {name: "float64" for name in more if data[name].dtype == "float64"}
 
 

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from apps.breeding.family import Relative, train_family
-from apps.breeding.offspring import breed, givers
+from apps.breeding.offspring import breed, givers_of
 from apps.datasets.arrays import Array, Named
 from apps.errors import HeterosisError
 from apps.messages.fingerprints import fingerprint
@@ -90,17 +90,18 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
         check_optimizer(trainer.model.optimizer)
     if task.lesson is not None:
         trainer.learn_from(_predictions(task.lesson, place))
-    records, start, average, outer, given = _put_in(trainer, task, place, folder, mark)
+    begun = _put_in(trainer, task, place, folder, mark)
+    records, average, outer = begun.records, begun.average, begun.outer
     earlier = len(records)
     trainer.rate.multiply(1.0)
     log = RunDir(Path(place.root)).tensorboard / task.folder if place.tensorboard else None
     with EventLog(log) as events:
         for record in records:
             events.add(record.epoch, record.metrics)
-        segment = _Segment(folder, mark, records, start, average, outer, events)
-        begun = trainer.member.learnt
+        segment = _Segment(folder, mark, records, begun.start, average, outer, events)
+        learnt = trainer.member.learnt
         reason = _train(trainer, task, place, segment)
-    still = not reason and _stands_still(begun, trainer.member.learnt, records)
+    still = not reason and _stands_still(learnt, trainer.member.learnt, records)
     state = average.with_state(trainer, segment.ended, refresh=True)
     state = replace(state, outer=outer.momentum)
     trainer.member.put(state.network)
@@ -113,14 +114,14 @@ def train_member(task: TrainTask, place: Workplace) -> TrainResult:
         reason=reason,
         epochs=tuple(records),
         final=final,
-        start=start,
+        start=begun.start,
         checkpoint=CheckpointRef(f"{task.folder}/{CHECKPOINT}", digest),
         log=(*trainer.remarks, *([_STILL] if still else [])),
         genome=task.genome,
         parameters=trainer.member.parameters,
         engine=trainer.engine.engine,
         engine_reason=trainer.engine.reason,
-        givers=given,
+        givers=begun.givers,
     )
 
 
@@ -199,24 +200,38 @@ def _predictions(lesson: Lesson, place: Workplace) -> Named:
     return load_predictions(lesson.predictions, place)
 
 
-def _put_in(
-    trainer: Trainer, task: TrainTask, place: Workplace, folder: Path, mark: str
-) -> tuple[list[EpochRecord], dict[str, float], PathAverage, Outer, tuple[int, ...] | None]:
+@dataclass(frozen=True)
+class _Begun:
+    """What a member begins, or goes on, with; its weights are in the trainer.
+
+    Attributes:
+        records: of the epochs that were trained before.
+        start: `TrainResult.start`.
+        givers: `TrainResult.givers`.
+    """
+
+    records: list[EpochRecord]
+    start: dict[str, float]
+    average: PathAverage
+    outer: Outer
+    givers: tuple[int, ...] | None
+
+
+def _put_in(trainer: Trainer, task: TrainTask, place: Workplace, folder: Path, mark: str) -> _Begun:
     address = Address(task.seed, task.trial, task.member, task.first_epoch)
     random_layers = address.stream(Purpose.RANDOM_LAYERS)
+    offspring = task.start if isinstance(task.start, Offspring) else None
     if (stored := load_partial(folder, mark)) is not None:
+        givers = None if offspring is None else givers_of(task, offspring, trainer)
         trainer.member.load(stored.state, random_layers)
         average = PathAverage(task.average, stored.state)
         outer = Outer(task.outer, stored.state.outer)
-        given = givers(task, task.start, trainer) if isinstance(task.start, Offspring) else None
-        return list(stored.records), stored.start, average, outer, given
-    begun, given = _initial_state(trainer, task, place)
-    trainer.member.load(begun, random_layers)
-    average, outer = PathAverage(task.average, begun), Outer(task.outer, begun.outer)
-    if not isinstance(task.start, Offspring):
-        return [], {}, average, outer, given
-    start = {"val_loss": trainer.evaluate("validation")["loss"]}
-    return [], start, average, outer, given
+        return _Begun(list(stored.records), stored.start, average, outer, givers)
+    state, givers = _initial_state(trainer, task, place)
+    trainer.member.load(state, random_layers)
+    average, outer = PathAverage(task.average, state), Outer(task.outer, state.outer)
+    start = {} if offspring is None else {"val_loss": trainer.evaluate("validation")["loss"]}
+    return _Begun([], start, average, outer, givers)
 
 
 def _initial_state(

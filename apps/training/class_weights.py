@@ -56,7 +56,7 @@ def with_class_weights(
     names: list[Any] = data.form.get("classes") or []
     weights = _balanced(train, its) if given == "balanced" else _by_numbers(given, names)
     if isinstance(train, Batches):
-        return replace(data, train=train.weighted(weights), _scaled={}), ()
+        return data.with_weights(weights), ()
     learnt = weighted(train, weights)
     if not np.any(learnt.weights):
         raise _refused("no training sample is left with a weight above 0")
@@ -64,7 +64,7 @@ def with_class_weights(
     missing = sorted(weights.keys() - there)
     absent = ", ".join(str(names[number] if names else number) for number in missing)
     told = f"training.class_weight names {absent}, of which there is no training sample"
-    return replace(data, train=learnt, _scaled={}), (told,) if absent else ()
+    return replace(data, train=learnt, _derived={}), (told,) if absent else ()
 
 
 def _loss_of(loss: Any, y: Named) -> Any:

@@ -86,7 +86,7 @@ def with_fitting_targets(data: Dataset, model: Any) -> tuple[Dataset, list[str]]
                 code="network-fit",
             )
         train, validation, test = (_shaped(part, name, outputs) for part in parts)
-        data = replace(data, train=train, validation=validation, test=test, _scaled={})
+        data = replace(data, train=train, validation=validation, test=test, _derived={})
         remarks.append(
             f"targets{of} [n{_axes(own)}] were taken as [n{_axes(outputs)}], the outputs' shape: a "
             "loss or metric would compare each sample with every other"

@@ -22,7 +22,7 @@ from apps.messages.specs import (
     phenotype,
 )
 from apps.messages.tasks import Lesson, Workplace
-from apps.networks.build import named_weights
+from apps.networks.build import named_optimizer_states, named_weights
 from apps.plugins.load import is_plugin
 from apps.recent import Recent
 from apps.runtime import load_keras
@@ -41,9 +41,10 @@ from apps.training.teaching import Teaching
 
 _TRAINERS_A_THREAD: Final = 32
 _ALWAYS_KEPT: Final = 6
-_ALLOWED_BYTES: Final = 2**28
+_ALLOWED_BYTES: Final = 2**27
 """A search trains many architectures in turn, and many of them again in the next generation.
-Trainers that hold more together are dropped, but for the few that the arms of a run go through."""
+Trainers of a thread that hold more together are dropped, but for the few that the arms of a run go
+through."""
 
 _BYTES_A_NUMBER: Final = 4
 
@@ -124,11 +125,17 @@ class Trainer:
 
     @property
     def nbytes(self) -> int:
-        """About what it holds beside the data: model, optimiser, the teachers' predictions."""
-        variables = [*self.model.variables, *self.model.optimizer.variables]
+        """About what it holds beside the data: model, optimiser, the teachers' predictions.
+
+        The optimiser's states are there twice, the second time as they begin, and so are the
+        predictions, as tensors.
+        """
+        states = [*named_optimizer_states(self.model).values()]
+        numbers = sum(
+            int(np.prod(each.shape)) for each in [*self.model.variables, *states, *states]
+        )
         lessons = [] if self.predictions is None else listed(self.predictions)
-        numbers = sum(int(np.prod(each.shape)) for each in variables)
-        return _BYTES_A_NUMBER * numbers + sum(each.nbytes for each in lessons)
+        return _BYTES_A_NUMBER * numbers + 2 * sum(int(each.nbytes) for each in lessons)
 
     def evaluate(self, part: PartName) -> dict[str, float]:
         """Return loss and metrics on a whole part of the data; the state stays as it is."""
@@ -214,8 +221,8 @@ def trainer_for(
 ) -> Trainer:
     """Return this thread's trainer for a member of the specs and a genome.
 
-    A bounded number is kept a thread: a worker that is reused does not grow, and the next member
-    of the same kind costs no compilation.
+    A bounded number is kept a thread, so that the next member of the same kind costs no compilation
+    and a worker that is reused does not grow without end.
     """
     if not hasattr(_local, "trainers"):
         forget_trainers()

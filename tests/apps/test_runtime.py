@@ -218,7 +218,8 @@ import os
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 if {threads!r}:
     os.environ["TF_NUM_INTRAOP_THREADS"] = {threads!r}
-import keras
+if not {threads!r}:
+    import keras
 import tensorflow as tf
 tf.constant(1) + 1
 from apps.runtime import load_keras

@@ -81,10 +81,10 @@ def test_a_name_that_was_taken_before_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("site", ["local_threads", "local_processes"])
-def test_a_project_may_call_its_files_as_it_likes(tmp_path: Path, site: str) -> None:
+@pytest.mark.parametrize(("site", "workers"), [("local_threads", 2), ("local_processes", 1)])
+def test_a_project_may_call_its_files_as_it_likes(tmp_path: Path, site: str, workers: int) -> None:
     folder = project(tmp_path)
-    arguments = ["-m", "heterosis", "run", "--site", site, "--workers", "1", "--quiet"]
+    arguments = ["-m", "heterosis", "run", "--site", site, "--workers", str(workers), "--quiet"]
     done = python(*arguments, folder=folder, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     run = folder / "runs" / "names"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any, Final
 
 from apps.messages.tasks import Workplace
-from tests.support.experiments import changed, write
+from tests.support.experiments import FOLDER, changed, write
 from workflow.experiment.config import Experiment
 from workflow.experiment.file import load_experiment
 
@@ -66,8 +65,11 @@ class Unheard(keras.layers.Dense):
 """
 
 
-PLUGINS: Final = Path(tempfile.mkdtemp(prefix="heterosis-"))
+PLUGINS: Final = FOLDER / "rehearsed"
 """A place for the plug-in: with one search path, rehearsals of one network build it once."""
+
+PLUGINS.mkdir()
+(PLUGINS / "own.py").write_text(PLUGIN)
 
 
 def network(**settings: Any) -> dict[str, Any]:
@@ -85,8 +87,7 @@ def prepared(
         table: what is in the experiment's file.
         plugins: where the rehearsal looks for the plug-in, if not beside the experiment.
     """
-    file, searched = write(folder, table), plugins or folder
-    for place in (folder, searched):
-        (place / "own.py").write_text(PLUGIN)
-    workplace = Workplace(root=str(folder / "nowhere"), search_path=str(searched))
+    file = write(folder, table)
+    (folder / "own.py").write_text(PLUGIN)
+    workplace = Workplace(root=str(folder / "nowhere"), search_path=str(plugins or folder))
     return file, load_experiment(file), workplace

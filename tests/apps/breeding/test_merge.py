@@ -44,7 +44,12 @@ class Measures:
 
     def moments(self, weights: Any, layers: Any) -> Any:
         self.passes.append(len(layers))
-        return [moments(weights[each.kernel] + weights[each.bias]) for each in layers]
+        # What a layer gives depends on the layer before, as in a network.
+        before = {"in": 1.0, "out": float(weights["in"].std())}
+        return [
+            moments(weights[each.kernel] * before[each.kernel] + weights[each.bias])
+            for each in layers
+        ]
 
     def activations(self, weights: Any) -> Any:
         return {"h": weights["in"]}

@@ -378,6 +378,10 @@ def test_each_architecture_is_built_once_for_a_child(
     place: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     child, *genomes = of(6, 5), of(8, 5), of(4, 7), of(3, 2, 4), of(4, 7)
+    genomes = [
+        replace(genome, optimizer={"learning_rate": 0.01 * number})
+        for number, genome in enumerate(genomes, start=1)
+    ]
     refs = [stranger(place, seed, genome) for seed, genome in enumerate(genomes)]
     plan = {"genome": child, "genomes": tuple(genomes), "strange": (1, 2, 3)}
     start = replace(offspring(refs, "select", **plan), nearest=True, merge_architectures=True)

@@ -81,3 +81,5 @@ def test_other_columns_of_a_stored_table_do_not_count() -> None:
     assert columns_of(made.assign(more=1.0), "species") == TABLES["species"]
     trials = frame("trials", [row("trials")])
     assert columns_of(trials.assign(more="text"), "trials") == TABLES["trials"]
+    members = frame("members", [row("members")])
+    assert columns_of(members.assign(start_loss=1.0), "members") == TABLES["members"]

@@ -87,6 +87,8 @@ OPTIMIZERS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 FAST = ["overwritten by its average", "a wrapper of one's own"]
 OF_XLA = ["gradients accumulated", *FAST]
+WITH_REST = ["gradients accumulated", "several"]
+"""Trained with a last batch that is smaller, too, for which a graph has a step of its own."""
 
 OF_OUTPUTS = ("label_loss", "sum_loss")
 """Of several outputs: `fit` counts a last, smaller batch as a whole one there, engines do not."""
@@ -208,7 +210,7 @@ def as_keras_takes_class_weights(met: list[Any], by_class: Any) -> tuple[Any, An
 BY_CLASS: dict[str, float] = {"0": 0.3, "2": 4.0}
 WEIGHED: list[tuple[str, EngineName, ClassWeight]] = [
     ("arrays", "graph", BY_CLASS),
-    ("weighted", "graph", BY_CLASS),
+    ("weighted", "xla", BY_CLASS),
     ("indexed", "auto", "balanced"),
     ("dataset", "fit", BY_CLASS),
 ]
@@ -293,7 +295,8 @@ def test_every_optimiser_goes_on_as_in_one_fit(
 ) -> None:
     optimizer, settings = OPTIMIZERS[name]
     spec = TrainingSpec(BATCH, optimizer, settings)
-    check(task(NetworkSpec(f"{HERE}:dense"), "whole", spec, engine), place)
+    data = "arrays" if engine == "graph" and name in WITH_REST else "whole"
+    check(task(NetworkSpec(f"{HERE}:dense"), data, spec, engine), place)
 
 
 @pytest.mark.parametrize(
@@ -307,4 +310,5 @@ def test_every_precision_trains_as_in_one_fit(
     policy: str, engine: EngineName, place: Workplace
 ) -> None:
     network = NetworkSpec(f"{HERE}:dense", {"policy": policy})
-    check(task(network, "whole", AVERAGED, engine), place, rtol=2e-2)
+    data = "arrays" if engine == "graph" and policy == "mixed_float16" else "whole"
+    check(task(network, data, AVERAGED, engine), place, rtol=2e-2)

@@ -12,7 +12,7 @@ import pytest
 from apps.datasets.load import load_dataset
 from apps.errors import UserError
 from apps.messages.specs import DataSpec, NetworkSpec, TrainingSpec
-from apps.messages.tasks import Workplace
+from apps.messages.tasks import Lesson, Workplace
 from apps.networks.build import (
     assign,
     build,
@@ -175,7 +175,7 @@ def test_a_state_without_an_optimiser_starts_with_a_fresh_one(rich: Trainer) -> 
     assert equal(rich.member.state(), used)
 
 
-@pytest.mark.parametrize(("nbytes", "kept"), [(2**20, 32), (2**26, 6)])
+@pytest.mark.parametrize(("nbytes", "kept"), [(2**20, 32), (2**23, 16), (2**26, 6)])
 def test_a_thread_finds_the_trainers_of_a_generation_again_and_few_that_are_large(
     nbytes: int, kept: int, rich: Trainer, place: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,10 +195,15 @@ def test_a_thread_finds_the_trainers_of_a_generation_again_and_few_that_are_larg
     assert trainer_for(DATA, RICH, TrainingSpec(sizes[-1]), SEED + 1, place) not in made
 
 
-def test_a_trainer_knows_what_it_holds(rich: Trainer) -> None:
+def test_a_trainer_knows_what_it_holds(rich: Trainer, place: Workplace) -> None:
     held = rich.member.state()
-    arrays = [*held.weights.values(), *held.optimizer.values()]
-    assert rich.nbytes == pytest.approx(4 * sum(array.size for array in arrays), rel=0.01)
+    states = [*held.optimizer.values()]
+    numbers = sum(array.size for array in [*held.weights.values(), *states, *states])
+    assert rich.nbytes == pytest.approx(4 * numbers, rel=0.01)
+    trainer = trainer_for(DATA, RICH, ADAM, SEED, place, lesson=Lesson(0.5, 1.0))
+    without = trainer.nbytes
+    trainer.learn_from(np.zeros((100, 10), np.float32))
+    assert trainer.nbytes == without + 2 * 4000
 
 
 # --------------------------------------------------------------------------------- the fallback

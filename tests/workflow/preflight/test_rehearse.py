@@ -24,9 +24,10 @@ def training(**settings: Any) -> dict[str, Any]:
 
 
 def rehearse(folder: Path, table: dict[str, Any]) -> list[str]:
-    """Rehearse an experiment; return what is in its folder after that."""
+    """Rehearse an experiment; return what is beside it and beside the plug-in after that."""
     rehearse_experiment(*prepared(folder, table, PLUGINS))
-    return sorted(path.name for path in folder.iterdir() if path.name != "__pycache__")
+    there = {path.name for place in (folder, PLUGINS) for path in place.iterdir()}
+    return sorted(there - {"__pycache__"})
 
 
 def with_plateau(arm: dict[str, Any]) -> dict[str, Any]:
@@ -81,7 +82,7 @@ def test_a_good_experiment_is_gone_through_and_leaves_nothing(tmp_path: Path) ->
 
 CHOICES = {
     "units": {"values": [4, 16]},
-    "rate": {"values": [0.1, 0.5]},
+    "rate": {"low": 0.1, "high": 0.5},
     "activation": ["relu", "tanh"],
 }
 

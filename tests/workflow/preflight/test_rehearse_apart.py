@@ -19,7 +19,7 @@ def apart(folder: Path, table: dict[str, Any]) -> tuple[str, ...]:
 
 @pytest.mark.slow
 def test_in_a_process_of_its_own_a_good_experiment_passes(tmp_path: Path) -> None:
-    assert apart(tmp_path, changed(arms=arms("control"))) == ()
+    assert apart(tmp_path, changed(arms=arms("control", "mean"))) == ()
 
 
 @pytest.mark.slow
