@@ -153,8 +153,8 @@ class _Parents:
     def _watched(self, start: Offspring) -> Iterator[Any]:
         plan = self._plan
         chosen = start.nearest and start.crossover.name in ACROSS_WIDTHS and len(plan.members) > 1
-        for place, genome in enumerate(plan.genomes):
-            differs = chosen and genome.network != plan.genome.network
+        for place in range(len(plan.members)):
+            differs = chosen and plan.genomes[place].network != plan.genome.network
             model = self.model(place) if differs else None
             yield model if differs and self._trainer.measures.differs_in_width_only(model) else None
 

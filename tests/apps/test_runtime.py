@@ -223,7 +223,7 @@ if not {threads!r}:
 import tensorflow as tf
 tf.constant(1) + 1
 from apps.runtime import load_keras
-load_keras()
+keras = load_keras()
 {TELL}
 """
     # Before us nobody keeps Keras from another backend.

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from apps.breeding.offspring import breed, givers
+from apps.breeding.offspring import breed, givers_of
 from apps.errors import HeterosisError, UserError
 from apps.files import DamagedFile
 from apps.messages.results import CheckpointRef, ChildPlan
@@ -354,7 +354,7 @@ def of_strangers(
     task = training(network=MLP, first_epoch=2, start=start, genome=child)
     held = trainer_for(DATA, MLP, ADAM, SEED, place, child)
     made = breed(task, start, place, held)
-    assert made.givers == givers(task, start, held)
+    assert made.givers == givers_of(task, start, held)
     return made.state, made.givers
 
 
@@ -425,4 +425,4 @@ def test_givers_are_whose_weights_a_child_has(
     task = training(network=PLAIN, first_epoch=2, start=start)
     for each, given in ((start, whose), (replace(start, inherit=False), ())):
         assert breed(task, each, place, trainer(place)).givers == given
-        assert givers(task, each, trainer(place)) == given
+        assert givers_of(task, each, trainer(place)) == given
