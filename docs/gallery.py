@@ -22,6 +22,9 @@ FIGURES: Final = {
     "taught_100": {
         "loss_by_spent": "The same at the poster's 100 epochs: loss over the network-epochs spent.",
     },
+    "taught_512": {
+        "improvements": "The same with four times as many hidden units, at 20 epochs.",
+    },
     "poster": {
         "improvements": "The poster's crossovers and the free yardsticks.",
         "loss_curves": "The population's best member at each epoch.",
