@@ -58,13 +58,15 @@ class Dataset:
 
         Args:
             weights: by class.
+
+        Raises:
+            TypeError: the training data are arrays.
         """
-        if not isinstance(self.train, Batches):
+        train = self.train
+        if not isinstance(train, Batches):
             raise TypeError("only batches are weighed while they are read")
-        train = self.train.weighted(weights)
-        return self._once(
-            tuple(sorted(weights.items())), lambda: replace(self, train=train, _derived={})
-        )
+        key = tuple(sorted(weights.items()))
+        return self._once(key, lambda: replace(self, train=train.weighted(weights), _derived={}))
 
     def _once(self, key: Hashable, make: Callable[[], Dataset]) -> Dataset:
         """Return what is derived from it, one for all who ask: each has a probe of its own."""

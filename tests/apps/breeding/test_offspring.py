@@ -13,74 +13,21 @@ import pytest
 from apps.breeding.offspring import breed, givers_of
 from apps.errors import HeterosisError, UserError
 from apps.files import DamagedFile
-from apps.messages.results import CheckpointRef, ChildPlan
-from apps.messages.specs import CrossoverSpec, Genome, NetworkSpec, OperatorSpec
-from apps.messages.tasks import Offspring, Workplace
-from apps.records.checkpoints import Checkpoint, save_checkpoint
+from apps.messages.results import CheckpointRef
+from apps.messages.specs import NetworkSpec, OperatorSpec
+from apps.messages.tasks import Workplace
+from apps.records.checkpoints import Checkpoint
 from apps.tasks.train import train_member
-from apps.training.blueprint import Blueprint
-from apps.training.trainer import Trainer, trainer_for
+from apps.training.trainer import trainer_for
+from tests.support.offspring import NONE, bred, offspring, parent, put_down, same, trainer
 from tests.support.small import ADAM, DATA, PLAIN, RICH, SEED, net, training
 
-NONE = OperatorSpec("none")
 GAUSSIAN = OperatorSpec("gaussian", {"scale": 0.1})
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     return Workplace(str(tmp_path_factory.mktemp("run")))
-
-
-def trainer(place: Workplace, network: NetworkSpec = PLAIN) -> Trainer:
-    return trainer_for(DATA, network, ADAM, SEED, place)
-
-
-def parent(place: Workplace, seed: int, network: NetworkSpec = PLAIN, **groups: Any) -> Checkpoint:
-    rng = np.random.default_rng(seed)
-    weights = trainer(place, network).blueprint.initial_weights(seed)
-    # Biases too: a constant array is neither merged nor mutated visibly.
-    moved = {
-        name: (array + 0.01 * rng.random(array.shape)).astype(array.dtype)
-        for name, array in weights.items()
-    }
-    return Checkpoint(moved, **groups)
-
-
-def put_down(place: Workplace, *checkpoints: Checkpoint) -> tuple[CheckpointRef, ...]:
-    refs = []
-    for checkpoint in checkpoints:
-        name = f"parent-{len(list(Path(place.root).glob('parent-*')))}"
-        refs.append(CheckpointRef(name, save_checkpoint(Path(place.root) / name, checkpoint)))
-    return tuple(refs)
-
-
-def offspring(
-    parents: Sequence[CheckpointRef],
-    crossover: str = "mean",
-    mutation: OperatorSpec = NONE,
-    **plan: Any,
-) -> Offspring:
-    fields: dict[str, Any] = {
-        "child": 0,
-        "merge": 0,
-        "parents": tuple(parents),
-        "members": tuple(range(len(parents))),
-        "fitness": tuple(0.1 * (1 + number) for number in range(len(parents))),
-    }
-    return Offspring(CrossoverSpec(crossover), mutation, ChildPlan(**fields | plan))
-
-
-def bred(
-    start: Offspring, place: Workplace, network: NetworkSpec = PLAIN, **changes: Any
-) -> Checkpoint:
-    task = training(network=network, first_epoch=2, start=start, **changes)
-    return breed(task, start, place, trainer(place, network)).state
-
-
-def same(one: Checkpoint, other: Checkpoint) -> bool:
-    return list(one.weights) == list(other.weights) and all(
-        np.array_equal(one.weights[name], other.weights[name]) for name in one.weights
-    )
 
 
 @pytest.fixture(scope="module")
@@ -328,91 +275,6 @@ def test_the_best_parent_is_the_child(
     place: Workplace, parents: Sequence[Checkpoint], refs: Sequence[CheckpointRef]
 ) -> None:
     assert same(bred(offspring(refs, "best"), place), parents[0])
-
-
-# ---------------------------------------------------------------------- parents of other widths
-MLP = NetworkSpec("mlp", {"activation": "relu"})
-
-
-def of(*units: int) -> Genome:
-    return Genome({"depth": len(units), "units": list(units)})
-
-
-def stranger(place: Workplace, seed: int, genome: Genome) -> CheckpointRef:
-    held = trainer_for(DATA, MLP, ADAM, SEED, place, genome)
-    (ref,) = put_down(place, Checkpoint(held.blueprint.initial_weights(seed)))
-    return ref
-
-
-def of_strangers(
-    place: Workplace, child: Genome, *parents: Genome, nearest: bool = True
-) -> tuple[Checkpoint, tuple[int, ...]]:
-    refs = [stranger(place, seed, genome) for seed, genome in enumerate(parents)]
-    strange = tuple(number for number, genome in enumerate(parents) if genome != parents[0])
-    plan = {"genome": child, "genomes": parents, "strange": strange}
-    start = replace(offspring(refs, "select", **plan), nearest=nearest)
-    task = training(network=MLP, first_epoch=2, start=start, genome=child)
-    held = trainer_for(DATA, MLP, ADAM, SEED, place, child)
-    made = breed(task, start, place, held)
-    assert made.givers == givers_of(task, start, held)
-    return made.state, made.givers
-
-
-def test_units_are_selected_of_parents_that_differ_in_width_alone(place: Workplace) -> None:
-    child, given = of_strangers(place, of(6, 5), of(8, 5), of(4, 7), of(3), of(4, 4))
-    assert given == (0, 1, 3)
-    columns = {tuple(column) for column in child.weights["dense/kernel"].T}
-    each = [
-        trainer_for(DATA, MLP, ADAM, SEED, place, genome).blueprint.initial_weights(seed)
-        for seed, genome in enumerate([of(8, 5), of(4, 7), of(3), of(4, 4)])
-    ]
-    found = [
-        len(columns & {tuple(column) for column in weights["dense/kernel"].T}) for weights in each
-    ]
-    assert sum(found) == 6
-    assert found[2] == 0
-    assert sum(number > 0 for number in found) >= 2
-
-
-def test_each_architecture_is_built_once_for_a_child(
-    place: Workplace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    child, *genomes = of(6, 5), of(8, 5), of(4, 7), of(3, 2, 4), of(4, 7)
-    genomes = [
-        replace(genome, optimizer={"learning_rate": 0.01 * number})
-        for number, genome in enumerate(genomes, start=1)
-    ]
-    refs = [stranger(place, seed, genome) for seed, genome in enumerate(genomes)]
-    plan = {"genome": child, "genomes": tuple(genomes), "strange": (1, 2, 3)}
-    start = replace(offspring(refs, "select", **plan), nearest=True, merge_architectures=True)
-    task = training(
-        network=MLP, first_epoch=2, last_epoch=3, start=start, genome=child, folder="built"
-    )
-    trainer_for(DATA, MLP, ADAM, SEED, place, child)
-    built = []
-    build = Blueprint.build
-    monkeypatch.setattr(
-        Blueprint,
-        "build",
-        lambda self, seed: built.append(self.network.params["units"]) or build(self, seed),
-    )
-    assert train_member(task, place).givers == (0, 1, 2, 3)
-    # The child's own initial weights fill up what the parents do not give.
-    assert sorted(built) == sorted(genome.network["units"] for genome in [child, *genomes[:3]])
-
-
-def test_a_child_with_layers_of_its_own_starts_from_its_nearest_parent(place: Workplace) -> None:
-    child, given = of_strangers(place, of(6, 5), of(6), of(3, 2, 4))
-    alone, _ = of_strangers(place, of(6, 5), of(6))
-    assert given == (0,)
-    assert same(child, alone)
-
-
-def test_without_nearest_strangers_give_no_weights(place: Workplace) -> None:
-    child, given = of_strangers(place, of(6, 5), of(8, 5), of(4, 7), nearest=False)
-    alone, _ = of_strangers(place, of(6, 5), of(8, 5))
-    assert given == (0,)
-    assert same(child, alone)
 
 
 @pytest.mark.parametrize(

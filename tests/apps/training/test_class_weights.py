@@ -217,14 +217,29 @@ def test_classes_are_taken_in_all_their_forms(y: Any, loss: Any) -> None:
     assert found == [3, 3, 3, 1, 1, 1]
 
 
-def test_balanced_counts_all_batches() -> None:
+def in_batches() -> Dataset:
     import tensorflow as tf
 
     source = tf.data.Dataset.from_tensor_slices((np.zeros((6, 2), np.float32), LABELS)).batch(4)
     part = Samples(np.zeros((6, 2), np.float32), LABELS)
-    data, _ = with_class_weights(Dataset(Batches("train", source), part, part), SPARSE, "balanced")
+    return Dataset(Batches("train", source), part, part)
+
+
+def test_balanced_counts_all_batches() -> None:
+    data, _ = with_class_weights(in_batches(), SPARSE, "balanced")
     found = np.concatenate([batch.weights for batch in data.train])
     np.testing.assert_allclose(found, weights(LABELS, SPARSE, "balanced"), rtol=1e-6)
+
+
+def test_batches_of_one_weighing_are_one_data_set_with_one_probe() -> None:
+    """Every architecture of a search has a trainer, and a probe may be large."""
+    data = in_batches()
+    one, other, differs = (
+        with_class_weights(data, SPARSE, {"0": given})[0] for given in (2.0, 2.0, 3.0)
+    )
+    assert one is other
+    assert one.probe is other.probe
+    assert differs is not one
 
 
 # ------------------------------------------------------------------------------ where they count
