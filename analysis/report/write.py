@@ -28,11 +28,10 @@ from analysis.statistics.search import YARDSTICK, Search, searched
 from analysis.tables import CONTROL, loss_names, read_tables, training_of
 from apps.errors import NotWritten
 from apps.files import write_atomic
+from apps.records.additions import read_additions
 from apps.records.labels import read_labels
 from apps.records.run_dir import ReportDir, RunDir
 from apps.records.tables_schema import STILL
-from apps.records.trial_counts import read_trial_counts
-from apps.records.trial_counts import told as told_of_counts
 
 CHAPTERS: Final = ("result", "search", "metrics", "population", "workflow", "cost")
 """Where figures stand in the page."""
@@ -200,7 +199,7 @@ def _html(
     environment, no_environment = page.environment(run)
     data_lines, data_remarks = page.data_notes(run)
     first = [f"{note[0].upper()}{note[1:]}." for note in told["remarks"] if note.startswith(STILL)]
-    first += filter(None, [told_of_counts(read_trial_counts(run))])
+    first += read_additions(run).told()
     return render(
         "report.html.j2",
         name=run.root.resolve().name,

@@ -17,6 +17,7 @@ from tests.support.experiments import (
     FOLDER,
     TINY,
     answering,
+    arms,
     assert_same,
     changed,
     checkpoints,
@@ -115,6 +116,43 @@ def test_a_run_goes_on_with_more_trials_and_says_so(
     assert "Trials were added to this run, which had 1, then 2:" in again.report.read_text()
     with pytest.raises(UserError, match=r"has 2 trials, here are 1.*: --set trials=2 continues it"):
         run(tiny_file, runs=tmp_path, settings=["trials=1"])
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_with_an_arm_that_is_added_and_says_so(
+    finished: Path, tmp_path: Path, tiny_file: Path
+) -> None:
+    few = Experiment(**changed(arms=arms("control", "mean", "twice"), trials=1))
+    done = run(few, runs=tmp_path, folder=FOLDER, keep="all")
+    assert "Added after" not in done.report.read_text()
+    first = {path: path.read_bytes() for path in done.directory.results()}
+    rehearsed: list[Experiment] = []
+
+    def rehearse(_: object, experiment: Experiment, __: object) -> None:
+        rehearsed.append(experiment)
+
+    again = run(tiny_file, runs=tmp_path, rehearse=rehearse)
+    assert [len(each.arms) for each in rehearsed] == [5]
+    assert_same(again.tables, read_tables(finished))
+    assert {path: path.read_bytes() for path in first} == first
+    assert "Added after other arms had been run: restart, random." in again.report.read_text()
+    run(tiny_file, runs=tmp_path, rehearse=rehearse)
+    assert len(rehearsed) == 1
+    with pytest.raises(UserError, match=r"differs in .*arms\.restart .*here nothing"):
+        run(few, runs=tmp_path, folder=FOLDER)
+
+
+def test_an_arm_that_parts_what_is_computed_is_refused_and_nothing_is_lost(
+    tmp_path: Path, tiny_file: Path
+) -> None:
+    few = Experiment(**changed(arms=arms("control", "mean"), trials=1))
+    done = run(few, runs=tmp_path, folder=FOLDER)
+    before = {path: path.read_bytes() for path in done.folder.rglob("*") if path.is_file()}
+    with pytest.raises(
+        UserError, match=r"could not keep .* \d+ tasks of each trial would be others"
+    ):
+        run(tiny_file, runs=tmp_path)
+    assert {path: path.read_bytes() for path in before} == before
 
 
 def test_more_trials_do_not_hide_another_difference(

@@ -14,6 +14,7 @@ from apps.records.run_dir import RunDir
 from workflow.experiment.config import Experiment
 from workflow.experiment.file import recorded_experiment
 from workflow.experiment.options import checked_name
+from workflow.runs.growth import added_arms, part_begun, replaced_tasks
 from workflow.runs.lock import only_driver
 
 _KEYS_TOLD: Final = 4
@@ -90,7 +91,7 @@ def check_directory(run_dir: RunDir, experiment: Experiment, fresh: bool) -> boo
 
     Raises:
         UserError: it cannot be written, is no run directory, or is that of another experiment. One
-            with more trials is not another: trials depend on their number alone.
+            with further trials or arms is not another, if all that is computed stays.
     """
     try:
         _check_writable(run_dir.root)
@@ -107,7 +108,7 @@ def check_directory(run_dir: RunDir, experiment: Experiment, fresh: bool) -> boo
         return True
     # Read as an experiment, so that a setting that is younger than the run has its default.
     stored = recorded_experiment(run_dir)
-    same = differing_keys(stored.completed(), with_trials_of(experiment, stored).completed()) == []
+    same = differing_keys(stored.completed(), part_begun(experiment, stored).completed()) == []
     differing = [] if same else differing_keys(stored.completed(), experiment.completed())
     if len(differing) == 1 and experiment.trials < stored.trials:
         raise UserError(
@@ -123,6 +124,14 @@ def check_directory(run_dir: RunDir, experiment: Experiment, fresh: bool) -> boo
             f"{run_dir.root} belongs to another experiment, which differs in "
             f"{'; '.join(differing[:_KEYS_TOLD])}{more}; choose another --name, or --fresh to move "
             "the old run aside",
+            code="run-differs",
+        )
+    if others := replaced_tasks(experiment, stored):
+        raise UserError(
+            f"{run_dir.root} could not keep what it has computed: with the arms as they are here "
+            f"{len(others)} tasks of each trial would be others, {others[0]} the first of them. "
+            "Arms keep their order, and one that is added halts where those do that begin like it; "
+            "choose another --name, or --fresh to move the old run aside",
             code="run-differs",
         )
     return False
@@ -155,13 +164,8 @@ def opened(
         if check_directory(run_dir, experiment, fresh=False):
             _store(run_dir, experiment, say)
         else:
-            _add_trials(run_dir, experiment, say)
+            _grow(run_dir, experiment, say)
         yield
-
-
-def with_trials_of(experiment: Experiment, begun: Experiment) -> Experiment:
-    """Return an experiment with as many trials as its run was begun with, if those are fewer."""
-    return experiment.model_copy(update={"trials": min(experiment.trials, begun.trials)})
 
 
 def differing_keys(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
@@ -183,16 +187,20 @@ def _store(run_dir: RunDir, experiment: Experiment, say: Callable[[str], None]) 
         say(f"nothing was finished yet in {run_dir.root}: it now has the changed experiment")
 
 
-def _add_trials(run_dir: RunDir, experiment: Experiment, say: Callable[[str], None]) -> None:
-    there = recorded_experiment(run_dir).trials
-    if there == experiment.trials:
+def _grow(run_dir: RunDir, experiment: Experiment, say: Callable[[str], None]) -> None:
+    there = recorded_experiment(run_dir)
+    arms = added_arms(experiment, there)
+    if there.trials == experiment.trials and not arms:
         return
     try:
         run_dir.table("trials").unlink(missing_ok=True)  # it says that a run is finished
         write_atomic(run_dir.experiment_toml, experiment.to_toml().encode())
     except OSError as error:
         raise _not_writable(run_dir.experiment_toml, error) from error
-    say(f"{run_dir.root} had {there} trials and goes on to {experiment.trials}")
+    if there.trials != experiment.trials:
+        say(f"{run_dir.root} had {there.trials} trials and goes on to {experiment.trials}")
+    if arms:
+        say(f"{run_dir.root} goes on with further arms: {', '.join(arms)}")
 
 
 def _move_aside(run_dir: RunDir, say: Callable[[str], None]) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from apps.errors import UserError
 from apps.plugins.load import is_plugin
 from apps.plugins.sources import joint_digest, plugin_sources
-from apps.records import trial_counts
+from apps.records.additions import read_additions
 from apps.records.environment import read_environment
 from apps.records.run_dir import RunDir
 from apps.runtime import variables
@@ -22,7 +22,8 @@ from apps.tasks.checkup import versions
 from workflow.driver.trial import build_trial
 from workflow.experiment.config import Experiment
 from workflow.experiment.file import plugin_files, plugin_packages, recorded_experiment
-from workflow.runs.opening import differing_keys, with_trials_of
+from workflow.runs.growth import added_arms, part_begun
+from workflow.runs.opening import differing_keys
 
 COMPUTING: Final = ("tensorflow", "keras", "numpy", "scipy")
 """Packages whose versions make numbers: a table of two of them compares the versions, too."""
@@ -34,7 +35,7 @@ _SOURCES: Final = "sources"
 def described(
     run_dir: RunDir, experiment: Experiment, folder: Path, begins: bool
 ) -> dict[str, Any]:
-    """Return what a run's `environment.json` says of files, versions, variables and trials.
+    """Return what a run's `environment.json` says of files, versions, variables and additions.
 
     Args:
         run_dir: of the run, not yet opened.
@@ -48,9 +49,10 @@ def described(
     if begins:
         return record
     record[_BEGUN] = _begun(read_environment(run_dir)) or here
-    there = recorded_experiment(run_dir).trials
-    counts = trial_counts.added(trial_counts.read_trial_counts(run_dir), there, experiment.trials)
-    return record | trial_counts.written(counts)
+    there = recorded_experiment(run_dir)
+    arms = added_arms(experiment, there)
+    additions = read_additions(run_dir).grown(there.trials, experiment.trials, arms)
+    return record | additions.written()
 
 
 def as_begun(
@@ -74,7 +76,7 @@ def as_begun(
     if not run_dir.experiment_toml.is_file() or next(run_dir.results(), None) is None:
         return experiment
     stored, recorded = recorded_experiment(run_dir), read_environment(run_dir)
-    same = with_trials_of(experiment, stored)
+    same = part_begun(experiment, stored)
     if differing_keys(_without_digests(stored), _without_digests(same)):
         return experiment  # the keys that differ tell more
     known = recorded.get(_SOURCES)
