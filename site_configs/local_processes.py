@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+from typing import Final
 
 from parsl.config import Config
 
@@ -14,6 +16,25 @@ from site_configs.options import (
     interpreter_first_on_path,
 )
 from site_configs.shell import QuotingExecutor, QuotingProvider
+
+_HEARTBEAT_S: Final = 30
+
+# A pool whose driver was killed ends after its heartbeats, unless it hangs in sending one: Parsl's
+# sends have no limit.
+_WATCHED: Final = """{pool} & pool=$!
+while kill -0 $pool; do
+  kill -0 {driver} || {{ sleep {patience}; kill -KILL $pool; }}
+  sleep 1
+done 2> /dev/null
+wait $pool"""
+
+
+class WatchedExecutor(QuotingExecutor):
+    """Parsl's executor, whose worker pool cannot stay behind when its driver is gone."""
+
+    def _get_launch_command(self, block_id: str) -> str:
+        pool = super()._get_launch_command(block_id)
+        return _WATCHED.format(pool=pool, driver=os.getpid(), patience=2 * _HEARTBEAT_S)
 
 
 def make_config(options: SiteOptions) -> Config:
@@ -27,7 +48,7 @@ def make_config(options: SiteOptions) -> Config:
     threads = options.threads
     return Config(
         executors=[
-            QuotingExecutor(
+            WatchedExecutor(
                 label="processes",
                 interchange_launch_cmd=launch_command(),
                 # Without an address Parsl asks a public service and listens on every interface.
@@ -36,7 +57,7 @@ def make_config(options: SiteOptions) -> Config:
                 # The number of workers is as asked, be there fewer cores.
                 cores_per_worker=0.001,
                 heartbeat_period=5,
-                heartbeat_threshold=30,
+                heartbeat_threshold=_HEARTBEAT_S,
                 provider=QuotingProvider(
                     init_blocks=1,
                     min_blocks=1,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -61,3 +62,29 @@ def test_the_workers_shell_finds_the_programs_of_this_interpreter(
     programs = Path(sys.executable).parent
     assert Path(found.stdout.strip()) == programs / "process_worker_pool.py"
     assert shutil.which("interchange.py") == str(programs / "interchange.py")
+
+
+@pytest.mark.parametrize("hangs", [True, False])
+def test_a_worker_pool_cannot_stay_behind_when_its_driver_is_gone(
+    hangs: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that ends by itself ends its block, with its exit code; one that hangs is ended."""
+    (executor,) = local_processes.make_config(options()).executors
+    pool = tmp_path / "process_worker_pool.py"
+    pool.write_text(f"#!/bin/sh\ntrap '' TERM\n{'exec sleep 60' if hangs else 'exit 3'}\n")
+    pool.chmod(0o755)
+    executor.launch_cmd, executor.logconf_path = str(pool), None
+    driver = subprocess.Popen(["sleep", "60"])
+    with monkeypatch.context() as here:
+        here.setattr(local_processes, "_HEARTBEAT_S", 0)
+        here.setattr(os, "getpid", lambda: driver.pid)
+        command = executor._get_launch_command("0")
+    with driver, subprocess.Popen(["bash", "-c", command]) as block:
+        if hangs:
+            with pytest.raises(subprocess.TimeoutExpired):
+                block.wait(3)
+            driver.kill()
+            driver.wait()
+        ended = block.wait(30)
+        driver.kill()
+    assert ended == (128 + signal.SIGKILL if hangs else 3)
