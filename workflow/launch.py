@@ -33,19 +33,14 @@ from workflow.driver.run import Outcomes, export_champion, run_experiment
 from workflow.driver.stall import StallWatch
 from workflow.driver.time_limit import TimeLimit, seconds
 from workflow.experiment.config import Experiment
-from workflow.experiment.file import (
-    find_experiment,
-    load_experiment,
-    recorded_experiment,
-    with_plugins,
-)
+from workflow.experiment.file import find_experiment, load_experiment, with_plugins
 from workflow.preflight.plan import longest_segment_s
 from workflow.preflight.rehearse import Rehearse, rehearse_apart, rehearse_experiment
 from workflow.runs.champion_card import write_papers
 from workflow.runs.data_notes import noted_data
 from workflow.runs.environment import describe as describe_environment
-from workflow.runs.growth import added_arms
-from workflow.runs.opening import check_directory, check_sayable, opened, run_directory
+from workflow.runs.growth import added_arms, begun_experiment
+from workflow.runs.opening import check_directory, check_sayable, grow, opened, run_directory
 from workflow.runs.record import as_begun, described
 from workflow.runs.run import FailedArm, Run
 from workflow.runs.tables import write_tables
@@ -170,7 +165,7 @@ def run(
     if monitor:
         monitored(config, directory.monitoring_db, asked.experiment.name)
     remarks: Sequence[str] = ()
-    if begins or added_arms(asked.experiment, recorded_experiment(directory)):
+    if begins or added_arms(asked.experiment, begun_experiment(directory)):
         usual = rehearse_experiment if in_this_process(config) else rehearse_apart
         remarks = (rehearse or usual)(asked.source, asked.experiment, place) or ()
     with (
@@ -185,6 +180,7 @@ def run(
         noted = noted_data(directory, asked.experiment, place, begins, display.say, remarks)
         with _workers_noted(directory.workers), engine(config, place) as loaded:
             Thread(target=_load_what_comes_last, daemon=True).start()
+            grow(directory, asked.experiment, display.say)
             limit = TimeLimit(limit_s, ends_unix_s, loaded.running, display.say)
             outcomes, exported = _drive(
                 asked.experiment, loaded, limit, place, directory, display, keep == "all", stuck,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -42,6 +42,17 @@ class Additions:
         counts = tuple(dict.fromkeys([*self.trial_counts, there, asked]))
         return Additions(
             counts if len(counts) > 1 else (), tuple(dict.fromkeys([*self.arms, *arms]))
+        )
+
+    def of(self, arms: Collection[str], trials: int) -> Additions:
+        """Return those of some arms, and of a number of trials, at most.
+
+        >>> Additions((5, 10), ("mean", "unit")).of(["control", "unit"], 5)
+        Additions(trial_counts=(), arms=('unit',))
+        """
+        counts = tuple(count for count in self.trial_counts if count <= trials)
+        return Additions(
+            counts if len(counts) > 1 else (), tuple(arm for arm in self.arms if arm in arms)
         )
 
     def written(self) -> dict[str, Any]:

@@ -12,6 +12,8 @@ import pytest
 import heterosis
 from apps.errors import UserError
 from apps.messages.tasks import TrainTask
+from apps.records.additions import read_additions
+from apps.records.run_dir import RunDir
 from heterosis import Experiment, Run, load_experiment
 from tests.support.experiments import (
     FOLDER,
@@ -29,6 +31,9 @@ from tests.support.experiments import (
 )
 from tests.support.reports import without_pictures
 from tests.workflow.conftest import Heterosis
+from workflow import launch
+
+RANDOMLY = {"name": "randomly", "halts": [0.5], "crossover": "random", "mutation": "none"}
 
 CONTROL_ALONE = changed(trials=1, arms=[{"name": "control"}])
 
@@ -128,11 +133,13 @@ def test_a_run_goes_on_with_an_arm_that_is_added_and_says_so(
     first = {path: path.read_bytes() for path in done.directory.results()}
     rehearsed: list[Experiment] = []
 
-    def rehearse(_: object, experiment: Experiment, __: object) -> None:
+    def rehearse(_: object, experiment: Experiment, __: object) -> list[str]:
         rehearsed.append(experiment)
+        return ["an odd arm"]
 
     again = run(tiny_file, runs=tmp_path, rehearse=rehearse)
     assert [len(each.arms) for each in rehearsed] == [5]
+    assert "an odd arm" in again.report.read_text()
     assert_same(again.tables, read_tables(finished))
     assert {path: path.read_bytes() for path in first} == first
     assert "Added after other arms had been run: restart, random." in again.report.read_text()
@@ -149,17 +156,42 @@ def test_an_arm_that_parts_what_is_computed_is_refused_and_nothing_is_lost(
     done = run(few, runs=tmp_path, folder=FOLDER)
     before = {path: path.read_bytes() for path in done.folder.rglob("*") if path.is_file()}
     with pytest.raises(
-        UserError, match=r"could not keep .* \d+ tasks of each trial would be others"
+        UserError, match=r"could not keep .*: twice would part .* \d+ tasks of each trial"
     ):
         run(tiny_file, runs=tmp_path)
     assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize("when", ["before it has them", "before a task of them"])
+def test_arms_whose_run_broke_off_at_once_can_be_taken_away(
+    when: str, finished: Path, tmp_path: Path, tiny_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied(finished, tmp_path)
+    root = tmp_path / "tiny"
+    more = write(tmp_path / "more", changed(arms=[*TINY["arms"], RANDOMLY]))
+
+    def broken(*_: object, **__: object) -> None:
+        raise UserError("the data have changed", code="run-differs")
+
+    with monkeypatch.context() as here:
+        what = "noted_data" if when == "before it has them" else "_drive"
+        here.setattr(launch, what, broken)
+        with pytest.raises(UserError, match="the data have changed"):
+            run(more, runs=tmp_path, rehearse=lambda *_: ())
+    grown = when == "before a task of them"
+    assert ("randomly" in (root / "experiment.toml").read_text()) == grown
+    assert read_additions(RunDir(root)).arms == ("randomly",)
+    done = run(tiny_file, runs=tmp_path)
+    assert_same(done.tables, read_tables(finished))
+    assert read_additions(RunDir(root)).arms == ()
+    assert "randomly" not in (root / "experiment.toml").read_text()
 
 
 def test_more_trials_do_not_hide_another_difference(
     finished: Path, tmp_path: Path, tiny_file: Path
 ) -> None:
     copied(finished, tmp_path)
-    with pytest.raises(UserError, match=r"seed \(there 5, here 4\); trials \(there 2, here 3\)"):
+    with pytest.raises(UserError, match=r"differs in seed \(there 5, here 4\); choose"):
         run(tiny_file, runs=tmp_path, settings=["trials=3", "seed=4"])
 
 

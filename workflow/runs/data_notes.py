@@ -29,6 +29,8 @@ def noted_data(
 ) -> dict[str, Any]:
     """Return what became of the data, written into the run directory when the run begins.
 
+    Of a run that goes on what is there stays, with new remarks of the trial in small.
+
     Args:
         run: the run directory.
         experiment: what is run.
@@ -49,6 +51,10 @@ def noted_data(
         if form and misses_something(run, experiment):
             now = load_dataset(spec, experiment.seed, place.search_path).form
             _check_read_alike(run, form, json.loads(json.dumps(now)))
+        if news := [each for each in rehearsed if each not in stored["remarks"]]:
+            stored["remarks"] += news
+            _write(run, stored)
+            _say(news, say)
         return stored
     found = told(spec, experiment.seed, place.search_path, experiment.training.loss)
     data = load_dataset(spec, experiment.seed, place.search_path)
@@ -58,10 +64,18 @@ def noted_data(
         "remarks": remarks,
         "preparation": Preparation.of(data).to_json(),
     }
+    _write(run, noted)
+    _say(remarks, say)
+    return noted
+
+
+def _write(run: RunDir, noted: dict[str, Any]) -> None:
     write_atomic(run.data_json, json.dumps(noted, indent=1, allow_nan=False).encode())
+
+
+def _say(remarks: Sequence[str], say: Callable[[str], None]) -> None:
     for remark in remarks:
         say(f"note: {remark}")
-    return noted
 
 
 def _check_read_alike(run: RunDir, begun: Any, now: Any) -> None:

@@ -7,8 +7,27 @@ what others trained in one task.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from apps.records.additions import read_additions
+from apps.records.run_dir import RESULT, RunDir
 from workflow.driver.trial import build_trial
+from workflow.experiment.arms import Arm
 from workflow.experiment.config import Experiment
+from workflow.experiment.file import recorded_experiment
+
+
+def begun_experiment(run_dir: RunDir) -> Experiment:
+    """Return what a run is held to: its experiment, without added arms that have nothing yet.
+
+    An arm that was added by mistake can so be changed or taken away until a task of it is finished.
+
+    Args:
+        run_dir: of a run that has been begun.
+    """
+    there = recorded_experiment(run_dir)
+    idle = {arm for arm in read_additions(run_dir).arms if not _has_results(run_dir, arm)}
+    return _with_arms(there, (arm for arm in there.arms if arm.name not in idle))
 
 
 def part_begun(experiment: Experiment, begun: Experiment) -> Experiment:
@@ -19,12 +38,12 @@ def part_begun(experiment: Experiment, begun: Experiment) -> Experiment:
         begun: of the run.
 
     Returns:
-        As many trials, and the arms of the same names; equal to `begun` where nothing else differs.
+        As many trials, and the arms of the same names, in the order of the run; equal to `begun`
+        where nothing else differs.
     """
-    added = added_arms(experiment, begun)
-    arms = tuple(arm for arm in experiment.arms if arm.name not in added)
-    trials = min(experiment.trials, begun.trials)
-    return experiment.model_copy(update={"trials": trials, "arms": arms})
+    here = {arm.name: arm for arm in experiment.arms}
+    part = _with_arms(experiment, (here[arm.name] for arm in begun.arms if arm.name in here))
+    return part.model_copy(update={"trials": min(experiment.trials, begun.trials)})
 
 
 def added_arms(experiment: Experiment, begun: Experiment) -> tuple[str, ...]:
@@ -44,8 +63,26 @@ def replaced_tasks(experiment: Experiment, begun: Experiment) -> tuple[str, ...]
         The first trial's, as those of the others are like them.
     """
     now = {(key, node.task.folder) for key, node in build_trial(experiment, 0).nodes.items()}
+    # Both are the experiment of now: a value may have come back from the file in another type.
     return tuple(
         node.task.folder
-        for key, node in build_trial(begun, 0).nodes.items()
+        for key, node in build_trial(part_begun(experiment, begun), 0).nodes.items()
         if (key, node.task.folder) not in now
     )
+
+
+def parting_arms(experiment: Experiment, begun: Experiment) -> tuple[str, ...]:
+    """Return the names of added arms that, each alone, part what others train in one task."""
+    part = part_begun(experiment, begun)
+    added = [arm for arm in experiment.arms if arm.name in added_arms(experiment, begun)]
+    return tuple(
+        arm.name for arm in added if replaced_tasks(_with_arms(part, (*part.arms, arm)), begun)
+    )
+
+
+def _with_arms(experiment: Experiment, arms: Iterable[Arm]) -> Experiment:
+    return experiment.model_copy(update={"arms": tuple(arms)})
+
+
+def _has_results(run_dir: RunDir, arm: str) -> bool:
+    return next(run_dir.root.glob(f"trial-*/{arm}/**/{RESULT}"), None) is not None

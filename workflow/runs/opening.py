@@ -14,7 +14,13 @@ from apps.records.run_dir import RunDir
 from workflow.experiment.config import Experiment
 from workflow.experiment.file import recorded_experiment
 from workflow.experiment.options import checked_name
-from workflow.runs.growth import added_arms, part_begun, replaced_tasks
+from workflow.runs.growth import (
+    added_arms,
+    begun_experiment,
+    part_begun,
+    parting_arms,
+    replaced_tasks,
+)
 from workflow.runs.lock import only_driver
 
 _KEYS_TOLD: Final = 4
@@ -107,13 +113,12 @@ def check_directory(run_dir: RunDir, experiment: Experiment, fresh: bool) -> boo
     if fresh or not _has_results(run_dir):
         return True
     # Read as an experiment, so that a setting that is younger than the run has its default.
-    stored = recorded_experiment(run_dir)
-    same = differing_keys(stored.completed(), part_begun(experiment, stored).completed()) == []
-    differing = [] if same else differing_keys(stored.completed(), experiment.completed())
-    if len(differing) == 1 and experiment.trials < stored.trials:
+    begun = begun_experiment(run_dir)
+    differing = differing_keys(begun.completed(), part_begun(experiment, begun).completed())
+    if len(differing) == 1 and experiment.trials < begun.trials:
         raise UserError(
-            f"{run_dir.root} has {stored.trials} trials, here are {experiment.trials}, and trials "
-            f"stay once they are begun: --set trials={stored.trials} continues it, --fresh moves "
+            f"{run_dir.root} has {begun.trials} trials, here are {experiment.trials}, and trials "
+            f"stay once they are begun: --set trials={begun.trials} continues it, --fresh moves "
             "it aside",
             code="run-differs",
         )
@@ -126,12 +131,18 @@ def check_directory(run_dir: RunDir, experiment: Experiment, fresh: bool) -> boo
             "the old run aside",
             code="run-differs",
         )
-    if others := replaced_tasks(experiment, stored):
+    if others := replaced_tasks(experiment, begun):
+        parting = parting_arms(experiment, begun)
+        why = (
+            f"{', '.join(parting)} would part from arms that begin alike (by a halt, an average or "
+            "a schedule) where none of them does"
+            if parting
+            else "the order of its arms has changed, and what arms share is stored with the first"
+        )
         raise UserError(
-            f"{run_dir.root} could not keep what it has computed: with the arms as they are here "
-            f"{len(others)} tasks of each trial would be others, {others[0]} the first of them. "
-            "Arms keep their order, and one that is added halts where those do that begin like it; "
-            "choose another --name, or --fresh to move the old run aside",
+            f"{run_dir.root} could not keep what it has computed: {why}, so that {len(others)} "
+            f"tasks of each trial would be others, {others[0]} the first of them; choose another "
+            "--name, or --fresh to move the old run aside",
             code="run-differs",
         )
     return False
@@ -163,9 +174,34 @@ def opened(
         # Once more: another driver may have been at work since.
         if check_directory(run_dir, experiment, fresh=False):
             _store(run_dir, experiment, say)
-        else:
-            _grow(run_dir, experiment, say)
         yield
+
+
+def grow(run_dir: RunDir, experiment: Experiment, say: Callable[[str], None]) -> None:
+    """Store an experiment that has more trials or arms than its run had: from now on it has them.
+
+    Args:
+        run_dir: opened, with everything checked that can be before tasks are computed.
+        experiment: what is run.
+        say: is told what is added.
+
+    Raises:
+        UserError: the directory cannot be written.
+    """
+    there = recorded_experiment(run_dir)
+    arms = added_arms(experiment, there)
+    same_order = [arm.name for arm in there.arms] == [arm.name for arm in experiment.arms]
+    if same_order and not differing_keys(there.completed(), experiment.completed()):
+        return
+    try:
+        run_dir.table("trials").unlink(missing_ok=True)  # it says that a run is finished
+        write_atomic(run_dir.experiment_toml, experiment.to_toml().encode())
+    except OSError as error:
+        raise _not_writable(run_dir.experiment_toml, error) from error
+    if there.trials != experiment.trials:
+        say(f"{run_dir.root} had {there.trials} trials and goes on to {experiment.trials}")
+    if arms:
+        say(f"{run_dir.root} goes on with further arms, which stay: {', '.join(arms)}")
 
 
 def differing_keys(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
@@ -185,22 +221,6 @@ def _store(run_dir: RunDir, experiment: Experiment, say: Callable[[str], None]) 
         raise _not_writable(run_dir.experiment_toml, error) from error
     if there != content:
         say(f"nothing was finished yet in {run_dir.root}: it now has the changed experiment")
-
-
-def _grow(run_dir: RunDir, experiment: Experiment, say: Callable[[str], None]) -> None:
-    there = recorded_experiment(run_dir)
-    arms = added_arms(experiment, there)
-    if there.trials == experiment.trials and not arms:
-        return
-    try:
-        run_dir.table("trials").unlink(missing_ok=True)  # it says that a run is finished
-        write_atomic(run_dir.experiment_toml, experiment.to_toml().encode())
-    except OSError as error:
-        raise _not_writable(run_dir.experiment_toml, error) from error
-    if there.trials != experiment.trials:
-        say(f"{run_dir.root} had {there.trials} trials and goes on to {experiment.trials}")
-    if arms:
-        say(f"{run_dir.root} goes on with further arms: {', '.join(arms)}")
 
 
 def _move_aside(run_dir: RunDir, say: Callable[[str], None]) -> None:

@@ -21,8 +21,8 @@ from apps.runtime import variables
 from apps.tasks.checkup import versions
 from workflow.driver.trial import build_trial
 from workflow.experiment.config import Experiment
-from workflow.experiment.file import plugin_files, plugin_packages, recorded_experiment
-from workflow.runs.growth import added_arms, part_begun
+from workflow.experiment.file import plugin_files, plugin_packages
+from workflow.runs.growth import added_arms, begun_experiment, part_begun
 from workflow.runs.opening import differing_keys
 
 COMPUTING: Final = ("tensorflow", "keras", "numpy", "scipy")
@@ -48,11 +48,16 @@ def described(
     record: dict[str, Any] = {_SOURCES: plugin_files(experiment, str(folder)), _BEGUN: here}
     if begins:
         return record
-    record[_BEGUN] = _begun(read_environment(run_dir)) or here
-    there = recorded_experiment(run_dir)
-    arms = added_arms(experiment, there)
-    additions = read_additions(run_dir).grown(there.trials, experiment.trials, arms)
-    return record | additions.written()
+    begun = begun_experiment(run_dir)
+    arms = added_arms(experiment, begun)
+    held = _begun(read_environment(run_dir)) or here
+    if arms:
+        # What only their code imports is held from now on.
+        held |= {"packages": here["packages"] | held.get("packages", {})}
+    record[_BEGUN] = held
+    kept = {arm.name for arm in experiment.arms}
+    additions = read_additions(run_dir).of(kept, experiment.trials)
+    return record | additions.grown(begun.trials, experiment.trials, arms).written()
 
 
 def as_begun(
@@ -75,7 +80,7 @@ def as_begun(
     """
     if not run_dir.experiment_toml.is_file() or next(run_dir.results(), None) is None:
         return experiment
-    stored, recorded = recorded_experiment(run_dir), read_environment(run_dir)
+    stored, recorded = begun_experiment(run_dir), read_environment(run_dir)
     same = part_begun(experiment, stored)
     if differing_keys(_without_digests(stored), _without_digests(same)):
         return experiment  # the keys that differ tell more

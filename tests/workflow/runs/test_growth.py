@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from apps.records.additions import Additions
+from apps.records.run_dir import RunDir
 from heterosis import Experiment
 from tests.support.experiments import arms, changed
-from workflow.runs.growth import added_arms, part_begun, replaced_tasks
+from workflow.runs.growth import (
+    added_arms,
+    begun_experiment,
+    part_begun,
+    parting_arms,
+    replaced_tasks,
+)
 
 MEAN, RANDOM, TWICE = arms("mean", "random", "twice")
 CONTROL, RESTART = arms("control", "restart")
@@ -46,6 +56,45 @@ def test_an_arm_that_halts_where_others_do_leaves_all_tasks_as_they_are(
 
 def test_an_arm_that_parts_what_others_train_in_one_task_replaces_their_tasks() -> None:
     assert "trial-000/segment-0/member-00" in replaced_tasks(_of(CONTROL, MEAN, TWICE), BEGUN)
+
+
+def test_the_arms_that_part_are_named() -> None:
+    averaged = {"name": "averaged", "average": "swa"}
+    more = _of(CONTROL, MEAN, averaged, RANDOM, TWICE)
+    assert parting_arms(more, BEGUN) == ("averaged", "twice")
+    assert parting_arms(_of(CONTROL, RANDOM, MEAN), BEGUN) == ()
+
+
+@pytest.mark.parametrize(
+    "params", [{"learning_rate": 0.01, "clipnorm": None}, {"learning_rate": 1}]
+)
+def test_values_that_a_file_gives_back_otherwise_replace_nothing(
+    params: dict[str, Any], tmp_path: Path
+) -> None:
+    training = changed()["training"] | {"optimizer_params": params}
+    run_dir = RunDir(tmp_path)
+    experiment = _of(CONTROL, MEAN, training=training)
+    run_dir.experiment_toml.write_text(experiment.to_toml())
+    begun = begun_experiment(run_dir)
+    assert replaced_tasks(experiment, begun) == ()
+    as_float = {name: None if value is None else float(value) for name, value in params.items()}
+    again = _of(CONTROL, MEAN, training=training | {"optimizer_params": as_float})
+    assert replaced_tasks(again, begun) == ()
+
+
+def test_an_added_arm_holds_the_run_once_a_task_of_it_is_finished(tmp_path: Path) -> None:
+    run_dir = RunDir(tmp_path)
+    run_dir.experiment_toml.write_text(_of(CONTROL, MEAN, RANDOM).to_toml())
+    run_dir.environment_json.write_text(json.dumps(Additions(arms=("random",)).written()))
+    for folder, names in (
+        ("segment-0/member-00", ["control", "mean"]),
+        ("mean/halt-0", ["control", "mean"]),
+        ("random/halt-0", ["control", "mean", "random"]),
+    ):
+        path = tmp_path / "trial-000" / folder / "result.json"
+        path.parent.mkdir(parents=True)
+        path.write_text("{}")
+        assert [arm.name for arm in begun_experiment(run_dir).arms] == names
 
 
 def test_tasks_that_arms_share_stay_with_the_first_of_them() -> None:

@@ -180,6 +180,19 @@ def test_trials_that_were_added_are_written_down(begun: Begun) -> None:
     assert "trial_counts" not in described(begun.run_dir, more, begun.folder, True)
 
 
+def test_packages_of_an_added_arm_are_held_from_then_on(begun: Begun) -> None:
+    (begun.folder / "held_other.py").write_text(
+        "import safetensors\n\ndef turn(rng, weights):\n    pass\n"
+    )
+    mine = {"name": "mine", "halts": [0.5], "mutation": "held_other:turn"}
+    more = begun.experiment(arms=[*begun.table["arms"], mine])
+    record = described(begun.run_dir, more, begun.folder, False)
+    assert record["added_arms"] == ["mine"]
+    assert "safetensors" in record["begun_with"]["packages"]
+    begun.store(begun.experiment(), record)
+    assert "added_arms" not in described(begun.run_dir, begun.experiment(), begun.folder, False)
+
+
 def test_a_run_without_results_is_held_to_nothing(begun: Begun) -> None:
     for path in begun.run_dir.results():
         path.unlink()
