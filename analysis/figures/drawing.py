@@ -36,7 +36,7 @@ COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E
 """Okabe and Ito's colours for the colour-blind, without yellow (unseen on white) and black."""
 
 LINE_STYLES: Final[tuple[Any, ...]] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
-MARKERS: Final = ("o", "s", "^", "D", "v", "<", "p")
+MARKERS: Final = ("o", "s", "^", "D", "v", "<", "X")
 """With four line styles and six colours: 84 arms look different, and any 28 do in grey."""
 
 DOTS: Final = 200
