@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from apps.errors import did_you_mean
+from apps.messages.results import FORWARD_PASS
 from apps.messages.specs import OuterSpec
 from apps.messages.teachers import LOSSES_OF_NUMBERS
 
@@ -54,28 +56,65 @@ _FALL: Final = 0.74
 """Exponent by which settings for numbers fall beyond few epochs: to 0.6 at twice as many."""
 
 
-def heterosis(population: int, epochs: int, training: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the best that is known to be made of N networks: strangers, then one child of all.
+_THIRDS: Final = 1e-9
+"""What thirds of epochs may be short of a whole number."""
 
-    For half of the epochs the networks train alone; then one child starts from the units of all of
-    them that together fit their mean output, and learns that, beside the labels, for as long as
-    the budget lasts. All train at twice the learning rate, constant for half of each leg and then
-    falling to zero, with weight decay and Nesterov momentum over the epochs' steps. Where the
-    targets are classes, the teachers' weight and the weight decay of the networks that train alone
-    grow from 20 epochs to 100. Where they are numbers, by the name of the loss, the teachers weigh
-    little, and both fall beyond 20 epochs; a network that compiles itself has to have its loss
-    named beside it. There is no momentum over epochs beside `ScheduleFreeAdamW`.
+_TEACHERS: Final = 6
+"""The best members whose mean prediction is taught in a search."""
 
-    Args:
+
+@dataclass(frozen=True)
+class Asked:
+    """What a recipe follows from.
+
+    Attributes:
         population: N.
         epochs: K.
         training: the table `[training]`.
+        searches: whether the members differ in their architecture or settings.
+    """
+
+    population: int
+    epochs: int
+    training: Mapping[str, Any]
+    searches: bool
+
+    @property
+    def tuned(self) -> _Tuned:
+        """What follows from the epochs, by what the targets are."""
+        of_numbers = _is_of_numbers(self.training.get("loss"))
+        return (_of_numbers if of_numbers else _of_classes)(self.epochs)
+
+    @property
+    def lesson(self) -> float:
+        """Network-epochs that the teachers of a halt of a search take."""
+        return min(_TEACHERS, self.population) * FORWARD_PASS
+
+
+def heterosis(asked: Asked) -> dict[str, Any]:
+    """Return the best that is known to be made of N networks.
+
+    Of one architecture: strangers, then one child of all. For half of the epochs the networks train
+    alone; then one child starts from the units of all of them that together fit their mean output,
+    and learns that, beside the labels, for as long as the budget lasts. All train at twice the
+    learning rate, constant for half of each leg and then falling to zero, with weight decay and
+    Nesterov momentum over the epochs' steps. Where the targets are classes, the teachers' weight
+    and the weight decay of the networks that train alone grow from 20 epochs to 100. Where they are
+    numbers, by the name of the loss, the teachers weigh little, and both fall beyond 20 epochs; a
+    network that compiles itself has to have its loss named beside it. There is no momentum over
+    epochs beside `ScheduleFreeAdamW`.
+
+    In a search: four generations of networks that keep weights, in species, with a learning rate
+    that falls to zero. Each child learns what the best six predict; the last generation is few
+    copies of the best, which train twice as long and are merged at the end (`search_decay`).
 
     Raises:
-        ValueError: the optimiser's learning rate is not a number.
+        ValueError: the optimiser's learning rate is not a number; or a search has fewer networks
+            or epochs than it takes.
     """
-    rate = 2 * _rate(training)
-    tuned = _of_numbers(epochs) if _is_of_numbers(training.get("loss")) else _of_classes(epochs)
+    if asked.searches:
+        return _search(asked)
+    rate, tuned = 2 * _rate(asked.training), asked.tuned
     # A step takes learning rate x weight decay of a weight away: no more at another rate.
     at_rate = min(1.0, _TUNED_RATE / rate)
     child: dict[str, float] = {"population": 1}
@@ -86,9 +125,9 @@ def heterosis(population: int, epochs: int, training: Mapping[str, Any]) -> dict
         "learning_rate": rate,
         "weight_decay": tuned.decay_alone * at_rate,
         "schedule": {"kind": "cosine", "over": "leg"},
-        "outer": {"momentum": 0.0 if _is_schedule_free(training.get("optimizer")) else 0.7},
-        "halts": [{"at": max(1, epochs // 2), **child}],
-        "parents": population,
+        "outer": {"momentum": 0.0 if _is_schedule_free(asked.training.get("optimizer")) else 0.7},
+        "halts": [{"at": max(1, asked.epochs // 2), **child}],
+        "parents": asked.population,
         "crossover": "select",
         "mutation": "none",
         "measure": False,
@@ -96,8 +135,81 @@ def heterosis(population: int, epochs: int, training: Mapping[str, Any]) -> dict
     }
 
 
-RECIPES: Final[Mapping[str, Callable[[int, int, Mapping[str, Any]], dict[str, Any]]]] = {
+def _search(asked: Asked) -> dict[str, Any]:
+    *halts, last = _generations(asked)
+    rest = asked.epochs - last
+    left = asked.population * rest - asked.lesson * (len(halts) + 1)
+    few = {
+        "mating": "all",
+        "selection": "truncation",
+        "parents": 1,
+        "population": max(1, int(left / (2 * rest) + _THIRDS)),
+        "search": {"mutation_rate": 0.0},
+    }
+    return {
+        "epochs": "budget",
+        "schedule": "cosine",
+        "halts": [*halts, {"at": last, **few}],
+        "mating": "species",
+        "species": {"method": "dynamic", "between": 0.1},
+        "selection": {"name": "tournament", "size": 3},
+        "parents": 2,
+        "crossover": "select",
+        "search": {"inherit": "nearest"},
+        "mutation": "none",
+        "optimizer": "inherit",
+        "measure": False,
+        "harvest": "mean",
+        "teach": {"weight": asked.tuned.weight, "teachers": _TEACHERS},
+    }
+
+
+def _generations(asked: Asked) -> list[int]:
+    """Return the halts of a search: three, or as many as leave epochs for the last generation."""
+    for count in (3, 2, 1):
+        halts = [asked.epochs * (place + 1) // (count + 1) for place in range(count)]
+        rest = asked.epochs - halts[-1]
+        if halts[0] > 0 and asked.population * rest - asked.lesson * count >= rest:
+            return halts
+    raise ValueError(
+        f"a search by this recipe needs 2 networks and 2 epochs or more, got a population of "
+        f"{asked.population} and epochs = {asked.epochs}"
+    )
+
+
+def halving_taught(asked: Asked) -> dict[str, Any]:
+    """Return successive halving with a falling learning rate, whose last networks are taught.
+
+    Twice as many networks as N begin, N go on after a quarter of the epochs, and after half of them
+    as many as the budget allows, which learn what the best six predict beside the labels. Of a
+    search it had half of the gain of `heterosis` at half of its processor time (`search_decay`).
+
+    Raises:
+        ValueError: there are fewer networks or epochs than it takes.
+    """
+    first, second = asked.epochs // 4, asked.epochs // 2
+    spent = asked.population * (first + second) + asked.lesson
+    last = int((asked.population * asked.epochs - spent) / (asked.epochs - second) + _THIRDS)
+    if first < 1 or last < 1:
+        raise ValueError(
+            "halving by this recipe needs 3 networks and 4 epochs or more, got a population of "
+            f"{asked.population} and epochs = {asked.epochs}"
+        )
+    teach = {"weight": asked.tuned.weight, "teachers": _TEACHERS}
+    return {
+        "population": 2 * asked.population,
+        "mating": "survivors",
+        "halts": [
+            {"at": first, "population": asked.population},
+            {"at": second, "population": last, "teach": teach},
+        ],
+        "schedule": "cosine",
+    }
+
+
+RECIPES: Final[Mapping[str, Callable[[Asked], dict[str, Any]]]] = {
     "heterosis": heterosis,
+    "halving-taught": halving_taught,
 }
 """The recipes by name."""
 
@@ -133,10 +245,20 @@ def _written_out(arm: Any, table: Mapping[str, Any]) -> Any:
         return own  # what is wrong there is said there
     if epochs < 2:
         raise ValueError(f"{where}: a halt needs 2 epochs or more, got epochs = {epochs}")
-    recipe = RECIPES[name](population, epochs, training or {})
+    searches = table.get("space") is not None
+    try:
+        recipe = RECIPES[name](Asked(population, epochs, training or {}, searches))
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
+    if "population" in recipe and "population" in own:
+        raise ValueError(
+            f"{where}: it begins with twice the experiment's population: leave the arm's out"
+        )
     if "weight_decay" in own:
         recipe["halts"] = [
             {key: value for key, value in halt.items() if key != "weight_decay"}
+            if isinstance(halt, dict)
+            else halt
             for halt in recipe["halts"]
         ]
     return recipe | own

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+from operator import lt
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +11,14 @@ import pytest
 
 from apps.errors import UserError
 from apps.messages.specs import OuterSpec
+from apps.messages.teachers import TeachSpec
 from apps.runtime import load_keras
 from apps.training.teaching import TAUGHT, Output
 from tests.support.experiments import changed, load, write
 from workflow.driver.trial import build_trial
 from workflow.experiment.arms import Arm
 from workflow.experiment.config import Experiment
-from workflow.experiment.file import load_experiment
+from workflow.experiment.file import find_experiment, load_experiment
 
 
 def with_arm(folder: Path, **arm: Any) -> Experiment:
@@ -112,6 +115,68 @@ def test_a_weight_decay_beside_a_recipe_is_the_childs_too(tmp_path: Path) -> Non
     many["arms"][1]["weight_decay"] = 0.3
     arm = own(load_experiment(write(tmp_path, many)))
     assert (arm.weight_decay, arm.halts[0].weight_decay) == (0.3, None)
+
+
+SPACE = {"units": {"low": 2, "high": 64}}
+SEARCH = {"network": {"builder": "mlp"}, "space": SPACE}
+
+
+@pytest.mark.parametrize("recipe", ["heterosis", "halving-taught"])
+def test_recipes_of_a_search_are_the_arms_that_were_measured(recipe: str) -> None:
+    """Their tasks were computed from these settings, before there were the recipes."""
+    experiment = load_experiment(find_experiment("search_decay"))
+    arm = next(arm for arm in experiment.arms if arm.name == recipe)
+    sizes = [arm.size(0), *(arm.size(int(halt.at)) for halt in arm.halts)]
+    last = arm.halts[-1]
+    assert last.teach == TeachSpec(weight=0.5, teachers=6)
+    assert arm.schedule.kind == "cosine"
+    if recipe == "heterosis":
+        assert (sizes, [halt.at for halt in arm.halts]) == ([24, 24, 24, 11], [3, 6, 9])
+        assert (arm.length(12), last.mating, arm.harvest.method) == (15, "all", "mean")
+        assert {halt.teach for halt in arm.halts} == {last.teach}
+    else:
+        assert (sizes, [halt.at for halt in arm.halts]) == ([48, 24, 11], [3, 6])
+        assert (arm.length(12), last.mating, arm.halts[0].teach) == (12, "survivors", None)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "tables"),
+    [("heterosis", SEARCH), ("halving-taught", SEARCH), ("halving-taught", {})],
+)
+def test_recipes_of_a_search_spend_what_there_is_or_say_what_they_need(
+    recipe: str, tables: dict[str, Any], tmp_path: Path
+) -> None:
+    refused = {}
+    for population, epochs in product((1, 2, 3, 4, 5, 7, 8, 24, 100), (1, 2, 3, 4, 5, 7, 12, 50)):
+        training = changed()["training"] | {"epochs": epochs}
+        arms = [{"name": "control"}, {"name": "own", "recipe": recipe}]
+        asked = changed(population=population, training=training, arms=arms, **tables)
+        try:
+            experiment = load_experiment(write(tmp_path, asked))
+        except UserError as error:
+            refused[population, epochs] = str(error)
+            continue
+        arm = own(experiment)
+        budget = population * epochs
+        spent = arm.spent(epochs) + arm.passes / 3
+        last = arm.size(int(arm.halts[-1].at))
+        assert budget - max(last, (epochs + 1) // 2) - 1 <= spent <= budget + 1e-9
+        build_trial(experiment, 0)
+    fewest = (2, 2) if recipe == "heterosis" else (3, 4)
+    assert all(any(map(lt, sizes, fewest)) for sizes in refused)
+    assert all("arms.own.recipe: " in said and " needs " in said for said in refused.values())
+
+
+def test_halving_has_a_population_of_its_own(tmp_path: Path) -> None:
+    arms = [{"name": "control"}, {"name": "own", "recipe": "halving-taught", "population": 9}]
+    with pytest.raises(UserError, match=r"arms\.own\.recipe: .* leave the arm's out"):
+        load(tmp_path, arms=arms, population=6)
+
+
+def test_a_weight_decay_beside_a_recipe_of_a_search_is_that_of_all(tmp_path: Path) -> None:
+    arms = [{"name": "control"}, {"name": "own", "recipe": "heterosis", "weight_decay": 0.3}]
+    arm = own(load(tmp_path, arms=arms, population=8, **SEARCH))
+    assert (arm.weight_decay, {halt.weight_decay for halt in arm.halts}) == (0.3, {None})
 
 
 @pytest.mark.parametrize(
