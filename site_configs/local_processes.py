@@ -22,8 +22,10 @@ _HEARTBEAT_S: Final = 30
 # A pool whose driver was killed ends after its heartbeats, unless it hangs in sending one: Parsl's
 # sends have no limit.
 _WATCHED: Final = """{pool} & pool=$!
+patience={patience}
 while kill -0 $pool; do
-  kill -0 {driver} || {{ sleep {patience}; kill -KILL $pool; }}
+  grep -qs '^State:[[:space:]]*[^ZX]' /proc/{driver}/status || patience=$((patience - 1))
+  if [ $patience -lt 0 ]; then kill -KILL $pool; fi
   sleep 1
 done 2> /dev/null
 wait $pool"""

@@ -199,7 +199,7 @@ def _html(
     environment, no_environment = page.environment(run)
     data_lines, data_remarks = page.data_notes(run)
     first = [f"{note[0].upper()}{note[1:]}." for note in told["remarks"] if note.startswith(STILL)]
-    first += read_additions(run).told()
+    first += read_additions(run).of(numbers.arms, numbers.trials).told()
     return render(
         "report.html.j2",
         name=run.root.resolve().name,

@@ -173,7 +173,7 @@ def _generations(asked: Asked) -> list[int]:
             return halts
     raise ValueError(
         f"a search by this recipe needs 2 networks and 2 epochs or more, got a population of "
-        f"{asked.population} and epochs = {asked.epochs}"
+        f"{asked.population} and epochs = {asked.epochs}: raise them, or leave the arm out"
     )
 
 
@@ -193,7 +193,7 @@ def halving_taught(asked: Asked) -> dict[str, Any]:
     if first < 1 or last < 1:
         raise ValueError(
             "halving by this recipe needs 3 networks and 4 epochs or more, got a population of "
-            f"{asked.population} and epochs = {asked.epochs}"
+            f"{asked.population} and epochs = {asked.epochs}: raise them, or leave the arm out"
         )
     teach = {"weight": asked.tuned.weight, "teachers": _TEACHERS}
     return {
@@ -218,7 +218,7 @@ def with_recipes(table: Any) -> Any:
     """Return an experiment's table with the recipes of its arms written out.
 
     Keys that an arm has beside its recipe replace the recipe's; a weight decay is then the child's,
-    too.
+    too, and what `teach` does not say stays the recipe's.
 
     Raises:
         ValueError: a recipe is unknown, or cannot be followed.
@@ -233,7 +233,7 @@ def _written_out(arm: Any, table: Mapping[str, Any]) -> Any:
         return arm
     own = {key: value for key, value in arm.items() if key != "recipe"}
     where, name = f"arms.{arm.get('name')}.recipe", arm["recipe"]
-    if name not in RECIPES:
+    if not isinstance(name, str) or name not in RECIPES:
         raise ValueError(
             f"{where}: there is no recipe {name!r}; {did_you_mean(str(name), RECIPES)}there is "
             f"{', '.join(RECIPES)}"
@@ -241,7 +241,7 @@ def _written_out(arm: Any, table: Mapping[str, Any]) -> Any:
     training = table.get("training")
     population = arm.get("population", table.get("population"))
     epochs = training.get("epochs") if isinstance(training, Mapping) else None
-    if not isinstance(population, int) or not isinstance(epochs, int) or population < 1:
+    if not (_is_count(population) and isinstance(epochs, int) and _is_count(epochs)):
         return own  # what is wrong there is said there
     if epochs < 2:
         raise ValueError(f"{where}: a halt needs 2 epochs or more, got epochs = {epochs}")
@@ -250,10 +250,14 @@ def _written_out(arm: Any, table: Mapping[str, Any]) -> Any:
         recipe = RECIPES[name](Asked(population, epochs, training or {}, searches))
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
-    if "population" in recipe and "population" in own:
+    if "population" in own and (searches or "population" in recipe):
         raise ValueError(
-            f"{where}: it begins with twice the experiment's population: leave the arm's out"
+            f"{where}: its populations follow from the experiment's: leave the arm's population out"
         )
+    if "teach" in own and "teach" not in recipe:
+        recipe["halts"][-1]["teach"] = _merged(recipe["halts"][-1]["teach"], own.pop("teach"))
+    elif "teach" in own:
+        own["teach"] = _merged(recipe["teach"], own["teach"])
     if "weight_decay" in own:
         recipe["halts"] = [
             {key: value for key, value in halt.items() if key != "weight_decay"}
@@ -262,6 +266,14 @@ def _written_out(arm: Any, table: Mapping[str, Any]) -> Any:
             for halt in recipe["halts"]
         ]
     return recipe | own
+
+
+def _merged(teach: Mapping[str, Any], own: Any) -> Any:
+    return {**teach, **own} if isinstance(own, Mapping) else own
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 def weight_if_of_numbers(weight: float, epochs: int, loss: Any) -> float | None:
@@ -319,9 +331,9 @@ def _rate(training: Mapping[str, Any]) -> float:
     rate = params.get("learning_rate") if isinstance(params, Mapping) else None
     name = str(training.get("optimizer") or "adam").lower()
     found = _USUAL_RATES.get(name) if rate is None else rate
-    if not isinstance(found, int | float):
+    if not isinstance(found, int | float) or isinstance(found, bool) or not found > 0:
         raise ValueError(
             f"training.optimizer_params.learning_rate: a recipe takes a multiple of it, and it is "
-            f"{rate!r} of {name!r}; give it as a number"
+            f"{rate!r} of {name!r}; give it as a number above 0"
         )
     return float(found)

@@ -137,7 +137,8 @@ def check_directory(run_dir: RunDir, experiment: Experiment, fresh: bool) -> boo
             f"{', '.join(parting)} would part from arms that begin alike (by a halt, an average or "
             "a schedule) where none of them does"
             if parting
-            else "the order of its arms has changed, and what arms share is stored with the first"
+            else "arms keep their order, and those that are added stand after them, since what "
+            "arms share is stored with the first"
         )
         raise UserError(
             f"{run_dir.root} could not keep what it has computed: {why}, so that {len(others)} "

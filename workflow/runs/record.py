@@ -30,6 +30,7 @@ COMPUTING: Final = ("tensorflow", "keras", "numpy", "scipy")
 
 _BEGUN: Final = "begun_with"
 _SOURCES: Final = "sources"
+_ADDED_SOURCES: Final = "added_sources"
 
 
 def described(
@@ -55,6 +56,7 @@ def described(
         # What only their code imports is held from now on.
         held |= {"packages": here["packages"] | held.get("packages", {})}
     record[_BEGUN] = held
+    record[_ADDED_SOURCES] = _of_added_arms(run_dir, experiment, begun, folder)
     kept = {arm.name for arm in experiment.arms}
     additions = read_additions(run_dir).of(kept, experiment.trials)
     return record | additions.grown(begun.trials, experiment.trials, arms).written()
@@ -85,11 +87,39 @@ def as_begun(
     if differing_keys(_without_digests(stored), _without_digests(same)):
         return experiment  # the keys that differ tell more
     known = recorded.get(_SOURCES)
+    free = _of_idle_arms(recorded, stored)
     if isinstance(known, dict):
-        _check_files(run_dir, known, plugin_files(experiment, str(folder)), folder)
+        held = {name: digest for name, digest in known.items() if name not in free}
+        _check_files(run_dir, held, plugin_files(experiment, str(folder)), folder)
     if not other_versions:
-        _check_versions(run_dir, experiment, folder, _begun(recorded) or {})
+        _check_versions(run_dir, experiment, folder, _begun(recorded) or {}, bool(free))
     return _with_older_digests(experiment, stored, str(folder))
+
+
+def _of_added_arms(
+    run_dir: RunDir, experiment: Experiment, begun: Experiment, folder: Path
+) -> dict[str, list[str]]:
+    """Return the files that only an added arm depends on, by the names of such arms."""
+    part = part_begun(experiment, begun)
+    others = plugin_files(part, str(folder)).keys()
+    found = read_environment(run_dir).get(_ADDED_SOURCES)
+    known = dict(found) if isinstance(found, dict) else {}
+    for arm in experiment.arms:
+        if arm.name in added_arms(experiment, begun):
+            alone = part.model_copy(update={"arms": (*part.arms, arm)})
+            known[arm.name] = sorted(plugin_files(alone, str(folder)).keys() - others)
+    return {arm.name: known[arm.name] for arm in experiment.arms if known.get(arm.name)}
+
+
+def _of_idle_arms(recorded: Mapping[str, Any], begun: Experiment) -> set[str]:
+    """Return the files that only added arms depend on of which nothing is finished."""
+    added = recorded.get(_ADDED_SOURCES)
+    there = {arm.name for arm in begun.arms}
+    held: set[str] = set()
+    free: set[str] = set()
+    for arm, names in (added if isinstance(added, dict) else {}).items():
+        (held if arm in there else free).update(names)
+    return free - held
 
 
 def _check_files(
@@ -116,12 +146,15 @@ def _check_files(
 
 
 def _check_versions(
-    run_dir: RunDir, experiment: Experiment, folder: Path, begun: Mapping[str, Any]
+    run_dir: RunDir, experiment: Experiment, folder: Path, begun: Mapping[str, Any], idle: bool
 ) -> None:
+    """Check the versions; what only an `idle` arm's code imported need not be imported any more."""
     packages, settings = begun.get("packages"), begun.get("variables")
     now = _computing(versions()) | plugin_packages(experiment, str(folder))
     # Older runs say nothing of what the experiment's own code imports.
     known = {name: each for name, each in now.items() if name in (packages or ())}
+    if idle and isinstance(packages, Mapping):
+        packages = {name: each for name, each in packages.items() if name in known}
     differing = list(_differing(packages, known))
     differing += _differing(settings, variables())
     if not differing or not misses_something(run_dir, experiment):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from operator import lt
 from pathlib import Path
@@ -167,10 +168,33 @@ def test_recipes_of_a_search_spend_what_there_is_or_say_what_they_need(
     assert all("arms.own.recipe: " in said and " needs " in said for said in refused.values())
 
 
-def test_halving_has_a_population_of_its_own(tmp_path: Path) -> None:
-    arms = [{"name": "control"}, {"name": "own", "recipe": "halving-taught", "population": 9}]
-    with pytest.raises(UserError, match=r"arms\.own\.recipe: .* leave the arm's out"):
-        load(tmp_path, arms=arms, population=6)
+@pytest.mark.parametrize(
+    ("recipe", "tables"),
+    [("heterosis", SEARCH), ("halving-taught", SEARCH), ("halving-taught", {})],
+)
+def test_populations_of_a_search_follow_from_the_experiments(
+    recipe: str, tables: dict[str, Any], tmp_path: Path
+) -> None:
+    arms = [{"name": "control"}, {"name": "own", "recipe": recipe, "population": 9}]
+    with pytest.raises(UserError, match=r"arms\.own\.recipe: .* leave the arm's population out"):
+        load(tmp_path, arms=arms, population=6, **tables)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "tables"),
+    [("heterosis", {}), ("heterosis", SEARCH), ("halving-taught", SEARCH)],
+)
+@pytest.mark.parametrize("teach", [{"weight": 0.3}, {"temperature": 2.0}, {"teachers": 3}])
+def test_what_teach_does_not_say_beside_a_recipe_stays_the_recipes(
+    teach: dict[str, Any], recipe: str, tables: dict[str, Any], tmp_path: Path
+) -> None:
+    def lessons(**beside: Any) -> list[TeachSpec | None]:
+        arms = [{"name": "control"}, {"name": "own", "recipe": recipe, **beside}]
+        return [halt.teach for halt in own(load(tmp_path, arms=arms, population=8, **tables)).halts]
+
+    usual = lessons()
+    assert usual[-1] is not None
+    assert lessons(teach=teach) == [each and replace(each, **teach) for each in usual]
 
 
 def test_a_weight_decay_beside_a_recipe_of_a_search_is_that_of_all(tmp_path: Path) -> None:
@@ -183,6 +207,17 @@ def test_a_weight_decay_beside_a_recipe_of_a_search_is_that_of_all(tmp_path: Pat
     ("tables", "said"),
     [
         ({"arms": [{"name": "control"}, {"name": "own", "recipe": "heterossis"}]}, "did you mean"),
+        ({"arms": [{"name": "control"}, {"name": "own", "recipe": ["heterosis"]}]}, "no recipe"),
+        *(
+            (
+                {
+                    "arms": [{"name": "control"}, {"name": "own", "recipe": "heterosis"}],
+                    "training": {"epochs": 4, "optimizer_params": {"learning_rate": rate}},
+                },
+                "number above 0",
+            )
+            for rate in (0, -1.0, True)
+        ),
         (
             {
                 "arms": [{"name": "control"}, {"name": "own", "recipe": "heterosis"}],

@@ -180,17 +180,31 @@ def test_trials_that_were_added_are_written_down(begun: Begun) -> None:
     assert "trial_counts" not in described(begun.run_dir, more, begun.folder, True)
 
 
-def test_packages_of_an_added_arm_are_held_from_then_on(begun: Begun) -> None:
+def test_files_and_packages_of_an_added_arm_are_held_once_it_has_a_result(begun: Begun) -> None:
     (begun.folder / "held_other.py").write_text(
         "import safetensors\n\ndef turn(rng, weights):\n    pass\n"
     )
     mine = {"name": "mine", "halts": [0.5], "mutation": "held_other:turn"}
-    more = begun.experiment(arms=[*begun.table["arms"], mine])
+    more_arms = [*begun.table["arms"], mine]
+    more = begun.experiment(arms=more_arms)
     record = described(begun.run_dir, more, begun.folder, False)
     assert record["added_arms"] == ["mine"]
     assert "safetensors" in record["begun_with"]["packages"]
-    begun.store(begun.experiment(), record)
-    assert "added_arms" not in described(begun.run_dir, begun.experiment(), begun.folder, False)
+    assert record["added_sources"] == {"mine": ["held_other.py"]}
+    begun.store(more, record)
+    for held in (False, True):
+        (begun.folder / "held_other.py").write_text(f"def turn(rng, weights):\n    return {held}\n")
+        if held:
+            harvest = begun.run_dir.root / "trial-000" / "mine" / "harvest"
+            harvest.mkdir(parents=True)
+            (harvest / "result.json").write_text("{}")
+            with pytest.raises(UserError, match=r"begun with another held_other\.py"):
+                begun.go_on(arms=more_arms)
+        else:
+            assert [arm.name for arm in begun.go_on(arms=more_arms).arms][-1] == "mine"
+            assert begun.go_on().arms == begun.experiment().arms
+            bare = described(begun.run_dir, begun.experiment(), begun.folder, False)
+            assert not {"added_arms", "added_sources"} & {key for key in bare if bare[key]}
 
 
 def test_a_run_without_results_is_held_to_nothing(begun: Begun) -> None:
