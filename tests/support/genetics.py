@@ -66,7 +66,8 @@ def families(
     inputs, units = draw(st.integers(0, 3)), draw(st.sampled_from([1, 2, 5]))
     shapes = {"h/kernel": (inputs, units), "h/bias": (units,), "o/kernel": (units, 1), "o/bias": ()}
     limit = 2.0**100
-    values = st.floats(-limit, limit, width=width)
+    # Half of the least subnormal number rounds to nothing or to all of it: no relative bound holds.
+    values = st.floats(-limit, limit, width=width, allow_subnormal=False)
     return [
         {
             **{
