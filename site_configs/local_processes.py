@@ -24,7 +24,7 @@ _HEARTBEAT_S: Final = 30
 _WATCHED: Final = """{pool} & pool=$!
 patience={patience}
 while kill -0 $pool; do
-  grep -qs '^State:[[:space:]]*[^ZX]' /proc/{driver}/status || patience=$((patience - 1))
+  grep -qs '^State:[[:space:]]*[^ZX[:space:]]' /proc/{driver}/status || patience=$((patience - 1))
   if [ $patience -lt 0 ]; then kill -KILL $pool; fi
   sleep 1
 done 2> /dev/null

@@ -300,8 +300,7 @@ def _with_tensors(batch: Any) -> Any:
 def _length(name: str, source: Any) -> int:
     try:
         count = source.num_batches
-    except NotImplementedError:
-        # Keras's PyDataset raises it where the class has no __len__: as unknown as a None.
+    except NotImplementedError:  # Keras's PyDataset without a __len__: as unknown as a None
         count = None
     if count is None:
         raise UserError(

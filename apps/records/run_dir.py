@@ -106,9 +106,10 @@ class RunDir:
         """Folder in which the champion's line of descent is trained again."""
         return self.root / "replay"
 
-    def results(self) -> Iterator[Path]:
-        """The records of the tasks that have finished, as they are found."""
-        return self.root.glob(f"trial-*/**/{RESULT}")
+    def results(self, arm: str | None = None) -> Iterator[Path]:
+        """The records of the tasks that have finished, as they are found: all, or an arm's own."""
+        within = "trial-*" if arm is None else f"trial-*/{arm}"
+        return self.root.glob(f"{within}/**/{RESULT}")
 
     def trials(self) -> Iterator[Path]:
         """The folders of the trials that were begun, as they are found."""

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import heterosis
+from analysis.report.write import write_report
 from apps.errors import UserError
 from apps.messages.tasks import TrainTask
 from apps.records.additions import read_additions
@@ -181,6 +182,8 @@ def test_arms_whose_run_broke_off_at_once_can_be_taken_away(
     grown = when == "before a task of them"
     assert ("randomly" in (root / "experiment.toml").read_text()) == grown
     assert read_additions(RunDir(root)).arms == ("randomly",)
+    if not grown:
+        assert "Added after" not in write_report(RunDir(root)).read_text()
     done = run(tiny_file, runs=tmp_path)
     assert_same(done.tables, read_tables(finished))
     assert read_additions(RunDir(root)).arms == ()

@@ -55,7 +55,6 @@ _OF_NUMBERS: Final = _Tuned(0.05, 0.1, 0.1)
 _FALL: Final = 0.74
 """Exponent by which settings for numbers fall beyond few epochs: to 0.6 at twice as many."""
 
-
 _THIRDS: Final = 1e-9
 """What thirds of epochs may be short of a whole number."""
 
@@ -182,7 +181,8 @@ def halving_taught(asked: Asked) -> dict[str, Any]:
 
     Twice as many networks as N begin, N go on after a quarter of the epochs, and after half of them
     as many as the budget allows, which learn what the best six predict beside the labels. Of a
-    search it had half of the gain of `heterosis` at half of its processor time (`search_decay`).
+    search it had half of the gain of `heterosis` for about half of its processor time
+    (`search_decay`).
 
     Raises:
         ValueError: there are fewer networks or epochs than it takes.

@@ -148,7 +148,7 @@ def _arm_in_words(experiment: Experiment, graph: TrialGraph, arm: Arm) -> Iterat
         if segment.halt is not None:
             yield _halt_in_words(experiment, segment.halt)
         if segment.halt is not None and segment.halt.teach is not None:
-            yield _teaching_in_words(segment.halt.teach)
+            yield _teaching_in_words(segment.halt.teach, segment.halt.mating)
         setting = replace(arm.setting(segment.first), lesson=None)
         if segment.first == 0 or setting != replace(arm.setting(segment.first - 1), lesson=None):
             yield from _setting_in_words(setting)
@@ -190,13 +190,14 @@ def _halt_in_words(experiment: Experiment, halt: Halt) -> str:
     )
 
 
-def _teaching_in_words(teach: TeachSpec) -> str:
+def _teaching_in_words(teach: TeachSpec, mating: str) -> str:
     whose = {"parents": "its parents", "survivors": "all parents", "all": "all networks"}
+    learner = "each that goes on" if mating == "survivors" else "each child"
     teachers = teach.teachers
     told = f"the best {teachers}" if isinstance(teachers, int) else whose[teachers]
     softer = f" at temperature {teach.temperature:g}" if teach.temperature != 1 else ""
     return (
-        f"each child learns the mean prediction of {told}{softer} with weight "
+        f"{learner} learns the mean prediction of {told}{softer} with weight "
         f"{teach.weight:g}, the labels with {1 - teach.weight:g}; reported losses are those of the "
         "labels"
     )

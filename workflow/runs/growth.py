@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from apps.records.additions import read_additions
-from apps.records.run_dir import RESULT, RunDir
+from apps.records.run_dir import RunDir
 from workflow.driver.trial import build_trial
 from workflow.experiment.arms import Arm
 from workflow.experiment.config import Experiment
@@ -26,7 +26,7 @@ def begun_experiment(run_dir: RunDir) -> Experiment:
         run_dir: of a run that has been begun.
     """
     there = recorded_experiment(run_dir)
-    idle = {arm for arm in read_additions(run_dir).arms if not _has_results(run_dir, arm)}
+    idle = {arm for arm in read_additions(run_dir).arms if not any(run_dir.results(arm))}
     return _with_arms(there, (arm for arm in there.arms if arm.name not in idle))
 
 
@@ -62,27 +62,27 @@ def replaced_tasks(experiment: Experiment, begun: Experiment) -> tuple[str, ...]
     Returns:
         The first trial's, as those of the others are like them.
     """
-    now = {(key, node.task.folder) for key, node in build_trial(experiment, 0).nodes.items()}
     # Both are the experiment of now: a value may have come back from the file in another type.
+    part = part_begun(experiment, begun)
+    if part.arms == experiment.arms:
+        return ()
+    now = {(key, node.task.folder) for key, node in build_trial(experiment, 0).nodes.items()}
     return tuple(
         node.task.folder
-        for key, node in build_trial(part_begun(experiment, begun), 0).nodes.items()
+        for key, node in build_trial(part, 0).nodes.items()
         if (key, node.task.folder) not in now
     )
 
 
 def parting_arms(experiment: Experiment, begun: Experiment) -> tuple[str, ...]:
     """Return the names of added arms that, each alone, part what others train in one task."""
-    part = part_begun(experiment, begun)
-    added = [arm for arm in experiment.arms if arm.name in added_arms(experiment, begun)]
+    part, added = part_begun(experiment, begun), added_arms(experiment, begun)
     return tuple(
-        arm.name for arm in added if replaced_tasks(_with_arms(part, (*part.arms, arm)), begun)
+        arm.name
+        for arm in experiment.arms
+        if arm.name in added and replaced_tasks(_with_arms(part, (*part.arms, arm)), begun)
     )
 
 
 def _with_arms(experiment: Experiment, arms: Iterable[Arm]) -> Experiment:
     return experiment.model_copy(update={"arms": tuple(arms)})
-
-
-def _has_results(run_dir: RunDir, arm: str) -> bool:
-    return next(run_dir.root.glob(f"trial-*/{arm}/**/{RESULT}"), None) is not None

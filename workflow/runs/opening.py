@@ -1,4 +1,7 @@
-"""Opening a run directory: new, to be continued, or begun without any finished task."""
+"""Opening a run directory: new, to be continued, or begun without any finished task.
+
+It has then the experiment that is run; what that has more than before is stored last, by `grow`.
+"""
 
 from __future__ import annotations
 

@@ -56,7 +56,8 @@ def described(
         # What only their code imports is held from now on.
         held |= {"packages": here["packages"] | held.get("packages", {})}
     record[_BEGUN] = held
-    record[_ADDED_SOURCES] = _of_added_arms(run_dir, experiment, begun, folder)
+    if sources := _of_added_arms(run_dir, experiment, begun, folder):
+        record[_ADDED_SOURCES] = sources
     kept = {arm.name for arm in experiment.arms}
     additions = read_additions(run_dir).of(kept, experiment.trials)
     return record | additions.grown(begun.trials, experiment.trials, arms).written()
@@ -102,10 +103,11 @@ def _of_added_arms(
     """Return the files that only an added arm depends on, by the names of such arms."""
     part = part_begun(experiment, begun)
     others = plugin_files(part, str(folder)).keys()
+    added = added_arms(experiment, begun)
     found = read_environment(run_dir).get(_ADDED_SOURCES)
     known = dict(found) if isinstance(found, dict) else {}
     for arm in experiment.arms:
-        if arm.name in added_arms(experiment, begun):
+        if arm.name in added:
             alone = part.model_copy(update={"arms": (*part.arms, arm)})
             known[arm.name] = sorted(plugin_files(alone, str(folder)).keys() - others)
     return {arm.name: known[arm.name] for arm in experiment.arms if known.get(arm.name)}

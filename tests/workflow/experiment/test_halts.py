@@ -158,6 +158,17 @@ def test_a_network_that_compiles_itself_takes_no_weight_decay(tmp_path: Path) ->
         rehearsed(load(tmp_path, network=network, training=training, arms=arms), tmp_path)
 
 
+def test_the_plan_says_who_is_taught_where_there_are_no_children(tmp_path: Path) -> None:
+    experiment = with_arm(
+        tmp_path,
+        mating="survivors",
+        halts=[{"at": 2, "population": 1, "teach": {"teachers": "all"}}],
+    )
+    text = describe_plan(experiment, Workplace(root=str(tmp_path)), 1, measure=False)
+    assert "each that goes on learns the mean prediction of all networks" in text
+    assert "each child" not in text
+
+
 def test_the_plan_says_what_is_spent_and_taught(tmp_path: Path) -> None:
     arm = {"epochs": "budget", "halts": [CHILD], "parents": 3, "teach": {}, "weight_decay": 0.1}
     experiment = with_arm(tmp_path, **arm, outer={"momentum": 0.7})

@@ -120,6 +120,10 @@ def test_a_weight_decay_beside_a_recipe_is_the_childs_too(tmp_path: Path) -> Non
 
 SPACE = {"units": {"low": 2, "high": 64}}
 SEARCH = {"network": {"builder": "mlp"}, "space": SPACE}
+SEARCHES = pytest.mark.parametrize(
+    ("recipe", "tables"),
+    [("heterosis", SEARCH), ("halving-taught", SEARCH), ("halving-taught", {})],
+)
 
 
 @pytest.mark.parametrize("recipe", ["heterosis", "halving-taught"])
@@ -140,10 +144,7 @@ def test_recipes_of_a_search_are_the_arms_that_were_measured(recipe: str) -> Non
         assert (arm.length(12), last.mating, arm.halts[0].teach) == (12, "survivors", None)
 
 
-@pytest.mark.parametrize(
-    ("recipe", "tables"),
-    [("heterosis", SEARCH), ("halving-taught", SEARCH), ("halving-taught", {})],
-)
+@SEARCHES
 def test_recipes_of_a_search_spend_what_there_is_or_say_what_they_need(
     recipe: str, tables: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -168,10 +169,7 @@ def test_recipes_of_a_search_spend_what_there_is_or_say_what_they_need(
     assert all("arms.own.recipe: " in said and " needs " in said for said in refused.values())
 
 
-@pytest.mark.parametrize(
-    ("recipe", "tables"),
-    [("heterosis", SEARCH), ("halving-taught", SEARCH), ("halving-taught", {})],
-)
+@SEARCHES
 def test_populations_of_a_search_follow_from_the_experiments(
     recipe: str, tables: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -76,10 +76,11 @@ def test_values_that_a_file_gives_back_otherwise_replace_nothing(
     experiment = _of(CONTROL, MEAN, training=training)
     run_dir.experiment_toml.write_text(experiment.to_toml())
     begun = begun_experiment(run_dir)
-    assert replaced_tasks(experiment, begun) == ()
     as_float = {name: None if value is None else float(value) for name, value in params.items()}
-    again = _of(CONTROL, MEAN, training=training | {"optimizer_params": as_float})
-    assert replaced_tasks(again, begun) == ()
+    for given in (params, as_float):
+        of_now = training | {"optimizer_params": given}
+        for these in ((CONTROL, MEAN), (CONTROL, MEAN, RANDOM)):
+            assert replaced_tasks(_of(*these, training=of_now), begun) == ()
 
 
 def test_an_added_arm_holds_the_run_once_a_task_of_it_is_finished(tmp_path: Path) -> None:
